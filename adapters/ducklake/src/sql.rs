@@ -1,0 +1,59 @@
+//! The only place where names and values become SQL text.
+
+use std::fmt::Write as _;
+
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::names::ColumnName;
+use gadwall_domain::table::TableRef;
+
+/// Quotes an identifier.
+pub(crate) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a text value. A NUL byte, which no statement can carry, is left out.
+pub(crate) fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\0', "").replace('\'', "''"))
+}
+
+/// The name under which a lake is attached.
+pub(crate) fn catalog(lake: LakeId) -> String {
+    format!("p_{}", lake.uuid().simple())
+}
+
+/// The database in which DuckLake keeps a lake's own tables.
+pub(crate) fn metadata_of(lake: LakeId) -> String {
+    ident(&format!("__ducklake_metadata_{}", catalog(lake)))
+}
+
+/// A table by its full name.
+pub(crate) fn table(lake: LakeId, table: &TableRef) -> String {
+    format!("{}.{}.{}", catalog(lake), ident(table.bucket.as_str()), ident(table.table.as_str()))
+}
+
+/// Column names as a comma-separated list.
+pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a ColumnName>) -> String {
+    let mut list = String::new();
+    for name in names {
+        let comma = if list.is_empty() { "" } else { ", " };
+        let _ = write!(list, "{comma}{}", ident(name.as_str()));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn quoted_names_and_values_come_back_unchanged(given in "[^\\x00]{1,40}") {
+            let connection = duckdb::Connection::open_in_memory().unwrap();
+            let sql = format!("SELECT x.{name} FROM (SELECT {value} AS {name}) x", name = ident(&given), value = text(&given));
+            let read: String = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+            prop_assert_eq!(read, given);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The lake's ports, put together from their parts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duckdb::Connection;
+use gadwall_domain::commit::{Commit, WriteOrigin};
+use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::names::{BucketName, TableName};
+use gadwall_domain::ports::lake::{
+    Committed, LakeError, LakeStore, LakeWrite, QueryEngine, StoredBucket, StoredTable, WriteError,
+};
+use gadwall_domain::ports::system::{Health, HealthProbe};
+use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::rows::RowStream;
+use gadwall_domain::table::TableRef;
+
+use crate::catalogs::Catalogs;
+use crate::config::LakeConfig;
+use crate::durable::{FileSync, Fsync};
+use crate::engine::{Engine, OpenError};
+use crate::query::{self, Work};
+use crate::stage::stage;
+use crate::writer::{Ready, Shared, Writers};
+use crate::{sql, structure};
+
+/// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
+const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
+/// A health check must answer quickly or not at all.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often, and how long, removal waits for readers of the lake to finish.
+const REMOVE_RETRY: Duration = Duration::from_millis(50);
+const REMOVE_TRIES: u32 = 600;
+
+/// DuckLake on DuckDB files: one engine shared by all projects, a catalog each.
+pub struct EmbeddedLakes {
+    engine: Arc<Engine>,
+    catalogs: Arc<Catalogs>,
+    writers: Writers,
+}
+
+impl fmt::Debug for EmbeddedLakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmbeddedLakes")
+    }
+}
+
+impl EmbeddedLakes {
+    /// Opens the engine. Blocks while DuckDB checks its extensions' signatures (a fraction of a second).
+    pub fn open(config: &LakeConfig) -> Result<Self, OpenError> {
+        Self::open_with(config, Arc::new(Fsync))
+    }
+
+    /// Opens the engine with another way of making files last.
+    pub fn open_with(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Result<Self, OpenError> {
+        let engine = Arc::new(Engine::open(config)?);
+        let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
+        let shared = Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync };
+        Ok(Self { engine, catalogs, writers: Writers::new(Arc::new(shared), config.writer_queue) })
+    }
+
+    async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+    {
+        let catalogs = Arc::clone(&self.catalogs);
+        let leased = move |connection: &Connection| {
+            let _lease = catalogs.lease(connection, lake)?;
+            work(connection)
+        };
+        self.engine.run(&self.engine.catalog, leased).await
+    }
+}
+
+#[async_trait]
+impl LakeStore for EmbeddedLakes {
+    async fn create(&self, lake: LakeId) -> Result<(), LakeError> {
+        let catalogs = Arc::clone(&self.catalogs);
+        self.engine.run(&self.engine.catalog, move |connection| catalogs.create(connection, lake)).await
+    }
+
+    async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
+        for _ in 0..REMOVE_TRIES {
+            let catalogs = Arc::clone(&self.catalogs);
+            let removed = self.engine.run(&self.engine.catalog, move |connection| catalogs.remove(connection, lake)).await;
+            match removed {
+                Err(LakeError::Busy) => tokio::time::sleep(REMOVE_RETRY).await,
+                done => return done,
+            }
+        }
+        Err(LakeError::Busy)
+    }
+
+    async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
+        self.read(lake, move |connection| structure::head(connection, lake)).await
+    }
+
+    async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
+        self.read(lake, move |connection| structure::commits_after(connection, lake, after, limit)).await
+    }
+
+    async fn buckets(&self, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError> {
+        self.read(lake, move |connection| structure::buckets(connection, lake)).await
+    }
+
+    async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError> {
+        let bucket = bucket.clone();
+        let inlines = self.catalogs.inlines();
+        let read = move |connection: &Connection| {
+            if structure::bucket(connection, lake, &bucket)?.is_none() {
+                return Ok(None);
+            }
+            let mut tables = structure::tables(connection, lake, &bucket, None)?;
+            if inlines {
+                tables.iter_mut().try_for_each(|table| structure::count_rows(connection, lake, table))?;
+            }
+            Ok(Some(tables))
+        };
+        self.read(lake, read).await
+    }
+
+    async fn table(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        table: &TableName,
+    ) -> Result<Option<StoredTable>, LakeError> {
+        let (bucket, table) = (bucket.clone(), table.clone());
+        let inlines = self.catalogs.inlines();
+        let read = move |connection: &Connection| {
+            let mut found = structure::tables(connection, lake, &bucket, Some(&table))?.pop();
+            if let Some(table) = found.as_mut().filter(|_| inlines) {
+                structure::count_rows(connection, lake, table)?;
+            }
+            Ok(found)
+        };
+        self.read(lake, read).await
+    }
+
+    async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError> {
+        let statement = format!("SELECT * FROM {} LIMIT {limit}", sql::table(lake, table));
+        let work = Work::Trusted { statement };
+        Ok(query::start(&self.engine, &self.catalogs, lake, work, PREVIEW_TIMEOUT).await?.rows)
+    }
+
+    async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
+        let ready = match write {
+            LakeWrite::CreateBucket { bucket, description } => Ready::CreateBucket { bucket, description },
+            LakeWrite::DropBucket { bucket, cascade } => Ready::DropBucket { bucket, cascade },
+            LakeWrite::CreateTable { table, schema } => Ready::CreateTable { table, schema },
+            LakeWrite::DropTable { table } => Ready::DropTable { table },
+            LakeWrite::Append { table, schema, rows } => {
+                let staged = stage(&self.engine, &schema, rows).await?;
+                Ready::Append { table, schema, staged }
+            }
+        };
+        self.writers.submit(lake, ready, origin).await
+    }
+}
+
+#[async_trait]
+impl QueryEngine for EmbeddedLakes {
+    async fn query(&self, scope: ReadScope, query: Query) -> Result<QueryOutput, QueryError> {
+        let (lake, timeout) = (scope.lake, query.timeout);
+        query::start(&self.engine, &self.catalogs, lake, Work::Checked { scope, query }, timeout).await
+    }
+}
+
+#[async_trait]
+impl HealthProbe for EmbeddedLakes {
+    async fn check(&self) -> Health {
+        let look = self.engine.run(&self.engine.catalog, |connection| {
+            connection
+                .query_row("SELECT 42", [], |row| row.get::<_, i64>(0))
+                .map_err(|error| crate::error::lake_error(&error))
+        });
+        let detail = match tokio::time::timeout(PROBE_TIMEOUT, look).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(LakeError::Busy)) => Some("the engine is busy".to_owned()),
+            Ok(Err(_)) => Some("the engine does not answer queries".to_owned()),
+            Err(_) => Some("the engine did not answer in time".to_owned()),
+        };
+        Health { name: "engine", ok: detail.is_none(), detail }
+    }
+}

@@ -1,0 +1,251 @@
+//! Reads a lake's structure out of DuckLake's own tables: one statement, one consistent state, and no
+//! introspection that would walk every attached lake.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use duckdb::{Connection, Row};
+use gadwall_domain::commit::{Commit, CommitInfo};
+use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::names::{BucketName, ColumnName, TableName};
+use gadwall_domain::ports::lake::{LakeError, StoredBucket, StoredTable};
+use gadwall_domain::schema::{Column, DefaultValue};
+use gadwall_domain::table::{TableRef, TableSize};
+
+use crate::error::{fault, lake_error};
+use crate::sql;
+use crate::types::{RawColumn, data_type};
+
+/// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.
+const SIZES: &str = "
+    (SELECT coalesce(sum(f.record_count), 0) FROM {md}.ducklake_data_file f
+      WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL)
+  - (SELECT coalesce(sum(d.delete_count), 0) FROM {md}.ducklake_delete_file d
+      WHERE d.table_id = t.table_id AND d.end_snapshot IS NULL) AS row_count,
+    (SELECT coalesce(sum(f.file_size_bytes), 0) FROM {md}.ducklake_data_file f
+      WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL) AS size_bytes";
+
+fn on(lake: LakeId, statement: &str) -> String {
+    statement.replace("{sizes}", SIZES).replace("{md}", &sql::metadata_of(lake))
+}
+
+fn rows<T>(
+    connection: &Connection,
+    statement: &str,
+    parameters: &[&dyn duckdb::ToSql],
+    read: impl Fn(&Row<'_>) -> duckdb::Result<T>,
+) -> Result<Vec<T>, LakeError> {
+    let query = || -> duckdb::Result<Vec<T>> {
+        let mut prepared = connection.prepare(statement)?;
+        let found = prepared.query_map(parameters, |row| read(row))?;
+        found.collect()
+    };
+    query().map_err(|error| lake_error(&error))
+}
+
+/// The newest snapshot.
+pub(crate) fn head(connection: &Connection, lake: LakeId) -> Result<SnapshotId, LakeError> {
+    let statement = on(lake, "SELECT max(snapshot_id) FROM {md}.ducklake_snapshot");
+    let number: i64 = connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+    snapshot(number)
+}
+
+fn snapshot(number: i64) -> Result<SnapshotId, LakeError> {
+    SnapshotId::new(number).map_err(|error| fault(error.to_string()))
+}
+
+/// Commits after a snapshot, oldest first.
+pub(crate) fn commits_after(
+    connection: &Connection,
+    lake: LakeId,
+    after: SnapshotId,
+    limit: u32,
+) -> Result<Vec<Commit>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT s.snapshot_id, epoch_us(s.snapshot_time), c.commit_extra_info
+           FROM {md}.ducklake_snapshot s LEFT JOIN {md}.ducklake_snapshot_changes c USING (snapshot_id)
+          WHERE s.snapshot_id > ? ORDER BY s.snapshot_id LIMIT ?",
+    );
+    let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
+    let found = rows(connection, &statement, &[&after, &i64::from(limit)], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
+    })?;
+    found
+        .into_iter()
+        .map(|(number, micros, info)| {
+            let committed_at =
+                DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| fault("a snapshot's time is out of range"))?;
+            // A commit that something else made carries another document, or none.
+            let info = info.and_then(|text| serde_json::from_str::<CommitInfo>(&text).ok());
+            Ok(Commit { snapshot: snapshot(number)?, committed_at, writes: info.map(|info| info.writes).unwrap_or_default() })
+        })
+        .collect()
+}
+
+/// All buckets; `main` once it holds a table.
+pub(crate) fn buckets(connection: &Connection, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT s.schema_name, count(t.table_id)::BIGINT, coalesce(sum(t.size_bytes), 0)::BIGINT
+           FROM {md}.ducklake_schema s
+           LEFT JOIN (SELECT t.table_id, t.schema_id, {sizes} FROM {md}.ducklake_table t WHERE t.end_snapshot IS NULL) t
+                  ON t.schema_id = s.schema_id
+          WHERE s.end_snapshot IS NULL
+          GROUP BY s.schema_name
+         HAVING lower(s.schema_name) <> 'main' OR count(t.table_id) > 0
+          ORDER BY lower(s.schema_name)",
+    );
+    let found = rows(connection, &statement, &[], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    })?;
+    found
+        .into_iter()
+        .map(|(name, tables, bytes)| {
+            let name = BucketName::parse(&name).map_err(|error| fault(error.to_string()))?;
+            Ok(StoredBucket { name, table_count: count(tables)?, size_bytes: count(bytes)? })
+        })
+        .collect()
+}
+
+fn count(number: i64) -> Result<u64, LakeError> {
+    u64::try_from(number).map_err(|_| fault("the catalog counts below zero"))
+}
+
+/// The bucket's name as it is stored, if there is such a bucket.
+pub(crate) fn bucket(connection: &Connection, lake: LakeId, name: &BucketName) -> Result<Option<String>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT schema_name FROM {md}.ducklake_schema WHERE end_snapshot IS NULL AND lower(schema_name) = ?",
+    );
+    Ok(rows(connection, &statement, &[&name.folded()], |row| row.get(0))?.pop())
+}
+
+/// Tables of a bucket, or one of them, by name.
+pub(crate) fn tables(
+    connection: &Connection,
+    lake: LakeId,
+    bucket: &BucketName,
+    table: Option<&TableName>,
+) -> Result<Vec<StoredTable>, LakeError> {
+    let which = "FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+          WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
+    let (bucket_name, table_name) = (bucket.folded(), table.map(TableName::folded));
+    let parameters: [&dyn duckdb::ToSql; 3] = [&bucket_name, &table_name, &table_name];
+    let statement = on(
+        lake,
+        &format!(
+            "SELECT t.table_id, s.schema_name, t.table_name, row_count::BIGINT, size_bytes::BIGINT
+               FROM (SELECT t.*, {{sizes}} FROM {{md}}.ducklake_table t) t {}",
+            which.trim_start_matches("FROM {md}.ducklake_table t ")
+        ),
+    );
+    let mut found = rows(connection, &(statement + " ORDER BY lower(t.table_name)"), &parameters, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
+    })?;
+    let statement = on(
+        lake,
+        &format!(
+            "SELECT c.table_id, c.column_id, c.parent_column, c.column_name, c.column_type, c.nulls_allowed, c.default_value
+               FROM {{md}}.ducklake_column c
+              WHERE c.end_snapshot IS NULL AND c.table_id IN (SELECT t.table_id {which})
+              ORDER BY c.table_id, c.column_order"
+        ),
+    );
+    let columns = rows(connection, &statement, &parameters, |row| {
+        let column = RawColumn {
+            id: row.get(1)?,
+            parent: row.get(2)?,
+            name: row.get(3)?,
+            type_word: row.get(4)?,
+            nullable: row.get(5)?,
+            default: row.get(6)?,
+        };
+        Ok((row.get::<_, i64>(0)?, column))
+    })?;
+    let mut columns_of: HashMap<i64, Vec<RawColumn>> = HashMap::new();
+    for (table_id, column) in columns {
+        columns_of.entry(table_id).or_default().push(column);
+    }
+    found
+        .drain(..)
+        .map(|(id, bucket, table, row_count, size_bytes)| {
+            let name = table_ref(&bucket, &table)?;
+            let columns = top_columns(columns_of.get(&id).map_or(&[], Vec::as_slice))?;
+            Ok(StoredTable { name, columns, size: TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? } })
+        })
+        .collect()
+}
+
+fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
+    let bad_name = |error: gadwall_domain::names::NameError| fault(error.to_string());
+    Ok(TableRef { bucket: BucketName::parse(bucket).map_err(bad_name)?, table: TableName::parse(table).map_err(bad_name)? })
+}
+
+fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
+    let top = all.iter().filter(|column| column.parent.is_none());
+    top.map(|column| {
+        Ok(Column {
+            name: ColumnName::parse(&column.name).map_err(|error| fault(error.to_string()))?,
+            data_type: data_type(column, all).map_err(fault)?,
+            nullable: column.nullable,
+            // DuckLake spells "no default" as the word NULL.
+            default: column.default.clone().filter(|text| text != "NULL").map(DefaultValue::stored),
+        })
+    })
+    .collect()
+}
+
+/// The folder of a table's data files, relative to the lake's data folder.
+pub(crate) fn table_folder(connection: &Connection, lake: LakeId, table: &TableRef) -> Result<Option<PathBuf>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT s.path, t.path
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+          WHERE t.end_snapshot IS NULL AND s.path_is_relative AND t.path_is_relative
+            AND lower(s.schema_name) = ? AND lower(t.table_name) = ?",
+    );
+    let names = (table.bucket.folded(), table.table.folded());
+    let found = rows(connection, &statement, &[&names.0, &names.1], |row| {
+        Ok(PathBuf::from(row.get::<_, String>(0)?).join(row.get::<_, String>(1)?))
+    })?;
+    Ok(found.into_iter().next())
+}
+
+/// All tables' names.
+pub(crate) fn table_names(connection: &Connection, lake: LakeId) -> Result<Vec<TableRef>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT s.schema_name, t.table_name
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+          WHERE t.end_snapshot IS NULL",
+    );
+    let found = rows(connection, &statement, &[], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    found.into_iter().map(|(bucket, table)| table_ref(&bucket, &table)).collect()
+}
+
+/// A table's bucket and name as they are stored, if there is such a table.
+pub(crate) fn stored_name(
+    connection: &Connection,
+    lake: LakeId,
+    bucket: &BucketName,
+    table: &TableName,
+) -> Result<Option<(String, String)>, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT s.schema_name, t.table_name
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+          WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND lower(t.table_name) = ?",
+    );
+    let parameters: [&dyn duckdb::ToSql; 2] = [&bucket.folded(), &table.folded()];
+    Ok(rows(connection, &statement, &parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
+}
+
+/// Counts a table's rows by reading it, where small inserts may stand in the catalog instead of files.
+pub(crate) fn count_rows(connection: &Connection, lake: LakeId, table: &mut StoredTable) -> Result<(), LakeError> {
+    let statement = format!("SELECT count(*) FROM {}", sql::table(lake, &table.name));
+    let counted: i64 = connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+    table.size.row_count = count(counted)?;
+    Ok(())
+}

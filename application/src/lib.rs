@@ -1,0 +1,8 @@
+//! Use cases: what Gadwall does, told in terms of the domain's ports.
+//!
+//! A use case takes a [`caller::Caller`] first, authorises it, does its work through ports, and names
+//! neither a transport nor a driver. It spawns no task and reads no configuration of its own.
+#![deny(missing_docs)]
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,169 @@
+//! Who calls, and what they may do.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ApiKeyId;
+use crate::names::{BucketName, ProjectId};
+
+/// What a key allows within its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// See tables and query them.
+    Read,
+    /// Change rows.
+    Write,
+    /// Create, change and delete buckets and tables; change and delete the project.
+    Manage,
+}
+
+impl Scope {
+    /// The word used in the API and in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// The scope of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Manage].into_iter().find(|scope| scope.as_str() == word)
+    }
+}
+
+/// The SHA-256 digest of a key: all that is kept of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyDigest(pub [u8; 32]);
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest(…)")
+    }
+}
+
+/// A project's API key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id. Not secret.
+    pub id: ApiKeyId,
+    /// The project it opens.
+    pub project: ProjectId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it allows.
+    pub scopes: BTreeSet<Scope>,
+    /// The one bucket it is limited to, if any.
+    pub bucket: Option<BucketName>,
+    /// Digest of the secret text.
+    pub digest: KeyDigest,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it stops working, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl ApiKey {
+    /// Whether the key opens anything at this time.
+    pub fn usable_at(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// An admin key: everything, every project.
+    Admin,
+    /// A project's key.
+    Key {
+        /// Which key.
+        id: ApiKeyId,
+        /// The project it opens.
+        project: ProjectId,
+        /// What it allows there.
+        scopes: BTreeSet<Scope>,
+        /// The one bucket it is limited to, if any.
+        bucket: Option<BucketName>,
+    },
+}
+
+impl Principal {
+    /// Whether it may do such a thing in that project at all.
+    pub fn may(&self, project: &ProjectId, scope: Scope) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Key { project: own, scopes, .. } => own == project && scopes.contains(&scope),
+        }
+    }
+
+    /// The bucket it is limited to, if any.
+    pub fn only_bucket(&self) -> Option<&BucketName> {
+        match self {
+            Self::Admin => None,
+            Self::Key { bucket, .. } => bucket.as_ref(),
+        }
+    }
+
+    /// Whether it may touch that bucket, as far as a limit to one bucket goes.
+    pub fn may_touch(&self, bucket: &BucketName) -> bool {
+        self.only_bucket().is_none_or(|only| only == bucket)
+    }
+
+    /// The key's id; none for the admin.
+    pub fn key_id(&self) -> Option<ApiKeyId> {
+        match self {
+            Self::Admin => None,
+            Self::Key { id, .. } => Some(*id),
+        }
+    }
+
+    /// A short name for logs and audit entries: `admin` or `key:<id>`.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Admin => "admin".to_owned(),
+            Self::Key { id, .. } => format!("key:{id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn key(scopes: &[Scope], bucket: Option<&str>) -> Principal {
+        Principal::Key {
+            id: ApiKeyId::new(Uuid::nil()),
+            project: ProjectId::parse("p1").unwrap(),
+            scopes: scopes.iter().copied().collect(),
+            bucket: bucket.map(|name| BucketName::parse(name).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_key_opens_its_own_project_within_its_scopes() {
+        let own = ProjectId::parse("P1").unwrap();
+        let other = ProjectId::parse("p2").unwrap();
+        let reader = key(&[Scope::Read], None);
+        assert!(reader.may(&own, Scope::Read));
+        assert!(!reader.may(&own, Scope::Write));
+        assert!(!reader.may(&other, Scope::Read));
+        assert!(Principal::Admin.may(&other, Scope::Manage));
+    }
+
+    #[test]
+    fn a_key_may_be_limited_to_one_bucket() {
+        let limited = key(&[Scope::Read], Some("sales"));
+        assert!(limited.may_touch(&BucketName::parse("SALES").unwrap()));
+        assert!(!limited.may_touch(&BucketName::main()));
+    }
+}

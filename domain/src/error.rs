@@ -1,0 +1,48 @@
+//! What an error *means*, independent of how it is told to a client.
+
+use serde_json::Value;
+
+/// The meanings an error can have. A driving adapter maps each to its own
+/// notion of failure (HTTP maps them to statuses in one file).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request can't be understood or names something illegal.
+    Invalid,
+    /// No or unknown credentials.
+    Unauthenticated,
+    /// Known caller, not allowed (also: may not know whether it exists).
+    Forbidden,
+    /// The thing named is not there.
+    NotFound,
+    /// It clashes with what is there.
+    Conflict,
+    /// More than the limits allow.
+    TooLarge,
+    /// Well-formed, but it breaks a rule of the table or isn't supported.
+    Unprocessable,
+    /// Took longer than its deadline.
+    Timeout,
+    /// Can't be served now; trying again later may work.
+    Unavailable,
+    /// A fault of ours. The text is for the log, never for the client.
+    Internal,
+}
+
+/// An error that knows its meaning and its stable code.
+pub trait Classify: std::error::Error {
+    /// What kind of failure this is.
+    fn kind(&self) -> ErrorKind;
+
+    /// Stable, machine-readable code, e.g. `bucket_exists`.
+    fn code(&self) -> &'static str;
+
+    /// Structured context for the client, if there is any.
+    fn details(&self) -> Option<Value> {
+        None
+    }
+
+    /// Single findings, where there are several (row violations).
+    fn findings(&self) -> Vec<Value> {
+        Vec::new()
+    }
+}

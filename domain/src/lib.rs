@@ -1,0 +1,23 @@
+//! The language of Gadwall: projects own buckets, buckets own tables, tables
+//! hold rows, and every change is a snapshot.
+//!
+//! This crate has types, rules and ports. It does no I/O, reads no clock, mints
+//! no identifier, and knows neither SQL nor HTTP. Text is parsed into a type
+//! once, at the edge; from there on a `BucketName` *is* a legal bucket name.
+#![deny(missing_docs)]
+
+pub mod access;
+pub mod audit;
+pub mod bucket;
+pub mod commit;
+pub mod error;
+pub mod events;
+pub mod ids;
+pub mod names;
+pub mod ports;
+pub mod project;
+pub mod query;
+pub mod rows;
+pub mod schema;
+pub mod table;
+pub mod types;

@@ -1,0 +1,13 @@
+//! What the domain needs of the outside, as traits.
+//!
+//! | port | is | adapters |
+//! |---|---|---|
+//! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
+//! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
+//! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
+//! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
+//! | [`system::HealthProbe`] | is this part working? | each adapter |
+
+pub mod lake;
+pub mod metadata;
+pub mod system;

@@ -1,0 +1,143 @@
+//! Queries: what is asked, and how it can fail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::error::{Classify, ErrorKind};
+use crate::ids::{LakeId, SnapshotId};
+use crate::names::BucketName;
+use crate::rows::RowStream;
+
+/// What a caller may read, settled by authorisation before the query is parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadScope {
+    /// The project's lake.
+    pub lake: LakeId,
+    /// The one bucket it is limited to, if any.
+    pub only_bucket: Option<BucketName>,
+}
+
+/// Values for a query's placeholders.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Parameters {
+    /// None given.
+    #[default]
+    None,
+    /// For `?` and `$1`, `$2`, …, in order.
+    Positional(Vec<Value>),
+    /// For `$name`. Names that the query doesn't use are ignored.
+    Named(Vec<(String, Value)>),
+}
+
+/// A query to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// One read-only statement.
+    pub sql: String,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// A table whose name may be used without its bucket (short routes).
+    pub default_bucket: Option<BucketName>,
+    /// When to give up.
+    pub timeout: Duration,
+}
+
+/// A running query's result.
+#[derive(Debug)]
+pub struct QueryOutput {
+    /// The rows.
+    pub rows: RowStream,
+    /// The snapshot they are from.
+    pub snapshot: SnapshotId,
+}
+
+/// Why a query was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// Syntax, unknown column, failed conversion: the statement is wrong.
+    #[error("{0}")]
+    Sql(String),
+    /// The statement asks for something that no caller, or not this one, may do.
+    #[error("{what} is not allowed; {hint}")]
+    Forbidden {
+        /// What was refused.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The statement may be harmless, but Gadwall doesn't take it here.
+    #[error("{what} is not supported here; {hint}")]
+    Unsupported {
+        /// What was refused.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// A name that the caller can't see.
+    #[error("no table {name}{}", suggest(.candidates))]
+    UnknownTable {
+        /// As it was written.
+        name: String,
+        /// Names like it that the caller can see.
+        candidates: Vec<String>,
+    },
+    /// The statement is too long or nested too deeply.
+    #[error("the statement is too large: {0}")]
+    TooLarge(String),
+    /// The deadline passed.
+    #[error("the query ran longer than its limit of {} ms and was stopped", .0.as_millis())]
+    Timeout(Duration),
+    /// It was cancelled.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// It needs more memory than it may have.
+    #[error("the query needs more memory than it may use; select less at a time")]
+    OutOfMemory,
+    /// Too many queries wait already.
+    #[error("too many queries are waiting; try again shortly")]
+    Busy,
+    /// The engine or its storage failed; the text is for the log.
+    #[error("the query engine failed")]
+    Engine(String),
+}
+
+fn suggest(candidates: &[String]) -> String {
+    if candidates.is_empty() { String::new() } else { format!("; did you mean {}?", candidates.join(", ")) }
+}
+
+impl Classify for QueryError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Sql(_) | Self::UnknownTable { .. } => ErrorKind::Invalid,
+            Self::Forbidden { .. } => ErrorKind::Forbidden,
+            Self::Unsupported { .. } => ErrorKind::Unprocessable,
+            Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::Timeout(_) => ErrorKind::Timeout,
+            Self::Cancelled | Self::OutOfMemory | Self::Busy => ErrorKind::Unavailable,
+            Self::Engine(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Sql(_) | Self::UnknownTable { .. } => "sql_error",
+            Self::Forbidden { .. } => "statement_forbidden",
+            Self::Unsupported { .. } => "statement_unsupported",
+            Self::TooLarge(_) => "statement_too_large",
+            Self::Timeout(_) => "query_timeout",
+            Self::Cancelled => "query_cancelled",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Busy => "too_many_queries",
+            Self::Engine(_) => "internal_error",
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::UnknownTable { name, candidates } => Some(json!({ "table": name, "candidates": candidates })),
+            _ => None,
+        }
+    }
+}
