@@ -4,5 +4,15 @@
 //! neither a transport nor a driver. It spawns no task and reads no configuration of its own.
 #![deny(missing_docs)]
 
+pub mod access;
+pub mod buckets;
+pub mod caller;
+pub mod error;
+pub mod projection;
+pub mod projects;
+pub mod queries;
+pub mod system;
+pub mod tables;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -36,3 +36,23 @@ pub trait HealthProbe: Send + Sync {
     /// Looks now. Never fails: a fault is an answer.
     async fn check(&self) -> Health;
 }
+
+/// A folder that the service keeps data in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// What it is: `data_dir`, `duckdb_dir`, `files_dir` or `snapshots_dir`.
+    pub name: &'static str,
+    /// Where it is. For admins only.
+    pub path: String,
+    /// Whether it is there and can be written.
+    pub usable: bool,
+}
+
+/// The folders that the service keeps data in.
+#[async_trait]
+pub trait StorageFolders: Send + Sync {
+    /// Looks at each by writing into it.
+    async fn check(&self) -> Vec<Folder>;
+    /// Makes those that are missing; answers their names.
+    async fn create_missing(&self) -> Vec<&'static str>;
+}

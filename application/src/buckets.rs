@@ -1,0 +1,141 @@
+//! Buckets: create, list, look at, delete.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::access::Scope;
+use gadwall_domain::bucket::Bucket;
+use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::ports::lake::{LakeStore, LakeWrite, WriteError};
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::project::Project;
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+use crate::projection::Projection;
+use crate::projects::Projects;
+
+/// Longest description of a bucket, in characters.
+const MAX_DESCRIPTION: usize = 4_096;
+
+/// The use cases of buckets.
+pub struct Buckets {
+    store: Arc<dyn MetadataStore>,
+    lakes: Arc<dyn LakeStore>,
+    access: Arc<Access>,
+    projection: Arc<Projection>,
+    projects: Arc<Projects>,
+}
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buckets")
+    }
+}
+
+impl Buckets {
+    /// Works on these stores.
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        projection: Arc<Projection>,
+        projects: Arc<Projects>,
+    ) -> Self {
+        Self { store, lakes, access, projection, projects }
+    }
+
+    /// Creates a bucket.
+    #[tracing::instrument(skip_all, fields(project.id = %project, bucket.name = %bucket))]
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: BucketName,
+        description: Option<String>,
+    ) -> Result<Bucket, UseCaseError> {
+        if description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION || text.contains('\0')) {
+            return Err(UseCaseError::Invalid(format!(
+                "description has at most {MAX_DESCRIPTION} characters, and no NUL"
+            )));
+        }
+        let project = self.access.open_bucket(caller, project, &bucket, Scope::Manage).await?;
+        let write = LakeWrite::CreateBucket { bucket: bucket.clone(), description: description.clone() };
+        self.write(caller, &project, &bucket, write).await?;
+        Ok(Bucket { name: bucket, description, table_count: 0 })
+    }
+
+    /// The project's buckets by name; those the caller may see.
+    pub async fn list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Bucket>, UseCaseError> {
+        let project = self.access.open(caller, project, Scope::Read).await?;
+        let all = self.all(&project).await?;
+        let seen = |bucket: &Bucket| caller.principal().is_some_and(|principal| principal.may_touch(&bucket.name));
+        Ok(all.into_iter().filter(seen).collect())
+    }
+
+    /// A bucket. `main` is always there.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: &BucketName,
+    ) -> Result<Bucket, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
+        let found = self.all(&project).await?.into_iter().find(|known| known.name == *bucket);
+        match found {
+            Some(found) => Ok(found),
+            None if bucket.is_main() => Ok(Bucket { name: BucketName::main(), description: None, table_count: 0 }),
+            None => Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() }),
+        }
+    }
+
+    /// Deletes a bucket; with `cascade`, its tables too.
+    #[tracing::instrument(skip_all, fields(project.id = %project, bucket.name = %bucket))]
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: &BucketName,
+        cascade: bool,
+    ) -> Result<(), UseCaseError> {
+        let project = self.access.open_bucket(caller, project, bucket, Scope::Manage).await?;
+        let write = LakeWrite::DropBucket { bucket: bucket.clone(), cascade };
+        self.write(caller, &project, bucket, write).await
+    }
+
+    async fn write(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        bucket: &BucketName,
+        write: LakeWrite,
+    ) -> Result<(), UseCaseError> {
+        self.lakes.write(project.lake, write, caller.origin()).await.map_err(|error| match error {
+            WriteError::BucketExists => {
+                UseCaseError::BucketExists { project: project.id.clone(), bucket: bucket.clone() }
+            }
+            WriteError::NoBucket => UseCaseError::NoBucket { project: project.id.clone(), bucket: bucket.clone() },
+            WriteError::BucketNotEmpty => UseCaseError::BucketNotEmpty { bucket: bucket.clone() },
+            WriteError::Lake(error) => UseCaseError::Lake(error),
+            other => UseCaseError::Invalid(other.to_string()),
+        })?;
+        self.projection.catch_up(project).await?;
+        self.projects.refresh_size(project).await
+    }
+
+    async fn all(&self, project: &Project) -> Result<Vec<Bucket>, UseCaseError> {
+        self.projection.ensure(project).await?;
+        let stored = self.lakes.buckets(project.lake).await?;
+        let facts = self.store.read().await?.lake_index().buckets(&project.id).await?;
+        let mut described: HashMap<BucketName, Option<String>> =
+            facts.into_iter().map(|facts| (facts.bucket, facts.description)).collect();
+        let bucket = |stored: gadwall_domain::ports::lake::StoredBucket| Bucket {
+            description: described.remove(&stored.name).flatten(),
+            name: stored.name,
+            table_count: stored.table_count,
+        };
+        Ok(stored.into_iter().map(bucket).collect())
+    }
+}

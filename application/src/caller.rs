@@ -1,0 +1,76 @@
+//! Who calls, and in which context: the first argument of every use case.
+
+use gadwall_domain::access::Principal;
+use gadwall_domain::commit::WriteOrigin;
+use gadwall_domain::ids::RequestId;
+
+use crate::error::UseCaseError;
+
+/// What a caller's credentials turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// Good ones.
+    Known(Principal),
+    /// A key that opens nothing (any more). Whether that is a 401 or a 403 depends on what is asked for.
+    Unknown,
+}
+
+/// A caller with the context of its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is.
+    pub identity: Identity,
+    /// The request.
+    pub request_id: RequestId,
+    /// W3C trace context, as received.
+    pub traceparent: Option<String>,
+    /// The OpenLineage run that the client named.
+    pub run_id: Option<String>,
+    /// The client's idempotency key.
+    pub idempotency_key: Option<String>,
+}
+
+impl Caller {
+    /// A caller with known credentials and nothing else.
+    pub fn new(principal: Principal, request_id: RequestId) -> Self {
+        Self {
+            identity: Identity::Known(principal),
+            request_id,
+            traceparent: None,
+            run_id: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// The principal, if the credentials were good.
+    pub fn principal(&self) -> Option<&Principal> {
+        match &self.identity {
+            Identity::Known(principal) => Some(principal),
+            Identity::Unknown => None,
+        }
+    }
+
+    /// Refuses all but an admin.
+    pub fn require_admin(&self) -> Result<(), UseCaseError> {
+        match self.principal() {
+            Some(Principal::Admin) => Ok(()),
+            _ => Err(UseCaseError::Unauthenticated),
+        }
+    }
+
+    /// A name for logs and audit entries.
+    pub fn label(&self) -> String {
+        self.principal().map_or_else(|| "unknown".to_owned(), Principal::label)
+    }
+
+    /// Where this caller's writes come from.
+    pub fn origin(&self) -> WriteOrigin {
+        WriteOrigin {
+            key_id: self.principal().and_then(Principal::key_id),
+            request_id: self.request_id.clone(),
+            traceparent: self.traceparent.clone(),
+            run_id: self.run_id.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! How a use case fails.
+
+use gadwall_domain::error::{Classify, ErrorKind};
+use gadwall_domain::names::{BucketName, NameError, ProjectId};
+use gadwall_domain::ports::lake::{LakeError, WriteError};
+use gadwall_domain::ports::metadata::StoreError;
+use gadwall_domain::project::ProjectStatus;
+use gadwall_domain::query::QueryError;
+use gadwall_domain::rows::{RowsError, Violations};
+use gadwall_domain::schema::SchemaError;
+use gadwall_domain::table::TableRef;
+use gadwall_domain::types::TypeError;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+/// The failures of all use cases.
+#[derive(Debug, Error)]
+pub enum UseCaseError {
+    /// No key, or one that doesn't open this.
+    #[error("this needs a valid key; send it as `Authorization: Bearer <key>`")]
+    Unauthenticated,
+    /// The key doesn't allow it, or it isn't there: told alike, so that ids can't be probed.
+    #[error("this key does not allow that")]
+    Forbidden,
+    /// An admin named a project that isn't there.
+    #[error("there is no project {0}")]
+    NoProject(ProjectId),
+    /// As [`Self::NoProject`], where something within the project was asked for.
+    #[error("there is no project {0}")]
+    NoProjectAround(ProjectId),
+    /// The project's id is taken.
+    #[error("project {id} exists already{}", deleted_hint(*.status))]
+    ProjectExists {
+        /// The id.
+        id: ProjectId,
+        /// Status of the project that has it.
+        status: ProjectStatus,
+    },
+    /// No such bucket in the project.
+    #[error("there is no bucket {bucket} in project {project}")]
+    NoBucket {
+        /// The project.
+        project: ProjectId,
+        /// The bucket.
+        bucket: BucketName,
+    },
+    /// The bucket's name is taken.
+    #[error("bucket {bucket} exists already in project {project}")]
+    BucketExists {
+        /// The project.
+        project: ProjectId,
+        /// The bucket.
+        bucket: BucketName,
+    },
+    /// The bucket holds tables.
+    #[error("bucket {bucket} is not empty; delete its tables first, or use cascade=true")]
+    BucketNotEmpty {
+        /// The bucket.
+        bucket: BucketName,
+    },
+    /// No such table in the project.
+    #[error("there is no table {table} in project {project}")]
+    NoTable {
+        /// The project.
+        project: ProjectId,
+        /// The table.
+        table: TableRef,
+    },
+    /// The table's name is taken.
+    #[error("table {table} exists already in project {project}")]
+    TableExists {
+        /// The project.
+        project: ProjectId,
+        /// The table.
+        table: TableRef,
+    },
+    /// The table changed while its rows were on their way.
+    #[error("table {0} changed while the rows were on their way; send them again")]
+    TableChanged(TableRef),
+    /// Rows that don't fit the table. Nothing was written.
+    #[error("{} of the values don't fit table {table}; nothing was written", .violations.count())]
+    Violations {
+        /// The table.
+        table: TableRef,
+        /// What doesn't fit.
+        violations: Violations,
+    },
+    /// Rows whose key is there already, or twice in the request. Nothing was written.
+    #[error("{count} primary keys are in table {table} already, or twice in the request; nothing was written")]
+    DuplicateKeys {
+        /// The table.
+        table: TableRef,
+        /// The first of them.
+        first: Vec<Value>,
+        /// How many.
+        count: u64,
+    },
+    /// A value is out of range.
+    #[error("{0}")]
+    Invalid(String),
+    /// A name is not legal.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A type is not legal.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// Columns and key don't make a table.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The rows can't be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// The query can't be answered.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The metadata store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lake failed.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+}
+
+fn deleted_hint(status: ProjectStatus) -> &'static str {
+    match status {
+        ProjectStatus::Active => "",
+        ProjectStatus::Deleted => " (deleted; a project's id is never reused)",
+    }
+}
+
+impl Classify for UseCaseError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unauthenticated => ErrorKind::Unauthenticated,
+            Self::Forbidden => ErrorKind::Forbidden,
+            Self::NoProject(_) | Self::NoProjectAround(_) | Self::NoBucket { .. } | Self::NoTable { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::ProjectExists { .. }
+            | Self::BucketExists { .. }
+            | Self::BucketNotEmpty { .. }
+            | Self::TableExists { .. }
+            | Self::TableChanged(_)
+            | Self::DuplicateKeys { .. } => ErrorKind::Conflict,
+            Self::Violations { .. } | Self::Invalid(_) => ErrorKind::Unprocessable,
+            Self::Name(error) => error.kind(),
+            Self::Type(error) => error.kind(),
+            Self::Schema(error) => error.kind(),
+            Self::Rows(error) => error.kind(),
+            Self::Query(error) => error.kind(),
+            Self::Store(StoreError::Unavailable(_)) | Self::Lake(LakeError::Busy | LakeError::StorageFull(_)) => {
+                ErrorKind::Unavailable
+            }
+            Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NoProject(_) => "not_found",
+            Self::NoProjectAround(_) => "project_not_found",
+            Self::ProjectExists { .. } => "project_exists",
+            Self::NoBucket { .. } => "bucket_not_found",
+            Self::BucketExists { .. } => "bucket_exists",
+            Self::BucketNotEmpty { .. } => "bucket_not_empty",
+            Self::NoTable { .. } => "table_not_found",
+            Self::TableExists { .. } => "table_exists",
+            Self::TableChanged(_) => "table_changed",
+            Self::Violations { .. } => "rows_invalid",
+            Self::DuplicateKeys { .. } => "duplicate_key",
+            Self::Invalid(_) => "validation_failed",
+            Self::Name(error) => error.code(),
+            Self::Type(error) => error.code(),
+            Self::Schema(error) => error.code(),
+            Self::Rows(error) => error.code(),
+            Self::Query(error) => error.code(),
+            Self::Lake(LakeError::StorageFull(_)) => "storage_full",
+            Self::Lake(LakeError::Busy) => "busy",
+            Self::Store(StoreError::Unavailable(_)) => "metadata_unavailable",
+            Self::Store(_) | Self::Lake(_) => "internal_error",
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::ProjectExists { id, status } => Some(json!({ "project_id": id, "status": status })),
+            Self::NoProject(id) | Self::NoProjectAround(id) => Some(json!({ "project_id": id })),
+            Self::NoBucket { project, bucket } | Self::BucketExists { project, bucket } => {
+                Some(json!({ "project_id": project, "bucket_name": bucket }))
+            }
+            Self::BucketNotEmpty { bucket } => Some(json!({ "bucket_name": bucket })),
+            Self::NoTable { project, table } | Self::TableExists { project, table } => {
+                Some(json!({ "project_id": project, "bucket_name": table.bucket, "table_name": table.table }))
+            }
+            Self::Violations { table, violations } => {
+                Some(json!({ "table": table.to_string(), "violation_count": violations.count() }))
+            }
+            Self::DuplicateKeys { table, count, .. } => {
+                Some(json!({ "table": table.to_string(), "duplicate_count": count }))
+            }
+            Self::Schema(error) => error.details(),
+            Self::Query(error) => error.details(),
+            _ => None,
+        }
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        match self {
+            Self::Violations { violations, .. } => violations.to_json(),
+            Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Tells a write's failure in terms of what it was about.
+pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(WriteError) -> UseCaseError {
+    let (project, table) = (project.clone(), table.clone());
+    move |error| match error {
+        WriteError::BucketExists => UseCaseError::BucketExists { project, bucket: table.bucket },
+        WriteError::NoBucket => UseCaseError::NoBucket { project, bucket: table.bucket },
+        WriteError::BucketNotEmpty => UseCaseError::BucketNotEmpty { bucket: table.bucket },
+        WriteError::TableExists => UseCaseError::TableExists { project, table },
+        WriteError::NoTable => UseCaseError::NoTable { project, table },
+        WriteError::TableChanged => UseCaseError::TableChanged(table),
+        WriteError::Rows(error) => UseCaseError::Rows(error),
+        WriteError::Violations(violations) => UseCaseError::Violations { table, violations },
+        WriteError::DuplicateKeys { first, count } => UseCaseError::DuplicateKeys { table, first, count },
+        WriteError::Lake(error) => UseCaseError::Lake(error),
+    }
+}

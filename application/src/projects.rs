@@ -1,0 +1,341 @@
+//! Projects: create, list, look at, change, delete.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::access::{ApiKey, Scope};
+use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::events::ProjectFact;
+use gadwall_domain::ids::{ApiKeyId, LakeId};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::lake::LakeStore;
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
+use gadwall_domain::ports::system::{Clock, IdGenerator};
+use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
+use serde_json::{Map, Value};
+
+use crate::access::{Access, digest};
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+use crate::projection::Projection;
+
+/// Largest `settings`, as JSON text.
+const MAX_SETTINGS: usize = 64 * 1024;
+/// Deleted projects looked at in one go when unfinished deletions are finished.
+const DELETED_AT_ONCE: u32 = 500;
+
+/// What a new project should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewProject {
+    /// Its id.
+    pub id: ProjectId,
+    /// Display name.
+    pub name: Option<String>,
+    /// Settings to keep.
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// What to change of a project; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProjectChange {
+    /// Display name.
+    pub name: Option<String>,
+    /// Settings to keep.
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// A new project and its first key, which is shown only now.
+pub struct CreatedProject {
+    /// The project.
+    pub project: Project,
+    /// The key's text.
+    pub api_key: String,
+}
+
+impl fmt::Debug for CreatedProject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedProject").field("project", &self.project).finish_non_exhaustive()
+    }
+}
+
+/// The use cases of projects.
+pub struct Projects {
+    store: Arc<dyn MetadataStore>,
+    lakes: Arc<dyn LakeStore>,
+    access: Arc<Access>,
+    projection: Arc<Projection>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+}
+
+impl fmt::Debug for Projects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Projects")
+    }
+}
+
+impl Projects {
+    /// Works on these stores.
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        projection: Arc<Projection>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+    ) -> Self {
+        Self { store, lakes, access, projection, clock, ids }
+    }
+
+    /// Creates a project with its lake and its first key.
+    #[tracing::instrument(skip_all, fields(project.id = %new.id))]
+    pub async fn create(&self, caller: &Caller, new: NewProject) -> Result<CreatedProject, UseCaseError> {
+        caller.require_admin()?;
+        let project = self.lay_out(new).await?;
+        let (key, text) = self.first_key(&project);
+        let facts = [ProjectFact::Created, ProjectFact::KeyCreated(key.id)];
+        self.insert(caller, &project, Some(&key), &facts).await?;
+        Ok(CreatedProject { project, api_key: text })
+    }
+
+    /// Creates the project `default` unless it is there. It has no key of its own: it is the admin's.
+    pub async fn ensure_default(&self, caller: &Caller) -> Result<(), UseCaseError> {
+        caller.require_admin()?;
+        let new = NewProject { id: ProjectId::default_project(), name: Some("Default".to_owned()), settings: None };
+        let project = match self.lay_out(new).await {
+            Err(UseCaseError::ProjectExists { .. }) => return Ok(()),
+            project => project?,
+        };
+        match self.insert(caller, &project, None, &[ProjectFact::Created]).await {
+            // Another replica was faster.
+            Err(UseCaseError::ProjectExists { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Checks what the project should be and makes its lake.
+    async fn lay_out(&self, new: NewProject) -> Result<Project, UseCaseError> {
+        check_name(new.name.as_deref())?;
+        check_settings(new.settings.as_ref())?;
+        if let Some(taken) = self.store.read().await?.projects().find(&new.id).await? {
+            return Err(UseCaseError::ProjectExists { id: taken.id, status: taken.status });
+        }
+        let now = self.clock.now();
+        let lake = LakeId::new(self.ids.next_id());
+        self.lakes.create(lake).await?;
+        Ok(Project {
+            id: new.id,
+            lake,
+            name: new.name,
+            settings: new.settings,
+            status: ProjectStatus::Active,
+            created_at: now,
+            updated_at: now,
+            size: ProjectSize::default(),
+        })
+    }
+
+    fn first_key(&self, project: &Project) -> (ApiKey, String) {
+        let text = format!("proj_{}_admin_{}", project.id, hex::encode(self.ids.secret()));
+        let key = ApiKey {
+            id: ApiKeyId::new(self.ids.next_id()),
+            project: project.id.clone(),
+            name: "admin".to_owned(),
+            scopes: BTreeSet::from([Scope::Read, Scope::Write, Scope::Manage]),
+            bucket: None,
+            digest: digest(&text),
+            created_at: project.created_at,
+            expires_at: None,
+            revoked_at: None,
+        };
+        (key, text)
+    }
+
+    /// Stores the project; if that fails, its lake goes again.
+    async fn insert(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        key: Option<&ApiKey>,
+        facts: &[ProjectFact],
+    ) -> Result<(), UseCaseError> {
+        let stored = async {
+            let mut tx = self.store.write().await?;
+            tx.projects().insert(project).await?;
+            if let Some(key) = key {
+                tx.keys().insert(key).await?;
+            }
+            self.record(&mut *tx, caller, &project.id, facts).await?;
+            tx.commit().await
+        };
+        let Err(error) = stored.await else { return Ok(()) };
+        if let Err(leftover) = self.lakes.remove(project.lake).await {
+            tracing::warn!(error = %leftover, lake = %project.lake, "the lake of a project that was not created stays behind");
+        }
+        Err(match error {
+            StoreError::AlreadyExists => {
+                UseCaseError::ProjectExists { id: project.id.clone(), status: ProjectStatus::Active }
+            }
+            other => other.into(),
+        })
+    }
+
+    /// A page of projects, newest first, and how many match.
+    pub async fn list(&self, caller: &Caller, filter: ProjectFilter) -> Result<(Vec<Project>, u64), UseCaseError> {
+        caller.require_admin()?;
+        Ok(self.store.read().await?.projects().list(filter).await?)
+    }
+
+    /// A project; for an admin also a deleted one.
+    pub async fn get(&self, caller: &Caller, id: &ProjectId) -> Result<Project, UseCaseError> {
+        let mut project = self.access.open_any(caller, id, Scope::Read).await?;
+        if project.status == ProjectStatus::Active {
+            project.size = self.measure(&project).await?;
+        }
+        Ok(project)
+    }
+
+    /// Changes a project's name and settings.
+    #[tracing::instrument(skip_all, fields(project.id = %id))]
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        change: ProjectChange,
+    ) -> Result<Project, UseCaseError> {
+        check_name(change.name.as_deref())?;
+        check_settings(change.settings.as_ref())?;
+        let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        if project.status == ProjectStatus::Deleted {
+            return Err(UseCaseError::NoProject(id.clone()));
+        }
+        if change == ProjectChange::default() {
+            return Ok(project);
+        }
+        project.name = change.name.or(project.name);
+        project.settings = change.settings.or(project.settings);
+        project.updated_at = self.clock.now();
+        let mut tx = self.store.write().await?;
+        tx.projects().update(&project).await?;
+        self.record(&mut *tx, caller, &project.id, &[ProjectFact::Updated]).await?;
+        tx.commit().await?;
+        Ok(project)
+    }
+
+    /// Deletes a project: its keys stop working at once, then its data goes. Its id stays taken.
+    #[tracing::instrument(skip_all, fields(project.id = %id))]
+    pub async fn delete(&self, caller: &Caller, id: &ProjectId) -> Result<(), UseCaseError> {
+        let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        if project.status == ProjectStatus::Deleted {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        project.status = ProjectStatus::Deleted;
+        project.updated_at = now;
+        let mut tx = self.store.write().await?;
+        tx.projects().update(&project).await?;
+        tx.projects().record_size(&project.id, ProjectSize::default()).await?;
+        tx.keys().revoke_all(&project.id, now).await?;
+        tx.lake_index().clear(&project.id).await?;
+        self.record(&mut *tx, caller, &project.id, &[ProjectFact::Deleted]).await?;
+        tx.commit().await?;
+        self.projection.forget(project.lake);
+        // The project is gone for everyone by now; data that can't be removed yet is removed at the next start.
+        if let Err(error) = self.lakes.remove(project.lake).await {
+            tracing::warn!(error = %error, lake = %project.lake, "a deleted project's data stays until the next start");
+        }
+        Ok(())
+    }
+
+    /// Removes the data of deleted projects that an earlier life of the process left behind.
+    pub async fn finish_deletions(&self) -> Result<(), UseCaseError> {
+        let mut offset = 0;
+        loop {
+            let filter = ProjectFilter { status: Some(ProjectStatus::Deleted), limit: DELETED_AT_ONCE, offset };
+            let (deleted, _) = self.store.read().await?.projects().list(filter).await?;
+            if deleted.is_empty() {
+                return Ok(());
+            }
+            offset += deleted.len() as u64;
+            for project in deleted {
+                self.lakes.remove(project.lake).await?;
+            }
+        }
+    }
+
+    /// Counts what a project holds, now, and keeps the counters.
+    pub async fn stats(&self, caller: &Caller, id: &ProjectId) -> Result<(Project, ProjectSize), UseCaseError> {
+        let project = match self.access.open(caller, id, Scope::Read).await {
+            Err(UseCaseError::NoProjectAround(id)) => return Err(UseCaseError::NoProject(id)),
+            project => project?,
+        };
+        let size = self.measure(&project).await?;
+        self.keep_size(&project.id, size).await?;
+        Ok((project, size))
+    }
+
+    /// Takes the counters again after tables or buckets came or went.
+    pub(crate) async fn refresh_size(&self, project: &Project) -> Result<(), UseCaseError> {
+        let size = self.measure(project).await?;
+        Ok(self.keep_size(&project.id, size).await?)
+    }
+
+    async fn keep_size(&self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
+        let mut tx = self.store.write().await?;
+        tx.projects().record_size(id, size).await?;
+        tx.commit().await
+    }
+
+    async fn measure(&self, project: &Project) -> Result<ProjectSize, UseCaseError> {
+        let buckets = self.lakes.buckets(project.lake).await?;
+        Ok(ProjectSize {
+            size_bytes: buckets.iter().map(|bucket| bucket.size_bytes).sum(),
+            table_count: buckets.iter().map(|bucket| bucket.table_count).sum(),
+            bucket_count: buckets.len() as u64,
+        })
+    }
+
+    async fn record(
+        &self,
+        tx: &mut dyn MetadataTx,
+        caller: &Caller,
+        id: &ProjectId,
+        facts: &[ProjectFact],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let events: Vec<_> =
+            facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
+        let entries: Vec<_> = events
+            .iter()
+            .map(|event| AuditEntry {
+                at: now,
+                principal: caller.label(),
+                operation: event.event_type.to_owned(),
+                project: id.clone(),
+                resource: event.subject.clone(),
+                request_id: caller.request_id.clone(),
+                snapshot: None,
+            })
+            .collect();
+        tx.events().append(&events).await?;
+        tx.audit().append(&entries).await
+    }
+}
+
+fn check_name(name: Option<&str>) -> Result<(), UseCaseError> {
+    match name {
+        Some(name) if name.chars().count() > MAX_DISPLAY_NAME || name.contains('\0') => {
+            Err(UseCaseError::Invalid(format!("name has at most {MAX_DISPLAY_NAME} characters, and no NUL")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_settings(settings: Option<&Map<String, Value>>) -> Result<(), UseCaseError> {
+    let size = settings.map_or(0, |settings| serde_json::to_string(settings).map_or(usize::MAX, |text| text.len()));
+    if size > MAX_SETTINGS {
+        return Err(UseCaseError::Invalid(format!("settings is at most {MAX_SETTINGS} bytes as JSON")));
+    }
+    Ok(())
+}

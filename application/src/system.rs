@@ -1,0 +1,75 @@
+//! The service itself: is it well, and is its storage there?
+
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::ports::system::{Folder, Health, HealthProbe, StorageFolders};
+
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+
+/// The use cases of the service itself.
+pub struct System {
+    probes: Vec<Arc<dyn HealthProbe>>,
+    folders: Arc<dyn StorageFolders>,
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("System")
+    }
+}
+
+/// How the service is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceHealth {
+    /// Each part.
+    pub parts: Vec<Health>,
+    /// Each storage folder.
+    pub folders: Vec<Folder>,
+}
+
+impl ServiceHealth {
+    /// Whether the part of that name works; a part that isn't there doesn't.
+    pub fn part(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| part.name == name && part.ok)
+    }
+
+    /// Whether all folders can be written.
+    pub fn storage_available(&self) -> bool {
+        self.folders.iter().all(|folder| folder.usable)
+    }
+
+    /// Whether all is well.
+    pub fn healthy(&self) -> bool {
+        self.storage_available() && self.parts.iter().all(|part| part.ok)
+    }
+}
+
+impl System {
+    /// Watches these parts and folders.
+    pub fn new(probes: Vec<Arc<dyn HealthProbe>>, folders: Arc<dyn StorageFolders>) -> Self {
+        Self { probes, folders }
+    }
+
+    /// Looks at every part. Open to everyone.
+    pub async fn health(&self) -> ServiceHealth {
+        let mut parts = Vec::with_capacity(self.probes.len());
+        for probe in &self.probes {
+            parts.push(probe.check().await);
+        }
+        ServiceHealth { parts, folders: self.folders.check().await }
+    }
+
+    /// Makes storage folders that are missing. Answers all folders and the names of those it made.
+    pub async fn init_backend(&self, caller: &Caller) -> Result<(Vec<Folder>, Vec<&'static str>), UseCaseError> {
+        caller.require_admin()?;
+        let created = self.folders.create_missing().await;
+        Ok((self.folders.check().await, created))
+    }
+
+    /// Does nothing, on purpose: data is never removed by a single call. Only an admin may ask.
+    pub fn remove_backend(&self, caller: &Caller) -> Result<(), UseCaseError> {
+        caller.require_admin()
+    }
+}

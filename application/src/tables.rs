@@ -1,0 +1,223 @@
+//! Tables: create, list, look at, preview, append to, delete.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::access::Scope;
+use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::ports::lake::{Committed, LakeError, LakeStore, LakeWrite, StoredTable};
+use gadwall_domain::ports::metadata::{MetadataStore, TableFacts};
+use gadwall_domain::project::Project;
+use gadwall_domain::rows::{RowSource, RowStream};
+use gadwall_domain::schema::{Column, TableSchema};
+use gadwall_domain::table::{Table, TableRef, TableSize};
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::{UseCaseError, about_table};
+use crate::projection::Projection;
+use crate::projects::Projects;
+
+/// The use cases of tables.
+pub struct Tables {
+    store: Arc<dyn MetadataStore>,
+    lakes: Arc<dyn LakeStore>,
+    access: Arc<Access>,
+    projection: Arc<Projection>,
+    projects: Arc<Projects>,
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tables")
+    }
+}
+
+/// A table that takes rows: opened and authorised before the first byte of them is read.
+#[derive(Debug)]
+pub struct OpenTable {
+    project: Project,
+    table: TableRef,
+    schema: Arc<TableSchema>,
+}
+
+impl OpenTable {
+    /// The columns that rows must fit.
+    pub fn schema(&self) -> Arc<TableSchema> {
+        Arc::clone(&self.schema)
+    }
+}
+
+impl Tables {
+    /// Works on these stores.
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        projection: Arc<Projection>,
+        projects: Arc<Projects>,
+    ) -> Self {
+        Self { store, lakes, access, projection, projects }
+    }
+
+    /// Creates a table.
+    #[tracing::instrument(skip_all, fields(project.id = %project, table.name = %table))]
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        table: TableRef,
+        schema: TableSchema,
+    ) -> Result<Table, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
+        self.projection.ensure(&project).await?;
+        let write = LakeWrite::CreateTable { table: table.clone(), schema: schema.clone() };
+        let written = self.lakes.write(project.lake, write, caller.origin()).await;
+        written.map_err(about_table(&project.id, &table))?;
+        self.after_change(&project).await?;
+        // Someone may have dropped it again by now; it was created all the same.
+        let found = self.find(&project, &table).await?;
+        Ok(found.unwrap_or(Table { name: table, schema, created_at: None, size: TableSize::default() }))
+    }
+
+    /// A bucket's tables by name.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: &BucketName,
+    ) -> Result<Vec<Table>, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
+        self.projection.ensure(&project).await?;
+        let Some(stored) = self.lakes.tables(project.lake, bucket).await? else {
+            return Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() });
+        };
+        let facts = self.store.read().await?.lake_index().tables(&project.id, Some(bucket)).await?;
+        let facts_of = |table: &TableRef| facts.iter().find(|facts| facts.table == *table);
+        stored.into_iter().map(|stored| put_together(&stored, facts_of(&stored.name))).collect()
+    }
+
+    /// The names of all tables that the caller may see, by bucket and name.
+    pub async fn names(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<TableRef>, UseCaseError> {
+        let opened = self.access.open(caller, project, Scope::Read).await?;
+        let mut names = Vec::new();
+        for bucket in self.lakes.buckets(opened.lake).await? {
+            let seen = caller.principal().is_some_and(|principal| principal.may_touch(&bucket.name));
+            if seen && let Some(tables) = self.lakes.tables(opened.lake, &bucket.name).await? {
+                names.extend(tables.into_iter().map(|table| table.name));
+            }
+        }
+        Ok(names)
+    }
+
+    /// A table.
+    pub async fn get(&self, caller: &Caller, project: &ProjectId, table: &TableRef) -> Result<Table, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
+        self.require(&project, table).await
+    }
+
+    /// A table and its first rows.
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        table: &TableRef,
+        limit: u32,
+    ) -> Result<(Table, RowStream), UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
+        let found = self.require(&project, table).await?;
+        let rows = self.lakes.preview(project.lake, &found.name, limit).await?;
+        Ok((found, rows))
+    }
+
+    /// Deletes a table.
+    #[tracing::instrument(skip_all, fields(project.id = %project, table.name = %table))]
+    pub async fn delete(&self, caller: &Caller, project: &ProjectId, table: &TableRef) -> Result<(), UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
+        self.require_bucket(&project, &table.bucket).await?;
+        let write = LakeWrite::DropTable { table: table.clone() };
+        let written = self.lakes.write(project.lake, write, caller.origin()).await;
+        written.map_err(about_table(&project.id, table))?;
+        self.after_change(&project).await
+    }
+
+    /// Opens a table for rows.
+    pub async fn open_for_append(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        table: &TableRef,
+    ) -> Result<OpenTable, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Write).await?;
+        let found = self.require(&project, table).await?;
+        Ok(OpenTable { project, table: found.name, schema: Arc::new(found.schema) })
+    }
+
+    /// Appends rows, all or none; answered once they are durable.
+    #[tracing::instrument(skip_all, fields(project.id = %open.project.id, table.name = %open.table))]
+    pub async fn append(
+        &self,
+        caller: &Caller,
+        open: OpenTable,
+        rows: RowSource,
+    ) -> Result<Committed, UseCaseError> {
+        let OpenTable { project, table, schema } = open;
+        let write = LakeWrite::Append { table: table.clone(), schema: Arc::unwrap_or_clone(schema), rows };
+        let written = self.lakes.write(project.lake, write, caller.origin()).await;
+        let committed = written.map_err(about_table(&project.id, &table))?;
+        self.projection.catch_up(&project).await?;
+        Ok(committed)
+    }
+
+    async fn after_change(&self, project: &Project) -> Result<(), UseCaseError> {
+        self.projection.catch_up(project).await?;
+        self.projects.refresh_size(project).await
+    }
+
+    async fn require_bucket(&self, project: &Project, bucket: &BucketName) -> Result<(), UseCaseError> {
+        let buckets = self.lakes.buckets(project.lake).await?;
+        if bucket.is_main() || buckets.iter().any(|known| known.name == *bucket) {
+            return Ok(());
+        }
+        Err(UseCaseError::NoBucket { project: project.id.clone(), bucket: bucket.clone() })
+    }
+
+    async fn require(&self, project: &Project, table: &TableRef) -> Result<Table, UseCaseError> {
+        if let Some(found) = self.find(project, table).await? {
+            return Ok(found);
+        }
+        self.require_bucket(project, &table.bucket).await?;
+        Err(UseCaseError::NoTable { project: project.id.clone(), table: table.clone() })
+    }
+
+    async fn find(&self, project: &Project, table: &TableRef) -> Result<Option<Table>, UseCaseError> {
+        self.projection.ensure(project).await?;
+        let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table).await? else {
+            return Ok(None);
+        };
+        let facts = self.store.read().await?.lake_index().table(&project.id, table).await?;
+        put_together(&stored, facts.as_ref()).map(Some)
+    }
+}
+
+/// What the lake stores, completed by what its commits say: lengths, key, time of creation.
+fn put_together(stored: &StoredTable, facts: Option<&TableFacts>) -> Result<Table, UseCaseError> {
+    let declared = |column: &Column| {
+        let facts = facts?.columns.iter().find(|known| known.name == column.name)?;
+        (facts.data_type.without_lengths() == column.data_type).then(|| facts.data_type.clone())
+    };
+    let complete = |column: &Column| Column {
+        data_type: declared(column).unwrap_or_else(|| column.data_type.clone()),
+        ..column.clone()
+    };
+    let columns = stored.columns.iter().map(complete).collect();
+    let key = facts.map(|facts| facts.primary_key.clone()).unwrap_or_default();
+    let schema = TableSchema::new(columns, key)
+        .map_err(|error| UseCaseError::Lake(LakeError::Fault(Box::new(error))))?;
+    Ok(Table {
+        name: stored.name.clone(),
+        schema,
+        created_at: facts.map(|facts| facts.created_at),
+        size: stored.size,
+    })
+}
