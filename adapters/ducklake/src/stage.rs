@@ -366,7 +366,7 @@ fn check_missing(schema: &TableSchema, sources: &[Source], rows: u64, found: &mu
 }
 
 fn rules_of(source: &Source, nulls_too: bool) -> Vec<Rule<'_>> {
-    let target = &source.column.data_type;
+    let target = source.column.data_type.spelling();
     let mut rules = vec![Rule { source, broken: source.lost(), reason: format!("can't be read as {target} without loss") }];
     if let Some(broken) = source.too_long() {
         rules.push(Rule { source, broken, reason: format!("is longer than {target} allows") });

@@ -1,1 +1,165 @@
+//! The HTTP API: routes, documents and problems, and the loop that serves them.
+//!
+//! Handlers parse, call one use case, and present. Only `problem` names failing statuses, only `layers` sees
+//! a request before it is routed, and only `server` touches sockets.
 
+mod api;
+mod auth;
+mod context;
+mod layers;
+mod problem;
+mod server;
+mod stream;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use gadwall_application::access::Access;
+use gadwall_application::buckets::Buckets;
+use gadwall_application::projects::Projects;
+use gadwall_application::queries::Queries;
+use gadwall_application::system::System;
+use gadwall_application::tables::Tables;
+use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
+use poem::endpoint::{BoxEndpoint, EndpointExt as _};
+use poem::http::HeaderValue;
+use poem::middleware::CatchPanic;
+use poem::{Response, Route};
+use poem_openapi::OpenApiService;
+
+use api::buckets::BucketsApi;
+use api::projects::ProjectsApi;
+use api::queries::QueriesApi;
+use api::rows::Spool;
+use api::short_tables::ShortTablesApi;
+use api::system::SystemApi;
+use api::tables::TablesApi;
+use auth::AccessData;
+use layers::body::Bounds;
+use layers::context::{Front, FrontEndpoint};
+
+pub use api::queries::QueryLimits;
+pub use server::{ServerConfig, serve};
+
+/// Largest body that isn't rows: a document of JSON.
+const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+
+/// The use cases that the API offers, and what it needs beside them.
+#[derive(Clone)]
+pub struct Services {
+    /// Authentication.
+    pub access: Arc<Access>,
+    /// Projects.
+    pub projects: Arc<Projects>,
+    /// Buckets.
+    pub buckets: Arc<Buckets>,
+    /// Tables.
+    pub tables: Arc<Tables>,
+    /// Queries.
+    pub queries: Arc<Queries>,
+    /// The service itself.
+    pub system: Arc<System>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Request ids.
+    pub ids: Arc<dyn IdGenerator>,
+    /// Memory of the process.
+    pub process: Arc<dyn ProcessMonitor>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Services")
+    }
+}
+
+/// Settings of the API.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Largest body with rows, in bytes.
+    pub max_body_bytes: u64,
+    /// Longest time without a byte of the body.
+    pub body_idle_timeout: Duration,
+    /// How long queries may run.
+    pub query_limits: QueryLimits,
+    /// Folder for bodies that must be whole before they can be read.
+    pub staging_dir: PathBuf,
+    /// Shown in health answers.
+    pub environment: String,
+    /// Whether callers need a key.
+    pub auth_enabled: bool,
+}
+
+/// The API, ready to be served.
+pub struct App {
+    routes: BoxEndpoint<'static, Response>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("App")
+    }
+}
+
+type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, QueriesApi, ShortTablesApi);
+
+impl App {
+    /// Puts routes and layers together.
+    pub fn new(services: &Services, config: &HttpConfig) -> Self {
+        let active = Arc::new(AtomicU64::new(0));
+        let service = document(apis(services, config, &active));
+        let routes = Route::new()
+            .at("/openapi.json", service.spec_endpoint())
+            .nest("/docs", service.swagger_ui())
+            .nest("/", service)
+            .with(CatchPanic::new().with_handler(|_| problem::panicked()));
+        let bounds = |limit| Bounds { limit, idle: config.body_idle_timeout };
+        let front = Front {
+            ids: Arc::clone(&services.ids),
+            access: Arc::new(AccessData(Arc::clone(&services.access))),
+            active,
+            bulk: bounds(config.max_body_bytes),
+            small: bounds(MAX_DOCUMENT.min(config.max_body_bytes)),
+            stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
+        };
+        Self { routes: FrontEndpoint::new(front, routes).boxed() }
+    }
+}
+
+fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
+    let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
+    (
+        SystemApi {
+            system: Arc::clone(&services.system),
+            clock: Arc::clone(&services.clock),
+            process: Arc::clone(&services.process),
+            active: Arc::clone(active),
+            environment: config.environment.clone(),
+        },
+        ProjectsApi { projects: Arc::clone(&services.projects) },
+        BucketsApi { buckets: Arc::clone(&services.buckets) },
+        TablesApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
+        QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
+        ShortTablesApi {
+            access: Arc::clone(&services.access),
+            tables: Arc::clone(&services.tables),
+            queries: Arc::clone(&services.queries),
+            spool,
+            limits: config.query_limits,
+        },
+    )
+}
+
+fn document(apis: Apis) -> OpenApiService<Apis, ()> {
+    OpenApiService::new(apis, "Gadwall", env!("CARGO_PKG_VERSION"))
+        .description("Projects, buckets and tables over plain HTTP, on DuckDB and DuckLake.")
+        .server("/")
+}
+
+/// The API's OpenAPI document, as `/openapi.json` serves it.
+pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
+    document(apis(services, config, &Arc::new(AtomicU64::new(0)))).spec()
+}

@@ -1,1 +1,18 @@
-//! In-memory adapters and contract suites.
+//! What tests need: small in-memory adapters, a clock that stands still, builders, and the contract suites
+//! that every adapter has to pass, these ones too.
+//!
+//! | port | here |
+//! |---|---|
+//! | `MetadataStore` | [`MemoryMetadata`] |
+//! | `LakeStore` | [`MemoryLake`] |
+//! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
+
+pub mod builders;
+pub mod contract;
+mod lake;
+mod metadata;
+mod system;
+
+pub use lake::MemoryLake;
+pub use metadata::MemoryMetadata;
+pub use system::{FixedClock, SeqIds};

@@ -56,3 +56,18 @@ pub trait StorageFolders: Send + Sync {
     /// Makes those that are missing; answers their names.
     async fn create_missing(&self) -> Vec<&'static str>;
 }
+
+/// Memory of this process and of the machine, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryUse {
+    /// Resident memory of the process.
+    pub resident: u64,
+    /// Memory that it could use: the machine's, or its cgroup's limit.
+    pub total: u64,
+}
+
+/// Watches this process.
+pub trait ProcessMonitor: Send + Sync {
+    /// Memory now; zeros where the system doesn't tell.
+    fn memory(&self) -> MemoryUse;
+}

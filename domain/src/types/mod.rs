@@ -98,6 +98,26 @@ impl DataType {
         }
     }
 
+    /// The type as DuckDB prints it: field names in quotes only where they aren't plain words.
+    ///
+    /// For people and documents. In a statement use `Display`, which always quotes them.
+    pub fn spelling(&self) -> String {
+        match self {
+            Self::List(item) => format!("{}[]", item.spelling()),
+            Self::Map(key, value) => format!("MAP({}, {})", key.spelling(), value.spelling()),
+            Self::Struct(fields) => {
+                let field = |(name, inner): &(ColumnName, Self)| {
+                    let plain = !name.as_str().starts_with(|first: char| first.is_ascii_digit())
+                        && name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                    let quote = if plain { "" } else { "\"" };
+                    format!("{quote}{name}{quote} {}", inner.spelling())
+                };
+                format!("STRUCT({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// Whether it is made of other types.
     pub fn is_nested(&self) -> bool {
         matches!(self, Self::List(_) | Self::Struct(_) | Self::Map(..))

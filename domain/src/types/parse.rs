@@ -356,6 +356,12 @@ mod tests {
     }
 
     #[test]
+    fn the_spelling_quotes_only_what_must_be() {
+        let spelled = parse("struct(a int, \"x y\" map(varchar, struct(b int)[]))").unwrap().spelling();
+        assert_eq!(spelled, "STRUCT(a INTEGER, \"x y\" MAP(VARCHAR, STRUCT(b INTEGER)[]))");
+    }
+
+    #[test]
     fn what_cannot_be_stored_names_what_to_use_instead() {
         for text in ["ENUM('a')", "UNION(a INT)", "INTEGER[3]", "BIT", "HUGEINT", "TIMETZ", "TIME WITH TIME ZONE", "TIME_NS"] {
             let message = parse(text).unwrap_err().to_string();

@@ -1,0 +1,311 @@
+//! What kind of statement a text is, for the error when the engine's parser gives us no tree.
+//!
+//! This decides the words and the status of a refusal, never an admission: only a tree that was walked is admitted.
+
+use super::error::GateError;
+
+/// Statements that change the engine, not data, with what to do instead.
+const FORBIDDEN: [(&str, &str); 32] = [
+    ("ABORT", "each request is a transaction of its own"),
+    ("ANALYZE", "statistics are kept by the server"),
+    ("ATTACH", "a project's catalogs are attached by the server; link a bucket to read another project's tables"),
+    ("BEGIN", "each request is a transaction of its own"),
+    ("CALL", "use the API's endpoints for what procedures do"),
+    ("CHECKPOINT", "maintenance is done by the server"),
+    ("COMMIT", "each request is a transaction of its own"),
+    ("COPY", "export and import files through the API"),
+    ("DEALLOCATE", "send the statement with its parameters"),
+    ("DETACH", "a project's catalogs are attached by the server"),
+    ("END", "each request is a transaction of its own"),
+    ("EXECUTE", "send the statement with its parameters"),
+    ("EXPORT", "export tables through the API"),
+    ("FORCE", "extensions and maintenance are the server's"),
+    ("GRANT", "share a bucket or grant it through the API"),
+    ("IMPORT", "import files through the API"),
+    ("INSTALL", "extensions are chosen by the operator"),
+    ("LISTEN", "follow changes through the API's event stream"),
+    ("LOAD", "extensions are chosen by the operator"),
+    ("LOCK", "each request is a transaction of its own"),
+    ("NOTIFY", "follow changes through the API's event stream"),
+    ("PRAGMA", "settings are the operator's"),
+    ("PREPARE", "send the statement with its parameters"),
+    ("REINDEX", "maintenance is done by the server"),
+    ("RESET", "settings are the operator's"),
+    ("REVOKE", "share a bucket or grant it through the API"),
+    ("ROLLBACK", "each request is a transaction of its own"),
+    ("SAVEPOINT", "each request is a transaction of its own"),
+    ("SET", "settings are the operator's; send values as parameters"),
+    ("START", "each request is a transaction of its own"),
+    ("USE", "write the bucket before a table's name"),
+    ("VACUUM", "maintenance is done by the server"),
+];
+
+/// Honest statements that this door doesn't take, with the one that does.
+const UNSUPPORTED: [(&str, &str); 12] = [
+    ("ALTER", "change tables through the API"),
+    ("COMMENT", "change tables through the API"),
+    ("CREATE", "create tables and buckets through the API"),
+    ("DELETE", "delete rows through DELETE …/rows of the table"),
+    ("DROP", "drop tables and buckets through the API"),
+    ("EXPLAIN", "send the query alone"),
+    ("INSERT", "append rows through POST …/rows of the table"),
+    ("MERGE", "upsert rows through POST …/rows of the table"),
+    ("REFRESH", "send a query"),
+    ("REPLACE", "upsert rows through POST …/rows of the table"),
+    ("TRUNCATE", "delete rows through DELETE …/rows of the table"),
+    ("UPDATE", "upsert rows through POST …/rows of the table"),
+];
+
+/// Why a text that has no tree is refused, or `None` if it looks like a query.
+///
+/// Of several statements the worst decides.
+pub(crate) fn classify(sql: &str) -> Option<GateError> {
+    let statements = statements(sql);
+    let mut found = None;
+    for words in &statements {
+        match refusal(words) {
+            Some(error) if error.is_forbidden() => return Some(error),
+            Some(error) => found = found.or(Some(error)),
+            None => {}
+        }
+    }
+    if statements.len() > 1 { Some(GateError::MultipleStatements) } else { found }
+}
+
+fn refusal(words: &[String]) -> Option<GateError> {
+    let first = words.first()?.as_str();
+    let has = |word: &str| words.iter().any(|other| other == word);
+    let second = words.get(1).map(String::as_str);
+    let object = words.iter().skip(1).find(|word| {
+        !matches!(&***word, "OR" | "REPLACE" | "PERSISTENT" | "TEMP" | "TEMPORARY" | "IF" | "EXISTS" | "NOT")
+    });
+    if matches!(first, "CREATE" | "DROP" | "ALTER") && object.is_some_and(|word| word == "SECRET") {
+        return Some(GateError::forbidden(format!("{first} SECRET"), "credentials are the operator's"));
+    }
+    if first == "ALTER" && second == Some("DATABASE") || first == "UPDATE" && second == Some("EXTENSIONS") {
+        return Some(GateError::forbidden(words[..2].join(" "), "databases and extensions are the operator's"));
+    }
+    let entry = |list: &[(&str, &'static str)], word: &str| {
+        list.iter().find(|(keyword, _)| *keyword == word).map(|(_, hint)| *hint)
+    };
+    if let Some(hint) = entry(&FORBIDDEN, first) {
+        return Some(GateError::forbidden(first, hint));
+    }
+    if let Some(hint) = entry(&UNSUPPORTED, first) {
+        return Some(GateError::unsupported(first, hint));
+    }
+    // `WITH … INSERT`: the verb stands behind the list of names.
+    if first == "WITH"
+        && let Some(verb) = ["INSERT", "UPDATE", "DELETE", "MERGE"].into_iter().find(|verb| has(verb))
+    {
+        return Some(GateError::unsupported(verb, entry(&UNSUPPORTED, verb).unwrap_or_default()));
+    }
+    has("PIVOT").then(|| {
+        GateError::unsupported(
+            "PIVOT without a list of values",
+            "name the values: PIVOT … ON column IN (value, …) USING …",
+        )
+    })
+}
+
+/// The words of each statement in a text, in upper case, without what stands in strings and comments.
+fn statements(sql: &str) -> Vec<Vec<String>> {
+    let mut statements = vec![Vec::new()];
+    let mut filled = false;
+    for token in Tokens::new(sql) {
+        match token {
+            Token::End => {
+                if filled {
+                    statements.push(Vec::new());
+                }
+                filled = false;
+            }
+            Token::Word(word) => {
+                filled = true;
+                if let Some(words) = statements.last_mut() {
+                    words.push(word.to_uppercase());
+                }
+            }
+            Token::Other => filled = true,
+        }
+    }
+    if !filled {
+        statements.pop();
+    }
+    statements
+}
+
+enum Token<'a> {
+    Word(&'a str),
+    /// A semicolon.
+    End,
+    /// A string, an identifier in quotes, a number, an operator.
+    Other,
+}
+
+/// Splits a text as the engine's scanner does, as far as the words matter.
+struct Tokens<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(sql: &'a str) -> Self {
+        Self { rest: sql }
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    /// Skips to behind the end mark, or to the end of the text.
+    fn skip_past(&mut self, opening: usize, end: &str) {
+        self.skip(opening);
+        let length = self.rest.find(end).map_or(self.rest.len(), |at| at + end.len());
+        self.skip(length);
+    }
+
+    fn skip_quoted(&mut self, quote: char, backslash: bool) {
+        let mut escaped = false;
+        for (at, character) in self.rest.char_indices().skip(1) {
+            if escaped {
+                escaped = false;
+            } else if backslash && character == '\\' {
+                escaped = true;
+            } else if character == quote {
+                // A doubled quote starts the next piece of the same string.
+                return self.skip(at + quote.len_utf8());
+            }
+        }
+        self.rest = "";
+    }
+
+    fn skip_block_comment(&mut self) {
+        let mut depth = 0_usize;
+        while !self.rest.is_empty() {
+            if self.rest.starts_with("/*") {
+                depth += 1;
+                self.skip(2);
+            } else if self.rest.starts_with("*/") {
+                depth -= 1;
+                self.skip(2);
+                if depth == 0 {
+                    return;
+                }
+            } else {
+                self.skip(self.rest.chars().next().map_or(1, char::len_utf8));
+            }
+        }
+    }
+
+    /// `$tag$`, if the text stands at one.
+    fn dollar_tag(&self) -> Option<&'a str> {
+        let body = self.rest.strip_prefix('$')?;
+        let end = body.find('$')?;
+        let tag = &body[..end];
+        let valid = tag.chars().all(|character| character.is_alphanumeric() || character == '_')
+            && !tag.starts_with(|character: char| character.is_ascii_digit());
+        if valid { self.rest.get(..end + 2) } else { None }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        loop {
+            self.rest = self.rest.trim_start_matches(|character: char| {
+                character.is_whitespace() || character == '\u{feff}' || character.is_control()
+            });
+            if self.rest.starts_with("--") {
+                self.skip_past(2, "\n");
+            } else if self.rest.starts_with("/*") {
+                self.skip_block_comment();
+            } else {
+                break;
+            }
+        }
+        let first = self.rest.chars().next()?;
+        if let Some(tag) = self.dollar_tag() {
+            self.skip_past(tag.len(), tag);
+            return Some(Token::Other);
+        }
+        if matches!(self.rest.as_bytes(), [b'e' | b'E', b'\'', ..]) {
+            self.skip(1);
+            self.skip_quoted('\'', true);
+            return Some(Token::Other);
+        }
+        match first {
+            '\'' | '"' => {
+                self.skip_quoted(first, false);
+                Some(Token::Other)
+            }
+            ';' => {
+                self.skip(1);
+                Some(Token::End)
+            }
+            letter if letter.is_alphabetic() || letter == '_' => {
+                let end = self
+                    .rest
+                    .find(|character: char| !character.is_alphanumeric() && character != '_' && character != '$')
+                    .unwrap_or(self.rest.len());
+                let (word, rest) = self.rest.split_at(end);
+                self.rest = rest;
+                Some(Token::Word(word))
+            }
+            other => {
+                self.skip(other.len_utf8());
+                Some(Token::Other)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(sql: &str) -> &'static str {
+        match classify(sql) {
+            None => "query",
+            Some(GateError::MultipleStatements) => "multiple",
+            Some(error) if error.is_forbidden() => "forbidden",
+            Some(_) => "unsupported",
+        }
+    }
+
+    #[test]
+    fn the_first_keyword_decides() {
+        for (sql, expected) in [
+            ("select 1", "query"),
+            ("", "query"),
+            (";;", "query"),
+            ("select 1;", "query"),
+            ("select 1; select 2", "multiple"),
+            ("select ';'; -- select", "query"),
+            ("select 1; attach 'x'", "forbidden"),
+            ("insert into t values (1); attach 'x'", "forbidden"),
+            ("/* a /* nested */ b */ -- c\n attach 'x'", "forbidden"),
+            ("\u{feff}attach 'x'", "forbidden"),
+            ("update t set a = 1", "unsupported"),
+            ("update extensions", "forbidden"),
+            ("create or replace temp secret s (type s3)", "forbidden"),
+            ("create table secret (a int)", "unsupported"),
+            ("drop persistent secret if exists s", "forbidden"),
+            ("create table t as select secret from s", "unsupported"),
+            ("with x as (select 1) insert into t from x", "unsupported"),
+            ("select * from (pivot t on b using sum(a))", "unsupported"),
+            ("select 'pivot', $$pivot$$, e'\\'pivot', \"pivot\", $a$ $b$ pivot $a$", "query"),
+            ("select $1, $2, 'a''; attach'", "query"),
+            ("explain select 1", "unsupported"),
+            ("start transaction", "forbidden"),
+        ] {
+            assert_eq!(kind(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_lists_are_sorted() {
+        assert!(FORBIDDEN.is_sorted());
+        assert!(UNSUPPORTED.is_sorted());
+    }
+}

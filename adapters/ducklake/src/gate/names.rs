@@ -1,0 +1,109 @@
+//! What a table's name in a query means: asked of the caller's [`Names`], after the names nobody may write.
+
+use super::error::GateError;
+
+/// Resolves what a name in a query may mean for one caller.
+///
+/// This is the authorisation of reads in SQL: what it doesn't answer cannot be read. Names compare without regard to
+/// case, as in SQL.
+pub(crate) trait Names {
+    /// The table meant by a reference as written.
+    ///
+    /// # Errors
+    /// [`NameError`], which must not tell a table that exists elsewhere from one that doesn't.
+    fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError>;
+}
+
+/// Why a name means nothing to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NameError {
+    /// No such table, or none the caller may read.
+    Unknown {
+        /// Names the caller may have meant, out of those it may read.
+        candidates: Vec<String>,
+    },
+    /// More than one table fits.
+    Ambiguous {
+        /// Those that fit, as they can be written.
+        candidates: Vec<String>,
+    },
+    /// The names cannot be looked up now; the text is for the log.
+    Unavailable(String),
+}
+
+/// A table's full name in the engine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ResolvedTable {
+    /// The attached catalog.
+    pub(crate) catalog: String,
+    /// The schema in it.
+    pub(crate) schema: String,
+    /// The table or view.
+    pub(crate) table: String,
+}
+
+/// The engine's own catalogs, which no caller reads.
+const CATALOGS: [&str; 4] = ["memory", "system", "temp", "pg_temp"];
+
+/// The engine's own schemas.
+const SCHEMAS: [&str; 2] = ["information_schema", "pg_catalog"];
+
+/// How the engine's own views begin, and the names under which its lists are known elsewhere.
+const VIEWS: [&str; 4] = ["duckdb_", "pragma_", "sqlite_", "pg_"];
+
+const HINT: &str = "list tables and columns through the API";
+
+/// Refuses the names that mean the engine's insides, then asks the caller's names.
+pub(crate) fn resolve(names: &dyn Names, catalog: &str, schema: &str, table: &str) -> Result<ResolvedTable, GateError> {
+    let written = written(catalog, schema, table);
+    if is_internal_catalog(catalog) || is_internal_schema(schema) || is_metadata(table) {
+        return Err(GateError::forbidden(format!("reading {written}"), HINT));
+    }
+    match names.table(some(catalog), some(schema), table) {
+        Ok(resolved) if is_complete(&resolved) => Ok(resolved),
+        // With a part missing the engine would look the name up itself.
+        Ok(_) => Err(unknown(catalog, schema, table, written, Vec::new())),
+        Err(NameError::Unavailable(cause)) => Err(GateError::Unavailable(cause)),
+        Err(NameError::Unknown { candidates }) => Err(unknown(catalog, schema, table, written, candidates)),
+        Err(NameError::Ambiguous { candidates }) => Err(GateError::AmbiguousTable { name: written, candidates }),
+    }
+}
+
+/// A bucket may be called `temp` or `memory`; if the caller has none, the engine's catalog was meant.
+fn unknown(catalog: &str, schema: &str, table: &str, name: String, candidates: Vec<String>) -> GateError {
+    let engine_view = catalog.is_empty() && schema.is_empty() && VIEWS.iter().any(|start| starts_with(table, start));
+    if (catalog.is_empty() && is_internal_catalog(schema)) || engine_view {
+        return GateError::forbidden(format!("reading {name}"), HINT);
+    }
+    GateError::UnknownTable { name, candidates }
+}
+
+fn is_complete(table: &ResolvedTable) -> bool {
+    !table.catalog.is_empty() && !table.schema.is_empty() && !table.table.is_empty()
+}
+
+fn is_internal_catalog(name: &str) -> bool {
+    CATALOGS.iter().any(|internal| internal.eq_ignore_ascii_case(name)) || is_metadata(name)
+}
+
+fn is_internal_schema(name: &str) -> bool {
+    SCHEMAS.iter().any(|internal| internal.eq_ignore_ascii_case(name)) || is_metadata(name)
+}
+
+/// A lake's bookkeeping is attached as a catalog of this name, and its tables are called `ducklake_…`.
+fn is_metadata(name: &str) -> bool {
+    starts_with(name, "__ducklake_")
+}
+
+fn starts_with(name: &str, start: &str) -> bool {
+    name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
+
+fn some(part: &str) -> Option<&str> {
+    (!part.is_empty()).then_some(part)
+}
+
+/// The name as its author wrote it.
+pub(crate) fn written(catalog: &str, schema: &str, table: &str) -> String {
+    [catalog, schema, table].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+}

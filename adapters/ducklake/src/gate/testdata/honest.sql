@@ -1,0 +1,245 @@
+-- Honest queries. Each must pass the gate, be confirmed, and run; what it answers must be what the engine answers to
+-- the text as written, where the engine can run that (see the test).
+--
+-- A statement starts at the margin; lines that go on are indented. `-- only: gate` starts statements that the test's
+-- engine cannot run (AT: no lake in memory), `-- only: rewritten` those whose names the engine doesn't know as written;
+-- `-- only: all` ends both.
+-- Tables: main = the TPC-H tables; sales = t, u, "Weird Table"; hr = person, events; linked = price (of another project).
+
+-- constants and literals
+SELECT 42
+SELECT 170141183460469231731687303715884105727, -170141183460469231731687303715884105728
+SELECT 340282366920938463463374607431768211455, 18446744073709551615, 9223372036854775808
+SELECT 123456789012345678901234567890.12345678, 0.1 + 0.2, 1.50, .5, 1., 1_000_000
+SELECT 1e3, 1e-320, 1.7976931348623157e308, 0.1e0, 99999999999999999999999999999999999999999
+SELECT 'it''s', e'a\nb\t\x41', $$a'b"c$$, $tag$ $$ $tag$, '', ' ü 😀 '
+SELECT true, false, null, NULL::INTEGER
+SELECT 'inf'::DOUBLE, 'nan'::FLOAT, '-infinity'::DATE
+SELECT '\x00\xFF'::BLOB, '10101'::BIT, '4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::UUID
+SELECT DATE '2024-02-29', TIMESTAMP '2024-02-29 12:00:00', TIME '12:34:56.789', '2024-01-01 00:00:00+02'::TIMESTAMPTZ
+SELECT INTERVAL '1 day 2 hours', INTERVAL 3 MONTH, INTERVAL (1 + 2) DAY, INTERVAL '5' YEAR
+SELECT 1 AS "select", 2 AS "Übung", 3 AS "a""b", 4 AS "with space"
+SELECT [1, 2, 3], {'a': 1, 'b': [2]}, MAP {'k': 1, 'l': 2}, (1, 'x'), row(1, 2), ARRAY[1, 2], []
+SELECT typeof(1.) AS a, typeof(1e3) AS b, typeof(-0.5) AS c, typeof(-.5) AS d, typeof(00.5) AS e, typeof(1e0) AS f, typeof(2147483648), typeof(-2147483648), typeof(0.00), typeof(12345678901234567890.) AS g, typeof(00012.50) AS h, typeof(0.) AS i, typeof(-3.) AS j
+SELECT 1e10 * 1e10 AS a, 1e-1 + 2e-1 = 0.3 AS b, 0.1 + 0.2 = 0.3 AS c, 1e3 AS d, -1e6, 1e-999
+VALUES (1, 'a'), (2, 'b'), (3, NULL)
+SELECT * FROM VALUES (1, 'a'), (2, 'b') AS v(x, y)
+
+-- tables and their names
+SELECT * FROM sales.t ORDER BY id
+FROM sales.t
+FROM sales.t SELECT id, name WHERE id > 1 ORDER BY id
+SELECT t.id FROM sales.t ORDER BY 1
+SELECT sales.t.id FROM sales.t ORDER BY 1
+SELECT SALES.T.ID, t.Name FROM Sales.T ORDER BY 1
+SELECT x.id FROM sales.t AS x ORDER BY 1
+SELECT x.i, x.n FROM sales.t AS x(i, n) ORDER BY 1
+SELECT t FROM sales.t ORDER BY t.id
+SELECT t.* FROM sales.t ORDER BY 1
+SELECT count(*) FROM orders
+SELECT main.orders.o_orderkey FROM main.orders
+SELECT n_name FROM nation, region WHERE n_regionkey = r_regionkey
+SELECT "col 1", "Weird Table"."col 1" FROM sales."Weird Table"
+SELECT t.id, u.val FROM sales.t JOIN sales.u ON t.id = u.ref ORDER BY ALL
+SELECT sales.t.id, hr.person.id FROM sales.t, hr.person ORDER BY ALL
+SELECT a.id, b.id FROM sales.t a, sales.t b WHERE a.id < b.id ORDER BY ALL
+TABLE sales.u
+SELECT "Weird Table".*, "a ""b"".* FROM x --".* FROM sales."Weird Table", (SELECT 1 AS one) AS "a ""b"".* FROM x --"
+SELECT "select".*, COLUMNS("select".*) FROM sales.u AS "select" ORDER BY ALL
+SELECT info.a, t.info.b, sales.t.info.a, (t.info).a, info['a'], struct_extract(info, 'b') FROM sales.t ORDER BY id
+SELECT sales.id FROM (SELECT {'id': 7} AS sales)
+DESCRIBE sales.t
+DESCRIBE SELECT id, name FROM sales.t
+SUMMARIZE hr.person
+SUMMARIZE SELECT born FROM hr.person
+SELECT column_name FROM (DESCRIBE sales.t) ORDER BY 1
+SHOW sales.t
+-- only: rewritten
+SELECT price.price FROM linked.price
+SELECT linked.price.price, p.price FROM linked.price, linked.price AS p ORDER BY linked.price.id
+SELECT * EXCLUDE (linked.price.id) FROM linked.price
+SELECT * FROM sales.t JOIN linked.price ON linked.price.id = sales.t.id WHERE linked.price.price > 0
+SELECT (SELECT max(linked.price.price) FROM linked.price WHERE linked.price.id = t.id) FROM sales.t
+SELECT * FROM price
+-- only: gate
+SELECT * FROM sales.t AT (VERSION => 3)
+SELECT * FROM sales.t AS old AT (TIMESTAMP => TIMESTAMP '2024-01-01 00:00:00') JOIN sales.t AS older AT (VERSION => 1) USING (id)
+SELECT * FROM sales.t AT (TIMESTAMP => now() - INTERVAL 1 DAY)
+-- only: all
+
+-- joins
+SELECT * FROM sales.t LEFT JOIN sales.u ON t.id = u.ref ORDER BY ALL
+SELECT * FROM sales.t RIGHT JOIN sales.u ON t.id = u.ref ORDER BY ALL
+SELECT * FROM sales.t FULL OUTER JOIN sales.u USING (id) ORDER BY ALL
+SELECT * FROM sales.t NATURAL JOIN sales.u ORDER BY ALL
+SELECT count(*) FROM sales.t CROSS JOIN sales.u
+SELECT * FROM sales.t SEMI JOIN sales.u USING (id) ORDER BY ALL
+SELECT * FROM sales.t ANTI JOIN sales.u ON t.id = u.ref ORDER BY ALL
+SELECT a.id, b.val FROM sales.t a POSITIONAL JOIN sales.u b
+SELECT e.kind, p.name FROM hr.events e ASOF JOIN hr.person p ON e.ts::DATE >= p.born ORDER BY ALL
+SELECT e.kind, p.name FROM hr.events e ASOF LEFT JOIN hr.person p ON e.v = p.id AND e.ts >= p.born ORDER BY ALL
+SELECT t.id, l.v FROM sales.t, LATERAL (SELECT u.val AS v FROM sales.u WHERE u.ref = t.id) l ORDER BY ALL
+SELECT t.id, s.x FROM sales.t JOIN LATERAL (SELECT t.id * 2 AS x) s ON true ORDER BY ALL
+SELECT t.id, tag FROM sales.t, unnest(t.tags) AS tags(tag) ORDER BY ALL
+SELECT * FROM (sales.t JOIN sales.u USING (id)) JOIN hr.person USING (id) ORDER BY ALL
+SELECT id FROM sales.t WHERE EXISTS (SELECT 1 FROM sales.u WHERE u.ref = t.id) ORDER BY 1
+SELECT id FROM sales.t WHERE id NOT IN (SELECT ref FROM sales.u WHERE ref IS NOT NULL) ORDER BY 1
+SELECT id FROM sales.t WHERE id >= ALL (SELECT id FROM sales.u) OR id = ANY ([1, 2]) ORDER BY 1
+SELECT (SELECT max(val) FROM sales.u WHERE u.ref = t.id) AS m FROM sales.t ORDER BY id
+
+SELECT t.id, u.id, p.id FROM sales.t CROSS JOIN sales.u LEFT JOIN hr.person p ON t.id = p.id ORDER BY ALL
+SELECT t.id, u.id, p.id FROM sales.t CROSS JOIN sales.u FULL JOIN hr.person p ON t.id = p.id + 1 ORDER BY ALL
+SELECT t.id, u.id, p.id FROM sales.t, sales.u RIGHT JOIN hr.person p ON u.id = p.id + 3 ORDER BY ALL
+SELECT t.id, u.id, p.id FROM sales.t, (sales.u CROSS JOIN hr.person p), hr.events e WHERE e.v = p.id ORDER BY ALL
+SELECT a.id, c.id FROM sales.t a LEFT JOIN (sales.u b JOIN hr.person c ON b.id = c.id) ON a.id = b.ref ORDER BY ALL
+SELECT a.id, b.x, c.y FROM sales.t a, LATERAL (SELECT a.id + 1 AS x) b LEFT JOIN LATERAL (SELECT b.x + 1 AS y) c ON true ORDER BY ALL
+
+-- grouping and windows
+SELECT name, count(*), sum(amount), avg(amount) FROM sales.t GROUP BY name HAVING count(*) > 0 ORDER BY ALL
+SELECT name, sum(amount) FILTER (WHERE id > 1), count(DISTINCT id) FROM sales.t GROUP BY ALL ORDER BY ALL
+SELECT name, id, sum(amount) FROM sales.t GROUP BY GROUPING SETS ((name), (id), ()) ORDER BY ALL
+SELECT name, id, grouping(name, id) AS g, sum(amount) FROM sales.t GROUP BY ROLLUP (name, id) ORDER BY ALL
+SELECT name, id, count(*) FROM sales.t GROUP BY CUBE (name, id) ORDER BY ALL
+SELECT list(id ORDER BY id DESC), string_agg(name, ',' ORDER BY id), array_agg(id ORDER BY id) FROM sales.t
+SELECT quantile_cont(amount, [0.25, 0.5]), median(amount), mode(name), arg_max(name, id) FROM sales.t
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY amount) FROM sales.t
+SELECT id, row_number() OVER (ORDER BY id), rank() OVER (PARTITION BY name ORDER BY amount DESC) FROM sales.t ORDER BY id
+SELECT id, sum(amount) OVER w, lag(id) OVER w FROM sales.t WINDOW w AS (ORDER BY id) ORDER BY id
+SELECT id, avg(amount) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM sales.t ORDER BY id
+SELECT id, sum(amount) OVER (ORDER BY made RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW) FROM sales.t ORDER BY id
+SELECT id, first_value(name IGNORE NULLS) OVER (ORDER BY id), nth_value(id, 2) OVER (ORDER BY id), ntile(2) OVER (ORDER BY id) FROM sales.t ORDER BY id
+SELECT id, count(*) FILTER (WHERE id > 1) OVER (ORDER BY id), lead(id, 1, 0) OVER (ORDER BY id) FROM sales.t ORDER BY id
+SELECT id, name FROM sales.t QUALIFY row_number() OVER (PARTITION BY name ORDER BY id DESC) = 1 ORDER BY id
+SELECT DISTINCT ON (name) name, id FROM sales.t ORDER BY name, id
+SELECT DISTINCT name FROM sales.t ORDER BY name NULLS LAST
+
+-- WITH
+WITH x AS (SELECT id FROM sales.t) SELECT * FROM x ORDER BY 1
+WITH x(a) AS MATERIALIZED (SELECT id FROM sales.t), y AS NOT MATERIALIZED (SELECT a + 1 AS b FROM x) SELECT x.a, y.b FROM x, y WHERE y.b = x.a + 1 ORDER BY 1
+WITH t AS (SELECT id + 100 AS id FROM sales.t) SELECT t.id FROM t ORDER BY 1
+WITH orders AS (SELECT * FROM orders) SELECT count(*) FROM orders
+WITH x AS (SELECT 1 AS a) SELECT * FROM (WITH x AS (SELECT 2 AS a) SELECT * FROM x) y, x
+WITH x AS (SELECT 1 AS a), y AS (WITH x AS (SELECT a + 1 AS a FROM x) SELECT a FROM x) SELECT x.a, y.a FROM x, y
+WITH x AS (SELECT 1 AS a) SELECT a, (SELECT max(b.a) FROM x AS b) FROM X
+WITH "Ü x" AS (SELECT 1 AS a) SELECT "Ü x".a FROM "Ü x"
+WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT sum(i) FROM n
+WITH RECURSIVE n(i) AS (VALUES (1) UNION SELECT i + 1 FROM n WHERE i < 5), m AS (SELECT i * 2 AS j FROM n) SELECT * FROM m ORDER BY 1
+WITH RECURSIVE tree AS (SELECT id, ref, 0 AS depth FROM sales.u WHERE ref IS NULL UNION ALL SELECT u.id, u.ref, depth + 1 FROM sales.u JOIN tree ON u.ref = tree.id) SELECT * FROM tree ORDER BY ALL
+WITH RECURSIVE a AS (WITH b AS (SELECT 1 AS i) SELECT i FROM b UNION ALL SELECT i + 1 FROM a WHERE i < 3) FROM a ORDER BY 1
+WITH RECURSIVE best(k, v) USING KEY (k) AS (SELECT 1, 10 UNION (SELECT b.k, b.v - 1 FROM best AS b, recurring.best AS r WHERE b.k = r.k AND b.v > 7)) SELECT * FROM best
+SELECT * FROM (WITH q AS (SELECT 1 AS a) SELECT * FROM q UNION ALL SELECT a + 1 FROM q) ORDER BY 1
+
+-- set operations, order, limit
+SELECT id FROM sales.t UNION SELECT id FROM sales.u ORDER BY 1
+SELECT id, name FROM sales.t UNION ALL BY NAME SELECT name, id FROM hr.person ORDER BY ALL
+SELECT id FROM sales.t INTERSECT SELECT id FROM sales.u ORDER BY 1
+(SELECT id FROM sales.t EXCEPT ALL SELECT id FROM sales.u) UNION ALL (SELECT 99) ORDER BY 1 LIMIT 2
+SELECT 1 UNION SELECT 2 UNION ALL SELECT 3 UNION SELECT 4 ORDER BY 1
+SELECT id FROM sales.t ORDER BY id DESC NULLS FIRST LIMIT 2 OFFSET 1
+SELECT id FROM sales.t ORDER BY id LIMIT (SELECT count(*) - 1 FROM sales.t)
+SELECT id FROM sales.t ORDER BY id LIMIT 50%
+SELECT name FROM sales.t ORDER BY name COLLATE NOCASE, id
+SELECT name FROM sales.t ORDER BY name COLLATE de DESC
+SELECT 'a' = 'A' COLLATE nocase.noaccent
+SELECT id FROM sales.t USING SAMPLE 50%
+SELECT id FROM sales.t TABLESAMPLE reservoir(2 ROWS) REPEATABLE (42)
+SELECT count(*) FROM sales.t TABLESAMPLE 10 PERCENT (bernoulli)
+
+-- expressions
+SELECT CASE WHEN id = 1 THEN 'one' WHEN id = 2 THEN 'two' ELSE 'many' END, CASE id WHEN 1 THEN 2 END, if(id > 1, 'a', 'b') FROM sales.t ORDER BY id
+SELECT id BETWEEN 1 AND 2, id NOT BETWEEN 1 AND 2, id IN (1, 2), id NOT IN (3), id IS NULL, id IS NOT NULL, id IS DISTINCT FROM 2 FROM sales.t ORDER BY id
+SELECT name LIKE 'a%', name NOT ILIKE '%B%', name SIMILAR TO '[a-z]+', name GLOB 'a*', name LIKE 'a\%' ESCAPE '\', name ~ '^a' FROM sales.t ORDER BY id
+SELECT coalesce(name, 'none'), nullif(id, 1), ifnull(name, ''), greatest(1, 2), least(1, 2) FROM sales.t ORDER BY id
+SELECT 7 // 2, 7 % 2, 2 ** 3, 2 ^ 3, 5!, @(-3), ~5, 1 << 3, 5 & 3, 5 | 3, xor(5, 3), -(-1), +1, 7 / 2
+SELECT NOT true, true AND false OR true, (1 = 1) IS TRUE, (1 = 2) IS NOT FALSE, NULL IS UNKNOWN
+SELECT id::VARCHAR, CAST(id AS DOUBLE), TRY_CAST('x' AS INTEGER), '12'::DECIMAL(10, 2), '{"a":1}'::JSON FROM sales.t ORDER BY id
+SELECT [1, 2]::BIGINT[], [1, 2, 3]::INTEGER[3], {'a': 1}::STRUCT(a BIGINT), MAP {'a': 1}::MAP(VARCHAR, BIGINT), 'a'::ENUM('a', 'b')
+SELECT row(1, 'x')::STRUCT(a INTEGER, b VARCHAR), 1::UNION(n INTEGER, s VARCHAR), [{'a': 1}]::STRUCT(a TINYINT)[]
+SELECT '1 day'::INTERVAL, '2020-01-01'::TIMESTAMP_NS, '12:00'::TIME, 5::UTINYINT, 5::HUGEINT, 1.5::FLOAT, 'x'::VARCHAR(10), 1::NUMERIC(5), 1::INT4
+SELECT list_transform([1, 2, 3], x -> x + 1), list_filter([1, 2, 3], lambda x: x > 1), list_reduce([1, 2, 3], lambda a, b: a + b)
+SELECT list_transform([1, 2], lambda x, i: x * i), array_filter(tags, t -> t LIKE 'r%') FROM sales.t ORDER BY id
+SELECT [x * 2 FOR x IN [1, 2, 3] IF x > 1], [x + i FOR x, i IN [1, 2]]
+SELECT tags[1], tags[1:2], tags[-1], tags[:], [1, 2, 3, 4][1:4:2], 'hello'[2:3] FROM sales.t ORDER BY id
+SELECT j->'a', j->>'a', j->>'$.b[0]', json_extract_string(j, '$.a'), j->'b'->0 FROM sales.t ORDER BY id
+SELECT name.upper() AS a, t.name.lower().length() AS b, ('a').upper() AS c, tags.list_sort()[1] AS d FROM sales.t ORDER BY id
+SELECT extract(year FROM made), date_part('month', made), date_trunc('day', made), made + INTERVAL 1 DAY, made::DATE - DATE '2020-01-01', age(made, TIMESTAMP '2020-01-01') FROM sales.t ORDER BY id
+SELECT made AT TIME ZONE 'UTC', strftime(made, '%Y-%m'), strptime('2020-01-02', '%Y-%m-%d'), epoch_ms(made), time_bucket(INTERVAL 1 HOUR, made) FROM sales.t ORDER BY id
+SELECT trim(BOTH 'x' FROM 'xax'), substring('hello' FROM 2 FOR 3), position('l' IN 'hello'), lpad('1', 3, '0'), regexp_replace('abc', 'b', 'X', 'g'), split_part('a-b', '-', 2), printf('%d', 1), format('{}', 2)
+SELECT unnest([1, 2, 3]) AS x, unnest({'a': 1, 'b': 2})
+SELECT struct_pack(a := 1, b := 'x'), struct_insert({'a': 1}, b := 2), map_keys(MAP {'a': 1}), list_aggregate([1, 2], 'sum'), list_zip([1], [2])
+SELECT hash(id) IS NOT NULL, md5(name), sha256('a'), typeof(id), version() IS NOT NULL FROM sales.t ORDER BY id
+SELECT try(1 / 0), array(SELECT id FROM sales.t ORDER BY id), count(*) > 0 AND max(id) IS NOT NULL FROM sales.t
+SELECT current_date, current_timestamp, now(), random(), uuid()
+SELECT a: 1, b: a + 1
+SELECT id AS i, i + 1 AS k FROM sales.t WHERE i > 0 ORDER BY k
+
+-- stars
+SELECT * EXCLUDE (info, j) FROM sales.t ORDER BY id
+SELECT * EXCLUDE (t.info, sales.t.j), t.* EXCLUDE id FROM sales.t ORDER BY id
+SELECT * REPLACE (id + 1 AS id, upper(name) AS name) FROM sales.t ORDER BY 1
+SELECT * RENAME (id AS key, t.name AS label) FROM sales.t ORDER BY 1
+SELECT COLUMNS('^(id|name)$') FROM sales.t ORDER BY 1
+SELECT min(COLUMNS(*)), max(COLUMNS(* EXCLUDE (j, info, tags))) FROM sales.u, (SELECT 1 AS j, 2 AS info, 3 AS tags)
+SELECT COLUMNS(c -> c LIKE '%a%') FROM sales.t ORDER BY ALL
+SELECT COLUMNS(t.*) FROM sales.t ORDER BY id
+SELECT coalesce(*COLUMNS(['id', 'ref'])) FROM sales.u ORDER BY 1
+SELECT * LIKE '%a%' FROM sales.t ORDER BY ALL
+
+-- pivots
+SELECT * FROM (PIVOT sales.t ON name IN ('apple', 'pear') USING sum(amount) GROUP BY id) ORDER BY ALL
+SELECT * FROM sales.t PIVOT (sum(amount) AS s, count(*) AS c FOR name IN ('apple', 'pear' AS p) GROUP BY id) ORDER BY ALL
+PIVOT sales.t ON name IN ('apple', 'pear') USING sum(amount)
+UNPIVOT sales.u ON id, ref INTO NAME n VALUE v
+SELECT * FROM (UNPIVOT (SELECT id, ref FROM sales.u) ON COLUMNS(*) INTO NAME n VALUE v) ORDER BY ALL
+SELECT * FROM (SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d) UNPIVOT INCLUDE NULLS ((v, w) FOR n IN ((a, b), (c, d))) ORDER BY ALL
+WITH p AS (PIVOT hr.events ON kind IN ('a', 'b') USING count(*)) SELECT * FROM p ORDER BY ALL
+
+-- calls in FROM
+SELECT * FROM range(3)
+SELECT i FROM range(0, 10, 3) AS r(i)
+SELECT * FROM generate_series(1, (SELECT max(id) FROM sales.t))
+SELECT * FROM generate_series(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-03', INTERVAL 1 DAY)
+SELECT * FROM unnest([{'a': 1}, {'a': 2}]) WITH ORDINALITY AS u(x, n)
+SELECT t.id, key, value FROM sales.t, json_each(j) ORDER BY ALL
+SELECT fullkey FROM json_tree('{"a":[1,2]}')
+SELECT * FROM repeat('a', 3)
+
+-- parameters
+SELECT id FROM sales.t WHERE id = ? AND name = ?
+SELECT id FROM sales.t WHERE id = $1 OR id = $2::INTEGER + $1::INTEGER
+SELECT id FROM sales.t WHERE id = $id AND name = $name LIMIT $n
+SELECT * FROM range($1::BIGINT)
+
+-- comments and layout
+SELECT /* a /* nested */ comment; DROP */ 1 -- and another
+SELECT 1;
+SELECT 'a; b' AS "c; d" ;
+SELECT
+  id, -- the key
+  name
+  FROM sales.t /* sales */
+  ORDER BY id
+
+-- the 22 queries of TPC-H
+SELECT l_returnflag, l_linestatus, sum(l_quantity) AS sum_qty, sum(l_extendedprice) AS sum_base_price, sum(l_extendedprice * (1 - l_discount)) AS sum_disc_price, sum(l_extendedprice * (1 - l_discount) * (1 + l_tax)) AS sum_charge, avg(l_quantity) AS avg_qty, avg(l_extendedprice) AS avg_price, avg(l_discount) AS avg_disc, count(*) AS count_order FROM lineitem WHERE l_shipdate <= CAST('1998-09-02' AS date) GROUP BY l_returnflag, l_linestatus ORDER BY l_returnflag, l_linestatus
+SELECT s_acctbal, s_name, n_name, p_partkey, p_mfgr, s_address, s_phone, s_comment FROM part, supplier, partsupp, nation, region WHERE p_partkey = ps_partkey AND s_suppkey = ps_suppkey AND p_size = 15 AND p_type LIKE '%BRASS' AND s_nationkey = n_nationkey AND n_regionkey = r_regionkey AND r_name = 'EUROPE' AND ps_supplycost = ( SELECT min(ps_supplycost) FROM partsupp, supplier, nation, region WHERE p_partkey = ps_partkey AND s_suppkey = ps_suppkey AND s_nationkey = n_nationkey AND n_regionkey = r_regionkey AND r_name = 'EUROPE') ORDER BY s_acctbal DESC, n_name, s_name, p_partkey LIMIT 100
+SELECT l_orderkey, sum(l_extendedprice * (1 - l_discount)) AS revenue, o_orderdate, o_shippriority FROM customer, orders, lineitem WHERE c_mktsegment = 'BUILDING' AND c_custkey = o_custkey AND l_orderkey = o_orderkey AND o_orderdate < CAST('1995-03-15' AS date) AND l_shipdate > CAST('1995-03-15' AS date) GROUP BY l_orderkey, o_orderdate, o_shippriority ORDER BY revenue DESC, o_orderdate LIMIT 10
+SELECT o_orderpriority, count(*) AS order_count FROM orders WHERE o_orderdate >= CAST('1993-07-01' AS date) AND o_orderdate < CAST('1993-10-01' AS date) AND EXISTS ( SELECT * FROM lineitem WHERE l_orderkey = o_orderkey AND l_commitdate < l_receiptdate) GROUP BY o_orderpriority ORDER BY o_orderpriority
+SELECT n_name, sum(l_extendedprice * (1 - l_discount)) AS revenue FROM customer, orders, lineitem, supplier, nation, region WHERE c_custkey = o_custkey AND l_orderkey = o_orderkey AND l_suppkey = s_suppkey AND c_nationkey = s_nationkey AND s_nationkey = n_nationkey AND n_regionkey = r_regionkey AND r_name = 'ASIA' AND o_orderdate >= CAST('1994-01-01' AS date) AND o_orderdate < CAST('1995-01-01' AS date) GROUP BY n_name ORDER BY revenue DESC
+SELECT sum(l_extendedprice * l_discount) AS revenue FROM lineitem WHERE l_shipdate >= CAST('1994-01-01' AS date) AND l_shipdate < CAST('1995-01-01' AS date) AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24
+SELECT supp_nation, cust_nation, l_year, sum(volume) AS revenue FROM ( SELECT n1.n_name AS supp_nation, n2.n_name AS cust_nation, extract(year FROM l_shipdate) AS l_year, l_extendedprice * (1 - l_discount) AS volume FROM supplier, lineitem, orders, customer, nation n1, nation n2 WHERE s_suppkey = l_suppkey AND o_orderkey = l_orderkey AND c_custkey = o_custkey AND s_nationkey = n1.n_nationkey AND c_nationkey = n2.n_nationkey AND ((n1.n_name = 'FRANCE' AND n2.n_name = 'GERMANY') OR (n1.n_name = 'GERMANY' AND n2.n_name = 'FRANCE')) AND l_shipdate BETWEEN CAST('1995-01-01' AS date) AND CAST('1996-12-31' AS date)) AS shipping GROUP BY supp_nation, cust_nation, l_year ORDER BY supp_nation, cust_nation, l_year
+SELECT o_year, sum( CASE WHEN nation = 'BRAZIL' THEN volume ELSE 0 END) / sum(volume) AS mkt_share FROM ( SELECT extract(year FROM o_orderdate) AS o_year, l_extendedprice * (1 - l_discount) AS volume, n2.n_name AS nation FROM part, supplier, lineitem, orders, customer, nation n1, nation n2, region WHERE p_partkey = l_partkey AND s_suppkey = l_suppkey AND l_orderkey = o_orderkey AND o_custkey = c_custkey AND c_nationkey = n1.n_nationkey AND n1.n_regionkey = r_regionkey AND r_name = 'AMERICA' AND s_nationkey = n2.n_nationkey AND o_orderdate BETWEEN CAST('1995-01-01' AS date) AND CAST('1996-12-31' AS date) AND p_type = 'ECONOMY ANODIZED STEEL') AS all_nations GROUP BY o_year ORDER BY o_year
+SELECT nation, o_year, sum(amount) AS sum_profit FROM ( SELECT n_name AS nation, extract(year FROM o_orderdate) AS o_year, l_extendedprice * (1 - l_discount) - ps_supplycost * l_quantity AS amount FROM part, supplier, lineitem, partsupp, orders, nation WHERE s_suppkey = l_suppkey AND ps_suppkey = l_suppkey AND ps_partkey = l_partkey AND p_partkey = l_partkey AND o_orderkey = l_orderkey AND s_nationkey = n_nationkey AND p_name LIKE '%green%') AS profit GROUP BY nation, o_year ORDER BY nation, o_year DESC
+SELECT c_custkey, c_name, sum(l_extendedprice * (1 - l_discount)) AS revenue, c_acctbal, n_name, c_address, c_phone, c_comment FROM customer, orders, lineitem, nation WHERE c_custkey = o_custkey AND l_orderkey = o_orderkey AND o_orderdate >= CAST('1993-10-01' AS date) AND o_orderdate < CAST('1994-01-01' AS date) AND l_returnflag = 'R' AND c_nationkey = n_nationkey GROUP BY c_custkey, c_name, c_acctbal, c_phone, n_name, c_address, c_comment ORDER BY revenue DESC LIMIT 20
+SELECT ps_partkey, sum(ps_supplycost * ps_availqty) AS value FROM partsupp, supplier, nation WHERE ps_suppkey = s_suppkey AND s_nationkey = n_nationkey AND n_name = 'GERMANY' GROUP BY ps_partkey HAVING sum(ps_supplycost * ps_availqty) > ( SELECT sum(ps_supplycost * ps_availqty) * 0.0001000000 FROM partsupp, supplier, nation WHERE ps_suppkey = s_suppkey AND s_nationkey = n_nationkey AND n_name = 'GERMANY') ORDER BY value DESC
+SELECT l_shipmode, sum( CASE WHEN o_orderpriority = '1-URGENT' OR o_orderpriority = '2-HIGH' THEN 1 ELSE 0 END) AS high_line_count, sum( CASE WHEN o_orderpriority <> '1-URGENT' AND o_orderpriority <> '2-HIGH' THEN 1 ELSE 0 END) AS low_line_count FROM orders, lineitem WHERE o_orderkey = l_orderkey AND l_shipmode IN ('MAIL', 'SHIP') AND l_commitdate < l_receiptdate AND l_shipdate < l_commitdate AND l_receiptdate >= CAST('1994-01-01' AS date) AND l_receiptdate < CAST('1995-01-01' AS date) GROUP BY l_shipmode ORDER BY l_shipmode
+SELECT c_count, count(*) AS custdist FROM ( SELECT c_custkey, count(o_orderkey) FROM customer LEFT OUTER JOIN orders ON c_custkey = o_custkey AND o_comment NOT LIKE '%special%requests%' GROUP BY c_custkey) AS c_orders (c_custkey, c_count) GROUP BY c_count ORDER BY custdist DESC, c_count DESC
+SELECT 100.00 * sum( CASE WHEN p_type LIKE 'PROMO%' THEN l_extendedprice * (1 - l_discount) ELSE 0 END) / sum(l_extendedprice * (1 - l_discount)) AS promo_revenue FROM lineitem, part WHERE l_partkey = p_partkey AND l_shipdate >= date '1995-09-01' AND l_shipdate < CAST('1995-10-01' AS date)
+WITH revenue AS ( SELECT l_suppkey AS supplier_no, sum(l_extendedprice * (1 - l_discount)) AS total_revenue FROM lineitem WHERE l_shipdate >= CAST('1996-01-01' AS date) AND l_shipdate < CAST('1996-04-01' AS date) GROUP BY supplier_no ) SELECT s_suppkey, s_name, s_address, s_phone, total_revenue FROM supplier, revenue WHERE s_suppkey = supplier_no AND total_revenue = ( SELECT max(total_revenue) FROM revenue) ORDER BY s_suppkey
+SELECT p_brand, p_type, p_size, count(DISTINCT ps_suppkey) AS supplier_cnt FROM partsupp, part WHERE p_partkey = ps_partkey AND p_brand <> 'Brand#45' AND p_type NOT LIKE 'MEDIUM POLISHED%' AND p_size IN (49, 14, 23, 45, 19, 3, 36, 9) AND ps_suppkey NOT IN ( SELECT s_suppkey FROM supplier WHERE s_comment LIKE '%Customer%Complaints%') GROUP BY p_brand, p_type, p_size ORDER BY supplier_cnt DESC, p_brand, p_type, p_size
+SELECT sum(l_extendedprice) / 7.0 AS avg_yearly FROM lineitem, part WHERE p_partkey = l_partkey AND p_brand = 'Brand#23' AND p_container = 'MED BOX' AND l_quantity < ( SELECT 0.2 * avg(l_quantity) FROM lineitem WHERE l_partkey = p_partkey)
+SELECT c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity) FROM customer, orders, lineitem WHERE o_orderkey IN ( SELECT l_orderkey FROM lineitem GROUP BY l_orderkey HAVING sum(l_quantity) > 300) AND c_custkey = o_custkey AND o_orderkey = l_orderkey GROUP BY c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice ORDER BY o_totalprice DESC, o_orderdate LIMIT 100
+SELECT sum(l_extendedprice * (1 - l_discount)) AS revenue FROM lineitem, part WHERE (p_partkey = l_partkey AND p_brand = 'Brand#12' AND p_container IN ('SM CASE', 'SM BOX', 'SM PACK', 'SM PKG') AND l_quantity >= 1 AND l_quantity <= 1 + 10 AND p_size BETWEEN 1 AND 5 AND l_shipmode IN ('AIR', 'AIR REG') AND l_shipinstruct = 'DELIVER IN PERSON') OR (p_partkey = l_partkey AND p_brand = 'Brand#23' AND p_container IN ('MED BAG', 'MED BOX', 'MED PKG', 'MED PACK') AND l_quantity >= 10 AND l_quantity <= 10 + 10 AND p_size BETWEEN 1 AND 10 AND l_shipmode IN ('AIR', 'AIR REG') AND l_shipinstruct = 'DELIVER IN PERSON') OR (p_partkey = l_partkey AND p_brand = 'Brand#34' AND p_container IN ('LG CASE', 'LG BOX', 'LG PACK', 'LG PKG') AND l_quantity >= 20 AND l_quantity <= 20 + 10 AND p_size BETWEEN 1 AND 15 AND l_shipmode IN ('AIR', 'AIR REG') AND l_shipinstruct = 'DELIVER IN PERSON')
+SELECT s_name, s_address FROM supplier, nation WHERE s_suppkey IN ( SELECT ps_suppkey FROM partsupp WHERE ps_partkey IN ( SELECT p_partkey FROM part WHERE p_name LIKE 'forest%') AND ps_availqty > ( SELECT 0.5 * sum(l_quantity) FROM lineitem WHERE l_partkey = ps_partkey AND l_suppkey = ps_suppkey AND l_shipdate >= CAST('1994-01-01' AS date) AND l_shipdate < CAST('1995-01-01' AS date))) AND s_nationkey = n_nationkey AND n_name = 'CANADA' ORDER BY s_name
+SELECT s_name, count(*) AS numwait FROM supplier, lineitem l1, orders, nation WHERE s_suppkey = l1.l_suppkey AND o_orderkey = l1.l_orderkey AND o_orderstatus = 'F' AND l1.l_receiptdate > l1.l_commitdate AND EXISTS ( SELECT * FROM lineitem l2 WHERE l2.l_orderkey = l1.l_orderkey AND l2.l_suppkey <> l1.l_suppkey) AND NOT EXISTS ( SELECT * FROM lineitem l3 WHERE l3.l_orderkey = l1.l_orderkey AND l3.l_suppkey <> l1.l_suppkey AND l3.l_receiptdate > l3.l_commitdate) AND s_nationkey = n_nationkey AND n_name = 'SAUDI ARABIA' GROUP BY s_name ORDER BY numwait DESC, s_name LIMIT 100
+SELECT cntrycode, count(*) AS numcust, sum(c_acctbal) AS totacctbal FROM ( SELECT substring(c_phone FROM 1 FOR 2) AS cntrycode, c_acctbal FROM customer WHERE substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17') AND c_acctbal > ( SELECT avg(c_acctbal) FROM customer WHERE c_acctbal > 0.00 AND substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17')) AND NOT EXISTS ( SELECT * FROM orders WHERE o_custkey = c_custkey)) AS custsale GROUP BY cntrycode ORDER BY cntrycode

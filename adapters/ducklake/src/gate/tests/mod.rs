@@ -1,0 +1,8 @@
+//! The gate against a real engine: every honest query runs and answers as written, no attack does.
+
+mod corpus;
+mod engine;
+mod limits;
+mod lists;
+mod properties;
+mod rewriting;

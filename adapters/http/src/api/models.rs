@@ -1,0 +1,328 @@
+//! The documents of the API.
+
+use chrono::{DateTime, Utc};
+use gadwall_domain::bucket::Bucket;
+use gadwall_domain::names::ColumnName;
+use gadwall_domain::project::{Project, ProjectSize};
+use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
+use gadwall_domain::table::Table;
+use gadwall_domain::types::DataType;
+use poem_openapi::Object;
+use poem_openapi::types::Any;
+use serde_json::{Map, Value};
+
+use crate::problem::{ApiError, ApiResult};
+
+/// A JSON object of any content.
+pub(crate) type JsonObject = Any<Map<String, Value>>;
+
+/// A project.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Project")]
+pub(crate) struct ProjectBody {
+    /// Its id.
+    id: String,
+    /// Display name.
+    name: Option<String>,
+    /// Name of its storage, for older clients.
+    db_path: String,
+    /// When it was created.
+    created_at: DateTime<Utc>,
+    /// When name, settings or status last changed.
+    updated_at: DateTime<Utc>,
+    /// Bytes of table data.
+    size_bytes: u64,
+    /// Tables in all buckets.
+    table_count: u64,
+    /// Buckets.
+    bucket_count: u64,
+    /// `active` or `deleted`.
+    status: String,
+    /// What its owner keeps beside it.
+    settings: Option<JsonObject>,
+}
+
+impl From<Project> for ProjectBody {
+    fn from(project: Project) -> Self {
+        Self {
+            db_path: format!("project_{}", project.id),
+            id: project.id.to_string(),
+            name: project.name,
+            created_at: project.created_at,
+            updated_at: project.updated_at,
+            size_bytes: project.size.size_bytes,
+            table_count: project.size.table_count,
+            bucket_count: project.size.bucket_count,
+            status: project.status.as_str().to_owned(),
+            settings: project.settings.map(Any),
+        }
+    }
+}
+
+/// A new project with its first key. The key is shown only here.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "CreatedProject")]
+pub(crate) struct CreatedProjectBody {
+    /// The project.
+    #[oai(flatten)]
+    project: ProjectBody,
+    /// Opens the project with all scopes. Keep it: only its hash is stored.
+    api_key: String,
+}
+
+impl CreatedProjectBody {
+    pub(crate) fn new(project: Project, api_key: String) -> Self {
+        Self { project: project.into(), api_key }
+    }
+}
+
+/// What a new project should be.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct CreateProject {
+    /// 1–64 characters of `A-Z a-z 0-9 _ -`, unique without regard to case, never reused.
+    pub(crate) id: String,
+    /// Display name.
+    pub(crate) name: Option<String>,
+    /// Anything to keep beside it.
+    pub(crate) settings: Option<JsonObject>,
+}
+
+/// What to change of a project; what is left out stays.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct UpdateProject {
+    /// Display name.
+    pub(crate) name: Option<String>,
+    /// Anything to keep beside it; replaces what was kept.
+    pub(crate) settings: Option<JsonObject>,
+}
+
+/// A page of projects.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct ProjectList {
+    /// The projects, newest first.
+    pub(crate) projects: Vec<ProjectBody>,
+    /// How many match in all.
+    pub(crate) total: u64,
+}
+
+/// How much a project holds.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "ProjectStats")]
+pub(crate) struct StatsBody {
+    /// The project's id.
+    id: String,
+    /// Bytes of table data.
+    size_bytes: u64,
+    /// Tables in all buckets.
+    table_count: u64,
+    /// Buckets.
+    bucket_count: u64,
+}
+
+impl StatsBody {
+    pub(crate) fn new(id: String, size: ProjectSize) -> Self {
+        let ProjectSize { size_bytes, table_count, bucket_count } = size;
+        Self { id, size_bytes, table_count, bucket_count }
+    }
+}
+
+/// A bucket.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Bucket")]
+pub(crate) struct BucketBody {
+    /// Its name.
+    name: String,
+    /// Tables in it.
+    table_count: u64,
+    /// What it is for.
+    description: Option<String>,
+    /// Whether it shows another project's bucket.
+    is_linked: bool,
+    /// The project it shows.
+    source_project_id: Option<String>,
+    /// The bucket it shows.
+    source_bucket_name: Option<String>,
+}
+
+impl From<Bucket> for BucketBody {
+    fn from(bucket: Bucket) -> Self {
+        Self {
+            name: bucket.name.to_string(),
+            table_count: bucket.table_count,
+            description: bucket.description,
+            is_linked: false,
+            source_project_id: None,
+            source_bucket_name: None,
+        }
+    }
+}
+
+/// What a new bucket should be.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct CreateBucket {
+    /// 1–64 characters of `A-Z a-z 0-9 _ -`, unique in the project without regard to case.
+    pub(crate) name: String,
+    /// What it is for.
+    pub(crate) description: Option<String>,
+}
+
+/// A project's buckets.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct BucketList {
+    /// The buckets, by name.
+    pub(crate) buckets: Vec<BucketBody>,
+    /// How many there are.
+    pub(crate) total: u64,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Column")]
+pub(crate) struct ColumnBody {
+    /// Its name.
+    name: String,
+    /// Its type, as DuckDB spells it, with the declared length.
+    #[oai(rename = "type")]
+    data_type: String,
+    /// Whether it may be null.
+    nullable: bool,
+    /// What a row gets that doesn't mention it.
+    #[oai(skip_serializing_if_is_none)]
+    default: Option<String>,
+    /// Its place, from 1.
+    ordinal_position: u32,
+}
+
+/// The columns of a table, in order.
+pub(crate) fn columns(schema: &TableSchema) -> Vec<ColumnBody> {
+    let body = |(index, column): (usize, &Column)| ColumnBody {
+        name: column.name.to_string(),
+        data_type: column.data_type.spelling(),
+        nullable: column.nullable,
+        default: column.default.as_ref().map(|default| default.as_str().to_owned()),
+        ordinal_position: u32::try_from(index + 1).unwrap_or(u32::MAX),
+    };
+    schema.columns().iter().enumerate().map(body).collect()
+}
+
+/// A table.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Table")]
+pub(crate) struct TableBody {
+    /// Its name.
+    name: String,
+    /// The bucket it is in.
+    bucket: String,
+    /// Its columns, in order.
+    columns: Vec<ColumnBody>,
+    /// Rows.
+    row_count: u64,
+    /// Bytes of its data files.
+    size_bytes: u64,
+    /// The columns of its primary key; empty without one.
+    primary_key: Vec<String>,
+    /// When it was created.
+    created_at: Option<DateTime<Utc>>,
+    /// `main`: the table is the project's own.
+    source: String,
+}
+
+impl From<Table> for TableBody {
+    fn from(table: Table) -> Self {
+        Self {
+            columns: columns(&table.schema),
+            primary_key: table.schema.key_columns().iter().map(ToString::to_string).collect(),
+            name: table.name.table.to_string(),
+            bucket: table.name.bucket.to_string(),
+            row_count: table.size.row_count,
+            size_bytes: table.size.size_bytes,
+            created_at: table.created_at,
+            source: "main".to_owned(),
+        }
+    }
+}
+
+/// A bucket's tables.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct TableList {
+    /// The tables, by name.
+    pub(crate) tables: Vec<TableBody>,
+    /// How many there are.
+    pub(crate) total: u64,
+}
+
+/// A column that a new table should have.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct NewColumn {
+    /// Its name, unique in the table without regard to case.
+    name: String,
+    /// Its type, in any of DuckDB's spellings: `INT`, `DECIMAL(10,2)`, `STRUCT(a INT, b VARCHAR[])`, …
+    #[oai(rename = "type")]
+    data_type: String,
+    /// Whether it may be null: yes unless it is in the primary key.
+    nullable: Option<bool>,
+    /// A literal: a number, `'text'`, `TRUE`, `FALSE` or `NULL`.
+    default: Option<String>,
+}
+
+/// What a new table should be.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct CreateTable {
+    /// 1–64 characters of `A-Z a-z 0-9 _ -`, unique in the bucket without regard to case.
+    pub(crate) name: String,
+    /// Its columns, in order; at least one.
+    columns: Vec<NewColumn>,
+    /// The columns that identify a row.
+    primary_key: Option<Vec<String>>,
+}
+
+impl CreateTable {
+    /// Checks columns and key.
+    pub(crate) fn schema(&self) -> ApiResult<TableSchema> {
+        let key = self.primary_key.as_deref().unwrap_or_default();
+        let key: Vec<ColumnName> = key.iter().map(|name| self.key_column(name)).collect::<ApiResult<_>>()?;
+        let columns = self.columns.iter().map(NewColumn::parse).collect::<ApiResult<Vec<_>>>()?;
+        // A key column is NOT NULL by itself; only one that says otherwise is a contradiction.
+        let contradiction = self.columns.iter().zip(&columns);
+        let contradiction = contradiction.filter(|(given, _)| given.nullable == Some(true));
+        if let Some((given, _)) = contradiction.into_iter().find(|(_, column)| key.contains(&column.name)) {
+            return Err(self.bad_key(format!("contains {:?}, which is declared nullable", given.name)));
+        }
+        Ok(TableSchema::new(columns, key)?)
+    }
+
+    fn key_column(&self, name: &str) -> ApiResult<ColumnName> {
+        ColumnName::parse(name).map_err(|error| self.bad_key(format!("names no column: {error}")))
+    }
+
+    fn bad_key(&self, reason: String) -> ApiError {
+        let error = SchemaError::PrimaryKey {
+            reason,
+            key: self.primary_key.clone().unwrap_or_default(),
+            columns: self.columns.iter().map(|column| column.name.clone()).collect(),
+        };
+        error.into()
+    }
+}
+
+impl NewColumn {
+    fn parse(&self) -> ApiResult<Column> {
+        Ok(Column {
+            name: ColumnName::parse(&self.name)?,
+            data_type: DataType::parse(&self.data_type)?,
+            nullable: self.nullable.unwrap_or(true),
+            default: self.default.as_deref().map(DefaultValue::parse).transpose()?.flatten(),
+        })
+    }
+}
+
+/// Rows that were appended.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct Appended {
+    /// How many.
+    pub(crate) rows: u64,
+    /// The snapshot they stand in. They are durable.
+    pub(crate) snapshot_id: u64,
+    /// The request.
+    pub(crate) request_id: String,
+}

@@ -1,0 +1,229 @@
+//! Bodies that carry rows: which formats are taken, and how they get to the table.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use gadwall_application::caller::Caller;
+use gadwall_application::tables::Tables;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::system::IdGenerator;
+use gadwall_domain::rows::{RowSource, RowsError, StagedFile};
+use gadwall_domain::table::TableRef;
+use gadwall_formats::{DecodeOptions, InputFormat, decode};
+use poem::{Body, Request, RequestBody, Result};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use tokio::io::AsyncWriteExt as _;
+
+use super::models::Appended;
+use crate::layers::body::BodyError;
+use crate::problem::{ApiError, ApiResult};
+
+/// Media types that rows may come in.
+const TAKEN: [&str; 6] = [
+    "application/json",
+    "application/x-ndjson",
+    "text/csv",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.arrow.file",
+];
+
+/// A body with rows and what it says it is.
+#[derive(Debug)]
+pub(crate) struct RowsBody {
+    content_type: Option<String>,
+    body: Body,
+}
+
+/// As [`RowsBody`], and multipart forms.
+#[derive(Debug)]
+pub(crate) struct ShortRowsBody(pub(crate) RowsBody);
+
+impl RowsBody {
+    async fn take(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let content_type = request.content_type().map(str::to_owned);
+        Ok(Self { content_type, body: <Body as poem::FromRequest>::from_request(request, body).await? })
+    }
+}
+
+fn request_meta(media_types: &[&'static str]) -> MetaRequest {
+    let media_type = |content_type: &&'static str| MetaMediaType {
+        content_type,
+        schema: MetaSchemaRef::Inline(Box::new(if content_type.ends_with("json") {
+            MetaSchema::ANY
+        } else {
+            MetaSchema::new_with_format("string", "binary")
+        })),
+    };
+    MetaRequest { description: None, content: media_types.iter().map(media_type).collect(), required: true }
+}
+
+impl<'a> ApiExtractor<'a> for RowsBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(_: &mut Registry) {}
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(request_meta(&TAKEN))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        Self::take(request, body).await
+    }
+}
+
+impl<'a> ApiExtractor<'a> for ShortRowsBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(_: &mut Registry) {}
+
+    fn request_meta() -> Option<MetaRequest> {
+        let media_types: Vec<&'static str> = TAKEN.into_iter().chain(["multipart/form-data"]).collect();
+        Some(request_meta(&media_types))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let mut rows = RowsBody::take(request, body).await?;
+        if let Some(boundary) = rows.content_type.as_deref().and_then(|text| multer::parse_boundary(text).ok()) {
+            rows = file_of_form(rows.body, boundary).await?;
+        }
+        Ok(Self(rows))
+    }
+}
+
+/// The first file of a multipart form, as a body of its own. The form is read while the file is.
+async fn file_of_form(body: Body, boundary: String) -> Result<RowsBody, ApiError> {
+    let mut form = multer::Multipart::new(body.into_bytes_stream(), boundary);
+    let malformed = |error: multer::Error| RowsError::Malformed { format: "multipart form", reason: error.to_string() };
+    while let Some(field) = form.next_field().await.map_err(malformed)? {
+        let Some(name) = field.file_name().map(str::to_owned) else { continue };
+        let content_type = media_type_of_file(&name).or_else(|| field.content_type().map(ToString::to_string));
+        // The form must outlive its field.
+        let chunks = futures_util::stream::unfold((field, form), |(mut field, form)| async move {
+            let chunk = field.chunk().await.map_err(io::Error::other).transpose()?;
+            Some((chunk, (field, form)))
+        });
+        return Ok(RowsBody { content_type, body: Body::from_bytes_stream(chunks) });
+    }
+    Err(RowsError::Malformed { format: "multipart form", reason: "it has no file".to_owned() }.into())
+}
+
+fn media_type_of_file(name: &str) -> Option<String> {
+    let extension = name.rsplit('.').next()?.to_ascii_lowercase();
+    let media_type = match extension.as_str() {
+        "arrow" | "arrows" => "application/vnd.apache.arrow.stream",
+        "parquet" => "application/vnd.apache.parquet",
+        "csv" => "text/csv",
+        "json" => "application/json",
+        "ndjson" | "jsonl" => "application/x-ndjson",
+        _ => return None,
+    };
+    Some(media_type.to_owned())
+}
+
+/// Where bodies that must be whole before they can be read wait.
+#[derive(Clone)]
+pub(crate) struct Spool {
+    pub(crate) folder: PathBuf,
+    pub(crate) ids: Arc<dyn IdGenerator>,
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, RowsError>> + Send>>;
+
+/// Appends a body's rows to a table. Nothing of the body is read before the caller is known to be allowed.
+pub(crate) async fn append(
+    tables: &Tables,
+    spool: &Spool,
+    caller: &Caller,
+    project: &ProjectId,
+    table: &TableRef,
+    body: RowsBody,
+) -> ApiResult<Appended> {
+    let open = tables.open_for_append(caller, project, table).await?;
+    let given = body.content_type.unwrap_or_default();
+    let format = InputFormat::from_content_type(&given)
+        .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;
+    let chunks: Chunks = Box::pin(body.body.into_bytes_stream().map(|chunk| chunk.map_err(rows_error)));
+    let rows = if format == InputFormat::Parquet {
+        RowSource::Parquet(Arc::new(spool.write(chunks).await?))
+    } else {
+        RowSource::Batches(decode(format, chunks, open.schema(), &DecodeOptions::default()))
+    };
+    let committed = tables.append(caller, open, rows).await?;
+    Ok(Appended {
+        rows: committed.rows,
+        snapshot_id: committed.snapshot.get(),
+        request_id: caller.request_id.to_string(),
+    })
+}
+
+fn rows_error(error: io::Error) -> RowsError {
+    match error.get_ref().and_then(find_body_error) {
+        Some(BodyError::TooLarge { limit }) => RowsError::TooLarge { limit },
+        Some(BodyError::Idle) | None => RowsError::Interrupted,
+    }
+}
+
+/// The reason may be wrapped: a multipart form's chunks come through two more error types.
+fn find_body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<BodyError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(found) = inner.downcast_ref::<BodyError>() {
+            return Some(*found);
+        }
+        if let Some(io) = inner.downcast_ref::<io::Error>()
+            && let Some(found) = io.get_ref().and_then(find_body_error)
+        {
+            return Some(found);
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+impl Spool {
+    async fn write(&self, mut chunks: Chunks) -> Result<StagedFile, RowsError> {
+        let path = self.folder.join(format!("{}.parquet", self.ids.next_id()));
+        let internal = |error: io::Error| RowsError::Internal(Box::new(error));
+        // From here on the file goes with this handle, however this ends.
+        let staged = StagedFile::new(path.clone(), Box::new(RemoveFile(path.clone())));
+        let mut file = tokio::fs::File::create(&path).await.map_err(internal)?;
+        while let Some(chunk) = chunks.next().await {
+            file.write_all(&chunk?).await.map_err(internal)?;
+        }
+        file.flush().await.map_err(internal)?;
+        Ok(staged)
+    }
+}
+
+struct RemoveFile(PathBuf);
+
+impl Drop for RemoveFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = %error, "a spooled body was not removed");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The service itself: `/`, `/health`, probes, `/version`, `/backend/…`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use gadwall_application::system::{ServiceHealth, System};
+use gadwall_domain::ports::system::{Clock, Folder, ProcessMonitor};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::{Map, Value, json};
+
+use super::Area;
+use super::models::JsonObject;
+use crate::auth::Auth;
+use crate::context;
+use crate::problem::{ApiError, ApiResult};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Bytes in what the older services call MB.
+const MB: f64 = 1024.0 * 1024.0;
+
+pub(crate) struct SystemApi {
+    pub(crate) system: Arc<System>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) process: Arc<dyn ProcessMonitor>,
+    pub(crate) active: Arc<AtomicU64>,
+    pub(crate) environment: String,
+}
+
+/// What this is and where to go on.
+#[derive(Debug, Object)]
+struct Welcome {
+    message: String,
+    service: String,
+    version: String,
+    description: String,
+    docs: String,
+    health: String,
+    docs_url: String,
+    openapi_url: String,
+    request_id: String,
+}
+
+/// Version of the running program.
+#[derive(Debug, Object)]
+struct Version {
+    service: String,
+    version: String,
+}
+
+/// A probe's answer.
+#[derive(Debug, Object)]
+struct Probe {
+    status: String,
+}
+
+/// How the service is doing.
+#[derive(Debug, Object)]
+#[oai(rename = "Health")]
+struct HealthBody {
+    /// `healthy`
+    status: String,
+    version: String,
+    /// Whether all storage folders can be written.
+    storage_available: bool,
+    /// Each storage folder.
+    details: JsonObject,
+    /// `ok`: the metadata store answers.
+    database: String,
+    /// The lake's engine, after a real query.
+    ducklake: LakeHealth,
+    memory: MemoryBody,
+    performance: PerformanceBody,
+    request_id: String,
+}
+
+#[derive(Debug, Object)]
+struct LakeHealth {
+    connected: bool,
+    timestamp: DateTime<Utc>,
+    environment: String,
+    live_test: String,
+}
+
+#[derive(Debug, Object)]
+struct MemoryBody {
+    /// Resident memory of the process.
+    rss_mb: f64,
+    /// Its share of the machine's.
+    percent: f64,
+}
+
+#[derive(Debug, Object)]
+struct PerformanceBody {
+    /// Requests being served, this one among them.
+    active_requests: u64,
+}
+
+/// Folders of the storage.
+#[derive(Debug, Object)]
+struct StorageBody {
+    success: bool,
+    message: String,
+    /// Name to path; null where nothing was looked at.
+    storage_paths: Option<JsonObject>,
+}
+
+#[OpenApi(tag = "Area::System")]
+impl SystemApi {
+    /// What this is
+    #[oai(path = "/", method = "get", operation_id = "welcome")]
+    async fn welcome(&self) -> Json<Welcome> {
+        let text = str::to_owned;
+        Json(Welcome {
+            message: text("Gadwall serves data products over HTTP"),
+            service: text("gadwall"),
+            version: text(VERSION),
+            description: text("Projects, buckets and tables on DuckDB and DuckLake"),
+            docs: text("/docs"),
+            health: text("/health"),
+            docs_url: text("/docs"),
+            openapi_url: text("/openapi.json"),
+            request_id: context::current().0,
+        })
+    }
+
+    /// Version of the running program
+    #[oai(path = "/version", method = "get", operation_id = "get_version")]
+    async fn version(&self) -> Json<Version> {
+        Json(Version { service: "gadwall".to_owned(), version: VERSION.to_owned() })
+    }
+
+    /// Is the process alive?
+    ///
+    /// Looks at nothing else.
+    #[oai(path = "/livez", method = "get", operation_id = "livez")]
+    async fn livez(&self) -> Json<Probe> {
+        Json(Probe { status: "ok".to_owned() })
+    }
+
+    /// Can it serve requests?
+    #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
+    async fn readyz(&self) -> ApiResult<Json<Probe>> {
+        self.require_health(&self.system.health().await)?;
+        Ok(Json(Probe { status: "ok".to_owned() }))
+    }
+
+    /// Has it started?
+    #[oai(path = "/startupz", method = "get", operation_id = "startupz")]
+    async fn startupz(&self) -> Json<Probe> {
+        // The listener opens only when everything has started.
+        Json(Probe { status: "ok".to_owned() })
+    }
+
+    /// How is it doing?
+    ///
+    /// Every part is looked at by using it. 503 with the parts that fail.
+    #[oai(path = "/health", method = "get", operation_id = "get_health")]
+    async fn health(&self) -> ApiResult<Json<HealthBody>> {
+        let health = self.system.health().await;
+        self.require_health(&health)?;
+        let memory = self.process.memory();
+        let ok = || "ok".to_owned();
+        Ok(Json(HealthBody {
+            status: "healthy".to_owned(),
+            version: VERSION.to_owned(),
+            storage_available: true,
+            details: poem_openapi::types::Any(folder_states(&health.folders)),
+            database: ok(),
+            ducklake: LakeHealth {
+                connected: true,
+                timestamp: self.clock.now(),
+                environment: self.environment.clone(),
+                live_test: "passed".to_owned(),
+            },
+            memory: MemoryBody {
+                rss_mb: round(megabytes(memory.resident)),
+                percent: round(100.0 * megabytes(memory.resident) / megabytes(memory.total.max(1))),
+            },
+            performance: PerformanceBody { active_requests: self.active.load(Ordering::Relaxed) },
+            request_id: context::current().0,
+        }))
+    }
+
+    /// Make storage folders that are missing
+    ///
+    /// Admin only. Done at every start too.
+    #[oai(path = "/backend/init", method = "post", operation_id = "init_backend")]
+    async fn init(&self, auth: Auth) -> ApiResult<Json<StorageBody>> {
+        let (folders, created) = self.system.init_backend(auth.caller()).await?;
+        let unusable: Vec<Value> = folders
+            .iter()
+            .filter(|folder| !folder.usable)
+            .map(|folder| json!(format!("{} can't be written", folder.name)))
+            .collect();
+        if !unusable.is_empty() {
+            return Err(ApiError::init_failed(unusable));
+        }
+        let mut message = "Backend initialized successfully".to_owned();
+        if !created.is_empty() {
+            message = format!("{message} (created: {})", created.join(", "));
+        }
+        let paths: Map<String, Value> =
+            folders.into_iter().map(|folder| (folder.name.to_owned(), folder.path.into())).collect();
+        Ok(Json(StorageBody { success: true, message, storage_paths: Some(poem_openapi::types::Any(paths)) }))
+    }
+
+    /// Remove nothing
+    ///
+    /// Kept for older clients. Admin only.
+    #[oai(path = "/backend/remove", method = "post", operation_id = "remove_backend")]
+    async fn remove(&self, auth: Auth) -> ApiResult<Json<StorageBody>> {
+        self.system.remove_backend(auth.caller())?;
+        let message = "Nothing was removed: data goes with its project, not with the backend (no-op)".to_owned();
+        Ok(Json(StorageBody { success: true, message, storage_paths: None }))
+    }
+
+    fn require_health(&self, health: &ServiceHealth) -> ApiResult<()> {
+        if health.healthy() {
+            return Ok(());
+        }
+        let mut details = folder_states(&health.folders);
+        details.extend(health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))));
+        if health.storage_available() {
+            return Err(ApiError::unavailable("unhealthy", "a part of the service does not work", details.into()));
+        }
+        Err(ApiError::unavailable("storage_unavailable", "a storage folder can't be written", details.into()))
+    }
+}
+
+fn folder_states(folders: &[Folder]) -> Map<String, Value> {
+    folders.iter().map(|folder| (folder.name.to_owned(), Value::Bool(folder.usable))).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / MB
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

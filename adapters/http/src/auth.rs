@@ -1,0 +1,49 @@
+//! Who calls: the key in `Authorization: Bearer …`.
+
+use std::sync::Arc;
+
+use gadwall_application::access::Access;
+use gadwall_application::caller::Caller;
+use gadwall_domain::names::ProjectId;
+use poem::Request;
+use poem_openapi::SecurityScheme;
+use poem_openapi::auth::Bearer;
+
+use crate::context;
+use crate::problem::{ApiError, ApiResult};
+
+/// An admin's or a project's API key.
+#[derive(Debug, SecurityScheme)]
+#[oai(ty = "bearer", key_name = "Authorization", rename = "ApiKey", checker = "check")]
+pub(crate) struct Auth(pub(crate) Authenticated);
+
+/// A caller whose key was looked up.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) caller: Caller,
+    named_project: Option<String>,
+}
+
+/// Present in every request.
+pub(crate) struct AccessData(pub(crate) Arc<Access>);
+
+async fn check(request: &Request, bearer: Bearer) -> poem::Result<Authenticated> {
+    let missing = || poem::Error::from(poem_openapi::error::AuthorizationError);
+    let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
+    let identity = access.0.authenticate(Some(bearer.token.trim())).await.map_err(ApiError::from)?;
+    let caller = context::caller(request, identity).ok_or_else(missing)?;
+    Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
+}
+
+impl Auth {
+    /// The caller.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// The project that routes without one act on.
+    pub(crate) fn own_project(&self, access: &Access) -> ApiResult<ProjectId> {
+        let named = self.0.named_project.as_deref().map(ProjectId::parse).transpose()?;
+        Ok(access.own_project(&self.0.caller, named)?)
+    }
+}

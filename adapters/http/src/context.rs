@@ -1,0 +1,48 @@
+//! What belongs to a request and not to its handler: its id, its trace, its place in the log.
+
+
+use gadwall_application::caller::{Caller, Identity};
+use gadwall_domain::ids::RequestId;
+use poem::Request;
+
+tokio::task_local! {
+    /// The request that is being served: its id and path.
+    static CURRENT: (RequestId, String);
+}
+
+/// The id and path of the request being served, for problems.
+pub(crate) fn current() -> (String, String) {
+    CURRENT.try_with(|(id, path)| (id.to_string(), path.clone())).unwrap_or_default()
+}
+
+/// Runs a request's handling with its id and path at hand.
+pub(crate) async fn scope<F: Future>(id: RequestId, path: String, work: F) -> F::Output {
+    CURRENT.scope((id, path), work).await
+}
+
+/// What the context layer puts into each request.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestContext {
+    pub(crate) id: RequestId,
+}
+
+const TRACEPARENT_LENGTH: usize = 55;
+/// Longest run id or idempotency key that is kept.
+const MAX_TOKEN: usize = 255;
+
+/// The caller of a request, once its credentials are known.
+pub(crate) fn caller(request: &Request, identity: Identity) -> Option<Caller> {
+    let context = request.extensions().get::<RequestContext>()?;
+    let token = |name: &str| {
+        let value = request.header(name)?;
+        let fits = (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| value.to_owned())
+    };
+    Some(Caller {
+        identity,
+        request_id: context.id.clone(),
+        traceparent: token("traceparent").filter(|value| value.len() == TRACEPARENT_LENGTH),
+        run_id: token("X-Run-Id"),
+        idempotency_key: token("Idempotency-Key"),
+    })
+}

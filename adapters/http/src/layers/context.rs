@@ -1,0 +1,112 @@
+//! The outermost layer: gives each request an id, serves it, and writes one line about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use gadwall_domain::ids::RequestId;
+use gadwall_domain::ports::system::IdGenerator;
+use poem::http::{HeaderName, HeaderValue, Method};
+use poem::{Endpoint, IntoResponse as _, Request, Response};
+use tracing::Instrument as _;
+
+use super::{alias, body};
+use crate::auth::AccessData;
+use crate::context::{RequestContext, scope};
+use crate::problem;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Bounds and shared parts of the layer.
+pub(crate) struct Front {
+    pub(crate) ids: Arc<dyn IdGenerator>,
+    pub(crate) access: Arc<AccessData>,
+    pub(crate) active: Arc<AtomicU64>,
+    /// Bounds of bodies that carry rows.
+    pub(crate) bulk: body::Bounds,
+    /// Bounds of all other bodies.
+    pub(crate) small: body::Bounds,
+    /// With authentication switched off, requests without a key get this one.
+    pub(crate) stand_in_key: Option<HeaderValue>,
+}
+
+/// Serves a request through the routes, whatever happens there.
+pub(crate) struct FrontEndpoint<E> {
+    front: Front,
+    routes: E,
+}
+
+impl<E: Endpoint> FrontEndpoint<E> {
+    pub(crate) fn new(front: Front, routes: E) -> Self {
+        Self { front, routes }
+    }
+
+    async fn serve(&self, mut request: Request) -> Response {
+        if let Some(uri) = alias::rewrite(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        if let Some(key) = &self.front.stand_in_key
+            && !request.headers().contains_key("authorization")
+        {
+            request.headers_mut().insert("authorization", key.clone());
+        }
+        let bounds = if carries_rows(&request) { self.front.bulk } else { self.front.small };
+        if body::declared_too_large(&request, bounds) {
+            return problem::body_too_large(bounds.limit);
+        }
+        body::bound(&mut request, bounds);
+        request.extensions_mut().insert(Arc::clone(&self.front.access));
+        match self.routes.call(request).await {
+            Ok(response) => response.into_response(),
+            Err(error) => problem::render(error),
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for FrontEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+        let id = given.and_then(RequestId::parse).unwrap_or_else(|| RequestId::minted(self.front.ids.next_id()));
+        request.extensions_mut().insert(RequestContext { id: id.clone() });
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = tracing::info_span!("request", request_id = %id, method = %method, path = %path);
+
+        let _active = Active::new(&self.front.active);
+        let mut response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(REQUEST_ID.clone(), value);
+        }
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = response.status().as_u16();
+        span.in_scope(|| tracing::info!(status, duration_ms, "served"));
+        Ok(response)
+    }
+}
+
+/// Routes whose bodies are rows, not documents.
+fn carries_rows(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_rows = path.ends_with("/rows") && *request.method() == Method::POST;
+    let is_short_append = path.starts_with("/tables/") && *request.method() == Method::PUT;
+    is_rows || is_short_append
+}
+
+/// Counts a request for as long as it is served, also when its client goes away.
+struct Active<'a>(&'a AtomicU64);
+
+impl<'a> Active<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

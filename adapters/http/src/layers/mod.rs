@@ -1,0 +1,5 @@
+//! What surrounds every handler, from the outside in: context, panics, aliases, bodies, then the routes.
+
+pub(crate) mod alias;
+pub(crate) mod body;
+pub(crate) mod context;

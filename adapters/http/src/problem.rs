@@ -1,0 +1,349 @@
+//! How failures look to a client: RFC 9457 problems. The only file that names failing statuses.
+
+use gadwall_application::error::UseCaseError;
+use gadwall_domain::error::{Classify, ErrorKind};
+use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::types::Type as _;
+use poem_openapi::{ApiResponse, Object};
+use serde_json::Value;
+
+use crate::context;
+
+/// Where a problem's type is explained.
+const TYPES: &str = "https://gadwall.dev/problems/";
+/// Seconds after which a client may try again what failed for want of room.
+const RETRY_AFTER: u32 = 1;
+
+/// A failure, as RFC 9457 has it, with a stable `code`. `error` and `message` repeat `code` and `detail` for
+/// clients of older services.
+#[derive(Debug, Clone, Object)]
+pub struct Problem {
+    /// Explains this kind of failure.
+    #[oai(rename = "type")]
+    type_uri: String,
+    /// The kind of failure in words.
+    title: String,
+    /// HTTP status.
+    status: u16,
+    /// What was wrong and what to do.
+    detail: String,
+    /// The path asked for.
+    instance: String,
+    /// Stable, machine-readable code.
+    code: String,
+    /// The request, as in the header `X-Request-ID`.
+    request_id: String,
+    /// Whether the same request may succeed later.
+    retryable: bool,
+    /// What it was about.
+    #[oai(skip_serializing_if_is_none)]
+    details: Option<poem_openapi::types::Any<Value>>,
+    /// Single findings, where there are several.
+    #[oai(skip_serializing_if_is_empty)]
+    errors: Vec<poem_openapi::types::Any<Value>>,
+    /// As `code`.
+    error: String,
+    /// As `detail`.
+    message: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let (request_id, instance) = context::current();
+        Self {
+            type_uri: format!("{TYPES}{code}"),
+            title: title(code),
+            status: status.as_u16(),
+            instance,
+            code: code.to_owned(),
+            request_id,
+            retryable: matches!(status.as_u16(), 408 | 429 | 503),
+            details: None,
+            errors: Vec::new(),
+            error: code.to_owned(),
+            message: detail.clone(),
+            detail,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// `bucket_exists` → `Bucket exists`.
+fn title(code: &str) -> String {
+    let words = code.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A problem as a body.
+#[derive(Debug, Clone)]
+pub struct ProblemJson(Problem);
+
+impl Payload for ProblemJson {
+    const CONTENT_TYPE: &'static str = "application/problem+json";
+
+    fn schema_ref() -> MetaSchemaRef {
+        Problem::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
+
+impl IntoResponse for ProblemJson {
+    fn into_response(self) -> Response {
+        use poem_openapi::types::ToJSON as _;
+        let status = self.0.status();
+        let body = self.0.to_json_string();
+        let mut response = Response::builder().status(status).content_type(Self::CONTENT_TYPE).body(body);
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        }
+        response
+    }
+}
+
+/// The failures of the API.
+#[derive(Debug, ApiResponse)]
+pub enum ApiError {
+    /// The request names something illegal.
+    #[oai(status = 400)]
+    BadRequest(ProblemJson),
+    /// No valid key; or a project's key where an admin's is needed.
+    #[oai(status = 401)]
+    Unauthorized(ProblemJson),
+    /// The key doesn't allow it, or it isn't there.
+    #[oai(status = 403)]
+    Forbidden(ProblemJson),
+    /// It isn't there.
+    #[oai(status = 404)]
+    NotFound(ProblemJson),
+    /// No format that the client accepts.
+    #[oai(status = 406)]
+    NotAcceptable(ProblemJson),
+    /// The body didn't come.
+    #[oai(status = 408)]
+    RequestTimeout(ProblemJson),
+    /// It clashes with what is there.
+    #[oai(status = 409)]
+    Conflict(ProblemJson),
+    /// The body is too large.
+    #[oai(status = 413)]
+    PayloadTooLarge(ProblemJson),
+    /// The body's media type isn't taken here.
+    #[oai(status = 415)]
+    UnsupportedMediaType(ProblemJson),
+    /// Well-formed, but out of range or against the table's rules.
+    #[oai(status = 422)]
+    Unprocessable(ProblemJson),
+    /// A fault of the service.
+    #[oai(status = 500)]
+    Internal(ProblemJson),
+    /// Too busy, or a part is away; see `Retry-After`.
+    #[oai(status = 503)]
+    Unavailable(ProblemJson),
+    /// It took too long.
+    #[oai(status = 504)]
+    Timeout(ProblemJson),
+}
+
+/// Endpoints answer this.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    fn of(problem: Problem) -> Self {
+        let body = ProblemJson(problem);
+        match body.0.status {
+            400 => Self::BadRequest(body),
+            401 => Self::Unauthorized(body),
+            403 => Self::Forbidden(body),
+            404 => Self::NotFound(body),
+            406 => Self::NotAcceptable(body),
+            408 => Self::RequestTimeout(body),
+            409 => Self::Conflict(body),
+            413 => Self::PayloadTooLarge(body),
+            415 => Self::UnsupportedMediaType(body),
+            422 => Self::Unprocessable(body),
+            503 => Self::Unavailable(body),
+            504 => Self::Timeout(body),
+            _ => Self::Internal(body),
+        }
+    }
+
+    /// A parameter or field that is out of range.
+    pub(crate) fn out_of_range(detail: impl Into<String>) -> Self {
+        Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail))
+    }
+
+    /// No format that the client accepts.
+    pub(crate) fn not_acceptable(accept: &str, offered: &str) -> Self {
+        let shown: String = accept.chars().take(100).collect();
+        let detail = format!("nothing that `Accept: {shown}` allows can be sent; supported: {offered}");
+        Self::of(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail))
+    }
+
+    /// A body of a media type that isn't taken.
+    pub(crate) fn unsupported_media_type(given: &str, taken: &str) -> Self {
+        let shown: String = given.chars().take(100).collect();
+        let detail = format!("the Content-Type {shown:?} is not taken here; send one of {taken}");
+        Self::of(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+    }
+
+    /// A failure of the service as a whole.
+    pub(crate) fn unavailable(code: &str, detail: &str, details: Value) -> Self {
+        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.details = Some(poem_openapi::types::Any(details));
+        Self::of(problem)
+    }
+
+    /// Storage folders that can't be made.
+    pub(crate) fn init_failed(errors: Vec<Value>) -> Self {
+        let detail = "some storage folders can't be made or written";
+        let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "init_failed", detail);
+        problem.details = Some(poem_openapi::types::Any(serde_json::json!({ "errors": errors })));
+        Self::of(problem)
+    }
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        let error: UseCaseError = error.into();
+        let kind = error.kind();
+        if kind == ErrorKind::Internal {
+            tracing::error!(error = chain(&error), "request failed");
+            return Self::of(internal());
+        }
+        if kind == ErrorKind::Unavailable {
+            tracing::warn!(error = chain(&error), "request not served");
+        }
+        let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());
+        problem.details = error.details().map(poem_openapi::types::Any);
+        problem.errors = error.findings().into_iter().map(poem_openapi::types::Any).collect();
+        Self::of(problem)
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+fn internal() -> Problem {
+    let detail = "something went wrong on our side; the log has it under this request id";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+}
+
+/// The answer to a panic.
+pub(crate) fn panicked() -> Response {
+    ProblemJson(internal()).into_response()
+}
+
+/// The answer to a body that doesn't come any further.
+pub(crate) fn body_too_large(limit: u64) -> Response {
+    let detail = format!("the body is larger than the limit of {limit} bytes");
+    ProblemJson(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)).into_response()
+}
+
+/// Tells the framework's own errors as problems.
+pub(crate) fn render(error: poem::Error) -> Response {
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    ProblemJson(framework_problem(&error)).into_response()
+}
+
+fn framework_problem(error: &poem::Error) -> Problem {
+    let unprocessable = |detail: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail);
+    if error.is::<NotFoundError>() {
+        return Problem::new(StatusCode::NOT_FOUND, "route_not_found", "there is no such route; see /docs");
+    }
+    if error.is::<MethodNotAllowedError>() {
+        let detail = "this route doesn't take that method; see /docs";
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    }
+    if error.is::<AuthorizationError>() {
+        let detail = UseCaseError::Unauthenticated.to_string();
+        return Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+    }
+    if let Some(error) = error.downcast_ref::<ParseParamError>() {
+        return unprocessable(&format!("parameter {}: {}", error.name, shorten(&error.reason)));
+    }
+    if let Some(error) = error.downcast_ref::<ParsePathError>() {
+        return unprocessable(&format!("path: {}", shorten(&error.reason)));
+    }
+    if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
+        return unprocessable(&format!("body: {}", shorten(&error.reason)));
+    }
+    if let Some(error) = error.downcast_ref::<ContentTypeError>() {
+        return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", shorten(&error.to_string()));
+    }
+    if let Some(ReadBodyError::Io(error)) = error.downcast_ref::<ReadBodyError>() {
+        return body_problem(error);
+    }
+    let status = error.status();
+    if status.is_server_error() {
+        tracing::error!(error = %error, "request failed");
+        return internal();
+    }
+    Problem::new(status, "bad_request", shorten(&error.to_string()))
+}
+
+fn body_problem(error: &std::io::Error) -> Problem {
+    if let Some(rows) = error.get_ref().and_then(|inner| inner.downcast_ref::<crate::layers::body::BodyError>()) {
+        return match rows {
+            crate::layers::body::BodyError::TooLarge { limit } => {
+                let detail = format!("the body is larger than the limit of {limit} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            crate::layers::body::BodyError::Idle => {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body stopped coming")
+            }
+        };
+    }
+    Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early")
+}
+
+/// Messages may quote a hostile body.
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(300).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,101 @@
+//! Opens the file: how its connections are set, and which migrations it needs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlSafeStr as _, SqlitePool};
+
+use crate::error::OpenError;
+
+/// Version, description and text of each migration. One that was released is never changed.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "init", include_str!("../migrations/sqlite/0001_init.sql"))];
+
+/// How to open the metadata store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteConfig {
+    /// The database file.
+    pub path: PathBuf,
+    /// Most units of work that read at the same time; at least one.
+    pub max_readers: u32,
+    /// How long a unit of work waits for its turn.
+    pub acquire_timeout: Duration,
+    /// How long a statement waits for another process that holds the file.
+    pub busy_timeout: Duration,
+}
+
+/// The writing and the reading connections of an up-to-date database.
+pub(crate) async fn pools(config: &SqliteConfig) -> Result<(SqlitePool, SqlitePool), OpenError> {
+    let failed = |error| OpenError::open(&config.path, error);
+    let writer = pool(config, 1).connect_with(writing(config)).await.map_err(failed)?;
+    migrate(&writer, config).await?;
+    let readers = pool(config, config.max_readers.max(1)).connect_with(reading(config)).await.map_err(failed)?;
+    Ok((writer, readers))
+}
+
+/// Connections to a local file don't go stale, so they are neither tested nor replaced. That the writer
+/// stays open also keeps the log in place that readers need.
+fn pool(config: &SqliteConfig, connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+fn writing(config: &SqliteConfig) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(&config.path)
+        .create_if_missing(true)
+        .busy_timeout(config.busy_timeout)
+        .foreign_keys(true)
+        // Readers don't wait for the writer, nor it for them.
+        .journal_mode(SqliteJournalMode::Wal)
+        // The log is synced with every commit: what was acknowledged survives a power loss.
+        .synchronous(SqliteSynchronous::Full)
+        // On macOS a plain sync stops at the disk's cache. Without effect elsewhere.
+        .pragma("fullfsync", "1")
+}
+
+fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(&config.path).read_only(true).busy_timeout(config.busy_timeout)
+}
+
+async fn migrate(writer: &SqlitePool, config: &SqliteConfig) -> Result<(), OpenError> {
+    let migration = |(version, description, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
+    migrator.run(writer).await.map_err(|error| OpenError::migrate(&config.path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn setting(pool: &SqlitePool, pragma: &'static str) -> i64 {
+        sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn connections_are_set_for_safety() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = SqliteConfig {
+            path: folder.path().join("m.sqlite"),
+            max_readers: 0,
+            acquire_timeout: Duration::from_secs(5),
+            busy_timeout: Duration::from_millis(1_234),
+        };
+        let (writer, readers) = pools(&config).await.unwrap();
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        const FULL: i64 = 2;
+        assert_eq!(setting(&writer, "PRAGMA synchronous").await, FULL);
+        assert_eq!(setting(&writer, "PRAGMA foreign_keys").await, 1);
+        assert_eq!(setting(&readers, "PRAGMA busy_timeout").await, 1_234);
+        assert!(sqlx::query("DELETE FROM projects").execute(&readers).await.is_err());
+        assert!(sqlx::query("DELETE FROM projects").execute(&writer).await.is_ok());
+    }
+}

@@ -1,0 +1,80 @@
+//! Projects, unique by folded id.
+
+use async_trait::async_trait;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::{ProjectFilter, ProjectRepository, StoreError};
+use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
+
+use crate::rows::{self, micros, number, to_json};
+use crate::tx::SqliteTx;
+
+#[async_trait]
+impl ProjectRepository for SqliteTx {
+    async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "INSERT INTO projects (id_key, id, lake, name, settings, status, created_at, updated_at,
+                                   size_bytes, table_count, bucket_count)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(project.id.folded())
+        .bind(project.id.as_str())
+        .bind(project.lake.to_string())
+        .bind(project.name.as_deref())
+        .bind(settings(project)?)
+        .bind(project.status.as_str())
+        .bind(micros(project.created_at))
+        .bind(micros(project.updated_at))
+        .bind(number("size_bytes", project.size.size_bytes)?)
+        .bind(number("table_count", project.size.table_count)?)
+        .bind(number("bucket_count", project.size.bucket_count)?);
+        self.run(statement).await.map(drop)
+    }
+
+    async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError> {
+        let statement = sqlx::query("SELECT * FROM projects WHERE id_key = $1").bind(id.folded());
+        self.find_row(statement).await?.as_ref().map(rows::project).transpose()
+    }
+
+    async fn list(&mut self, filter: ProjectFilter) -> Result<(Vec<Project>, u64), StoreError> {
+        let status = filter.status.map(ProjectStatus::as_str);
+        let counting =
+            sqlx::query("SELECT count(*) AS total FROM projects WHERE status = coalesce($1, status)").bind(status);
+        let total = rows::count(&self.one(counting).await?, "total")?;
+        let page = sqlx::query(
+            "SELECT * FROM projects WHERE status = coalesce($1, status)
+              ORDER BY created_at DESC, id_key LIMIT $2 OFFSET $3",
+        )
+        .bind(status)
+        .bind(i64::from(filter.limit))
+        .bind(number("offset", filter.offset)?);
+        let found = self.all(page).await?;
+        Ok((found.iter().map(rows::project).collect::<Result<_, _>>()?, total))
+    }
+
+    async fn update(&mut self, project: &Project) -> Result<bool, StoreError> {
+        let statement = sqlx::query(
+            "UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1",
+        )
+        .bind(project.id.folded())
+        .bind(project.name.as_deref())
+        .bind(settings(project)?)
+        .bind(project.status.as_str())
+        .bind(micros(project.updated_at));
+        Ok(self.run(statement).await? > 0)
+    }
+
+    async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "UPDATE projects SET size_bytes = $2, table_count = $3, bucket_count = $4 WHERE id_key = $1",
+        )
+        .bind(id.folded())
+        .bind(number("size_bytes", size.size_bytes)?)
+        .bind(number("table_count", size.table_count)?)
+        .bind(number("bucket_count", size.bucket_count)?);
+        self.run(statement).await.map(drop)
+    }
+}
+
+fn settings(project: &Project) -> Result<Option<String>, StoreError> {
+    project.settings.as_ref().map(|settings| to_json("settings", settings)).transpose()
+}

@@ -1,0 +1,169 @@
+//! Rows to domain types and back. A row that doesn't parse is a fault, never a panic.
+
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
+use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::events::LoggedEvent;
+use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
+use gadwall_domain::names::{BucketName, ProjectId, TableName};
+use gadwall_domain::ports::metadata::{BucketFacts, StoreError, TableFacts};
+use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
+use gadwall_domain::table::TableRef;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row as _, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::error::{store_error, value_fault};
+
+type Parsed<T> = Result<T, StoreError>;
+
+pub(crate) fn project(row: &SqliteRow) -> Parsed<Project> {
+    Ok(Project {
+        id: parsed(row, "id", ProjectId::parse)?,
+        lake: LakeId::new(uuid(row, "lake")?),
+        name: get(row, "name")?,
+        settings: optional(row, "settings", |text| serde_json::from_str(text))?,
+        status: word(row, "status", ProjectStatus::parse)?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        size: ProjectSize {
+            size_bytes: count(row, "size_bytes")?,
+            table_count: count(row, "table_count")?,
+            bucket_count: count(row, "bucket_count")?,
+        },
+    })
+}
+
+pub(crate) fn api_key(row: &SqliteRow) -> Parsed<ApiKey> {
+    let digest: Vec<u8> = get(row, "digest")?;
+    let digest = digest.try_into().map_err(|_| value_fault("digest", "it is not 32 bytes long"))?;
+    let scopes: String = get(row, "scopes")?;
+    let scope = |word| Scope::parse(word).ok_or_else(|| value_fault("scopes", "an unknown word"));
+    Ok(ApiKey {
+        id: ApiKeyId::new(uuid(row, "id")?),
+        project: parsed(row, "project", ProjectId::parse)?,
+        name: get(row, "name")?,
+        scopes: scopes.split_whitespace().map(scope).collect::<Result<_, _>>()?,
+        bucket: optional(row, "bucket", BucketName::parse)?,
+        digest: KeyDigest(digest),
+        created_at: time(row, "created_at")?,
+        expires_at: optional_time(row, "expires_at")?,
+        revoked_at: optional_time(row, "revoked_at")?,
+    })
+}
+
+pub(crate) fn event(row: &SqliteRow) -> Parsed<LoggedEvent> {
+    Ok(LoggedEvent {
+        position: count(row, "position")?,
+        project: parsed(row, "project", ProjectId::parse)?,
+        event_type: get(row, "event_type")?,
+        subject: get(row, "subject")?,
+        occurred_at: time(row, "occurred_at")?,
+        request_id: word(row, "request_id", RequestId::parse)?,
+        snapshot: optional_snapshot(row, "snapshot")?,
+        data: json(row, "data")?,
+    })
+}
+
+pub(crate) fn audit_entry(row: &SqliteRow) -> Parsed<AuditEntry> {
+    Ok(AuditEntry {
+        at: time(row, "at")?,
+        principal: get(row, "principal")?,
+        operation: get(row, "operation")?,
+        project: parsed(row, "project", ProjectId::parse)?,
+        resource: get(row, "resource")?,
+        request_id: word(row, "request_id", RequestId::parse)?,
+        snapshot: optional_snapshot(row, "snapshot")?,
+    })
+}
+
+pub(crate) fn bucket_facts(row: &SqliteRow) -> Parsed<BucketFacts> {
+    Ok(BucketFacts { bucket: parsed(row, "bucket", BucketName::parse)?, description: get(row, "description")? })
+}
+
+pub(crate) fn table_facts(row: &SqliteRow) -> Parsed<TableFacts> {
+    Ok(TableFacts {
+        table: TableRef {
+            bucket: parsed(row, "bucket", BucketName::parse)?,
+            table: parsed(row, "table_name", TableName::parse)?,
+        },
+        columns: json(row, "columns")?,
+        primary_key: json(row, "primary_key")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+/// A number that is never negative.
+pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Parsed<u64> {
+    u64::try_from(get::<i64>(row, column)?).map_err(|error| value_fault(column, error))
+}
+
+/// A snapshot's number.
+pub(crate) fn snapshot(row: &SqliteRow, column: &'static str) -> Parsed<SnapshotId> {
+    SnapshotId::new(get(row, column)?).map_err(|error| value_fault(column, error))
+}
+
+/// A number as SQLite holds it.
+pub(crate) fn number(column: &'static str, number: u64) -> Parsed<i64> {
+    i64::try_from(number).map_err(|error| value_fault(column, error))
+}
+
+/// A time as it is stored: microseconds since 1970.
+pub(crate) fn micros(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// A document as it is stored.
+pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -> Parsed<String> {
+    serde_json::to_string(value).map_err(|error| value_fault(column, error))
+}
+
+fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &'static str) -> Parsed<T> {
+    row.try_get(column).map_err(store_error)
+}
+
+fn parsed<T, E: Display>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+    parse(get(row, column)?).map_err(|error| value_fault(column, error))
+}
+
+fn optional<T, E: Display>(
+    row: &SqliteRow,
+    column: &'static str,
+    parse: fn(&str) -> Result<T, E>,
+) -> Parsed<Option<T>> {
+    get::<Option<&str>>(row, column)?.map(parse).transpose().map_err(|error| value_fault(column, error))
+}
+
+/// One of a fixed set of words, or text of a fixed form.
+fn word<T>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+    parse(get(row, column)?).ok_or_else(|| value_fault(column, "an unknown word"))
+}
+
+fn uuid(row: &SqliteRow, column: &'static str) -> Parsed<Uuid> {
+    parsed(row, column, Uuid::try_parse)
+}
+
+fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Parsed<T> {
+    serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, error))
+}
+
+fn time(row: &SqliteRow, column: &'static str) -> Parsed<DateTime<Utc>> {
+    time_of(column, get(row, column)?)
+}
+
+fn optional_time(row: &SqliteRow, column: &'static str) -> Parsed<Option<DateTime<Utc>>> {
+    get::<Option<i64>>(row, column)?.map(|micros| time_of(column, micros)).transpose()
+}
+
+fn time_of(column: &'static str, micros: i64) -> Parsed<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| value_fault(column, "the time is out of range"))
+}
+
+fn optional_snapshot(row: &SqliteRow, column: &'static str) -> Parsed<Option<SnapshotId>> {
+    let number = get::<Option<i64>>(row, column)?;
+    number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, error))
+}

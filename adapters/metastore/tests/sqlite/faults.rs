@@ -1,0 +1,105 @@
+//! Rows that something else wrote: a fault, told, and never a panic.
+
+use gadwall_application::testing::builders::{
+    api_key, audit_entry, bucket_created, column, commit, event, project_id, schema, table, table_created,
+};
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
+use gadwall_metastore::SqliteMetadata;
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+
+use crate::{fresh, insert, stranger};
+
+/// A store with one row of each kind.
+async fn filled() -> (std::sync::Arc<SqliteMetadata>, TempDir) {
+    let (store, folder) = fresh().await;
+    insert(&*store, "p1").await;
+    let made = table_created("t", &schema(vec![column("id", "INTEGER")], &["id"]));
+    let mut tx = store.write().await.unwrap();
+    tx.keys().insert(&api_key("p1", "secret")).await.unwrap();
+    tx.events().append(&[event("p1")]).await.unwrap();
+    tx.audit().append(&[audit_entry("p1", "project.created")]).await.unwrap();
+    let commit = commit(1, vec![bucket_created("b", None), made]);
+    assert!(tx.lake_index().apply(&project_id("p1"), &commit).await.unwrap());
+    tx.commit().await.unwrap();
+    (store, folder)
+}
+
+/// Reads from the table; every row of it.
+async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
+    let p1 = project_id("p1");
+    match from {
+        "projects" => {
+            tx.projects().find(&p1).await?;
+            tx.projects().list(ProjectFilter { status: None, limit: 10, offset: 0 }).await.map(drop)
+        }
+        "api_keys" => tx.keys().find_by_digest(&api_key("p1", "secret").digest).await.map(drop),
+        "events" => tx.events().read_after(&p1, 0, 10).await.map(drop),
+        "audit" => tx.audit().latest(&p1, 10).await.map(drop),
+        "lake_applied" => tx.lake_index().applied(&p1).await.map(drop),
+        "bucket_facts" => tx.lake_index().buckets(&p1).await.map(drop),
+        _ => {
+            tx.lake_index().table(&p1, &table("t")).await?;
+            tx.lake_index().tables(&p1, None).await.map(drop)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_parse_is_a_fault() {
+    let (store, folder) = filled().await;
+    let mut stranger = stranger(&folder).await;
+    for (from, change) in [
+        ("projects", "id = '../evil'"),
+        ("projects", "lake = 'not a uuid'"),
+        ("projects", "settings = '[1]'"),
+        ("projects", "settings = '{'"),
+        ("projects", "status = 'sleeping'"),
+        ("projects", "created_at = 9223372036854775807"),
+        ("projects", "table_count = -1"),
+        ("api_keys", "id = ''"),
+        ("api_keys", "scopes = 'read fly'"),
+        ("api_keys", "bucket = 'a b'"),
+        ("events", "request_id = 'two words'"),
+        ("events", "snapshot = -1"),
+        ("events", "data = ''"),
+        ("audit", "request_id = ''"),
+        ("audit", "snapshot = -5"),
+        ("lake_applied", "snapshot = -1"),
+        ("bucket_facts", "bucket = 'pg_catalog'"),
+        ("table_facts", "table_name = ''"),
+        ("table_facts", "columns = '[{\"name\":\"a\",\"data_type\":\"WRONG\"}]'"),
+        ("table_facts", "primary_key = '\"id\"'"),
+    ] {
+        read(&mut *store.read().await.unwrap(), from).await.unwrap();
+        let (column, _) = change.split_once(' ').unwrap();
+        let run = async |statement: String| sqlx::query(AssertSqlSafe(statement)).execute(&mut stranger).await.unwrap();
+        let mut run = run;
+        run(format!("CREATE TEMP TABLE kept AS SELECT {column} AS value FROM {from}")).await;
+        run(format!("UPDATE {from} SET {change}")).await;
+        let found = read(&mut *store.read().await.unwrap(), from).await;
+        let Err(StoreError::Fault(source)) = found else { panic!("{change}: a fault, not {found:?}") };
+        assert!(source.to_string().contains(column), "{change}: {source}");
+        run(format!("UPDATE {from} SET {column} = (SELECT value FROM kept)")).await;
+        run("DROP TABLE kept".to_owned()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_half_a_digest_is_not_found() {
+    let (store, folder) = filled().await;
+    let cut = "UPDATE api_keys SET digest = substr(digest, 1, 16)";
+    sqlx::query(cut).execute(&mut stranger(&folder).await).await.unwrap();
+    let digest = api_key("p1", "secret").digest;
+    assert_eq!(store.read().await.unwrap().keys().find_by_digest(&digest).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn numbers_that_sqlite_cannot_hold_are_faults() {
+    let (store, _folder) = filled().await;
+    let mut size = gadwall_domain::project::ProjectSize { size_bytes: u64::MAX, ..Default::default() };
+    let refused = store.write().await.unwrap().projects().record_size(&project_id("p1"), size).await;
+    assert!(matches!(refused, Err(StoreError::Fault(_))), "{refused:?}");
+    size.size_bytes = i64::MAX as u64;
+    store.write().await.unwrap().projects().record_size(&project_id("p1"), size).await.unwrap();
+}

@@ -1,0 +1,78 @@
+//! Opening a file: a new one, one's own, one from the future, one that isn't ours.
+
+use gadwall_application::testing::builders::project_id;
+use gadwall_domain::ports::metadata::{MetadataStore as _, StoreError};
+use gadwall_domain::ports::system::HealthProbe as _;
+use gadwall_metastore::{OpenError, SqliteMetadata};
+
+use crate::{config, database, fresh, insert, stranger};
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_opening_again() {
+    let (store, folder) = fresh().await;
+    insert(&*store, "p1").await;
+    store.close().await;
+    let store = SqliteMetadata::open(config(&database(&folder))).await.unwrap();
+    assert!(store.read().await.unwrap().projects().find(&project_id("p1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_without_closing() {
+    let (store, folder) = fresh().await;
+    insert(&*store, "p1").await;
+    // As after a crash: the file and its log are read as they lie there.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["metadata.sqlite", "metadata.sqlite-wal"] {
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let store = SqliteMetadata::open(config(&database(&copy))).await.unwrap();
+    assert!(store.read().await.unwrap().projects().find(&project_id("p1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused_and_left_alone() {
+    let (store, folder) = fresh().await;
+    store.close().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'future', TRUE, x'00', 0)";
+    sqlx::query(newer).execute(&mut stranger(&folder).await).await.unwrap();
+    let before = std::fs::read(database(&folder)).unwrap();
+    let error = SqliteMetadata::open(config(&database(&folder))).await.unwrap_err();
+    assert!(matches!(error, OpenError::Newer { migration: 9999, .. }), "{error:?}");
+    assert!(error.to_string().contains("newer version of Gadwall"), "{error}");
+    assert_eq!(std::fs::read(database(&folder)).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_database_with_another_past_is_refused() {
+    let (store, folder) = fresh().await;
+    store.close().await;
+    let other = "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1";
+    sqlx::query(other).execute(&mut stranger(&folder).await).await.unwrap();
+    let error = SqliteMetadata::open(config(&database(&folder))).await.unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { migration: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(database(&folder), "ducks, 4096 bytes of them".repeat(400)).unwrap();
+    let error = SqliteMetadata::open(config(&database(&folder))).await.unwrap_err();
+    assert!(matches!(error, OpenError::Failed { .. }), "{error:?}");
+    let nowhere = folder.path().join("none").join("metadata.sqlite");
+    let error = SqliteMetadata::open(config(&nowhere)).await.unwrap_err();
+    assert!(error.to_string().contains("none"), "the path is named: {error}");
+}
+
+#[tokio::test]
+async fn health_tells_whether_it_can_be_read() {
+    let (store, folder) = fresh().await;
+    let well = store.check().await;
+    assert_eq!((well.name, well.ok, well.detail), ("metadata", true, None));
+    store.close().await;
+    let ill = store.check().await;
+    assert!(!ill.ok);
+    let folder = folder.path().to_string_lossy().into_owned();
+    assert!(ill.detail.is_some_and(|detail| !detail.contains(&folder)));
+    assert!(matches!(store.read().await.err(), Some(StoreError::Unavailable(_))));
+}

@@ -1,0 +1,143 @@
+//! What a lake promises. Rows are given as text of the plain types, which every lake reads.
+
+mod appends;
+mod commits;
+mod structure;
+mod together;
+
+use std::sync::Arc;
+
+use arrow_array::{Array, Int32Array, RecordBatch, StringArray};
+use futures_util::TryStreamExt as _;
+use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, StoredTable, WriteError};
+use gadwall_domain::rows::RowSource;
+use gadwall_domain::schema::TableSchema;
+
+use crate::testing::builders::{bucket, lake, origin, table};
+
+pub use appends::*;
+pub use commits::*;
+pub use structure::*;
+pub use together::*;
+
+/// Tests that an adapter keeps every promise of `LakeStore`. The expression answers
+/// `(Arc<dyn LakeStore>, guard)`: a fresh store, without lakes, for each test.
+#[macro_export]
+macro_rules! lake_contract {
+    ($fresh:expr) => {
+        $crate::contract_tests! {
+            $crate::testing::contract::lake, $fresh, [
+                making_a_lake_again_leaves_it_as_it_is,
+                a_missing_lake_is_told,
+                a_removed_lake_is_gone,
+                lakes_are_apart,
+                main_is_always_there,
+                dropping_main_empties_it,
+                buckets_are_listed_by_name,
+                a_bucket_is_made_and_dropped_once,
+                a_bucket_with_tables_is_dropped_only_with_them,
+                a_tables_columns_read_back,
+                a_table_is_made_and_dropped_once,
+                a_table_made_again_starts_empty,
+                tables_are_listed_by_name,
+                the_head_grows_by_one_with_each_write,
+                a_refused_write_makes_no_snapshot,
+                a_commit_says_where_it_came_from,
+                a_commit_says_what_changed,
+                commits_come_oldest_first,
+                appended_rows_read_back,
+                plain_types_are_read_from_text,
+                appends_add_up,
+                batches_make_one_append,
+                an_append_without_rows_adds_none,
+                columns_not_mentioned_get_their_defaults,
+                values_of_another_type_are_named,
+                empty_text_is_no_number,
+                null_is_refused_where_it_is_not_allowed,
+                a_required_column_must_be_given,
+                text_longer_than_declared_is_refused,
+                all_violations_are_counted,
+                what_the_decoder_found_is_refused,
+                an_unknown_column_is_refused,
+                rows_that_break_off_leave_nothing,
+                a_key_in_the_table_is_refused,
+                a_key_twice_in_a_request_is_refused,
+                a_key_of_several_columns_is_one_value,
+                without_a_key_rows_may_be_alike,
+                a_missing_table_takes_no_rows,
+                a_changed_table_takes_no_old_rows,
+                no_write_is_lost_among_many,
+                many_writes_have_a_snapshot_each,
+                a_key_is_written_once_by_many,
+                a_table_is_made_once_by_many,
+            ]
+        }
+    };
+}
+
+/// The number of the lake that promises are about.
+const LAKE: u128 = 1;
+
+async fn fresh_lake(store: &Arc<dyn LakeStore>) {
+    store.create(lake(LAKE)).await.unwrap();
+}
+
+async fn write(store: &Arc<dyn LakeStore>, write: LakeWrite) -> Committed {
+    store.write(lake(LAKE), write, origin("r1")).await.unwrap()
+}
+
+/// What a write is refused with.
+async fn refused(store: &Arc<dyn LakeStore>, write: LakeWrite) -> WriteError {
+    store.write(lake(LAKE), write, origin("r1")).await.unwrap_err()
+}
+
+async fn make_bucket(store: &Arc<dyn LakeStore>, name: &str) {
+    write(store, LakeWrite::CreateBucket { bucket: bucket(name), description: None }).await;
+}
+
+async fn make_table(store: &Arc<dyn LakeStore>, name: &str, schema: TableSchema) -> TableSchema {
+    write(store, LakeWrite::CreateTable { table: table(name), schema: schema.clone() }).await;
+    schema
+}
+
+async fn append(store: &Arc<dyn LakeStore>, name: &str, schema: &TableSchema, rows: RowSource) -> Committed {
+    write(store, LakeWrite::Append { table: table(name), schema: schema.clone(), rows }).await
+}
+
+async fn stored(store: &Arc<dyn LakeStore>, name: &str) -> StoredTable {
+    let name = table(name);
+    store.table(lake(LAKE), &name.bucket, &name.table).await.unwrap().unwrap()
+}
+
+/// The buckets' names as they are listed.
+async fn bucket_names(store: &Arc<dyn LakeStore>) -> Vec<String> {
+    let listed = store.buckets(lake(LAKE)).await.unwrap();
+    listed.into_iter().map(|bucket| bucket.name.to_string()).collect()
+}
+
+/// The names of a bucket's tables as they are listed.
+async fn table_names(store: &Arc<dyn LakeStore>, name: &str) -> Vec<String> {
+    let listed = store.tables(lake(LAKE), &bucket(name)).await.unwrap().unwrap();
+    listed.into_iter().map(|table| table.name.to_string()).collect()
+}
+
+/// A table's first rows, as one batch.
+async fn preview(store: &Arc<dyn LakeStore>, name: &str, limit: u32) -> RecordBatch {
+    let stream = store.preview(lake(LAKE), &table(name), limit).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.batches.try_collect().await.unwrap();
+    assert!(batches.len() <= 1, "a few rows fit into one batch");
+    batches.into_iter().next().unwrap_or_else(|| RecordBatch::new_empty(stream.schema))
+}
+
+/// The values of an `INTEGER` column.
+fn integers(rows: &RecordBatch, column: &str) -> Vec<Option<i32>> {
+    let values = rows.column_by_name(column).unwrap();
+    values.as_any().downcast_ref::<Int32Array>().unwrap().iter().collect()
+}
+
+/// The values of a `VARCHAR` column.
+fn texts(rows: &RecordBatch, column: &str) -> Vec<Option<String>> {
+    let values = rows.column_by_name(column).unwrap();
+    let values = values.as_any().downcast_ref::<StringArray>().unwrap();
+    values.iter().map(|value| value.map(ToOwned::to_owned)).collect()
+}

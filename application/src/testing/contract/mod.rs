@@ -1,0 +1,68 @@
+//! What each port promises, as tests that any adapter of it can be put to.
+//!
+//! A promise is a function that gets a fresh adapter. One macro for each port owns the list of them, so
+//! that a new promise is kept by every adapter or breaks its tests:
+//!
+//! ```ignore
+//! async fn fresh() -> (Arc<dyn MetadataStore>, TempDir) { … }
+//! gadwall_application::metadata_contract!(fresh().await);
+//! ```
+//!
+//! The expression is evaluated within each test; what it answers beside the adapter lives as long as the test.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "contract suites are tests")]
+
+pub mod lake;
+pub mod metadata;
+
+/// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($suite:path, $fresh:expr, [$($promise:ident),+ $(,)?]) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                use $suite as promises;
+                let (adapter, _guard) = $fresh;
+                promises::$promise(adapter).await;
+            }
+        )+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The names of the functions in these files that are promises.
+    fn promises(files: &[&'static str]) -> BTreeSet<&'static str> {
+        let lines = files.iter().flat_map(|text| text.lines());
+        lines.filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next()).collect()
+    }
+
+    /// The names in the list of a macro: one on each line.
+    fn listed(file: &'static str) -> BTreeSet<&'static str> {
+        let names = file.lines().filter(|line| line.starts_with("                "));
+        names.filter_map(|line| line.trim().strip_suffix(',')).collect()
+    }
+
+    #[test]
+    fn every_promise_is_on_its_list() {
+        let metadata = include_str!("metadata/mod.rs");
+        let files = [
+            include_str!("metadata/lake_index.rs"),
+            include_str!("metadata/logs.rs"),
+            include_str!("metadata/tenancy.rs"),
+            include_str!("metadata/units.rs"),
+        ];
+        assert_eq!(promises(&files), listed(metadata));
+        let lake = include_str!("lake/mod.rs");
+        let files = [
+            include_str!("lake/appends.rs"),
+            include_str!("lake/commits.rs"),
+            include_str!("lake/structure.rs"),
+            include_str!("lake/together.rs"),
+        ];
+        assert_eq!(promises(&files), listed(lake));
+    }
+}

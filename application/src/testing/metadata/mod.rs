@@ -1,0 +1,137 @@
+//! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
+
+mod lake_index;
+mod repositories;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use gadwall_domain::access::ApiKey;
+use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::events::LoggedEvent;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::{
+    ApiKeyRepository, AuditLog, EventLog, LakeIndex, MetadataStore, MetadataTx, ProjectRepository, StoreError,
+};
+use gadwall_domain::project::Project;
+use std::collections::BTreeMap;
+use tokio::sync::OwnedMutexGuard;
+
+use lake_index::LakeFacts;
+
+/// All that is stored.
+#[derive(Debug, Clone, Default)]
+struct State {
+    projects: BTreeMap<ProjectId, Project>,
+    keys: Vec<ApiKey>,
+    events: Vec<LoggedEvent>,
+    audit: Vec<AuditEntry>,
+    lakes: BTreeMap<ProjectId, LakeFacts>,
+}
+
+impl State {
+    /// The project, as others refer to it.
+    fn project(&self, id: &ProjectId) -> Result<&Project, StoreError> {
+        self.projects.get(id).ok_or_else(|| fault("the row names a project that isn't there"))
+    }
+}
+
+/// Metadata in memory.
+#[derive(Default)]
+pub struct MemoryMetadata {
+    committed: Arc<Mutex<Arc<State>>>,
+    writer: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl fmt::Debug for MemoryMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryMetadata")
+    }
+}
+
+impl MemoryMetadata {
+    fn current(&self) -> Arc<State> {
+        Arc::clone(&self.committed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl MetadataStore for MemoryMetadata {
+    async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        Ok(Box::new(MemoryTx { state: self.current(), target: None }))
+    }
+
+    async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        let turn = Arc::clone(&self.writer).lock_owned().await;
+        let target = Target { committed: Arc::clone(&self.committed), _turn: turn };
+        Ok(Box::new(MemoryTx { state: self.current(), target: Some(target) }))
+    }
+}
+
+/// Where a writing unit of work puts its state; as long as it lives, no other one writes.
+struct Target {
+    committed: Arc<Mutex<Arc<State>>>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+struct MemoryTx {
+    state: Arc<State>,
+    target: Option<Target>,
+}
+
+impl MemoryTx {
+    /// The state, to be changed; copied the first time.
+    fn change(&mut self) -> Result<&mut State, StoreError> {
+        if self.target.is_none() {
+            return Err(fault("this unit of work only reads"));
+        }
+        Ok(Arc::make_mut(&mut self.state))
+    }
+}
+
+fn fault(reason: &'static str) -> StoreError {
+    StoreError::Fault(reason.into())
+}
+
+#[async_trait]
+impl MetadataTx for MemoryTx {
+    fn projects(&mut self) -> &mut dyn ProjectRepository {
+        self
+    }
+
+    fn keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+
+    fn events(&mut self) -> &mut dyn EventLog {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditLog {
+        self
+    }
+
+    fn lake_index(&mut self) -> &mut dyn LakeIndex {
+        self
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        let Self { state, target } = *self;
+        if let Some(target) = target {
+            *target.committed.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh() -> (Arc<dyn MetadataStore>, ()) {
+        (Arc::new(MemoryMetadata::default()), ())
+    }
+
+    crate::metadata_contract!(fresh());
+}

@@ -1,0 +1,132 @@
+//! Projects, keys, events and audit entries as lists.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use gadwall_domain::access::{ApiKey, KeyDigest};
+use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::events::{Event, LoggedEvent};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::{
+    ApiKeyRepository, AuditLog, EventLog, ProjectFilter, ProjectRepository, StoreError,
+};
+use gadwall_domain::project::{Project, ProjectSize};
+
+use super::MemoryTx;
+
+#[async_trait]
+impl ProjectRepository for MemoryTx {
+    async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
+        let state = self.change()?;
+        let same_lake = state.projects.values().any(|known| known.lake == project.lake);
+        if same_lake || state.projects.contains_key(&project.id) {
+            return Err(StoreError::AlreadyExists);
+        }
+        state.projects.insert(project.id.clone(), project.clone());
+        Ok(())
+    }
+
+    async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError> {
+        Ok(self.state.projects.get(id).cloned())
+    }
+
+    async fn list(&mut self, filter: ProjectFilter) -> Result<(Vec<Project>, u64), StoreError> {
+        let matches = |project: &&Project| filter.status.is_none_or(|status| project.status == status);
+        let mut found: Vec<&Project> = self.state.projects.values().filter(matches).collect();
+        let total = found.len() as u64;
+        // Stable: projects of the same time stay in the order of their ids.
+        found.sort_by_key(|project| Reverse(project.created_at));
+        let offset = usize::try_from(filter.offset).unwrap_or(usize::MAX);
+        let page = found.into_iter().skip(offset).take(filter.limit as usize);
+        Ok((page.cloned().collect(), total))
+    }
+
+    async fn update(&mut self, project: &Project) -> Result<bool, StoreError> {
+        let Some(known) = self.change()?.projects.get_mut(&project.id) else { return Ok(false) };
+        known.name.clone_from(&project.name);
+        known.settings.clone_from(&project.settings);
+        known.status = project.status;
+        known.updated_at = project.updated_at;
+        Ok(true)
+    }
+
+    async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
+        if let Some(known) = self.change()?.projects.get_mut(id) {
+            known.size = size;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ApiKeyRepository for MemoryTx {
+    async fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+        let state = self.change()?;
+        state.project(&key.project)?;
+        if state.keys.iter().any(|known| known.id == key.id || known.digest == key.digest) {
+            return Err(StoreError::AlreadyExists);
+        }
+        state.keys.push(key.clone());
+        Ok(())
+    }
+
+    async fn find_by_digest(&mut self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.state.keys.iter().find(|key| key.digest == *digest).cloned())
+    }
+
+    async fn revoke_all(&mut self, project: &ProjectId, at: DateTime<Utc>) -> Result<u64, StoreError> {
+        let keys = &mut self.change()?.keys;
+        let open = keys.iter_mut().filter(|key| key.project == *project && key.revoked_at.is_none());
+        Ok(open.map(|key| key.revoked_at = Some(at)).count() as u64)
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryTx {
+    async fn append(&mut self, events: &[Event]) -> Result<(), StoreError> {
+        let state = self.change()?;
+        for event in events {
+            let project = state.project(&event.project)?.id.clone();
+            let event = event.clone();
+            state.events.push(LoggedEvent {
+                position: state.events.len() as u64 + 1,
+                project,
+                event_type: event.event_type.to_owned(),
+                subject: event.subject,
+                occurred_at: event.occurred_at,
+                request_id: event.request_id,
+                snapshot: event.snapshot,
+                data: event.data,
+            });
+        }
+        Ok(())
+    }
+
+    async fn read_after(
+        &mut self,
+        project: &ProjectId,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, StoreError> {
+        let later = self.state.events.iter().filter(|event| event.project == *project && event.position > position);
+        Ok(later.take(limit as usize).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemoryTx {
+    async fn append(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        let state = self.change()?;
+        for entry in entries {
+            state.project(&entry.project)?;
+            state.audit.push(entry.clone());
+        }
+        Ok(())
+    }
+
+    async fn latest(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let own = self.state.audit.iter().rev().filter(|entry| entry.project == *project);
+        Ok(own.take(limit as usize).cloned().collect())
+    }
+}

@@ -1,0 +1,215 @@
+//! The composition root: opens adapters, makes use cases, serves them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+
+use anyhow::Context as _;
+use gadwall_application::access::{Access, AdminPolicy, digest};
+use gadwall_application::buckets::Buckets;
+use gadwall_application::caller::Caller;
+use gadwall_application::projection::Projection;
+use gadwall_application::projects::Projects;
+use gadwall_application::queries::Queries;
+use gadwall_application::system::System;
+use gadwall_application::tables::Tables;
+use gadwall_domain::access::Principal;
+use gadwall_domain::ids::RequestId;
+use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
+use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
+use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
+use gadwall_metastore::{SqliteConfig, SqliteMetadata};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Environment, total_memory};
+use crate::folders::LocalFolders;
+use crate::system::{ProcessMemory, SystemClock, SystemIds};
+
+/// A server that answers requests.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    generated_admin_key: Option<String>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Starts everything and opens the listener last: whoever can connect is served.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let (services, generated_admin_key) = open(config).await?;
+        let app = Arc::new(App::new(&services, &http_config(config)?));
+        let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
+            .await
+            .with_context(|| format!("can't listen on {}:{}", config.server.host, config.server.port))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            // A dropped sender stops the server as well as a sent message.
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
+        tracing::info!(%address, "gadwall serves");
+        Ok(Self { address, generated_admin_key, stop, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The admin key that was made because none is configured. To be shown once, to a person.
+    pub fn generated_admin_key(&self) -> Option<&str> {
+        self.generated_admin_key.as_deref()
+    }
+
+    /// Stops accepting, lets running requests finish, and closes everything.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        self.serving.await.context("the server's task failed")?.context("the server failed")
+    }
+}
+
+/// The API's OpenAPI document.
+pub async fn openapi(config: &Config) -> anyhow::Result<String> {
+    let (services, _) = open(config).await?;
+    Ok(gadwall_http::openapi_document(&services, &http_config(config)?))
+}
+
+async fn open(config: &Config) -> anyhow::Result<(Services, Option<String>)> {
+    let folders = LocalFolders::new(data_dir(config)?);
+    folders.create().context("the data directory can't be used")?;
+    let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
+    let lake_config = lake_config(config, &folders)?;
+    let lakes = tokio::task::spawn_blocking(move || EmbeddedLakes::open(&lake_config)).await??;
+    let lakes = Arc::new(lakes);
+    let (admins, generated) = admin_policy(config)?;
+    let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
+    let services = services(metadata, Arc::clone(&lakes) as _, lakes, admins, System::new(probes, Arc::new(folders)));
+
+    let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
+    services.projects.ensure_default(&starter).await?;
+    services.projects.finish_deletions().await?;
+    Ok((services, generated))
+}
+
+fn services(
+    store: Arc<dyn MetadataStore>,
+    lakes: Arc<dyn LakeStore>,
+    engine: Arc<dyn QueryEngine>,
+    admins: AdminPolicy,
+    system: System,
+) -> Services {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
+    let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
+    let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes)));
+    let projects = Arc::new(Projects::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&projection),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+    ));
+    let buckets = Buckets::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&projection),
+        Arc::clone(&projects),
+    );
+    let tables = Tables::new(store, lakes, Arc::clone(&access), projection, Arc::clone(&projects));
+    Services {
+        queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
+        access,
+        projects,
+        buckets: Arc::new(buckets),
+        tables: Arc::new(tables),
+        system: Arc::new(system),
+        clock,
+        ids,
+        process: Arc::new(ProcessMemory { total: total_memory() }),
+    }
+}
+
+fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    // The engine's sandbox compares paths as text, so they must not depend on the working directory or on links.
+    std::fs::create_dir_all(&config.data_dir)
+        .and_then(|()| config.data_dir.canonicalize())
+        .with_context(|| format!("the data directory {} can't be used", config.data_dir.display()))
+}
+
+fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
+    SqliteConfig {
+        path: folders.metadata(),
+        max_readers: config.metadata.max_readers,
+        acquire_timeout: config.metadata.acquire_timeout,
+        busy_timeout: config.metadata.acquire_timeout,
+    }
+}
+
+fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeConfig> {
+    let engine = &config.engine;
+    Ok(LakeConfig {
+        lakes_dir: folders.lakes(),
+        staging_dir: folders.staging(),
+        spill_dir: folders.spill(),
+        extension_dir: find_extension_dir(engine.extension_dir.as_deref())?,
+        memory_limit: config.effective_memory_limit(total_memory()),
+        spill_limit: engine.spill_limit,
+        threads: engine.threads,
+        max_queries: engine.max_queries,
+        max_waiting: engine.max_waiting_queries,
+        queue_timeout: engine.queue_timeout,
+        max_attached: engine.max_attached_lakes,
+        writer_queue: engine.writer_queue,
+        inlining_row_limit: config.ducklake.data_inlining_row_limit,
+        encrypted: config.ducklake.encrypted,
+    })
+}
+
+fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
+    let query_limits = QueryLimits {
+        default_timeout: config.engine.query_timeout,
+        max_timeout: config.engine.max_query_timeout,
+    };
+    Ok(HttpConfig {
+        max_body_bytes: config.server.max_body_bytes,
+        body_idle_timeout: config.server.body_idle_timeout,
+        query_limits,
+        staging_dir: LocalFolders::new(data_dir(config)?).staging(),
+        environment: config.environment.as_str().to_owned(),
+        auth_enabled: config.auth.enabled,
+    })
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    ServerConfig {
+        max_connections: config.server.max_connections,
+        header_read_timeout: config.server.header_read_timeout,
+        shutdown_grace: config.server.shutdown_grace,
+    }
+}
+
+/// Who is an admin; and the key that had to be made because none is configured.
+fn admin_policy(config: &Config) -> anyhow::Result<(AdminPolicy, Option<String>)> {
+    if !config.auth.enabled {
+        return Ok((AdminPolicy::Everyone, None));
+    }
+    let keys: Vec<_> = config.auth.admin_keys.iter().map(|key| digest(key.expose())).collect();
+    if !keys.is_empty() {
+        return Ok((AdminPolicy::Keys(keys), None));
+    }
+    anyhow::ensure!(
+        config.environment != Environment::Production,
+        "no admin key is configured; set ADMIN_API_KEY (production starts only with one)"
+    );
+    let key = format!("admin_{}", hex::encode(SystemIds.secret()));
+    Ok((AdminPolicy::Keys(vec![digest(&key)]), Some(key)))
+}

@@ -1,0 +1,153 @@
+//! The configuration: defaults < `gadwall.toml` < `.env` < environment. Typed, checked, and told apart by origin.
+//!
+//! It refuses what it doesn't know: a misspelt key is an error that names the closest one. It reads the environment
+//! only through [`Sources`]; whoever makes those decides what the environment is. Nothing here starts or opens
+//! anything.
+//!
+//! A new setting is one entry in `sections/`, and a line in docs/configuration.md, which a test compares.
+
+mod choices;
+mod dotenv;
+mod environment;
+mod error;
+mod file;
+mod human;
+mod key;
+mod kind;
+mod legacy;
+mod load;
+mod memory;
+mod notices;
+mod planned;
+mod raw;
+mod reference;
+mod render;
+mod secret;
+mod sections;
+mod sources;
+mod suggest;
+mod validate;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use choices::{Environment, LogFormat, LogLevel};
+pub use error::{ConfigError, Origin, Problem};
+pub use load::Loaded;
+pub use memory::total_memory;
+pub use reference::reference;
+pub use secret::{MASK, Secret};
+pub use sections::{Auth, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Server, Storage};
+pub use sources::Sources;
+
+use key::{Key, Section};
+use kind::Kind;
+
+/// All settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What the server runs for.
+    pub environment: Environment,
+    /// Whether errors may tell clients what went wrong inside. Production refuses it.
+    pub debug: bool,
+    /// Where everything lies.
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub server: Server,
+    /// Who may do what.
+    pub auth: Auth,
+    /// What is written to standard error.
+    pub logging: Logging,
+    /// DuckDB.
+    pub engine: Engine,
+    /// The lakes.
+    pub ducklake: Ducklake,
+    /// The store of projects, keys and shares.
+    pub metadata: Metadata,
+    /// PostgreSQL.
+    pub postgres: Postgres,
+    /// An S3 server.
+    pub storage: Storage,
+    /// The service that knows schemas.
+    pub ontology: Ontology,
+    /// Flags of older deployments.
+    pub features: Features,
+    #[serde(skip)]
+    notices: Vec<String>,
+}
+
+impl Config {
+    const SECTION: Section = Section {
+        name: "",
+        doc: &["Above all tables."],
+        keys: &[
+            Key {
+                path: "environment",
+                kind: Kind::Choice(Environment::WORDS),
+                doc: &["What the server runs for."],
+                otherwise: None,
+                planned: None,
+            },
+            Key {
+                path: "debug",
+                kind: Kind::Switch,
+                doc: &["Whether errors may tell clients what went wrong inside. Production refuses it."],
+                otherwise: None,
+                planned: None,
+            },
+            Key {
+                path: "data_dir",
+                kind: Kind::Path,
+                doc: &["Where everything lies. Relative paths begin at the folder the server was started in."],
+                otherwise: None,
+                planned: None,
+            },
+        ],
+    };
+
+    /// The defaults for an environment.
+    pub fn defaults(environment: Environment) -> Self {
+        let format = match environment {
+            Environment::Production => LogFormat::Json,
+            Environment::Development | Environment::Staging => LogFormat::Human,
+        };
+        Self {
+            environment,
+            debug: false,
+            data_dir: PathBuf::from("./data"),
+            server: Server::default(),
+            auth: Auth::default(),
+            logging: Logging { format, ..Logging::default() },
+            engine: Engine::default(),
+            ducklake: Ducklake::default(),
+            metadata: Metadata::default(),
+            postgres: Postgres::default(),
+            storage: Storage::default(),
+            ontology: Ontology::default(),
+            features: Features::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// What whoever starts the server should know: settings without effect, and settings that open doors.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Memory the engine may use, in bytes, where `total` is what there is (0: unknown).
+    pub fn effective_memory_limit(&self, total: u64) -> u64 {
+        if total == 0 {
+            return self.engine.memory_limit;
+        }
+        let share = u128::from(total) * u128::from(self.engine.max_memory_percentage) / 100;
+        u64::try_from(share).map_or(self.engine.memory_limit, |share| share.min(self.engine.memory_limit))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::defaults(Environment::default())
+    }
+}

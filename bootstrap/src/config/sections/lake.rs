@@ -1,0 +1,80 @@
+//! Settings of the engine, of the lakes and of the metadata store.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::super::planned;
+use crate::config::kind::{GB, GIB, Kind, MB, seconds};
+
+section! {
+    /// DuckDB. One engine serves all projects.
+    pub struct Engine = "engine" {
+        /// Threads the engine works with.
+        threads: usize = cores(), Kind::integer(1, 1_024), otherwise "number of processor cores";
+        /// Most memory the engine may use.
+        memory_limit: u64 = 4 * GB, Kind::bytes(128 * MB, u64::MAX);
+        /// Most memory the engine may use, in percent of what the machine or the container has. The smaller of the
+        /// two limits holds.
+        max_memory_percentage: u8 = 60, Kind::integer(1, 100);
+        /// Most bytes the engine may write to disk for queries that don't fit in memory.
+        spill_limit: u64 = 10 * GIB, Kind::bytes(0, u64::MAX);
+        /// Folder of DuckDB's extensions, as `<dir>/v1.5.5/<platform>/<name>.duckdb_extension`.
+        extension_dir: Option<PathBuf> = None, Kind::Path, otherwise "found beside the program or in `.duckdb`";
+        /// Queries that run at once.
+        max_queries: usize = 8, Kind::integer(1, 1_024);
+        /// Queries that may wait for one of those places; more are turned away.
+        max_waiting_queries: usize = 100, Kind::integer(0, 1_000_000);
+        /// Longest wait for a place.
+        queue_timeout: Duration = seconds(10), Kind::span(0, 3_600);
+        /// How long a query may run unless its request says otherwise.
+        query_timeout: Duration = seconds(30), Kind::span(1, 86_400);
+        /// The longest that a request may ask for.
+        max_query_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// Lakes attached at once; the least recently used one makes room.
+        max_attached_lakes: usize = 32, Kind::integer(1, 10_000);
+        /// Writes that may wait in a project's queue.
+        writer_queue: usize = 64, Kind::integer(1, 100_000);
+    }
+}
+
+/// A server must have at least one thread, even where the system can't tell how many it has.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+section! {
+    /// The lakes.
+    pub struct Ducklake = "ducklake" {
+        /// Rows up to which an insert is kept in the catalog instead of a file; 0 turns it off.
+        data_inlining_row_limit: u32 = 0, Kind::integer(0, 10_000);
+        /// Whether new lakes encrypt their data files.
+        encrypted: bool = false, Kind::Switch;
+        /// Schema of the catalog's tables in PostgreSQL.
+        metadata_schema: String = "main".to_owned(), Kind::Identifier, planned planned::POSTGRES;
+        /// Name under which the catalog is attached.
+        metadata_catalog: String = "ducklake_metadata".to_owned(), Kind::Identifier, planned planned::POSTGRES;
+        /// Attempts to reach the catalog.
+        connection_retries: u32 = 3, Kind::integer(1, 10), planned planned::POSTGRES;
+        /// Longest wait for the catalog.
+        connection_timeout: Duration = seconds(30), Kind::span(5, 300), planned planned::POSTGRES;
+        /// Pause between two attempts.
+        connection_retry_delay: Duration = seconds(2), Kind::span(0, 300), planned planned::POSTGRES;
+        /// Whether lakes are only read.
+        read_only: bool = false, Kind::Switch, planned planned::TIME_TRAVEL;
+        /// The snapshot at which lakes are read.
+        snapshot_version: Option<u64> = None, Kind::integer(0, u64::MAX), otherwise "the newest", planned planned::TIME_TRAVEL;
+        /// The time as of which lakes are read.
+        snapshot_time: Option<String> = None, Kind::Text, otherwise "now", planned planned::TIME_TRAVEL;
+    }
+}
+
+section! {
+    /// The store of projects, keys and shares (SQLite under the data directory).
+    pub struct Metadata = "metadata" {
+        /// Connections that read at once. There is always exactly one that writes.
+        max_readers: u32 = 4, Kind::integer(1, 64);
+        /// Longest wait for a connection.
+        acquire_timeout: Duration = seconds(5), Kind::span(1, 300);
+    }
+}

@@ -1,0 +1,50 @@
+//! Settings of the server, of access and of logs.
+
+use std::time::Duration;
+
+use crate::config::choices::{LogFormat, LogLevel};
+use crate::config::kind::{Kind, MIB, seconds};
+use crate::config::secret::Secret;
+
+section! {
+    /// The HTTP server.
+    pub struct Server = "server" {
+        /// Address to listen on. `0.0.0.0` makes the server reachable from other machines.
+        host: String = "127.0.0.1".to_owned(), Kind::Host;
+        /// Port to listen on; 0 takes any free one.
+        port: u16 = 8000, Kind::integer(0, 65_535);
+        /// Largest request body with rows.
+        max_body_bytes: u64 = 100 * MIB, Kind::bytes(1, u64::MAX);
+        /// Longest time to send a request's head.
+        header_read_timeout: Duration = seconds(10), Kind::span(1, 600);
+        /// Longest time without a byte of a request's body.
+        body_idle_timeout: Duration = seconds(30), Kind::span(1, 3_600);
+        /// Connections served at once; more wait in the system's backlog.
+        max_connections: usize = 1_024, Kind::integer(1, 1_000_000);
+        /// Longest time for requests to finish once the server is asked to stop.
+        shutdown_grace: Duration = seconds(30), Kind::span(0, 3_600);
+    }
+}
+
+section! {
+    /// Who may do what.
+    pub struct Auth = "auth" {
+        /// Whether callers need a key. Switching it off is for a laptop; production refuses it.
+        enabled: bool = true, Kind::Switch;
+        /// Keys of administrators. Development makes one and prints it when there is none; staging and production
+        /// don't start without, and production wants at least 16 characters.
+        admin_keys: Vec<Secret> = Vec::new(), Kind::Secrets, otherwise "none";
+        /// Whether `/metrics` answers without a key.
+        metrics_public: bool = true, Kind::Switch;
+    }
+}
+
+section! {
+    /// What is written to standard error.
+    pub struct Logging = "logging" {
+        /// Least important events that are logged.
+        level: LogLevel = LogLevel::Info, Kind::Choice(LogLevel::WORDS);
+        /// Lines for people or for machines.
+        format: LogFormat = LogFormat::Human, Kind::Choice(LogFormat::WORDS), otherwise "human; json in production";
+    }
+}

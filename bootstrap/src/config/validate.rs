@@ -1,0 +1,105 @@
+//! Settings that are allowed alone but not together.
+
+use super::error::{ConfigError, Problem};
+use super::human::show_span;
+use super::{Config, Environment};
+
+/// Shortest key of an administrator in production: what 16 random characters hold can't be guessed.
+const MIN_ADMIN_KEY: usize = 16;
+
+impl Config {
+    /// Whether the settings go together. Loading has done this already; it is for a configuration made by hand.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::check(self.contradictions())
+    }
+
+    pub(super) fn contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut unless = |fine: bool, key: &str, message: String| {
+            if !fine {
+                problems.push(Problem::of(key, message));
+            }
+        };
+        let production = self.environment == Environment::Production;
+        let keys = &self.auth.admin_keys;
+
+        unless(!(production && self.debug), "debug", "debug must be false in production".to_owned());
+        unless(!production || self.auth.enabled, "auth.enabled", "auth.enabled must be true in production".to_owned());
+        unless(
+            !self.auth.enabled || !keys.is_empty() || self.environment == Environment::Development,
+            "auth.admin_keys",
+            format!(
+                "auth.admin_keys is empty: {} needs at least one key. Set ADMIN_API_KEY, or the key in the file",
+                self.environment
+            ),
+        );
+        unless(
+            !production || keys.iter().all(|key| key.expose().len() >= MIN_ADMIN_KEY),
+            "auth.admin_keys",
+            format!("auth.admin_keys has a key that is too short: production needs {MIN_ADMIN_KEY} characters"),
+        );
+        unless(
+            self.engine.query_timeout <= self.engine.max_query_timeout,
+            "engine.query_timeout",
+            format!(
+                "engine.query_timeout ({}) is longer than engine.max_query_timeout ({})",
+                show_span(self.engine.query_timeout),
+                show_span(self.engine.max_query_timeout)
+            ),
+        );
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Secret;
+
+    fn keys_at_fault(config: &Config) -> Vec<String> {
+        config.contradictions().into_iter().filter_map(|problem| problem.key).collect()
+    }
+
+    fn with_key(environment: Environment, key: &str) -> Config {
+        let mut config = Config::defaults(environment);
+        config.auth.admin_keys = vec![Secret::new(key)];
+        config
+    }
+
+    #[test]
+    fn defaults_are_fine_on_a_laptop_and_need_a_key_elsewhere() {
+        assert!(Config::default().validate().is_ok());
+        for environment in [Environment::Staging, Environment::Production] {
+            assert_eq!(keys_at_fault(&Config::defaults(environment)), ["auth.admin_keys"]);
+        }
+    }
+
+    #[test]
+    fn production_refuses_what_is_only_comfortable() {
+        let mut config = with_key(Environment::Production, "0123456789abcdef");
+        assert!(config.validate().is_ok());
+        config.debug = true;
+        config.auth.enabled = false;
+        assert_eq!(keys_at_fault(&config), ["debug", "auth.enabled"]);
+        config.environment = Environment::Staging;
+        assert!(config.validate().is_ok());
+    }
+
+    #[test]
+    fn a_short_key_is_refused_in_production_without_being_shown() {
+        let config = with_key(Environment::Production, "swordfish");
+        let error = config.validate().unwrap_err();
+        assert_eq!(error.problems().len(), 1);
+        assert!(!format!("{error} {error:?} {config:?}").contains("swordfish"));
+        assert!(with_key(Environment::Staging, "swordfish").validate().is_ok());
+    }
+
+    #[test]
+    fn the_usual_query_timeout_fits_under_the_longest() {
+        let mut config = Config::default();
+        config.engine.max_query_timeout = Duration::from_secs(5);
+        assert_eq!(keys_at_fault(&config), ["engine.query_timeout"]);
+    }
+}

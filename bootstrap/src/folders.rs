@@ -1,0 +1,114 @@
+//! The folders under the data directory.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use gadwall_domain::ports::system::{Folder, StorageFolders};
+
+/// Where everything lies, below one data directory.
+#[derive(Debug, Clone)]
+pub struct LocalFolders {
+    data: PathBuf,
+}
+
+impl LocalFolders {
+    /// Folders below this one.
+    pub fn new(data: PathBuf) -> Self {
+        Self { data }
+    }
+
+    /// The lakes' folder.
+    pub fn lakes(&self) -> PathBuf {
+        self.data.join("lakes")
+    }
+
+    /// Where bodies wait.
+    pub fn staging(&self) -> PathBuf {
+        self.data.join("staging")
+    }
+
+    /// Where the engine puts what doesn't fit in memory.
+    pub fn spill(&self) -> PathBuf {
+        self.data.join("spill")
+    }
+
+    /// The metadata store's file.
+    pub fn metadata(&self) -> PathBuf {
+        self.data.join("metadata.sqlite")
+    }
+
+    /// The names that health and storage answers use, and the folders behind them.
+    fn named(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("data_dir", self.data.clone()),
+            ("duckdb_dir", self.lakes()),
+            ("files_dir", self.data.join("files")),
+            ("snapshots_dir", self.data.join("snapshots")),
+        ]
+    }
+
+    /// Makes folders that are missing; answers their names.
+    pub fn create(&self) -> io::Result<Vec<&'static str>> {
+        let mut created = Vec::new();
+        for (name, path) in self.named() {
+            if !path.is_dir() {
+                fs::create_dir_all(&path)?;
+                created.push(name);
+            }
+        }
+        Ok(created)
+    }
+}
+
+/// Whether a file can be made in the folder.
+fn usable(folder: &Path) -> bool {
+    let probe = folder.join(".gadwall-probe");
+    let made = fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe));
+    made.is_ok()
+}
+
+#[async_trait]
+impl StorageFolders for LocalFolders {
+    async fn check(&self) -> Vec<Folder> {
+        let named = self.named();
+        let look = move || {
+            let folder = |(name, path): (&'static str, PathBuf)| Folder {
+                name,
+                usable: usable(&path),
+                path: path.to_string_lossy().into_owned(),
+            };
+            named.into_iter().map(folder).collect()
+        };
+        // A panic while looking would be a bug; an empty list then reads as nothing known.
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    async fn create_missing(&self) -> Vec<&'static str> {
+        let folders = self.clone();
+        let create = move || match folders.create() {
+            Ok(created) => created,
+            Err(error) => {
+                tracing::error!(error = %error, "a storage folder can't be made");
+                Vec::new()
+            }
+        };
+        tokio::task::spawn_blocking(create).await.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn missing_folders_are_made_once_and_checked_by_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = LocalFolders::new(dir.path().join("data"));
+        assert!(folders.check().await.iter().all(|folder| !folder.usable));
+        assert_eq!(folders.create_missing().await.len(), 4);
+        assert!(folders.create_missing().await.is_empty());
+        assert!(folders.check().await.iter().all(|folder| folder.usable));
+    }
+}

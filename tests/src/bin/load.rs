@@ -1,0 +1,37 @@
+//! `make bench`, second half: requests per second, latencies, memory and start-up of a server of its own.
+#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use gadwall_tests::load::{self, Options};
+
+/// Measures a server of its own over loopback, beside DuckDB in process.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Clients at once.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    clients: Vec<usize>,
+}
+
+// One thread is plenty for this client; the cores belong to the server.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if cfg!(debug_assertions) {
+        println!("this is a debug build: build with --release for figures that mean something");
+    }
+    let options = Options {
+        length: Duration::from_secs(arguments.seconds),
+        clients: arguments.clients,
+        progress: Arc::new(|line| println!("{line}")),
+    };
+    let report = load::run(&options).await?;
+    println!("\n{report}");
+    Ok(())
+}

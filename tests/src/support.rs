@@ -1,0 +1,190 @@
+//! A server in this process, and a client that says little.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use gadwall::config::Secret;
+use gadwall::{Config, Server};
+use gadwall_domain::ports::metadata::{MetadataStore as _, ProjectFilter};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The admin key of servers under test.
+pub const ADMIN_KEY: &str = "admin-key-of-the-tests";
+
+/// A server on a free port with a data directory of its own.
+#[derive(Debug)]
+pub struct TestServer {
+    server: Server,
+    client: reqwest::Client,
+    dir: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// Headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body as text.
+    pub text: String,
+}
+
+impl Reply {
+    /// The body as JSON; null when it isn't.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// The problem's code; empty when it isn't a problem.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A header's value; empty when it isn't there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Sends a request and reads its answer.
+pub async fn send(request: RequestBuilder) -> Result<Reply> {
+    let response = request.send().await.context("no answer")?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.context("the answer broke off")?;
+    Ok(Reply { status, headers, text })
+}
+
+impl TestServer {
+    /// Starts a server with the settings that tests share.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts a server with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, change).await
+    }
+
+    /// Starts a server on a data directory that may hold data already.
+    pub async fn start_in(dir: TempDir, change: impl FnOnce(&mut Config)) -> Result<Self> {
+        let mut config = config(dir.path());
+        change(&mut config);
+        let server = Server::start(&config).await?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
+        Ok(Self { server, client, dir })
+    }
+
+    /// Stops the server and answers its data directory.
+    pub async fn stop(self) -> Result<TempDir> {
+        self.server.stop().await?;
+        Ok(self.dir)
+    }
+
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The server's address as a URL, with a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address())
+    }
+
+    /// A request without a key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// A client that acts as an admin.
+    pub fn admin(&self) -> Client<'_> {
+        Client { server: self, key: ADMIN_KEY.to_owned() }
+    }
+
+    /// A client with any key.
+    pub fn with_key(&self, key: &str) -> Client<'_> {
+        Client { server: self, key: key.to_owned() }
+    }
+
+    /// Makes a project and answers a client with its key.
+    pub async fn project(&self, id: &str) -> Result<Client<'_>> {
+        let made = self.admin().post("/projects", &json!({ "id": id })).await?;
+        let body = made.json();
+        let key = body["api_key"].as_str().with_context(|| format!("no key in {}", made.text))?;
+        Ok(self.with_key(key))
+    }
+}
+
+/// The settings that tests share.
+fn config(data_dir: &Path) -> Config {
+    let mut config = Config::default();
+    data_dir.clone_into(&mut config.data_dir);
+    config.server.port = 0;
+    config.auth.admin_keys = vec![Secret::new(ADMIN_KEY)];
+    config
+}
+
+/// Empties the metadata store's index of the lakes, as if it had never been told of their commits.
+pub async fn forget_lake_index(data_dir: &Path) -> Result<()> {
+    let config = gadwall_metastore::SqliteConfig {
+        path: data_dir.join("metadata.sqlite"),
+        max_readers: 1,
+        acquire_timeout: Duration::from_secs(5),
+        busy_timeout: Duration::from_secs(5),
+    };
+    let store = gadwall_metastore::SqliteMetadata::open(config).await?;
+    let mut tx = store.write().await?;
+    let filter = ProjectFilter { status: None, limit: 1_000, offset: 0 };
+    let (projects, _) = tx.projects().list(filter).await?;
+    for project in projects {
+        tx.lake_index().clear(&project.id).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Sends requests with one key.
+#[derive(Debug, Clone)]
+pub struct Client<'a> {
+    server: &'a TestServer,
+    key: String,
+}
+
+impl Client<'_> {
+    /// The key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// A request with the key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.server.request(method, path).bearer_auth(&self.key)
+    }
+
+    /// `GET`
+    pub async fn get(&self, path: &str) -> Result<Reply> {
+        send(self.request(Method::GET, path)).await
+    }
+
+    /// `DELETE`
+    pub async fn delete(&self, path: &str) -> Result<Reply> {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// `POST` of a document.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `PUT` of a document.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Reply> {
+        send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// `POST` of bytes of a media type.
+    pub async fn send_as(&self, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Result<Reply> {
+        send(self.request(Method::POST, path).header("Content-Type", media_type).body(body)).await
+    }
+}

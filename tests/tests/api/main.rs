@@ -1,0 +1,15 @@
+//! The API over real HTTP, one binary for all areas.
+
+mod buckets;
+mod hostile;
+mod isolation;
+mod openapi;
+mod problems;
+mod projects;
+mod query;
+mod readme;
+mod restart;
+mod rows;
+mod service;
+mod short_routes;
+mod tables;
