@@ -103,6 +103,7 @@ impl Engine {
         prepare_folder("spill", &config.spill_dir, true)?;
         let root = Connection::open_in_memory_with_flags(settings(config)?)?;
         load_extensions(&root, config)?;
+        warm_up(&root, config)?;
         lock_in(&root, config)?;
         Ok(Self {
             root: std::sync::Mutex::new(root),
@@ -191,6 +192,14 @@ fn load_extensions(root: &Connection, config: &LakeConfig) -> Result<(), OpenErr
         let file = extension_file(&config.extension_dir, name)?;
         root.execute_batch(&format!("LOAD {}", sql::text(&file.to_string_lossy())))?;
     }
+    Ok(())
+}
+
+/// Once external access is off, only the first lake of an instance can be attached, unless one was attached before:
+/// DuckLake sets something up with the first one that the sandbox would stop. So a lake that is nothing goes first.
+fn warm_up(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
+    let data = sql::text(&format!("{}/", config.spill_dir.to_string_lossy()));
+    root.execute_batch(&format!("ATTACH 'ducklake::memory:' AS warm_up (DATA_PATH {data}); DETACH warm_up;"))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What SQLite says, told as the ports' errors.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use gadwall_domain::ports::metadata::StoreError;
@@ -82,7 +83,7 @@ pub(crate) struct ValueFault {
 }
 
 /// The fault of a column's value.
-pub(crate) fn value_fault(column: &'static str, reason: impl ToString) -> StoreError {
+pub(crate) fn value_fault(column: &'static str, reason: &(impl Display + ?Sized)) -> StoreError {
     StoreError::Fault(Box::new(ValueFault { column, reason: reason.to_string() }))
 }
 

@@ -41,10 +41,9 @@ impl ApiKeyRepository for SqliteTx {
     }
 
     async fn revoke_all(&mut self, project: &ProjectId, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        let statement =
-            sqlx::query("UPDATE api_keys SET revoked_at = $2 WHERE project = $1 AND revoked_at IS NULL")
-                .bind(project.folded())
-                .bind(micros(at));
+        let statement = sqlx::query("UPDATE api_keys SET revoked_at = $2 WHERE project = $1 AND revoked_at IS NULL")
+            .bind(project.folded())
+            .bind(micros(at));
         self.run(statement).await
     }
 }

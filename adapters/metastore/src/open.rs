@@ -91,8 +91,8 @@ mod tests {
         let (writer, readers) = pools(&config).await.unwrap();
         let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&writer).await.unwrap();
         assert_eq!(mode, "wal");
-        const FULL: i64 = 2;
-        assert_eq!(setting(&writer, "PRAGMA synchronous").await, FULL);
+        let full = 2;
+        assert_eq!(setting(&writer, "PRAGMA synchronous").await, full);
         assert_eq!(setting(&writer, "PRAGMA foreign_keys").await, 1);
         assert_eq!(setting(&readers, "PRAGMA busy_timeout").await, 1_234);
         assert!(sqlx::query("DELETE FROM projects").execute(&readers).await.is_err());

@@ -52,25 +52,23 @@ impl ProjectRepository for SqliteTx {
     }
 
     async fn update(&mut self, project: &Project) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1",
-        )
-        .bind(project.id.folded())
-        .bind(project.name.as_deref())
-        .bind(settings(project)?)
-        .bind(project.status.as_str())
-        .bind(micros(project.updated_at));
+        let statement =
+            sqlx::query("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1")
+                .bind(project.id.folded())
+                .bind(project.name.as_deref())
+                .bind(settings(project)?)
+                .bind(project.status.as_str())
+                .bind(micros(project.updated_at));
         Ok(self.run(statement).await? > 0)
     }
 
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "UPDATE projects SET size_bytes = $2, table_count = $3, bucket_count = $4 WHERE id_key = $1",
-        )
-        .bind(id.folded())
-        .bind(number("size_bytes", size.size_bytes)?)
-        .bind(number("table_count", size.table_count)?)
-        .bind(number("bucket_count", size.bucket_count)?);
+        let statement =
+            sqlx::query("UPDATE projects SET size_bytes = $2, table_count = $3, bucket_count = $4 WHERE id_key = $1")
+                .bind(id.folded())
+                .bind(number("size_bytes", size.size_bytes)?)
+                .bind(number("table_count", size.table_count)?)
+                .bind(number("bucket_count", size.bucket_count)?);
         self.run(statement).await.map(drop)
     }
 }

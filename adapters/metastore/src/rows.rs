@@ -99,17 +99,17 @@ pub(crate) fn table_facts(row: &SqliteRow) -> Parsed<TableFacts> {
 
 /// A number that is never negative.
 pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Parsed<u64> {
-    u64::try_from(get::<i64>(row, column)?).map_err(|error| value_fault(column, error))
+    u64::try_from(get::<i64>(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
 /// A snapshot's number.
 pub(crate) fn snapshot(row: &SqliteRow, column: &'static str) -> Parsed<SnapshotId> {
-    SnapshotId::new(get(row, column)?).map_err(|error| value_fault(column, error))
+    SnapshotId::new(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
 /// A number as SQLite holds it.
 pub(crate) fn number(column: &'static str, number: u64) -> Parsed<i64> {
-    i64::try_from(number).map_err(|error| value_fault(column, error))
+    i64::try_from(number).map_err(|error| value_fault(column, &error))
 }
 
 /// A time as it is stored: microseconds since 1970.
@@ -119,7 +119,7 @@ pub(crate) fn micros(at: DateTime<Utc>) -> i64 {
 
 /// A document as it is stored.
 pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -> Parsed<String> {
-    serde_json::to_string(value).map_err(|error| value_fault(column, error))
+    serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
 fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &'static str) -> Parsed<T> {
@@ -127,7 +127,7 @@ fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &'s
 }
 
 fn parsed<T, E: Display>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
-    parse(get(row, column)?).map_err(|error| value_fault(column, error))
+    parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
 fn optional<T, E: Display>(
@@ -135,7 +135,7 @@ fn optional<T, E: Display>(
     column: &'static str,
     parse: fn(&str) -> Result<T, E>,
 ) -> Parsed<Option<T>> {
-    get::<Option<&str>>(row, column)?.map(parse).transpose().map_err(|error| value_fault(column, error))
+    get::<Option<&str>>(row, column)?.map(parse).transpose().map_err(|error| value_fault(column, &error))
 }
 
 /// One of a fixed set of words, or text of a fixed form.
@@ -148,7 +148,7 @@ fn uuid(row: &SqliteRow, column: &'static str) -> Parsed<Uuid> {
 }
 
 fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Parsed<T> {
-    serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, error))
+    serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
 fn time(row: &SqliteRow, column: &'static str) -> Parsed<DateTime<Utc>> {
@@ -165,5 +165,5 @@ fn time_of(column: &'static str, micros: i64) -> Parsed<DateTime<Utc>> {
 
 fn optional_snapshot(row: &SqliteRow, column: &'static str) -> Parsed<Option<SnapshotId>> {
     let number = get::<Option<i64>>(row, column)?;
-    number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, error))
+    number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, &error))
 }

@@ -74,7 +74,7 @@ fn scaled(number: &str, unit: u64) -> Option<u128> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
     // More digits than these mean nothing, and could overflow.
     let fraction = fraction.get(..fraction.len().min(12))?;
-    let whole: u128 = u64::from_str_radix(whole, 10).ok()?.into();
+    let whole: u128 = whole.parse::<u64>().ok()?.into();
     let unit = u128::from(unit);
     let part = if fraction.is_empty() {
         0
@@ -138,7 +138,7 @@ mod tests {
         }
         assert_eq!(show_bytes(100 << 20), "100MiB");
         assert_eq!(show_bytes(4_000_000_000), "4GB");
-        assert_eq!(show_span(Duration::from_secs(300)), "5m");
+        assert_eq!(show_span(Duration::from_mins(5)), "5m");
         assert_eq!(show_span(Duration::from_millis(1_500)), "1.5s");
     }
 }

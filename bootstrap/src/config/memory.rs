@@ -1,33 +1,34 @@
 //! How much memory there is: what the container may use, or what the machine has.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// What a control group writes where it has no limit, in version 1: the largest number that is a multiple of a page.
 const NO_LIMIT_V1: u64 = 1 << 60;
 
 /// Memory this process could use, in bytes; 0 where the system doesn't say.
 pub fn total_memory() -> u64 {
-    let read = |path: &str| fs::read_to_string(path).ok();
-    let own = read("/proc/self/cgroup").and_then(|text| own_group(&text));
-    let own_limit = own.and_then(|group| read(&format!("/sys/fs/cgroup{group}/memory.max")));
-    total(
-        [own_limit, read("/sys/fs/cgroup/memory.max"), read("/sys/fs/cgroup/memory/memory.limit_in_bytes")],
-        read("/proc/meminfo"),
-    )
+    let read = |path: &Path| fs::read_to_string(path).ok();
+    let groups = read(Path::new("/proc/self/cgroup")).map(|text| limit_files(&text)).unwrap_or_default();
+    let limits = groups.iter().filter_map(|path| read(path)).collect();
+    total(limits, read(Path::new("/proc/meminfo")))
 }
 
 /// The smallest of the control groups' limits and the machine's memory.
-fn total(groups: [Option<String>; 3], meminfo: Option<String>) -> u64 {
-    let limits = groups.into_iter().flatten().filter_map(|text| group_limit(&text));
+fn total(groups: Vec<String>, meminfo: Option<String>) -> u64 {
+    let limits = groups.into_iter().filter_map(|text| group_limit(&text));
     let machine = meminfo.and_then(|text| machine_memory(&text));
     limits.chain(machine).min().unwrap_or(0)
 }
 
-/// The group this process is in, of version 2: the line `0::/path`. A parent's limit may be lower; containers show
-/// their own group as the root, so that is not looked for.
-fn own_group(cgroup: &str) -> Option<String> {
-    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
-    (path.starts_with('/') && path.len() > 1 && !path.contains("..")).then(|| path.to_owned())
+/// Where limits of this process stand. Version 2 names its group in the line `0::/path`, and a limit of any group
+/// above holds too. Of version 1 only the group that a container sees as its root is looked at.
+fn limit_files(cgroup: &str) -> Vec<PathBuf> {
+    let own =
+        cgroup.lines().find_map(|line| line.strip_prefix("0::/")).filter(|path| !path.contains("..")).unwrap_or("");
+    // A path's ancestors end with the empty one, which is the root.
+    let groups = Path::new(own).ancestors().map(|group| Path::new("/sys/fs/cgroup").join(group).join("memory.max"));
+    groups.chain([PathBuf::from("/sys/fs/cgroup/memory/memory.limit_in_bytes")]).collect()
 }
 
 /// `max` in version 2 and a huge number in version 1 mean no limit.
@@ -48,35 +49,46 @@ mod tests {
 
     const MEMINFO: &str = "MemTotal:       16384 kB\nMemFree:          12 kB\n";
 
-    fn total_of(groups: [&str; 3], meminfo: &str) -> u64 {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        total(groups.map(text), text(meminfo))
+    fn total_of(groups: &[&str], meminfo: &str) -> u64 {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        total(groups, (!meminfo.is_empty()).then(|| meminfo.to_owned()))
     }
 
     #[test]
     fn the_smallest_limit_holds() {
-        assert_eq!(total_of(["", "", ""], MEMINFO), 16_777_216, "no groups: the machine");
-        assert_eq!(total_of(["", "1048576\n", ""], MEMINFO), 1_048_576, "version 2");
-        assert_eq!(total_of(["", "max\n", ""], MEMINFO), 16_777_216, "version 2 without a limit");
-        assert_eq!(total_of(["", "", "2097152\n"], MEMINFO), 2_097_152, "version 1");
-        assert_eq!(total_of(["", "", "9223372036854771712\n"], MEMINFO), 16_777_216, "version 1 without a limit");
-        assert_eq!(total_of(["524288\n", "1048576\n", ""], MEMINFO), 524_288, "the own group");
-        assert_eq!(total_of(["", "99999999999\n", ""], MEMINFO), 16_777_216, "more than there is");
+        assert_eq!(total_of(&[], MEMINFO), 16_777_216, "no groups: the machine");
+        assert_eq!(total_of(&["1048576\n"], MEMINFO), 1_048_576);
+        assert_eq!(total_of(&["max\n"], MEMINFO), 16_777_216, "version 2 without a limit");
+        assert_eq!(total_of(&["9223372036854771712\n"], MEMINFO), 16_777_216, "version 1 without a limit");
+        assert_eq!(total_of(&["max\n", "524288\n", "1048576\n"], MEMINFO), 524_288, "a group above");
+        assert_eq!(total_of(&["99999999999\n"], MEMINFO), 16_777_216, "more than there is");
     }
 
     #[test]
     fn what_nobody_tells_is_zero() {
-        assert_eq!(total_of(["", "", ""], ""), 0);
-        assert_eq!(total_of(["0", "x", "-1"], "MemTotal: many kB"), 0);
-        assert_eq!(total_of(["", "", ""], "MemTotal: 18446744073709551615 kB"), 0);
+        assert_eq!(total_of(&[], ""), 0);
+        assert_eq!(total_of(&["0", "x", "-1", ""], "MemTotal: many kB"), 0);
+        assert_eq!(total_of(&[], "MemTotal: 18446744073709551615 kB"), 0);
     }
 
     #[test]
-    fn the_own_group_is_the_one_of_version_2() {
-        assert_eq!(own_group("12:memory:/a\n0::/user.slice/x\n").as_deref(), Some("/user.slice/x"));
-        assert_eq!(own_group("0::/\n"), None);
-        assert_eq!(own_group("0::/../escaped\n"), None);
-        assert_eq!(own_group("12:memory:/a\n"), None);
+    fn limits_are_looked_for_up_to_the_root() {
+        let files = |text: &str| -> Vec<String> {
+            limit_files(text).iter().map(|path| path.to_string_lossy().into_owned()).collect()
+        };
+        let version_1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
+        assert_eq!(
+            files("12:memory:/z\n0::/a.slice/b\n"),
+            [
+                "/sys/fs/cgroup/a.slice/b/memory.max",
+                "/sys/fs/cgroup/a.slice/memory.max",
+                "/sys/fs/cgroup/memory.max",
+                version_1
+            ]
+        );
+        for root in ["0::/\n", "0::/../elsewhere\n", "12:memory:/a\n", ""] {
+            assert_eq!(files(root), ["/sys/fs/cgroup/memory.max", version_1], "{root}");
+        }
     }
 
     #[test]

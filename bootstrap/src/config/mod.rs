@@ -18,7 +18,6 @@ mod legacy;
 mod load;
 mod memory;
 mod notices;
-mod planned;
 mod raw;
 mod reference;
 mod render;
@@ -27,6 +26,9 @@ mod sections;
 mod sources;
 mod suggest;
 mod validate;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -43,6 +45,7 @@ pub use sources::Sources;
 
 use key::{Key, Section};
 use kind::Kind;
+use sections::planned;
 
 /// All settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,7 +98,7 @@ impl Config {
                 kind: Kind::Switch,
                 doc: &["Whether errors may tell clients what went wrong inside. Production refuses it."],
                 otherwise: None,
-                planned: None,
+                planned: Some(planned::DETAILS),
             },
             Key {
                 path: "data_dir",

@@ -1,30 +1,35 @@
 //! The closest known name to one that isn't known.
 
-use strsim::{normalized_damerau_levenshtein, normalized_levenshtein};
+use strsim::normalized_damerau_levenshtein as alike;
 
 use super::key::{Key, PREFIX, is_section, keys};
-use super::legacy::LEGACY;
+use super::legacy::{LEGACY, Legacy};
 
 /// Below this, two names have nothing to do with each other.
 const ALIKE: f64 = 0.6;
 
-/// A key in the wrong place is the best guess unless another is spelt almost the same.
-const SAME_LEAF: f64 = 0.9;
+/// The name says more than the section: `server.threads` is `engine.threads` in the wrong place, while `server.tls` is
+/// nothing like `server.host`.
+const NAME_WEIGHT: f64 = 0.65;
 
-/// How close a key is to a name that was written.
+/// A name without its section is a guess at best.
+const BARE: f64 = 0.9;
+
+/// How close a key is to a path that was written, from 0 to 1.
 fn likeness(written: &str, key: &Key) -> f64 {
-    let leaf = written.rsplit('.').next().unwrap_or(written);
-    let whole = normalized_damerau_levenshtein(written, key.path);
-    // Only a bare name may stand for a key of any section: in `storage.port` the section was meant.
-    let bare = if written == leaf { normalized_levenshtein(leaf, key.leaf()) * SAME_LEAF } else { 0.0 };
-    let moved = if leaf == key.leaf() { SAME_LEAF } else { 0.0 };
-    whole.max(bare).max(moved)
+    let (section, name) = written.split_once('.').unwrap_or(("", written));
+    let (known_section, known_name) = key.path.split_once('.').unwrap_or(("", key.path));
+    let names = alike(name, known_name);
+    if section.is_empty() != known_section.is_empty() {
+        return BARE * names;
+    }
+    NAME_WEIGHT * names + (1.0 - NAME_WEIGHT) * alike(section, known_section)
 }
 
 /// The key that was probably meant by a path.
 pub(super) fn key(written: &str) -> Option<&'static Key> {
     let written = written.to_lowercase().replace('-', "_");
-    let named = LEGACY.iter().find(|legacy| legacy.name.eq_ignore_ascii_case(&written)).and_then(|legacy| legacy.key());
+    let named = LEGACY.iter().find(|legacy| legacy.name.eq_ignore_ascii_case(&written)).and_then(Legacy::key);
     named.or_else(|| {
         let scored = keys().map(|key| (likeness(&written, key), key));
         let best =
@@ -45,7 +50,7 @@ pub(super) fn unknown_key(written: &str) -> String {
 /// `unknown table […]`, with the closest table if there is one, else the closest key.
 pub(super) fn unknown_table(written: &str) -> String {
     let names = keys().filter_map(|key| key.path.split_once('.')).map(|(section, _)| section);
-    let scored = names.map(|name| (normalized_damerau_levenshtein(written, name), name));
+    let scored = names.map(|name| (alike(written, name), name));
     match scored.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
         Some((score, name)) if score >= ALIKE => format!("unknown table [{written}]; did you mean [{name}]?"),
         _ => unknown_key(written),
@@ -81,10 +86,13 @@ mod tests {
             ("Debug", "debug"),
             ("DUCKDB_MEMORY_LIMIT", "engine.memory_limit"),
             ("auth.admin_key", "auth.admin_keys"),
+            ("storage.port", "server.port"),
+            ("prot", "server.port"),
+            ("datadir", "data_dir"),
         ] {
             assert_eq!(key(written).map(|key| key.path), Some(meant), "{written}");
         }
-        for nothing in ["", "xyzzy", "a.b.c", "日本"] {
+        for nothing in ["", "xyzzy", "a.b.c", "日本", "server.tls"] {
             assert!(key(nothing).is_none(), "{nothing}: {:?}", key(nothing));
         }
     }

@@ -45,14 +45,6 @@ pub(crate) enum GateError {
         /// Names that may have been meant.
         candidates: Vec<String>,
     },
-    /// The name could mean several tables.
-    #[error("table {name} is ambiguous: write the bucket before it{}", Candidates(.candidates))]
-    AmbiguousTable {
-        /// The name as written.
-        name: String,
-        /// The tables it could mean.
-        candidates: Vec<String>,
-    },
     /// No function of this name is known here.
     #[error("unknown function {name}{}", Candidates(.candidates))]
     UnknownFunction {
@@ -112,9 +104,7 @@ impl From<GateError> for QueryError {
             },
             GateError::UnknownTable { name, candidates } => Self::UnknownTable { name, candidates },
             GateError::TooLarge { .. } | GateError::TooDeep { .. } => Self::TooLarge(message),
-            GateError::Syntax { .. } | GateError::AmbiguousTable { .. } | GateError::UnknownFunction { .. } => {
-                Self::Sql(message)
-            }
+            GateError::Syntax { .. } | GateError::UnknownFunction { .. } => Self::Sql(message),
             GateError::Unavailable(cause) => Self::Engine(cause),
         }
     }

@@ -22,11 +22,6 @@ pub(crate) enum NameError {
         /// Names the caller may have meant, out of those it may read.
         candidates: Vec<String>,
     },
-    /// More than one table fits.
-    Ambiguous {
-        /// Those that fit, as they can be written.
-        candidates: Vec<String>,
-    },
     /// The names cannot be looked up now; the text is for the log.
     Unavailable(String),
 }
@@ -65,7 +60,6 @@ pub(crate) fn resolve(names: &dyn Names, catalog: &str, schema: &str, table: &st
         Ok(_) => Err(unknown(catalog, schema, table, written, Vec::new())),
         Err(NameError::Unavailable(cause)) => Err(GateError::Unavailable(cause)),
         Err(NameError::Unknown { candidates }) => Err(unknown(catalog, schema, table, written, candidates)),
-        Err(NameError::Ambiguous { candidates }) => Err(GateError::AmbiguousTable { name: written, candidates }),
     }
 }
 

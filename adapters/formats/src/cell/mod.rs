@@ -19,6 +19,8 @@ use serde_json::value::RawValue;
 
 use crate::decode::shorten;
 
+pub(crate) use json_text::MAX_DEPTH;
+
 /// A value ready for the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell<'a> {

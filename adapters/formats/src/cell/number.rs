@@ -128,7 +128,7 @@ pub(super) fn decimal(precision: u8, scale: u8, scalar: Scalar<'_>) -> Checked<'
     if digits.len() > usize::from(precision) {
         return Err(outside());
     }
-    let plain = parts.exponent == 0 && parts.frac.len() <= usize::from(scale) && !parts.int.is_empty();
+    let plain = !text.contains(['e', 'E']) && parts.frac.len() <= usize::from(scale) && !parts.int.is_empty();
     if plain && text.as_bytes()[0] != b'+' && !text.ends_with('.') {
         return Ok(Cow::Borrowed(text));
     }

@@ -10,8 +10,9 @@ mod columns;
 mod csv;
 mod json;
 mod splitter;
+#[cfg(test)]
+mod testing;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -163,20 +164,6 @@ impl Driver {
             }
         }
         Ok(None)
-    }
-}
-
-/// Batches that wait to be taken.
-#[derive(Default)]
-struct Ready(VecDeque<RowBatch>);
-
-impl Ready {
-    fn push(&mut self, batch: RowBatch) {
-        self.0.push_back(batch);
-    }
-
-    fn pop(&mut self) -> Option<RowBatch> {
-        self.0.pop_front()
     }
 }
 

@@ -73,8 +73,8 @@ async fn a_row_that_does_not_parse_is_a_fault() {
     ] {
         read(&mut *store.read().await.unwrap(), from).await.unwrap();
         let (column, _) = change.split_once(' ').unwrap();
-        let run = async |statement: String| sqlx::query(AssertSqlSafe(statement)).execute(&mut stranger).await.unwrap();
-        let mut run = run;
+        let mut run =
+            async |statement: String| sqlx::query(AssertSqlSafe(statement)).execute(&mut stranger).await.unwrap();
         run(format!("CREATE TEMP TABLE kept AS SELECT {column} AS value FROM {from}")).await;
         run(format!("UPDATE {from} SET {change}")).await;
         let found = read(&mut *store.read().await.unwrap(), from).await;

@@ -1,4 +1,5 @@
 //! The SQLite adapter against its contract, and against what only a file on a disk can do to it.
+#![expect(clippy::unwrap_used, reason = "tests may panic, also outside of functions marked as tests")]
 
 mod faults;
 mod history;
@@ -13,8 +14,8 @@ use std::time::Duration;
 use gadwall_application::testing::builders::project;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 fn database(folder: &TempDir) -> PathBuf {

@@ -12,9 +12,7 @@ use async_trait::async_trait;
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
-use gadwall_domain::ports::lake::{
-    Committed, LakeError, LakeStore, LakeWrite, StoredBucket, StoredTable, WriteError,
-};
+use gadwall_domain::ports::lake::{Committed, LakeError, LakeStore, LakeWrite, StoredBucket, StoredTable, WriteError};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::RowStream;
@@ -143,7 +141,7 @@ impl LakeStore for MemoryLake {
                 self.commit(lake, origin, |buckets| buckets.drop_bucket(bucket, cascade))
             }
             LakeWrite::CreateTable { table, schema } => {
-                self.commit(lake, origin, |buckets| buckets.create_table(table, schema))
+                self.commit(lake, origin, |buckets| buckets.create_table(table, &schema))
             }
             LakeWrite::DropTable { table } => self.commit(lake, origin, |buckets| buckets.drop_table(table)),
             LakeWrite::Append { table, schema, rows } => {

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, RecordBatchOptions,
-    StringArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow_schema::{ArrowError, Field, Schema};
 use futures_util::StreamExt as _;
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::rows::{MAX_VIOLATIONS, RowSource, RowsError, Violation, Violations};
-use gadwall_domain::schema::{Column, TableSchema};
+use gadwall_domain::schema::{Column, DefaultValue, TableSchema};
 use gadwall_domain::types::DataType;
 use serde_json::Value;
 
@@ -97,7 +96,7 @@ impl RowReader<'_> {
     fn value(&mut self, column: &Column, given: Option<&Texts>, index: usize) -> Value {
         let text = match given {
             Some(texts) => texts[index].as_deref(),
-            None => column.default.as_ref().map(|default| default.as_str()),
+            None => column.default.as_ref().map(DefaultValue::as_str),
         };
         let Some(text) = text else { return self.null(column, given.is_some()) };
         let target = &column.data_type;

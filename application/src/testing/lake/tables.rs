@@ -101,7 +101,7 @@ impl Buckets {
         Ok(Change::BucketDropped { bucket })
     }
 
-    pub(super) fn create_table(&mut self, table: TableRef, schema: TableSchema) -> Result<Change, WriteError> {
+    pub(super) fn create_table(&mut self, table: TableRef, schema: &TableSchema) -> Result<Change, WriteError> {
         let tables = self.0.get_mut(&table.bucket).ok_or(WriteError::NoBucket)?;
         if tables.contains_key(&table.table) {
             return Err(WriteError::TableExists);

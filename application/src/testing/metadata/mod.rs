@@ -3,6 +3,7 @@
 mod lake_index;
 mod repositories;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,6 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, LakeIndex, MetadataStore, MetadataTx, ProjectRepository, StoreError,
 };
 use gadwall_domain::project::Project;
-use std::collections::BTreeMap;
 use tokio::sync::OwnedMutexGuard;
 
 use lake_index::LakeFacts;

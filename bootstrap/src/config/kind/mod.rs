@@ -103,7 +103,6 @@ impl Kind {
     pub(super) fn allowed(self) -> String {
         match self {
             Self::Switch => "true or false".to_owned(),
-            Self::Integer { min, max: u64::MAX } => format!("a whole number from {min} up"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Bytes { min, max: u64::MAX } => {
                 format!("a size such as \"512MB\" or \"4GiB\", or a number of bytes, from {} up", show_bytes(min))
@@ -127,8 +126,7 @@ impl Kind {
             Self::Endpoint => "a host with a port, or an http(s) address, without a password".to_owned(),
             Self::Secret => "a text that isn't empty, and not the mask that stands for a secret".to_owned(),
             Self::Secrets => {
-                "keys of visible ASCII characters without spaces and commas, and not the mask that stands for a secret"
-                    .to_owned()
+                "keys of visible ASCII characters without spaces, and not the mask that stands for a secret".to_owned()
             }
         }
     }
@@ -203,7 +201,7 @@ fn read_secrets(raw: &Raw) -> Option<Value> {
         Raw::List(items) => items.iter().map(|item| item.text().map(str::trim)).collect::<Option<_>>()?,
         _ => return None,
     };
-    let legal = |key: &&str| is_secret(key) && key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let legal = |key: &&str| is_secret(key) && key.bytes().all(|byte| byte.is_ascii_graphic());
     keys.iter().all(legal).then(|| Value::from(keys))
 }
 

@@ -1,6 +1,6 @@
 //! Flags that older deployments set. They are accepted and checked, and switch nothing yet.
 
-use super::super::planned;
+use super::planned;
 use crate::config::kind::Kind;
 
 section! {

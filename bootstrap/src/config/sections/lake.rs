@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use super::super::planned;
+use super::planned;
 use crate::config::kind::{GB, GIB, Kind, MB, seconds};
 
 section! {
@@ -38,6 +38,9 @@ section! {
     }
 }
 
+/// TOML's largest number.
+const MAX_NUMBER: u64 = i64::MAX.cast_unsigned();
+
 /// A server must have at least one thread, even where the system can't tell how many it has.
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -63,7 +66,7 @@ section! {
         /// Whether lakes are only read.
         read_only: bool = false, Kind::Switch, planned planned::TIME_TRAVEL;
         /// The snapshot at which lakes are read.
-        snapshot_version: Option<u64> = None, Kind::integer(0, u64::MAX), otherwise "the newest", planned planned::TIME_TRAVEL;
+        snapshot_version: Option<u64> = None, Kind::integer(0, MAX_NUMBER), otherwise "the newest", planned planned::TIME_TRAVEL;
         /// The time as of which lakes are read.
         snapshot_time: Option<String> = None, Kind::Text, otherwise "now", planned planned::TIME_TRAVEL;
     }

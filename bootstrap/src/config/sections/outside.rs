@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::planned;
+use super::planned;
 use crate::config::kind::{Kind, seconds};
 use crate::config::secret::Secret;
 

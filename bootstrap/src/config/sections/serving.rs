@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::planned;
 use crate::config::choices::{LogFormat, LogLevel};
 use crate::config::kind::{Kind, MIB, seconds};
 use crate::config::secret::Secret;
@@ -35,7 +36,7 @@ section! {
         /// don't start without, and production wants at least 16 characters.
         admin_keys: Vec<Secret> = Vec::new(), Kind::Secrets, otherwise "none";
         /// Whether `/metrics` answers without a key.
-        metrics_public: bool = true, Kind::Switch;
+        metrics_public: bool = true, Kind::Switch, planned planned::METRICS;
     }
 }
 

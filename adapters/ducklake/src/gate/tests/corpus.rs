@@ -110,7 +110,6 @@ pub(super) fn kind(error: &GateError) -> &'static str {
         GateError::Forbidden { .. } => "forbidden",
         GateError::Unsupported { .. } => "unsupported",
         GateError::UnknownTable { .. } => "unknown table",
-        GateError::AmbiguousTable { .. } => "ambiguous table",
         GateError::UnknownFunction { .. } => "unknown function",
         GateError::TooLarge { .. } => "too large",
         GateError::TooDeep { .. } => "too deep",

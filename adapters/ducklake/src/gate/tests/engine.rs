@@ -103,8 +103,7 @@ impl Names for Caller {
             [(_, catalog, schema, table)] => {
                 Ok(ResolvedTable { catalog: (*catalog).into(), schema: (*schema).into(), table: (*table).into() })
             }
-            [] => Err(NameError::Unknown { candidates: Vec::new() }),
-            many => Err(NameError::Ambiguous {
+            many => Err(NameError::Unknown {
                 candidates: many.iter().map(|(bucket, _, _, name)| format!("{bucket}.{name}")).collect(),
             }),
         }

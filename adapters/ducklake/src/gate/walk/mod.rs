@@ -1,6 +1,6 @@
 //! The walk over a statement's tree: visits every node, resolves every table, checks every call, refuses the rest.
 //!
-//! What may stand where is in [`spec`](super::spec); here is what each kind of node means. The walk never skips: a
+//! What may stand where is in [`spec`]; here is what each kind of node means. The walk never skips: a
 //! member that isn't in the grammar ends it. [`scan`](super::scan) counts afterwards that nothing was missed.
 
 mod calls;

@@ -8,9 +8,7 @@ use gadwall_domain::schema::TableSchema;
 use serde_json::json;
 
 use super::{LAKE, append, fresh_lake, integers, make_table, preview, refused, stored, texts, write};
-use crate::testing::builders::{
-    batch, column, defaulted, lake, required, rows, schema, source, stream, table,
-};
+use crate::testing::builders::{batch, column, defaulted, lake, required, rows, schema, source, stream, table};
 
 /// The table `t` of a fresh lake.
 async fn table_of(store: &Arc<dyn LakeStore>, shape: TableSchema) -> TableSchema {
@@ -38,11 +36,7 @@ fn places(found: &Violations) -> Vec<(u64, &str)> {
     found.first().iter().map(|violation| (violation.row, violation.column.as_deref().unwrap_or("?"))).collect()
 }
 
-async fn duplicates(
-    store: &Arc<dyn LakeStore>,
-    shape: &TableSchema,
-    rows: RowSource,
-) -> (Vec<serde_json::Value>, u64) {
+async fn duplicates(store: &Arc<dyn LakeStore>, shape: &TableSchema, rows: RowSource) -> (Vec<serde_json::Value>, u64) {
     match refusal(store, shape, rows).await {
         WriteError::DuplicateKeys { first, count } => (first, count),
         other => panic!("duplicate keys, not {other:?}"),
@@ -71,10 +65,8 @@ pub async fn plain_types_are_read_from_text(store: Arc<dyn LakeStore>) {
     let shape = table_of(&store, schema(columns, &[])).await;
     let highest = ["true", "127", "32767", "2147483647", "9223372036854775807", "1.5e300", "x", "äöü"];
     let lowest = ["false", "-128", "-32768", "-2147483648", "-9223372036854775808", "-0.25", "", "a"];
-    let given = rows(
-        ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"],
-        &[highest.map(Some), lowest.map(Some), [None; 8]],
-    );
+    let given =
+        rows(["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"], &[highest.map(Some), lowest.map(Some), [None; 8]]);
     assert_eq!(append(&store, "t", &shape, given).await.rows, 3);
     let found = preview(&store, "t", 10).await;
     assert_eq!(integers(&found, "c3"), [Some(i32::MAX), Some(i32::MIN), None]);
@@ -99,11 +91,8 @@ pub async fn appends_add_up(store: Arc<dyn LakeStore>) {
 pub async fn batches_make_one_append(store: Arc<dyn LakeStore>) {
     let shape = table_of(&store, schema(vec![column("id", "INTEGER")], &["id"])).await;
     let head = store.head(lake(LAKE)).await.unwrap();
-    let given = source(vec![
-        batch(["id"], &[[Some("1")], [Some("2")]]),
-        batch(["id"], &[]),
-        batch(["id"], &[[Some("3")]]),
-    ]);
+    let given =
+        source(vec![batch(["id"], &[[Some("1")], [Some("2")]]), batch(["id"], &[]), batch(["id"], &[[Some("3")]])]);
     let committed = append(&store, "t", &shape, given).await;
     assert_eq!((committed.rows, committed.snapshot.get()), (3, head.get() + 1));
     // Rows are counted on from batch to batch.
@@ -169,10 +158,8 @@ pub async fn empty_text_is_no_number(store: Arc<dyn LakeStore>) {
 pub async fn null_is_refused_where_it_is_not_allowed(store: Arc<dyn LakeStore>) {
     let columns = vec![column("id", "INTEGER"), required("name", "VARCHAR"), column("note", "VARCHAR")];
     let shape = table_of(&store, schema(columns, &["id"])).await;
-    let given = rows(
-        ["id", "name", "note"],
-        &[[Some("1"), Some("a"), None], [Some("2"), None, None], [None, Some("c"), None]],
-    );
+    let given =
+        rows(["id", "name", "note"], &[[Some("1"), Some("a"), None], [Some("2"), None, None], [None, Some("c"), None]]);
     let found = violations(&store, &shape, given).await;
     assert_eq!(places(&found), [(2, "name"), (3, "id")]);
     assert_eq!(found.count(), 2);
@@ -202,7 +189,8 @@ pub async fn text_longer_than_declared_is_refused(store: Arc<dyn LakeStore>) {
 pub async fn all_violations_are_counted(store: Arc<dyn LakeStore>) {
     let columns = vec![column("id", "INTEGER"), column("code", "CHAR(1)")];
     let shape = table_of(&store, schema(columns, &[])).await;
-    let many: Vec<[Option<&str>; 2]> = (0..50).map(|row| [Some(if row % 2 == 0 { "x" } else { "1" }), Some("ab")]).collect();
+    let many: Vec<[Option<&str>; 2]> =
+        (0..50).map(|row| [Some(if row % 2 == 0 { "x" } else { "1" }), Some("ab")]).collect();
     let found = violations(&store, &shape, rows(["id", "code"], &many)).await;
     assert_eq!(found.count(), 75);
     assert_eq!(found.first().len(), MAX_VIOLATIONS);

@@ -78,8 +78,7 @@ pub async fn a_commit_says_what_changed(store: Arc<dyn LakeStore>) {
     write(&store, LakeWrite::DropTable { table: table("Sales.t") }).await;
     write(&store, LakeWrite::DropBucket { bucket: bucket("Sales"), cascade: true }).await;
     let commits = store.commits_after(lake(LAKE), start, 10).await.unwrap();
-    let changes: Vec<Change> =
-        commits.into_iter().flat_map(|commit| commit.writes).map(|write| write.change).collect();
+    let changes: Vec<Change> = commits.into_iter().flat_map(|commit| commit.writes).map(|write| write.change).collect();
     let expected = [
         bucket_created("Sales", described.as_deref()),
         table_created("Sales.t", &shape),

@@ -7,9 +7,7 @@ use gadwall_domain::ports::lake::{LakeError, LakeStore, LakeWrite, WriteError};
 use gadwall_domain::schema::Column;
 
 use super::{LAKE, append, bucket_names, fresh_lake, make_bucket, make_table, refused, table_names, write};
-use crate::testing::builders::{
-    bucket, column, defaulted, lake, origin, required, rows, schema, table,
-};
+use crate::testing::builders::{bucket, column, defaulted, lake, origin, required, rows, schema, table};
 
 /// Making a lake that is there leaves it as it is.
 pub async fn making_a_lake_again_leaves_it_as_it_is(store: Arc<dyn LakeStore>) {

@@ -45,9 +45,9 @@ pub async fn no_write_is_lost_among_many(store: Arc<dyn LakeStore>) {
     let commits = store.commits_after(lake(LAKE), start, 100).await.unwrap();
     for (index, answer) in answers.iter().enumerate() {
         let request = format!("{}-{}", ["append", "make"][index % 2], index / 2);
-        let said = commits.iter().filter(|commit| {
-            commit.writes.iter().any(|write| write.origin.request_id.as_str() == request)
-        });
+        let said = commits
+            .iter()
+            .filter(|commit| commit.writes.iter().any(|write| write.origin.request_id.as_str() == request));
         let snapshots: Vec<_> = said.map(|commit| commit.snapshot).collect();
         assert_eq!(snapshots, [answer.snapshot], "{request}");
     }

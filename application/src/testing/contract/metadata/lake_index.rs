@@ -21,10 +21,7 @@ async fn apply(store: &Arc<dyn MetadataStore>, project: &ProjectId, commits: &[C
     tx.commit().await.unwrap();
 }
 
-async fn facts(
-    store: &Arc<dyn MetadataStore>,
-    project: &ProjectId,
-) -> (SnapshotId, Vec<BucketFacts>, Vec<TableFacts>) {
+async fn facts(store: &Arc<dyn MetadataStore>, project: &ProjectId) -> (SnapshotId, Vec<BucketFacts>, Vec<TableFacts>) {
     let mut tx = store.read().await.unwrap();
     let index = tx.lake_index();
     let applied = index.applied(project).await.unwrap();
@@ -227,12 +224,12 @@ pub async fn an_index_can_be_rebuilt(store: Arc<dyn MetadataStore>) {
 /// A history that looks like chance but is the same each time.
 fn some_history(length: u64) -> Vec<Commit> {
     let mut state = 42_u64;
-    let mut draw = |sides: u64| {
+    let mut draw = |sides: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % sides
+        usize::try_from(state >> 33).unwrap() % sides
     };
     let mut change = || {
-        let (in_bucket, name) = (["a", "B", "c"][draw(3) as usize], ["x", "Y", "z"][draw(3) as usize]);
+        let (in_bucket, name) = (["a", "B", "c"][draw(3)], ["x", "Y", "z"][draw(3)]);
         let full = format!("{in_bucket}.{name}");
         match draw(10) {
             0 => Change::BucketDropped { bucket: bucket(in_bucket) },

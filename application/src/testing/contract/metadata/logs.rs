@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::{Event, ProjectFact};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::metadata::MetadataStore;
@@ -83,11 +84,13 @@ pub async fn positions_grow_from_one_unit_of_work_to_the_next(store: Arc<dyn Met
 pub async fn audit_entries_come_newest_first(store: Arc<dyn MetadataStore>) {
     insert(&store, "p1").await;
     insert(&store, "p2").await;
-    let mut detailed = audit_entry("P1", "table.created");
-    detailed.at = noon() + TimeDelta::microseconds(7);
-    detailed.principal = "key:1".to_owned();
-    detailed.resource = "sales.orders".to_owned();
-    detailed.snapshot = Some(SnapshotId::new(3).unwrap());
+    let detailed = AuditEntry {
+        at: noon() + TimeDelta::microseconds(7),
+        principal: "key:1".to_owned(),
+        resource: "sales.orders".to_owned(),
+        snapshot: Some(SnapshotId::new(3).unwrap()),
+        ..audit_entry("P1", "table.created")
+    };
     let entries = [audit_entry("p1", "project.created"), audit_entry("p2", "project.created"), detailed.clone()];
     let mut tx = store.write().await.unwrap();
     tx.audit().append(&entries).await.unwrap();

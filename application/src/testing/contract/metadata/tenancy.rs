@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use gadwall_domain::access::Scope;
+use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter, StoreError};
 use gadwall_domain::project::{ProjectSize, ProjectStatus};
 use serde_json::json;
@@ -131,11 +131,13 @@ pub async fn projects_are_listed_newest_first_in_pages(store: Arc<dyn MetadataSt
 pub async fn a_key_is_found_by_its_digest(store: Arc<dyn MetadataStore>) {
     insert(&store, "p1").await;
     let full = api_key("p1", "full");
-    let mut limited = api_key("P1", "limited");
-    limited.name = "reader".to_owned();
-    limited.scopes = BTreeSet::from([Scope::Read]);
-    limited.bucket = Some(bucket("in_c_Sales"));
-    limited.expires_at = Some(seconds_past_noon(60));
+    let limited = ApiKey {
+        name: "reader".to_owned(),
+        scopes: BTreeSet::from([Scope::Read]),
+        bucket: Some(bucket("in_c_Sales")),
+        expires_at: Some(seconds_past_noon(60)),
+        ..api_key("P1", "limited")
+    };
     let mut useless = api_key("p1", "useless");
     useless.scopes = BTreeSet::new();
     useless.revoked_at = Some(seconds_past_noon(30));
