@@ -121,23 +121,35 @@ async fn table_names(store: &Arc<dyn LakeStore>, name: &str) -> Vec<String> {
     listed.into_iter().map(|table| table.name.to_string()).collect()
 }
 
-/// A table's first rows, as one batch.
-async fn preview(store: &Arc<dyn LakeStore>, name: &str, limit: u32) -> RecordBatch {
-    let stream = store.preview(lake(LAKE), &table(name), limit).await.unwrap();
-    let batches: Vec<RecordBatch> = stream.batches.try_collect().await.unwrap();
-    assert!(batches.len() <= 1, "a few rows fit into one batch");
-    batches.into_iter().next().unwrap_or_else(|| RecordBatch::new_empty(stream.schema))
+/// A table's first rows.
+struct Preview {
+    columns: Vec<String>,
+    batches: Vec<RecordBatch>,
 }
 
-/// The values of an `INTEGER` column.
-fn integers(rows: &RecordBatch, column: &str) -> Vec<Option<i32>> {
-    let values = rows.column_by_name(column).unwrap();
-    values.as_any().downcast_ref::<Int32Array>().unwrap().iter().collect()
-}
+impl Preview {
+    async fn of(store: &Arc<dyn LakeStore>, name: &str, limit: u32) -> Self {
+        let stream = store.preview(lake(LAKE), &table(name), limit).await.unwrap();
+        let columns = stream.schema.fields().iter().map(|field| field.name().clone()).collect();
+        Self { columns, batches: stream.batches.try_collect().await.unwrap() }
+    }
 
-/// The values of a `VARCHAR` column.
-fn texts(rows: &RecordBatch, column: &str) -> Vec<Option<String>> {
-    let values = rows.column_by_name(column).unwrap();
-    let values = values.as_any().downcast_ref::<StringArray>().unwrap();
-    values.iter().map(|value| value.map(ToOwned::to_owned)).collect()
+    fn row_count(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The values of an `INTEGER` column.
+    fn integers(&self, column: &str) -> Vec<Option<i32>> {
+        self.values::<Int32Array>(column).flat_map(Int32Array::iter).collect()
+    }
+
+    /// The values of a `VARCHAR` column.
+    fn texts(&self, column: &str) -> Vec<Option<String>> {
+        let values = self.values::<StringArray>(column).flat_map(|values| values.iter());
+        values.map(|value| value.map(ToOwned::to_owned)).collect()
+    }
+
+    fn values<A: Array + 'static>(&self, column: &str) -> impl Iterator<Item = &A> {
+        self.batches.iter().map(move |rows| rows.column_by_name(column).unwrap().as_any().downcast_ref().unwrap())
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
 use gadwall_domain::schema::TableSchema;
 
-use super::{LAKE, bucket_names, fresh_lake, integers, make_table, preview, stored};
+use super::{LAKE, Preview, bucket_names, fresh_lake, make_table, stored};
 use crate::testing::builders::{bucket, column, lake, origin, rows, schema, table};
 
 /// Appends one row and makes one bucket for each number, all at once; answers what the appends got.
@@ -38,7 +38,7 @@ pub async fn no_write_is_lost_among_many(store: Arc<dyn LakeStore>) {
     let start = store.head(lake(LAKE)).await.unwrap();
     let answers = all_at_once(&store, &shape, 12).await;
     assert_eq!(stored(&store, "t").await.size.row_count, 12);
-    let mut found = integers(&preview(&store, "t", 100).await, "id");
+    let mut found = Preview::of(&store, "t", 100).await.integers("id");
     found.sort_unstable();
     assert_eq!(found, (0..12).map(Some).collect::<Vec<_>>());
     assert_eq!(bucket_names(&store).await.iter().filter(|name| name.starts_with('b')).count(), 12);
