@@ -1,0 +1,89 @@
+//! What a power loss leaves: only what was synced before the write was answered.
+//!
+//! The test stands in for the disk. It notes what the adapter syncs, copies just that (with the engine's own catalog,
+//! whose log the engine syncs itself) to another place, and opens the lake there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use gadwall_application::testing::builders;
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
+use gadwall_domain::table::TableRef;
+use gadwall_ducklake::{EmbeddedLakes, FileSync};
+
+mod support;
+
+/// Syncs nothing, and remembers what it was asked for.
+#[derive(Default)]
+struct Disk(Mutex<BTreeSet<PathBuf>>);
+
+impl FileSync for Disk {
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        assert!(path.exists(), "{} is synced before it is there", path.display());
+        self.0.lock().unwrap().insert(path.to_owned());
+        Ok(())
+    }
+}
+
+impl Disk {
+    /// Copies what would be there after a power loss: files that were synced, in folders that were.
+    fn survivors(&self, from: &Path, to: &Path) {
+        let synced = self.0.lock().unwrap().clone();
+        copy(from, to, &synced);
+    }
+}
+
+fn copy(from: &Path, to: &Path, synced: &BTreeSet<PathBuf>) {
+    fs::create_dir_all(to).unwrap();
+    if !synced.contains(from) {
+        return; // The folder's entries were never written.
+    }
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        let is_catalog = entry.file_name().to_string_lossy().starts_with("catalog.ducklake");
+        if path.is_dir() {
+            copy(&path, &target, synced);
+        } else if is_catalog || synced.contains(&path) {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answered_row_is_there_after_a_power_loss() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let lake = builders::lake(1);
+    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
+
+    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
+    lakes.create(lake).await.unwrap();
+    let columns = vec![builders::column("id", "INTEGER"), builders::column("name", "VARCHAR")];
+    let schema = builders::schema(columns, &["id"]);
+    for name in ["main.one", "main.two"] {
+        let table = TableRef::parse(name).unwrap();
+        let create = LakeWrite::CreateTable { table: table.clone(), schema: schema.clone() };
+        lakes.write(lake, create, builders::origin("r")).await.unwrap();
+        for id in 0..3 {
+            let rows = builders::rows(["id", "name"], &[[Some(&*id.to_string()), Some("x")]]);
+            let append = LakeWrite::Append { table: table.clone(), schema: schema.clone(), rows };
+            lakes.write(lake, append, builders::origin("r")).await.unwrap();
+        }
+    }
+
+    disk.survivors(&before.lakes_dir, &after.lakes_dir);
+    let lakes = EmbeddedLakes::open(&after).unwrap();
+    for name in ["main.one", "main.two"] {
+        let mut read = lakes.preview(lake, &TableRef::parse(name).unwrap(), 10).await.unwrap();
+        let mut rows = 0;
+        while let Some(batch) = read.batches.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert_eq!(rows, 3, "{name}");
+    }
+}

@@ -1,0 +1,120 @@
+//! What a killed server leaves behind: every row it answered for, exactly once, and nothing half made.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use gadwall_tests::server::{ServerProcess, StartOptions};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+const CLIENTS: usize = 6;
+const ROUNDS: u64 = 3;
+
+async fn post(client: &Client, url: &str, key: &str, body: &Value) -> Result<Value> {
+    let response = client.post(url).bearer_auth(key).json(body).send().await?;
+    let status = response.status();
+    let body: Value = response.json().await?;
+    anyhow::ensure!(status.is_success(), "{status}: {body}");
+    Ok(body)
+}
+
+async fn query(client: &Client, server: &ServerProcess, sql: &str) -> Result<Vec<Vec<Value>>> {
+    let url = format!("{}/projects/p/query", server.url());
+    let mut body = post(client, &url, server.admin_key(), &json!({ "query": sql })).await?;
+    Ok(serde_json::from_value(body["rows"].take())?)
+}
+
+/// Appends rows of unused numbers until the server dies; answers the numbers that were acknowledged.
+async fn append_until_killed(client: Client, url: String, key: String, next: Arc<AtomicU64>) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    loop {
+        let first = next.fetch_add(3, Ordering::Relaxed);
+        let rows: Vec<Value> = (first..first + 3).map(|id| json!({ "id": id, "text": "x".repeat(50) })).collect();
+        match post(&client, &url, &key, &Value::Array(rows)).await {
+            Ok(_) => acknowledged.extend(first..first + 3),
+            Err(_) => return acknowledged,
+        }
+    }
+}
+
+/// Makes and drops tables until the server dies.
+async fn churn_tables(client: Client, tables: String, key: String, round: u64, alive: Arc<AtomicBool>) {
+    for number in 0.. {
+        let name = format!("t{round}_{number}");
+        let body = json!({ "name": name, "columns": [{"name": "i", "type": "INT"}] });
+        if post(&client, &tables, &key, &body).await.is_err() || !alive.load(Ordering::Relaxed) {
+            return;
+        }
+        if number % 2 == 0 && client.delete(format!("{tables}/{name}")).bearer_auth(&key).send().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let options = StartOptions {
+        data_dir: Some(data.path().to_owned()),
+        admin_key: "the-key-of-the-crash-test".to_owned(),
+        ..StartOptions::default()
+    };
+    let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+    let next = Arc::new(AtomicU64::new(0));
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let mut server = ServerProcess::start(&options).await?;
+        let (url, key) = (server.url().to_owned(), server.admin_key().to_owned());
+        if round == 0 {
+            post(&client, &format!("{url}/projects"), &key, &json!({ "id": "p" })).await?;
+            let columns = json!([{"name": "id", "type": "BIGINT"}, {"name": "text", "type": "VARCHAR"}]);
+            let table = json!({ "name": "t", "columns": columns, "primary_key": ["id"] });
+            post(&client, &format!("{url}/projects/p/buckets/main/tables"), &key, &table).await?;
+        }
+        let rows = format!("{url}/projects/p/buckets/main/tables/t/rows");
+        let appends: Vec<_> = (0..CLIENTS)
+            .map(|_| tokio::spawn(append_until_killed(client.clone(), rows.clone(), key.clone(), Arc::clone(&next))))
+            .collect();
+        let alive = Arc::new(AtomicBool::new(true));
+        let tables = format!("{url}/projects/p/buckets/main/tables");
+        let churn = tokio::spawn(churn_tables(client.clone(), tables, key, round, Arc::clone(&alive)));
+        tokio::time::sleep(Duration::from_millis(700 + 137 * round)).await;
+        server.kill_9()?;
+        alive.store(false, Ordering::Relaxed);
+        for append in appends {
+            acknowledged.extend(append.await?);
+        }
+        churn.await?;
+        check(&client, &options, &acknowledged).await.with_context(|| format!("after kill {round}"))?;
+    }
+    assert!(acknowledged.len() > 30, "only {} rows were written before the kills", acknowledged.len());
+    Ok(())
+}
+
+async fn check(client: &Client, options: &StartOptions, acknowledged: &BTreeSet<u64>) -> Result<()> {
+    let mut server = ServerProcess::start(options).await?;
+    let ids = query(client, &server, "SELECT id, count(*) FROM t GROUP BY id").await?;
+    let there: BTreeSet<u64> = ids.iter().filter_map(|row| row[0].as_u64()).collect();
+    let lost: Vec<_> = acknowledged.difference(&there).collect();
+    anyhow::ensure!(lost.is_empty(), "acknowledged rows are gone: {lost:?}");
+    anyhow::ensure!(ids.iter().all(|row| row[1] == 1), "a row is there twice");
+    anyhow::ensure!(there.len() % 3 == 0, "half of an append is there");
+
+    let tables = format!("{}/projects/p/buckets/main/tables", server.url());
+    let listed: Value = client.get(&tables).bearer_auth(server.admin_key()).send().await?.json().await?;
+    for table in listed["tables"].as_array().context("a list of tables")? {
+        let name = table["name"].as_str().unwrap_or_default();
+        let preview = client.get(format!("{tables}/{name}/preview")).bearer_auth(server.admin_key()).send().await?;
+        anyhow::ensure!(preview.status() == 200, "table {name} is listed but can't be read");
+    }
+    // The key still holds, and the table still takes rows.
+    let known = acknowledged.first().context("something was acknowledged")?;
+    let rows = format!("{tables}/t/rows");
+    let twice = client.post(&rows).bearer_auth(server.admin_key()).json(&json!([{ "id": known }])).send().await?;
+    anyhow::ensure!(twice.status() == 409, "a known key was taken again: {}", twice.status());
+    server.stop().await?;
+    Ok(())
+}
