@@ -57,33 +57,14 @@ impl Ports {
         };
         let column = |name, data_type| -> Result<Column> {
             let (name, data_type) = (ColumnName::parse(name)?, DataType::parse(data_type)?);
-            Ok(Column {
-                name,
-                data_type,
-                nullable: true,
-                default: None,
-            })
+            Ok(Column { name, data_type, nullable: true, default: None })
         };
-        let columns = [
-            ("id", "BIGINT"),
-            ("at", "TIMESTAMP"),
-            ("place", "VARCHAR"),
-            ("x", "DOUBLE"),
-        ];
+        let columns = [("id", "BIGINT"), ("at", "TIMESTAMP"), ("place", "VARCHAR"), ("x", "DOUBLE")];
         let columns = columns.map(|(name, data_type)| column(name, data_type));
         let schema = TableSchema::new(columns.into_iter().collect::<Result<_>>()?, Vec::new())?;
-        let ports = Self {
-            lakes: EmbeddedLakes::open(&config)?,
-            lake: LakeId::new(Uuid::from_u128(7)),
-            schema,
-        };
+        let ports = Self { lakes: EmbeddedLakes::open(&config)?, lake: LakeId::new(Uuid::from_u128(7)), schema };
         ports.lakes.create(ports.lake).await?;
-        ports
-            .write(LakeWrite::CreateBucket {
-                bucket: BucketName::parse("bench")?,
-                description: None,
-            })
-            .await?;
+        ports.write(LakeWrite::CreateBucket { bucket: BucketName::parse("bench")?, description: None }).await?;
         for name in ["bench.points", "bench.arrivals"] {
             let (table, schema) = (TableRef::parse(name)?, ports.schema.clone());
             ports.write(LakeWrite::CreateTable { table, schema }).await?;
@@ -91,9 +72,7 @@ impl Ports {
         let staged = folder.join("staged.parquet");
         std::fs::copy(rows, &staged)?;
         let file = StagedFile::new(staged, Box::new(()));
-        ports
-            .append("bench.points", RowSource::Parquet(Arc::new(file)))
-            .await?;
+        ports.append("bench.points", RowSource::Parquet(Arc::new(file))).await?;
         Ok(ports)
     }
 
@@ -110,12 +89,7 @@ impl Ports {
     }
 
     async fn append(&self, table: &str, rows: RowSource) -> Result<()> {
-        self.write(LakeWrite::Append {
-            table: TableRef::parse(table)?,
-            schema: self.schema.clone(),
-            rows,
-        })
-        .await
+        self.write(LakeWrite::Append { table: TableRef::parse(table)?, schema: self.schema.clone(), rows }).await
     }
 
     async fn once(&self, work: Work, number: u64) -> Result<usize> {
@@ -131,35 +105,17 @@ impl Ports {
                     default_bucket: None,
                     timeout: PATIENCE,
                 };
-                drained(
-                    self.lakes
-                        .query(
-                            ReadScope {
-                                lake: self.lake,
-                                only_bucket: None,
-                            },
-                            query,
-                        )
-                        .await?
-                        .rows,
-                )
-                .await
+                drained(self.lakes.query(ReadScope { lake: self.lake, only_bucket: None }, query).await?.rows).await
             }
             Work::Append => {
                 let text = |text| Arc::new(StringArray::from(vec![text])) as ArrayRef;
                 let rows = RecordBatch::try_from_iter([
-                    (
-                        "id",
-                        Arc::new(Int64Array::from(vec![i64::try_from(number)?])) as ArrayRef,
-                    ),
+                    ("id", Arc::new(Int64Array::from(vec![i64::try_from(number)?])) as ArrayRef),
                     ("at", text("2024-01-01T00:00:00")),
                     ("place", text("here")),
                     ("x", Arc::new(Float64Array::from(vec![0.5])) as ArrayRef),
                 ])?;
-                let batch = RowBatch {
-                    rows,
-                    violations: Violations::default(),
-                };
+                let batch = RowBatch { rows, violations: Violations::default() };
                 let source = RowSource::Batches(Box::pin(stream::iter([Ok(batch)])));
                 self.append("bench.arrivals", source).await.map(|()| 1)
             }
@@ -186,15 +142,10 @@ fn measure(criterion: &mut Criterion) -> Result<()> {
         let connection = direct.connect()?;
         let mut statement = connection.prepare(statement_of(work))?;
         // An error would be measured as a fast success: each work is seen to succeed first.
-        runtime
-            .block_on(ports.once(work, 0))
-            .with_context(|| format!("ports: {work:?}"))?;
+        runtime.block_on(ports.once(work, 0)).with_context(|| format!("ports: {work:?}"))?;
         once(&mut statement, work, 0).with_context(|| format!("direct: {work:?}"))?;
         let mut group = criterion.benchmark_group(work.label());
-        group
-            .sample_size(20)
-            .warm_up_time(Duration::from_millis(500))
-            .measurement_time(Duration::from_secs(3));
+        group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
         let mut number = 0;
         group.bench_function("ports", |bencher| {
             bencher.iter(|| {

@@ -17,15 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Variables the server needs to be found, linked and understood.
-const KEPT: [&str; 7] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "RUST_LOG",
-    "RUST_BACKTRACE",
-];
+const KEPT: [&str; 7] =
+    ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUST_LOG", "RUST_BACKTRACE"];
 /// How often a start is tried: another process may take the free port first.
 const START_TRIES: u32 = 3;
 /// How often the server is asked whether it is ready.
@@ -100,22 +93,15 @@ impl ServerProcess {
             let mut server = Self::spawn(&binary, port, options)?;
             match server.wait_until_ready(options.ready_within).await {
                 Ok(()) => return Ok(server),
-                Err(_)
-                    if options.port.is_none() && tried < START_TRIES && server.log().contains("in use") => {}
+                Err(_) if options.port.is_none() && tried < START_TRIES && server.log().contains("in use") => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
     fn spawn(binary: &Path, port: u16, options: &StartOptions) -> Result<Self> {
-        let own = tempfile::Builder::new()
-            .prefix("gadwall-")
-            .tempdir()
-            .context("no folder for the server's files")?;
-        let data_dir = options
-            .data_dir
-            .clone()
-            .unwrap_or_else(|| own.path().join("data"));
+        let own = tempfile::Builder::new().prefix("gadwall-").tempdir().context("no folder for the server's files")?;
+        let data_dir = options.data_dir.clone().unwrap_or_else(|| own.path().join("data"));
         let cwd = own.path().join("cwd");
         fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
         fs::create_dir_all(&cwd)?;
@@ -150,11 +136,7 @@ impl ServerProcess {
 
     async fn wait_until_ready(&mut self, within: Duration) -> Result<()> {
         let begun = Instant::now();
-        let client = reqwest::Client::builder()
-            .pool_max_idle_per_host(0)
-            .timeout(PROBE_TIMEOUT)
-            .no_proxy()
-            .build()?;
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PROBE_TIMEOUT).no_proxy().build()?;
         let health = format!("{}/health", self.url);
         let mut answered = None;
         loop {
@@ -170,11 +152,7 @@ impl ServerProcess {
                 }
             }
             if begun.elapsed() > within {
-                bail!(
-                    "the server was not ready within {} s:\n{}",
-                    within.as_secs(),
-                    self.last_words()
-                );
+                bail!("the server was not ready within {} s:\n{}", within.as_secs(), self.last_words());
             }
             tokio::time::sleep(POLL).await;
         }
@@ -212,9 +190,7 @@ impl ServerProcess {
 
     /// What it has written to its output.
     pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     fn last_words(&self) -> String {
@@ -241,8 +217,7 @@ impl ServerProcess {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .context("the server could not be asked to end")?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM).context("the server could not be asked to end")?;
         let begun = Instant::now();
         while begun.elapsed() < STOP_WITHIN {
             if let Some(status) = self.child.try_wait()? {
@@ -252,10 +227,7 @@ impl ServerProcess {
         }
         let words = self.last_words();
         self.kill_9()?;
-        bail!(
-            "the server did not end within {} s of SIGTERM:\n{words}",
-            STOP_WITHIN.as_secs()
-        )
+        bail!("the server did not end within {} s of SIGTERM:\n{words}", STOP_WITHIN.as_secs())
     }
 
     /// Ends it as a power cut would (SIGKILL).
@@ -294,11 +266,7 @@ fn random_key() -> String {
     format!("{:016x}{:016x}{:016x}", part(), part(), part())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "hands what the server needs of this program's environment on to it"
-)]
+#[expect(clippy::disallowed_methods, reason = "hands what the server needs of this program's environment on to it")]
 fn kept_variables() -> impl Iterator<Item = (&'static str, OsString)> {
-    KEPT.into_iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+    KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }

@@ -29,7 +29,11 @@ pub struct SqliteConfig {
 pub(crate) async fn pools(config: &SqliteConfig) -> Result<(SqlitePool, SqlitePool), OpenError> {
     let failed = |error| OpenError::open(&config.path, error);
     let writer = pool(config, 1).connect_with(writing(config)).await.map_err(failed)?;
-    migrate(&writer, config).await?;
+    if let Err(error) = migrate(&writer, config).await {
+        // Whoever wants to look at the file finds it closed.
+        writer.close().await;
+        return Err(error);
+    }
     let readers = pool(config, config.max_readers.max(1)).connect_with(reading(config)).await.map_err(failed)?;
     Ok((writer, readers))
 }

@@ -35,25 +35,16 @@ async fn main() -> Result<ExitCode> {
     } else {
         println!("starting a server of its own");
         let process = ServerProcess::start(&StartOptions::default()).await?;
-        let server = Server {
-            url: process.url().to_owned(),
-            admin_key: process.admin_key().to_owned(),
-        };
+        let server = Server { url: process.url().to_owned(), admin_key: process.admin_key().to_owned() };
         own = Some(process);
         server
     };
-    let options = Options {
-        flights: arguments.flights,
-        progress: Arc::new(|line| println!("{line}")),
-        ..Options::default()
-    };
+    let options =
+        Options { flights: arguments.flights, progress: Arc::new(|line| println!("{line}")), ..Options::default() };
     let report = demo::run(&server, &options).await?;
     println!("\n{report}");
     if own.is_none() || arguments.keep {
-        println!(
-            "the data stays in project {}; its key is {}",
-            report.project, report.api_key
-        );
+        println!("the data stays in project {}; its key is {}", report.project, report.api_key);
     }
     if let Some(mut process) = own {
         if arguments.keep {
@@ -62,9 +53,5 @@ async fn main() -> Result<ExitCode> {
         }
         process.stop().await?;
     }
-    Ok(if report.all_same() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.all_same() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -21,25 +21,14 @@ pub struct Client {
 impl Client {
     /// A client of the server at `url`.
     pub fn new(url: &str, key: &str) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .no_proxy()
-            .build()
-            .context("no HTTP client")?;
-        Ok(Self {
-            http,
-            url: url.trim_end_matches('/').to_owned(),
-            key: key.to_owned(),
-        })
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client")?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
 
     /// The same server with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            ..self.clone()
-        }
+        Self { key: key.to_owned(), ..self.clone() }
     }
 
     /// The key it uses.
@@ -49,33 +38,20 @@ impl Client {
 
     /// Sends JSON and returns the JSON of the answer, which must have the status `expected`.
     pub async fn post(&self, path: &str, body: &Value, expected: u16) -> Result<Value> {
-        self.post_body(path, "application/json", serde_json::to_vec(body)?, expected)
-            .await
+        self.post_body(path, "application/json", serde_json::to_vec(body)?, expected).await
     }
 
     /// Sends a body of any type and returns the JSON of the answer, which must have the status `expected`.
-    pub async fn post_body(
-        &self,
-        path: &str,
-        content_type: &str,
-        body: Vec<u8>,
-        expected: u16,
-    ) -> Result<Value> {
+    pub async fn post_body(&self, path: &str, content_type: &str, body: Vec<u8>, expected: u16) -> Result<Value> {
         let request = self
             .http
             .post(format!("{}{path}", self.url))
             .bearer_auth(&self.key)
             .header("content-type", content_type)
             .body(body);
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("POST {path}: no answer"))?;
+        let answer = request.send().await.with_context(|| format!("POST {path}: no answer"))?;
         let status = answer.status().as_u16();
-        let bytes = answer
-            .bytes()
-            .await
-            .with_context(|| format!("POST {path}: the answer broke off"))?;
+        let bytes = answer.bytes().await.with_context(|| format!("POST {path}: the answer broke off"))?;
         if status != expected {
             bail!("POST {path}: {status} instead of {expected}: {}", problem(&bytes));
         }
@@ -90,10 +66,7 @@ fn problem(bytes: &[u8]) -> String {
     match (text("code"), text("detail")) {
         (Some(code), Some(detail)) => {
             let first = document.get("errors").and_then(|errors| errors.get(0));
-            format!(
-                "{code}: {detail}{}",
-                first.map(|error| format!(" ({error})")).unwrap_or_default()
-            )
+            format!("{code}: {detail}{}", first.map(|error| format!(" ({error})")).unwrap_or_default())
         }
         _ => String::from_utf8_lossy(bytes).chars().take(SHOWN).collect(),
     }

@@ -16,10 +16,7 @@ pub(super) fn difference(given: &Value, expected: &Answer) -> Option<String> {
     let Some(columns) = given.get("columns").and_then(Value::as_array) else {
         return Some("the answer has no columns".to_owned());
     };
-    let names: Vec<&str> = columns
-        .iter()
-        .filter_map(|column| column.get("name")?.as_str())
-        .collect();
+    let names: Vec<&str> = columns.iter().filter_map(|column| column.get("name")?.as_str()).collect();
     if names != expected.columns {
         return Some(format!("the columns are {names:?}, not {:?}", expected.columns));
     }
@@ -30,31 +27,16 @@ pub(super) fn difference(given: &Value, expected: &Answer) -> Option<String> {
         return Some(format!("{} rows, not {}", rows.len(), expected.rows.len()));
     }
     if given.get("row_count").and_then(Value::as_u64) != u64::try_from(rows.len()).ok() {
-        return Some(format!(
-            "row_count is {:?}, but there are {} rows",
-            given.get("row_count"),
-            rows.len()
-        ));
+        return Some(format!("row_count is {:?}, but there are {} rows", given.get("row_count"), rows.len()));
     }
-    let types: Vec<&str> = columns
-        .iter()
-        .map(|column| column["type"].as_str().unwrap_or(""))
-        .collect();
+    let types: Vec<&str> = columns.iter().map(|column| column["type"].as_str().unwrap_or("")).collect();
     for (number, (row, right)) in rows.iter().zip(&expected.rows).enumerate() {
         let Some(values) = row.as_array().filter(|values| values.len() == names.len()) else {
-            return Some(format!(
-                "row {} is not an array of {} values",
-                number + 1,
-                names.len()
-            ));
+            return Some(format!("row {} is not an array of {} values", number + 1, names.len()));
         };
         for (column, (value, right)) in values.iter().zip(right).enumerate() {
             if !same(value, right, types[column]) {
-                return Some(format!(
-                    "row {}, {}: {value}, not {right}",
-                    number + 1,
-                    names[column]
-                ));
+                return Some(format!("row {}, {}: {value}, not {right}", number + 1, names[column]));
             }
         }
     }
@@ -65,17 +47,11 @@ pub(super) fn difference(given: &Value, expected: &Answer) -> Option<String> {
 fn same(given: &Value, right: &Value, data_type: &str) -> bool {
     match (given, right) {
         (Value::Array(given), Value::Array(right)) => {
-            given.len() == right.len()
-                && given
-                    .iter()
-                    .zip(right)
-                    .all(|(given, right)| same(given, right, data_type))
+            given.len() == right.len() && given.iter().zip(right).all(|(given, right)| same(given, right, data_type))
         }
         (Value::Object(given), Value::Object(right)) => {
             given.len() == right.len()
-                && right
-                    .iter()
-                    .all(|(name, right)| given.get(name).is_some_and(|given| same(given, right, data_type)))
+                && right.iter().all(|(name, right)| given.get(name).is_some_and(|given| same(given, right, data_type)))
         }
         (Value::Number(given), Value::Number(right)) => same_number(&given.to_string(), &right.to_string()),
         (Value::String(text), Value::Number(number)) | (Value::Number(number), Value::String(text)) => {
@@ -92,9 +68,7 @@ fn same(given: &Value, right: &Value, data_type: &str) -> bool {
 
 /// Whether values of the type may be written as text, to keep all their digits.
 fn exact(data_type: &str) -> bool {
-    ["DECIMAL", "HUGEINT", "BIGINT"]
-        .iter()
-        .any(|name| data_type.contains(name))
+    ["DECIMAL", "HUGEINT", "BIGINT"].iter().any(|name| data_type.contains(name))
 }
 
 fn same_number(given: &str, right: &str) -> bool {
@@ -122,16 +96,9 @@ fn plain(text: &str) -> &str {
 /// A point in time, however it is written.
 fn instant(text: &str) -> String {
     let text = text.replacen(' ', "T", 1);
-    let utc = text
-        .strip_suffix('Z')
-        .or_else(|| text.strip_suffix("+00:00"))
-        .or_else(|| text.strip_suffix("+00"));
+    let utc = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).or_else(|| text.strip_suffix("+00"));
     let (time, zone) = utc.map_or((text.as_str(), ""), |time| (time, "Z"));
-    let time = if time.contains('.') {
-        time.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        time
-    };
+    let time = if time.contains('.') { time.trim_end_matches('0').trim_end_matches('.') } else { time };
     format!("{time}{zone}")
 }
 
@@ -146,24 +113,12 @@ mod tests {
     #[test]
     fn the_same_value_may_be_written_in_two_ways() {
         let cases = [
-            (
-                json!("2001-01-01T00:00:00Z"),
-                json!("2001-01-01 00:00:00+00"),
-                "TIMESTAMP WITH TIME ZONE",
-            ),
-            (
-                json!("2001-01-01T00:00:00.500"),
-                json!("2001-01-01 00:00:00.5"),
-                "TIMESTAMP",
-            ),
+            (json!("2001-01-01T00:00:00Z"), json!("2001-01-01 00:00:00+00"), "TIMESTAMP WITH TIME ZONE"),
+            (json!("2001-01-01T00:00:00.500"), json!("2001-01-01 00:00:00.5"), "TIMESTAMP"),
             (json!("12.50"), json!(12.5), "DECIMAL(10,2)"),
             (json!(0.1 + 0.2), json!(0.3), "DOUBLE"),
             (json!("3"), json!(3), "HUGEINT"),
-            (
-                json!({"b": [1, null], "a": "x"}),
-                json!({"a": "x", "b": [1, null]}),
-                "STRUCT(a VARCHAR, b INTEGER[])",
-            ),
+            (json!({"b": [1, null], "a": "x"}), json!({"a": "x", "b": [1, null]}), "STRUCT(a VARCHAR, b INTEGER[])"),
         ];
         for (given, right, data_type) in cases {
             assert!(same(&given, &right, data_type), "{given} {right}");
@@ -191,17 +146,10 @@ mod tests {
     #[test]
     fn the_first_difference_is_told() {
         let rows = vec![vec![json!(1)], vec![json!(2)]];
-        let expected = Answer {
-            columns: vec!["n".to_owned()],
-            rows,
-            elapsed: Duration::ZERO,
-        };
+        let expected = Answer { columns: vec!["n".to_owned()], rows, elapsed: Duration::ZERO };
         let answer = |rows: Value, count: u64| json!({ "columns": [{"name": "n", "type": "INTEGER"}], "rows": rows, "row_count": count });
         assert_eq!(difference(&answer(json!([[1], [2]]), 2), &expected), None);
-        assert_eq!(
-            difference(&answer(json!([[1], [3]]), 2), &expected).unwrap(),
-            "row 2, n: 3, not 2"
-        );
+        assert_eq!(difference(&answer(json!([[1], [3]]), 2), &expected).unwrap(), "row 2, n: 3, not 2");
         assert!(difference(&answer(json!([[1], [2]]), 1), &expected).is_some());
         assert!(difference(&answer(json!([[1]]), 1), &expected).is_some());
         assert!(difference(&json!({}), &expected).is_some());

@@ -76,9 +76,7 @@ impl Dataset {
             return Ok(bytes);
         }
         let mut document: HashMap<String, Box<RawValue>> = serde_json::from_slice(&bytes)?;
-        let features = document
-            .remove("features")
-            .with_context(|| format!("{} has no features", self.file))?;
+        let features = document.remove("features").with_context(|| format!("{} has no features", self.file))?;
         Ok(Box::<str>::from(features).into_string().into_bytes())
     }
 }

@@ -33,10 +33,7 @@ impl Direct {
         let connection = Connection::open_in_memory().context("DuckDB cannot be opened")?;
         // Everything these files need is built in; nothing may be fetched.
         connection.execute_batch("SET autoinstall_known_extensions = false")?;
-        let mut direct = Self {
-            connection: Mutex::new(connection),
-            cut: None,
-        };
+        let mut direct = Self { connection: Mutex::new(connection), cut: None };
         for dataset in &DATASETS {
             if let Some(rows) = flights.filter(|_| dataset.table == FLIGHTS) {
                 let cut = scratch.join(dataset.file);
@@ -49,9 +46,7 @@ impl Direct {
                 direct.cut = Some(cut);
             }
             let file = direct.file(files, dataset);
-            direct
-                .show(dataset, &file)
-                .with_context(|| format!("DuckDB cannot read {}", dataset.file))?;
+            direct.show(dataset, &file).with_context(|| format!("DuckDB cannot read {}", dataset.file))?;
         }
         Ok(direct)
     }
@@ -74,10 +69,7 @@ impl Direct {
         let from = match dataset.format {
             Format::Parquet => format!("read_parquet({file_text})"),
             Format::Csv => format!("read_csv({file_text})"),
-            Format::Json => format!(
-                "read_json({file_text}, columns = {{{}}})",
-                typed(dataset, ": ", quote_text)
-            ),
+            Format::Json => format!("read_json({file_text}, columns = {{{}}})", typed(dataset, ": ", quote_text)),
             Format::GeoJson => format!(
                 "(SELECT unnest(features, max_depth := 2) FROM read_json({file_text}, \
                  columns = {{features: 'STRUCT({})[]'}}))",
@@ -85,14 +77,9 @@ impl Direct {
             ),
             Format::ArrowFile => return append(&connection, dataset, file),
         };
-        let cast =
-            |(name, data_type): &(&str, &str)| format!("CAST(\"{name}\" AS {data_type}) AS \"{name}\"");
+        let cast = |(name, data_type): &(&str, &str)| format!("CAST(\"{name}\" AS {data_type}) AS \"{name}\"");
         let columns: Vec<String> = dataset.columns.iter().map(cast).collect();
-        let view = format!(
-            "CREATE VIEW {} AS SELECT {} FROM {from}",
-            dataset.qualified(),
-            columns.join(", ")
-        );
+        let view = format!("CREATE VIEW {} AS SELECT {} FROM {from}", dataset.qualified(), columns.join(", "));
         Ok(connection.execute_batch(&view)?)
     }
 
@@ -109,34 +96,19 @@ impl Direct {
         let mut statement = connection.prepare(sql)?;
         let columns: Vec<String> = {
             let batches = statement.query_arrow([])?;
-            batches
-                .get_schema()
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect()
+            batches.get_schema().fields().iter().map(|field| field.name().clone()).collect()
         };
         let elapsed = begun.elapsed();
         // Once more for the values: DuckDB writes each row as JSON itself.
-        let mut statement = connection.prepare(&format!(
-            "SELECT CAST(to_json(answer) AS VARCHAR) FROM ({sql}) AS answer"
-        ))?;
-        let texts = statement
-            .query_map([], |row| row.get::<_, String>(0))?
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut statement =
+            connection.prepare(&format!("SELECT CAST(to_json(answer) AS VARCHAR) FROM ({sql}) AS answer"))?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         let row = |text: &String| -> Result<Vec<Value>> {
             let mut object: Value = serde_json::from_str(text)?;
-            Ok(columns
-                .iter()
-                .map(|column| object.get_mut(column).map_or(Value::Null, Value::take))
-                .collect())
+            Ok(columns.iter().map(|column| object.get_mut(column).map_or(Value::Null, Value::take)).collect())
         };
         let rows = texts.iter().map(row).collect::<Result<Vec<_>>>()?;
-        Ok(Answer {
-            columns,
-            rows,
-            elapsed,
-        })
+        Ok(Answer { columns, rows, elapsed })
     }
 }
 

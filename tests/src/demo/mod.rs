@@ -63,27 +63,16 @@ impl std::fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache_dir: None,
-            flights: None,
-            project: None,
-            progress: Arc::new(|_| ()),
-        }
+        Self { cache_dir: None, flights: None, project: None, progress: Arc::new(|_| ()) }
     }
 }
 
 /// Plays the demo against a server.
 pub async fn run(server: &Server, options: &Options) -> Result<Report> {
     let say = options.progress.as_ref();
-    let scratch = tempfile::Builder::new()
-        .prefix("gadwall-demo-")
-        .tempdir()
-        .context("no folder for the demo's files")?;
-    let (cache, scratch_dir, flights) = (
-        options.cache_dir.clone(),
-        scratch.path().to_owned(),
-        options.flights,
-    );
+    let scratch =
+        tempfile::Builder::new().prefix("gadwall-demo-").tempdir().context("no folder for the demo's files")?;
+    let (cache, scratch_dir, flights) = (options.cache_dir.clone(), scratch.path().to_owned(), options.flights);
     let progress = Arc::clone(&options.progress);
     let (files, direct) = blocking(move || {
         let files = package::data_dir(cache.as_deref(), progress.as_ref())?;
@@ -96,27 +85,13 @@ pub async fn run(server: &Server, options: &Options) -> Result<Report> {
     let (project, client) = create_project(&admin, options.project.clone()).await?;
     say(&format!("project {project} at {}", server.url));
     for bucket in BUCKETS {
-        client
-            .post(
-                &format!("/projects/{project}/buckets"),
-                &json!({ "name": bucket }),
-                201,
-            )
-            .await?;
+        client.post(&format!("/projects/{project}/buckets"), &json!({ "name": bucket }), 201).await?;
     }
 
     let direct = Arc::new(direct);
-    let mut report = Report {
-        project: project.clone(),
-        api_key: client.key().to_owned(),
-        ..Report::default()
-    };
+    let mut report = Report { project: project.clone(), api_key: client.key().to_owned(), ..Report::default() };
     for dataset in &DATASETS {
-        say(&format!(
-            "loading {} ({})",
-            dataset.qualified(),
-            dataset.format.label()
-        ));
+        say(&format!("loading {} ({})", dataset.qualified(), dataset.format.label()));
         let loaded = load(&client, &project, dataset, &files, &direct).await?;
         report.loads.push(loaded);
     }
@@ -128,89 +103,43 @@ pub async fn run(server: &Server, options: &Options) -> Result<Report> {
 }
 
 async fn create_project(admin: &Client, wanted: Option<String>) -> Result<(String, Client)> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let id = wanted.unwrap_or_else(|| format!("demo-{now}"));
-    let made = admin
-        .post("/projects", &json!({ "id": id, "name": "The demo" }), 201)
-        .await?;
-    let key = made
-        .get("api_key")
-        .and_then(Value::as_str)
-        .context("the new project came without its api_key")?;
+    let made = admin.post("/projects", &json!({ "id": id, "name": "The demo" }), 201).await?;
+    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
     Ok((id, admin.with_key(key)))
 }
 
-async fn load(
-    client: &Client,
-    project: &str,
-    dataset: &Dataset,
-    files: &Path,
-    direct: &Arc<Direct>,
-) -> Result<Loaded> {
+async fn load(client: &Client, project: &str, dataset: &Dataset, files: &Path, direct: &Arc<Direct>) -> Result<Loaded> {
     let tables = format!("/projects/{project}/buckets/{}/tables", dataset.bucket);
     client.post(&tables, &dataset.definition(), 201).await?;
     let body = dataset.body(&direct.file(files, dataset))?;
     let bytes = body.len();
     let begun = Instant::now();
     let rows_path = format!("{tables}/{}/rows", dataset.table);
-    let answer = client
-        .post_body(&rows_path, dataset.format.content_type(), body, 200)
-        .await?;
+    let answer = client.post_body(&rows_path, dataset.format.content_type(), body, 200).await?;
     let elapsed = begun.elapsed();
-    let rows = answer
-        .get("rows")
-        .and_then(Value::as_u64)
-        .context("the answer to an append names no rows")?;
+    let rows = answer.get("rows").and_then(Value::as_u64).context("the answer to an append names no rows")?;
     let (asked, name) = (Arc::clone(direct), dataset.qualified());
     let expected = blocking(move || asked.count(&name)).await?;
     if rows != expected {
-        bail!(
-            "{} took {rows} rows of a file that holds {expected}",
-            dataset.qualified()
-        );
+        bail!("{} took {rows} rows of a file that holds {expected}", dataset.qualified());
     }
-    Ok(Loaded {
-        table: dataset.qualified(),
-        format: dataset.format.label(),
-        rows,
-        bytes,
-        elapsed,
-    })
+    Ok(Loaded { table: dataset.qualified(), format: dataset.format.label(), rows, bytes, elapsed })
 }
 
-async fn ask(
-    client: &Client,
-    project: &str,
-    query: &queries::Query,
-    direct: &Arc<Direct>,
-) -> Result<Queried> {
+async fn ask(client: &Client, project: &str, query: &queries::Query, direct: &Arc<Direct>) -> Result<Queried> {
     let sql = query.sql;
     let begun = Instant::now();
-    let answer = client
-        .post(
-            &format!("/projects/{project}/query"),
-            &json!({ "query": sql }),
-            200,
-        )
-        .await;
+    let answer = client.post(&format!("/projects/{project}/query"), &json!({ "query": sql }), 200).await;
     let elapsed = begun.elapsed();
     let asked = Arc::clone(direct);
-    let expected = blocking(move || asked.answer(sql))
-        .await
-        .with_context(|| format!("DuckDB on {:?}", query.title))?;
+    let expected = blocking(move || asked.answer(sql)).await.with_context(|| format!("DuckDB on {:?}", query.title))?;
     let difference = match &answer {
         Ok(answer) => compare::difference(answer, &expected),
         Err(error) => Some(format!("{error:#}")),
     };
-    Ok(Queried {
-        title: query.title,
-        rows: expected.rows.len(),
-        elapsed,
-        direct: expected.elapsed,
-        difference,
-    })
+    Ok(Queried { title: query.title, rows: expected.rows.len(), elapsed, direct: expected.elapsed, difference })
 }
 
 /// Runs what blocks (DuckDB, files, other programs) off the async threads.
@@ -219,7 +148,5 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("a worker of the demo failed")?
+    tokio::task::spawn_blocking(work).await.context("a worker of the demo failed")?
 }

@@ -21,10 +21,7 @@ const INSIDE: &str = "package/data";
 pub(super) fn data_dir(cache: Option<&Path>, say: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf> {
     let cache = match cache {
         Some(cache) => cache.to_owned(),
-        None => profile_dir()?
-            .parent()
-            .context("the build has no folder")?
-            .join("demo-data"),
+        None => profile_dir()?.parent().context("the build has no folder")?.join("demo-data"),
     };
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
     // The folder's name says which tarball it came from: another one gets a folder of its own.
@@ -46,16 +43,9 @@ fn fetch(cache: &Path) -> Result<()> {
     // Packed into a folder of its own and moved when whole, so an interrupted run leaves nothing half-made behind.
     let folder = tempfile::tempdir_in(cache)?;
     let mut npm = Command::new("npm");
-    npm.args(["pack", "--silent", "--pack-destination"])
-        .arg(folder.path())
-        .arg(PACKAGE);
-    run(
-        &mut npm,
-        "npm",
-        "Install Node.js with npm (Debian: apt-get install npm; macOS: brew install node)",
-    )?;
-    fs::rename(folder.path().join(TARBALL), cache.join(TARBALL))
-        .context("npm did not pack what it was asked for")
+    npm.args(["pack", "--silent", "--pack-destination"]).arg(folder.path()).arg(PACKAGE);
+    run(&mut npm, "npm", "Install Node.js with npm (Debian: apt-get install npm; macOS: brew install node)")?;
+    fs::rename(folder.path().join(TARBALL), cache.join(TARBALL)).context("npm did not pack what it was asked for")
 }
 
 fn check(tarball: &Path) -> Result<()> {
@@ -64,10 +54,7 @@ fn check(tarball: &Path) -> Result<()> {
     io::copy(&mut file, &mut HashWriter(&mut digest))?;
     let sum = hex::encode(digest.finalize());
     if sum != SHA256 {
-        bail!(
-            "{} is not what was expected (SHA-256 {sum}); remove it and try again",
-            tarball.display()
-        );
+        bail!("{} is not what was expected (SHA-256 {sum}); remove it and try again", tarball.display());
     }
     Ok(())
 }
@@ -89,11 +76,7 @@ fn unpack(tarball: &Path, cache: &Path, unpacked: &Path) -> Result<()> {
     let folder = tempfile::tempdir_in(cache)?;
     let mut tar = Command::new("tar");
     tar.arg("-xzf").arg(tarball).arg("-C").arg(folder.path());
-    tar.args(
-        DATASETS
-            .iter()
-            .map(|dataset| format!("{INSIDE}/{}", dataset.file)),
-    );
+    tar.args(DATASETS.iter().map(|dataset| format!("{INSIDE}/{}", dataset.file)));
     run(&mut tar, "tar", "Install tar")?;
     match fs::rename(folder.path().join(INSIDE), unpacked) {
         // Another run was faster; its files are the same.
@@ -111,10 +94,7 @@ fn run(command: &mut Command, program: &str, advice: &str) -> Result<()> {
     };
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-        bail!(
-            "{program} failed ({}); is the network there?\n{said}",
-            done.status
-        );
+        bail!("{program} failed ({}); is the network there?\n{said}", done.status);
     }
     Ok(())
 }

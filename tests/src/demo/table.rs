@@ -12,10 +12,7 @@ pub(crate) struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// A table with these headings, the first `left` of them over text.
     pub(crate) fn new(headings: [&str; N], left: usize) -> Self {
-        Self {
-            rows: vec![headings.map(str::to_owned)],
-            left,
-        }
+        Self { rows: vec![headings.map(str::to_owned)], left }
     }
 
     /// Adds a row.
@@ -26,22 +23,12 @@ impl<const N: usize> Table<N> {
 
 impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        };
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: [usize; N] = std::array::from_fn(width);
         for (number, row) in self.rows.iter().enumerate() {
             let cell = |column: usize| {
                 let (text, width) = (&row[column], widths[column]);
-                if column < self.left {
-                    format!("{text:<width$}")
-                } else {
-                    format!("{text:>width$}")
-                }
+                if column < self.left { format!("{text:<width$}") } else { format!("{text:>width$}") }
             };
             let line: [String; N] = std::array::from_fn(cell);
             writeln!(f, "{}", line.join("  ").trim_end())?;

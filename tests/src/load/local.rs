@@ -49,9 +49,7 @@ impl Local {
     fn open(statements: &[String], rows: &Path) -> Result<Self> {
         let connection = Connection::open_in_memory().context("DuckDB cannot be opened")?;
         for statement in statements {
-            connection
-                .execute_batch(statement)
-                .with_context(|| format!("DuckDB: {statement}"))?;
+            connection.execute_batch(statement).with_context(|| format!("DuckDB: {statement}"))?;
         }
         connection.execute_batch(&format!(
             "CREATE SCHEMA store.bench;
@@ -59,18 +57,12 @@ impl Local {
              CREATE TABLE store.bench.arrivals AS SELECT * FROM store.bench.points LIMIT 0;",
             rows.display()
         ))?;
-        Ok(Self {
-            connection: Mutex::new(connection),
-        })
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// One more connection.
     pub fn connect(&self) -> Result<Connection> {
-        Ok(self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_clone()?)
+        Ok(self.connection.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?)
     }
 
     /// Does the work from so many threads at once.
@@ -80,13 +72,10 @@ impl Local {
         let span = Span::of(length);
         let seen = thread::scope(|scope| {
             let numbers = &numbers;
-            let start =
-                |connection: Connection| scope.spawn(move || client(&connection, work, span, numbers));
+            let start = |connection: Connection| scope.spawn(move || client(&connection, work, span, numbers));
             let threads: Vec<_> = connections.into_iter().map(start).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, Result<Seen>>| {
-                thread
-                    .join()
-                    .map_err(|_| anyhow!("a thread of the load test panicked"))?
+                thread.join().map_err(|_| anyhow!("a thread of the load test panicked"))?
             };
             threads.into_iter().map(join).collect::<Result<Vec<_>>>()
         })?;

@@ -24,10 +24,7 @@ impl Span {
     /// A span of this length, after the warm-up.
     pub(super) fn of(length: Duration) -> Self {
         let begin = Instant::now() + WARM_UP;
-        Self {
-            begin,
-            end: begin + length,
-        }
+        Self { begin, end: begin + length }
     }
 
     pub(super) fn is_over(self) -> bool {
@@ -42,19 +39,26 @@ impl Span {
 /// What one client saw.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// How long each answer took, in microseconds.
     micros: Vec<u32>,
+    /// How many of them came in time to count for the rate.
+    in_time: u32,
     failed: u64,
 }
 
 impl Seen {
-    /// Takes down one request that began then, if it counts.
+    /// Takes down a request that began then and ends now.
+    ///
+    /// The last one of each client ends too late for the rate, but its time still counts: leaving out requests for
+    /// being slow would make the rest look fast.
     pub(super) fn take(&mut self, span: Span, begun: Instant, succeeded: bool) {
-        if begun < span.begin || Instant::now() > span.end {
+        let now = Instant::now();
+        if now < span.begin {
             return;
         }
         if succeeded {
-            self.micros
-                .push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
+            self.micros.push(u32::try_from((now - begun).as_micros()).unwrap_or(u32::MAX));
+            self.in_time += u32::from(now <= span.end);
         } else {
             self.failed += 1;
         }
@@ -78,21 +82,14 @@ impl Figures {
     /// The figures of all clients together.
     pub(super) fn of(span: Span, clients: Vec<Seen>) -> Self {
         let failed = clients.iter().map(|seen| seen.failed).sum();
+        let in_time: u32 = clients.iter().map(|seen| seen.in_time).sum();
         let mut micros: Vec<u32> = clients.into_iter().flat_map(|seen| seen.micros).collect();
         micros.sort_unstable();
         let at = |percent: usize| {
             let rank = (micros.len() * percent).div_ceil(100).saturating_sub(1);
-            micros
-                .get(rank)
-                .map_or(f64::NAN, |micros| f64::from(*micros) / 1e3)
+            micros.get(rank).map_or(f64::NAN, |micros| f64::from(*micros) / 1e3)
         };
-        let answers = u32::try_from(micros.len()).unwrap_or(u32::MAX);
-        Self {
-            per_second: f64::from(answers) / span.seconds(),
-            p50: at(50),
-            p99: at(99),
-            failed,
-        }
+        Self { per_second: f64::from(in_time) / span.seconds(), p50: at(50), p99: at(99), failed }
     }
 }
 
@@ -100,27 +97,14 @@ impl Figures {
 pub(super) type MakeRequest = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 
 /// Sends requests from so many clients at once, each waiting for its answer before it sends the next.
-pub(super) async fn hammer(
-    address: &str,
-    clients: usize,
-    length: Duration,
-    make: MakeRequest,
-) -> Result<Figures> {
+pub(super) async fn hammer(address: &str, clients: usize, length: Duration, make: MakeRequest) -> Result<Figures> {
     let mut wires = Vec::with_capacity(clients);
     for _ in 0..clients {
         wires.push(Wire::connect(address).await?);
     }
     let numbers = Arc::new(AtomicU64::new(0));
     let span = Span::of(length);
-    let one = |wire| {
-        client(
-            wire,
-            address.to_owned(),
-            span,
-            Arc::clone(&numbers),
-            Arc::clone(&make),
-        )
-    };
+    let one = |wire| client(wire, address.to_owned(), span, Arc::clone(&numbers), Arc::clone(&make));
     let tasks: Vec<_> = wires.into_iter().map(|wire| tokio::spawn(one(wire))).collect();
     let mut seen = Vec::with_capacity(clients);
     for task in tasks {
@@ -160,19 +144,26 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_were_seen() {
         let now = Instant::now();
-        let span = Span {
-            begin: now,
-            end: now + Duration::from_secs(2),
-        };
-        let half = |from: u32| Seen {
-            micros: (from..=100).step_by(2).map(|n| n * 1000).collect(),
-            failed: 1,
-        };
+        let span = Span { begin: now, end: now + Duration::from_secs(2) };
+        let half =
+            |from: u32| Seen { micros: (from..=100).step_by(2).map(|n| n * 1000).collect(), in_time: 50, failed: 1 };
         let figures = Figures::of(span, vec![half(1), half(2)]);
         assert!((figures.per_second - 50.0).abs() < 1e-9);
         assert!((figures.p50 - 50.0).abs() < 1e-9);
         assert!((figures.p99 - 99.0).abs() < 1e-9);
         assert_eq!(figures.failed, 2);
         assert!(Figures::of(span, Vec::new()).p50.is_nan());
+    }
+
+    #[test]
+    fn a_late_answer_counts_for_its_time_alone() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut seen = Seen::default();
+        seen.take(Span { begin: now + second, end: now + 2 * second }, now, true);
+        assert!(seen.micros.is_empty());
+        seen.take(Span { begin: now, end: now + second }, now, true);
+        seen.take(Span { begin: now, end: now }, now, true);
+        assert_eq!((seen.micros.len(), seen.in_time), (2, 1));
     }
 }

@@ -45,10 +45,7 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("length", &self.length)
-            .field("clients", &self.clients)
-            .finish_non_exhaustive()
+        f.debug_struct("Options").field("length", &self.length).field("clients", &self.clients).finish_non_exhaustive()
     }
 }
 
@@ -82,8 +79,7 @@ impl Work {
         let tables = format!("/projects/{PROJECT}/buckets/bench/tables");
         match self {
             Self::Preview => {
-                let request =
-                    format!("GET {tables}/points/preview?limit=100 HTTP/1.1\r\n{head}\r\n").into_bytes();
+                let request = format!("GET {tables}/points/preview?limit=100 HTTP/1.1\r\n{head}\r\n").into_bytes();
                 Arc::new(move |_| request.clone())
             }
             Self::Query => Arc::new(move |number| {
@@ -114,10 +110,7 @@ pub fn parameter(number: u64) -> u64 {
 /// Runs the load test against a server of its own.
 pub async fn run(options: &Options) -> Result<Report> {
     let say = options.progress.as_ref();
-    let folder = tempfile::Builder::new()
-        .prefix("gadwall-load-")
-        .tempdir()
-        .context("no folder for the load test")?;
+    let folder = tempfile::Builder::new().prefix("gadwall-load-").tempdir().context("no folder for the load test")?;
     let rows = folder.path().join("points.parquet");
     write_rows(&rows)?;
     say("DuckDB and DuckLake in this process");
@@ -126,28 +119,16 @@ pub async fn run(options: &Options) -> Result<Report> {
     let ducklake = Arc::new(Local::ducklake(folder.path(), &extensions, &rows)?);
 
     say("starting the server");
-    let start = StartOptions {
-        data_dir: Some(folder.path().join("data")),
-        ..StartOptions::default()
-    };
+    let start = StartOptions { data_dir: Some(folder.path().join("data")), ..StartOptions::default() };
     let mut server = ServerProcess::start(&start).await?;
-    let mut report = Report {
-        first_start: server.first_answer(),
-        ..Report::default()
-    };
+    let mut report = Report { first_start: server.first_answer(), ..Report::default() };
     let key = fill(&server, &rows).await?;
     server.stop().await?;
     server = ServerProcess::start(&start).await?;
     report.restart = server.first_answer();
 
     let host = server.url().trim_start_matches("http://").to_owned();
-    hammer(
-        &host,
-        1,
-        Duration::from_millis(100),
-        Work::Preview.requests(&host, &key),
-    )
-    .await?;
+    hammer(&host, 1, Duration::from_millis(100), Work::Preview.requests(&host, &key)).await?;
     tokio::time::sleep(REST).await;
     report.idle_mb = server.resident_mb();
 
@@ -158,31 +139,18 @@ pub async fn run(options: &Options) -> Result<Report> {
     for &clients in &options.clients {
         say(&format!("nothing, {clients} clients"));
         let figures = hammer(&host, clients, options.length, Arc::clone(&idle)).await?;
-        report.measured.push(Measured {
-            request: "nothing (livez)",
-            clients,
-            by: "Gadwall",
-            figures,
-            ratio: 1.0,
-        });
+        report.measured.push(Measured { request: "nothing (livez)", clients, by: "Gadwall", figures, ratio: 1.0 });
         for work in Work::ALL {
             say(&format!("{}, {clients} clients", work.label()));
             let mut take = |by, figures: Figures, own: Figures| {
                 let ratio = figures.per_second / own.per_second;
-                report.measured.push(Measured {
-                    request: work.label(),
-                    clients,
-                    by,
-                    figures,
-                    ratio,
-                });
+                report.measured.push(Measured { request: work.label(), clients, by, figures, ratio });
             };
             let own = hammer(&host, clients, options.length, work.requests(&host, &key)).await?;
             take("Gadwall", own, own);
             for (by, local) in [("DuckDB", &duckdb), ("DuckLake", &ducklake)] {
                 let (local, length) = (Arc::clone(local), options.length);
-                let figures =
-                    tokio::task::spawn_blocking(move || local.hammer(work, clients, length)).await??;
+                let figures = tokio::task::spawn_blocking(move || local.hammer(work, clients, length)).await??;
                 take(by, figures, own);
             }
         }
@@ -210,30 +178,18 @@ pub fn write_rows(file: &Path) -> Result<()> {
 async fn fill(server: &ServerProcess, rows: &Path) -> Result<String> {
     let admin = Client::new(server.url(), server.admin_key())?;
     let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made
-        .get("api_key")
-        .and_then(Value::as_str)
-        .context("the new project came without its api_key")?;
+    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
     let client = admin.with_key(key);
     let buckets = format!("/projects/{PROJECT}/buckets");
     client.post(&buckets, &json!({ "name": "bench" }), 201).await?;
     for table in ["points", "arrivals"] {
-        let columns = [
-            ("id", "BIGINT"),
-            ("at", "TIMESTAMP"),
-            ("place", "VARCHAR"),
-            ("x", "DOUBLE"),
-        ]
-        .map(|(name, data_type)| json!({ "name": name, "type": data_type }));
+        let columns = [("id", "BIGINT"), ("at", "TIMESTAMP"), ("place", "VARCHAR"), ("x", "DOUBLE")]
+            .map(|(name, data_type)| json!({ "name": name, "type": data_type }));
         let definition = json!({ "name": table, "columns": columns });
-        client
-            .post(&format!("{buckets}/bench/tables"), &definition, 201)
-            .await?;
+        client.post(&format!("{buckets}/bench/tables"), &definition, 201).await?;
     }
     let body = tokio::fs::read(rows).await?;
     let path = format!("{buckets}/bench/tables/points/rows");
-    client
-        .post_body(&path, "application/vnd.apache.parquet", body, 200)
-        .await?;
+    client.post_body(&path, "application/vnd.apache.parquet", body, 200).await?;
     Ok(key.to_owned())
 }

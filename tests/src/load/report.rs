@@ -39,32 +39,11 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mb = |value: Option<f64>| value.map_or("unknown".to_owned(), |mb| format!("{mb:.0} MB"));
-        writeln!(
-            f,
-            "start to first answer, empty folder     {} ms",
-            self.first_start.as_millis()
-        )?;
-        writeln!(
-            f,
-            "start to first answer, one project      {} ms",
-            self.restart.as_millis()
-        )?;
+        writeln!(f, "start to first answer, empty folder     {} ms", self.first_start.as_millis())?;
+        writeln!(f, "start to first answer, one project      {} ms", self.restart.as_millis())?;
         writeln!(f, "memory, idle with one open project      {}", mb(self.idle_mb))?;
-        writeln!(
-            f,
-            "memory, after the load                  {}\n",
-            mb(self.loaded_mb)
-        )?;
-        let headings = [
-            "request",
-            "by",
-            "clients",
-            "per second",
-            "p50 ms",
-            "p99 ms",
-            "failed",
-            "× Gadwall",
-        ];
+        writeln!(f, "memory, after the load                  {}\n", mb(self.loaded_mb))?;
+        let headings = ["request", "by", "clients", "per second", "p50 ms", "p99 ms", "failed", "× Gadwall"];
         let mut table = Table::new(headings, 2);
         for measured in &self.measured {
             let figures = measured.figures;

@@ -23,24 +23,16 @@ enum Body {
 
 impl Wire {
     pub(super) async fn connect(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)
-            .await
-            .with_context(|| format!("cannot connect to {address}"))?;
+        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: Vec::with_capacity(64 * 1024),
-            read: 0,
-        })
+        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024), read: 0 })
     }
 
     /// Sends a whole request, reads the whole answer and returns its status.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<u16> {
         self.stream.write_all(request).await?;
         let first = self.line().await?;
-        let status = first
-            .get(9..12)
-            .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        let status = first.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let status = status.context("the answer is not HTTP")?;
         let mut body = Body::Length(0);
         loop {
@@ -51,10 +43,7 @@ impl Wire {
             let line = String::from_utf8_lossy(&line);
             if let Some(length) = line.strip_prefix("content-length:") {
                 body = Body::Length(length.trim().parse().context("a strange content-length")?);
-            } else if line
-                .strip_prefix("transfer-encoding:")
-                .is_some_and(|value| value.contains("chunked"))
-            {
+            } else if line.strip_prefix("transfer-encoding:").is_some_and(|value| value.contains("chunked")) {
                 body = Body::Chunks;
             }
         }
@@ -83,9 +72,7 @@ impl Wire {
     async fn line(&mut self) -> Result<Vec<u8>> {
         let mut searched = self.read;
         loop {
-            let found = self.buffer[searched..]
-                .windows(2)
-                .position(|pair| pair == b"\r\n");
+            let found = self.buffer[searched..].windows(2).position(|pair| pair == b"\r\n");
             if let Some(at) = found {
                 let end = searched + at;
                 let line = self.buffer[self.read..end].to_vec();

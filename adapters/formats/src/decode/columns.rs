@@ -150,8 +150,9 @@ impl Rows {
         self.total + 1
     }
 
-    pub(super) fn rows(&self) -> usize {
-        self.rows
+    /// The columns of a batch.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     /// Sets a cell of the row in work: a checked one, NULL, or what is wrong with it.

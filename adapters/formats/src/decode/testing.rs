@@ -47,7 +47,7 @@ pub(super) fn run(
             batches.push(batch.rows);
             violations.merge(batch.violations);
         }
-        Ok(())
+        Ok::<(), RowsError>(())
     };
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(collected)?;
     Ok((batches, violations))

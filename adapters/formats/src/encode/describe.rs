@@ -9,7 +9,7 @@ const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// The extension type that a field carries, in one word: `uuid`, `json`, `bool8`, `wkb`, or DuckDB's
 /// own name of an `arrow.opaque`.
-pub(super) fn extension(field: &Field) -> Option<String> {
+pub(crate) fn extension(field: &Field) -> Option<String> {
     let metadata = field.metadata();
     match metadata.get(EXTENSION_NAME)?.as_str() {
         "arrow.uuid" => Some("uuid".to_owned()),

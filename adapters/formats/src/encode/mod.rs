@@ -17,8 +17,12 @@ mod wkt;
 use thiserror::Error;
 
 pub use describe::describe_type;
-pub(crate) use json::{JsonOptions, write_json};
+pub(crate) use csv::write_text;
+pub(crate) use describe::extension;
+pub(crate) use json::write_json;
+pub(crate) use scalar::write_uuid;
 pub(crate) use values::Values;
+pub(crate) use wkt::write_wkt;
 
 /// A result can't be written as text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

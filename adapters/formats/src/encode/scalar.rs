@@ -129,7 +129,7 @@ fn write_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits.as_bytes()[whole..]);
 }
 
-pub(super) fn write_uuid(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_uuid(bytes: &[u8], out: &mut Vec<u8>) {
     for (index, byte) in bytes.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {
             out.push(b'-');

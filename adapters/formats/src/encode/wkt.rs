@@ -6,7 +6,7 @@ use std::io::Write as _;
 const MAX_DEPTH: usize = 16;
 
 /// Appends the geometry as text. `None` if the bytes aren't one; `out` may then hold part of it.
-pub(super) fn write_wkt(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn write_wkt(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut reader = Reader { rest: bytes, little: true };
     reader.geometry(true, 0, out)?;
     reader.rest.is_empty().then_some(())

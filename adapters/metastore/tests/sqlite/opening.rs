@@ -4,6 +4,7 @@ use gadwall_application::testing::builders::project_id;
 use gadwall_domain::ports::metadata::{MetadataStore as _, StoreError};
 use gadwall_domain::ports::system::HealthProbe as _;
 use gadwall_metastore::{OpenError, SqliteMetadata};
+use sqlx::Connection as _;
 
 use crate::{config, database, fresh, insert, stranger};
 
@@ -35,7 +36,10 @@ async fn a_newer_database_is_refused_and_left_alone() {
     store.close().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (9999, 'future', TRUE, x'00', 0)";
-    sqlx::query(newer).execute(&mut stranger(&folder).await).await.unwrap();
+    let mut stranger = stranger(&folder).await;
+    sqlx::query(newer).execute(&mut stranger).await.unwrap();
+    // Closing moves the log into the file; that must not happen in between.
+    stranger.close().await.unwrap();
     let before = std::fs::read(database(&folder)).unwrap();
     let error = SqliteMetadata::open(config(&database(&folder))).await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { migration: 9999, .. }), "{error:?}");

@@ -9,7 +9,8 @@ use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 
 use crate::{config, database, fresh, insert, stranger};
 
-const SHORT: Duration = Duration::from_millis(50);
+/// Long enough to open a file on a busy machine, short enough to wait for.
+const SHORT: Duration = Duration::from_secs(1);
 
 async fn impatient(folder: &tempfile::TempDir) -> SqliteMetadata {
     let patient = config(&database(folder));

@@ -3,7 +3,7 @@
 //! A promise is a function that gets a fresh adapter. One macro for each port owns the list of them, so
 //! that a new promise is kept by every adapter or breaks its tests:
 //!
-//! ```ignore
+//! ```text
 //! async fn fresh() -> (Arc<dyn MetadataStore>, TempDir) { … }
 //! gadwall_application::metadata_contract!(fresh().await);
 //! ```

@@ -1,0 +1,17 @@
+//! The lake's contract suite on the real engine.
+
+use std::sync::Arc;
+
+use gadwall_domain::ports::lake::LakeStore;
+use gadwall_ducklake::EmbeddedLakes;
+use tempfile::TempDir;
+
+mod support;
+
+fn fresh() -> (Arc<dyn LakeStore>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
+    (Arc::new(lakes), dir)
+}
+
+gadwall_application::lake_contract!(fresh());
