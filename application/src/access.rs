@@ -61,7 +61,8 @@ impl Access {
             return Ok(Identity::Known(Principal::Admin));
         }
         let found = self.store.read().await?.keys().find_by_digest(&presented).await?;
-        let usable = found.filter(|key| key.usable_at(self.clock.now()) && bool::from(key.digest.0.ct_eq(&presented.0)));
+        let usable =
+            found.filter(|key| key.usable_at(self.clock.now()) && bool::from(key.digest.0.ct_eq(&presented.0)));
         Ok(usable.map_or(Identity::Unknown, |key| {
             Identity::Known(Principal::Key { id: key.id, project: key.project, scopes: key.scopes, bucket: key.bucket })
         }))
@@ -122,5 +123,93 @@ impl Access {
         } else {
             Err(UseCaseError::Forbidden)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use gadwall_domain::ports::metadata::MetadataStore as _;
+
+    use super::*;
+    use crate::testing::builders::{api_key, bucket, noon, project_id};
+    use crate::world::{ADMIN_KEY, World, caller};
+
+    async fn identity(world: &World, key: &str) -> Identity {
+        world.access.authenticate(Some(key)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn keys_are_known_by_their_whole_text() {
+        let world = World::new();
+        let (key, _) = world.project("acme_dev_1").await;
+        world.project("acme_dev_2").await;
+        assert_eq!(identity(&world, ADMIN_KEY).await, Identity::Known(Principal::Admin));
+        assert!(matches!(identity(&world, &key).await, Identity::Known(Principal::Key { .. })));
+        assert_eq!(identity(&world, &key[..key.len() - 1]).await, Identity::Unknown);
+        assert_eq!(identity(&world, &format!("{ADMIN_KEY} ")).await, Identity::Unknown);
+        for missing in [None, Some("")] {
+            assert!(matches!(world.access.authenticate(missing).await, Err(UseCaseError::Unauthenticated)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_ends_when_it_expires_and_when_it_is_revoked() {
+        let world = World::new();
+        world.project("p").await;
+        let mut key = api_key("p", "short-lived");
+        key.expires_at = Some(noon() + TimeDelta::hours(1));
+        let mut tx = world.store.write().await.unwrap();
+        tx.keys().insert(&key).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(identity(&world, "short-lived").await, Identity::Known(_)));
+        world.clock.advance(TimeDelta::hours(1));
+        assert_eq!(identity(&world, "short-lived").await, Identity::Unknown);
+    }
+
+    #[tokio::test]
+    async fn what_another_project_has_looks_like_nothing() {
+        let world = World::new();
+        let (_, owner) = world.project("ours").await;
+        let (_, stranger) = world.project("theirs").await;
+        let open = async |caller: &Caller, id: &str| world.access.open(caller, &project_id(id), Scope::Read).await;
+        assert!(open(&owner, "OURS").await.is_ok());
+        for id in ["ours", "nobody"] {
+            assert!(matches!(open(&stranger, id).await, Err(UseCaseError::Forbidden)), "{id}");
+        }
+        assert!(matches!(open(&world.admin(), "nobody").await, Err(UseCaseError::NoProjectAround(_))));
+        let unknown = caller(Identity::Unknown);
+        assert!(matches!(open(&unknown, "ours").await, Err(UseCaseError::Forbidden)));
+    }
+
+    #[tokio::test]
+    async fn scopes_and_the_limit_to_a_bucket_hold() {
+        let world = World::new();
+        world.project("p").await;
+        let limited = caller(Identity::Known(Principal::Key {
+            id: api_key("p", "x").id,
+            project: project_id("p"),
+            scopes: [Scope::Read].into(),
+            bucket: Some(bucket("sales")),
+        }));
+        let id = project_id("p");
+        assert!(world.access.open_bucket(&limited, &id, &bucket("Sales"), Scope::Read).await.is_ok());
+        for (name, scope) in [("other", Scope::Read), ("sales", Scope::Write), ("sales", Scope::Manage)] {
+            let refused = world.access.open_bucket(&limited, &id, &bucket(name), scope).await;
+            assert!(matches!(refused, Err(UseCaseError::Forbidden)), "{name} {scope:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn routes_without_a_project_find_ones_own() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let own = |caller: &Caller, named: Option<&str>| world.access.own_project(caller, named.map(project_id));
+        assert_eq!(own(&owner, None).unwrap(), project_id("p"));
+        assert_eq!(own(&owner, Some("P")).unwrap(), project_id("p"));
+        assert!(matches!(own(&owner, Some("q")), Err(UseCaseError::Forbidden)));
+        assert_eq!(own(&world.admin(), None).unwrap(), ProjectId::default_project());
+        assert_eq!(own(&world.admin(), Some("q")).unwrap(), project_id("q"));
+        assert!(matches!(own(&caller(Identity::Unknown), None), Err(UseCaseError::Unauthenticated)));
     }
 }

@@ -76,12 +76,7 @@ impl Buckets {
     }
 
     /// A bucket. `main` is always there.
-    pub async fn get(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        bucket: &BucketName,
-    ) -> Result<Bucket, UseCaseError> {
+    pub async fn get(&self, caller: &Caller, project: &ProjectId, bucket: &BucketName) -> Result<Bucket, UseCaseError> {
         let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
         let found = self.all(&project).await?.into_iter().find(|known| known.name == *bucket);
         match found {

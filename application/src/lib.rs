@@ -16,3 +16,5 @@ pub mod tables;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod world;

@@ -91,3 +91,58 @@ impl Projection {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gadwall_domain::ports::lake::LakeWrite;
+
+    use super::*;
+    use crate::testing::builders::{bucket, column, origin, project_id, schema, table};
+    use crate::world::World;
+
+    async fn project(world: &World) -> Project {
+        world.project("p").await;
+        world.projects.get(&world.admin(), &project_id("p")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_out_is_copied_once() {
+        let world = World::new();
+        let project = project(&world).await;
+        // Committed, but the process died before anyone was told.
+        let write = LakeWrite::CreateBucket { bucket: bucket("b"), description: Some("kept".to_owned()) };
+        world.lakes.write(project.lake, write, origin("r9")).await.unwrap();
+        let create =
+            LakeWrite::CreateTable { table: table("b.t"), schema: schema(vec![column("id", "CHAR(3)")], &["id"]) };
+        world.lakes.write(project.lake, create, origin("r9")).await.unwrap();
+        let before = world.events("p").await;
+
+        let reborn = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes));
+        for _ in 0..3 {
+            reborn.ensure(&project).await.unwrap();
+            world.projection.catch_up(&project).await.unwrap();
+        }
+        let all = world.events("p").await;
+        assert_eq!(all[before.len()..], ["bucket.created", "table.created"]);
+        let found = world.tables.get(&world.admin(), &project.id, &table("b.t")).await.unwrap();
+        assert_eq!(found.schema.columns()[0].data_type.to_string(), "CHAR(3)");
+        assert_eq!(found.schema.key_columns().len(), 1);
+        let mut tx = world.store.read().await.unwrap();
+        let audit = tx.audit().latest(&project.id, 10).await.unwrap();
+        assert_eq!(audit.iter().filter(|entry| entry.request_id.as_str() == "r9").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn many_commits_are_copied_in_order() {
+        let world = World::new();
+        let project = project(&world).await;
+        for number in 0..AT_ONCE + 5 {
+            let write = LakeWrite::CreateBucket { bucket: bucket(&format!("b{number}")), description: None };
+            world.lakes.write(project.lake, write, origin("r")).await.unwrap();
+        }
+        world.projection.catch_up(&project).await.unwrap();
+        let mut tx = world.store.read().await.unwrap();
+        assert_eq!(tx.lake_index().applied(&project.id).await.unwrap(), world.lakes.head(project.lake).await.unwrap());
+        assert_eq!(tx.lake_index().buckets(&project.id).await.unwrap().len(), AT_ONCE as usize + 5);
+    }
+}

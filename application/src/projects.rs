@@ -304,8 +304,7 @@ impl Projects {
         facts: &[ProjectFact],
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let events: Vec<_> =
-            facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
+        let events: Vec<_> = facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
         let entries: Vec<_> = events
             .iter()
             .map(|event| AuditEntry {
@@ -338,4 +337,163 @@ fn check_settings(settings: Option<&Map<String, Value>>) -> Result<(), UseCaseEr
         return Err(UseCaseError::Invalid(format!("settings is at most {MAX_SETTINGS} bytes as JSON")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use gadwall_domain::commit::{Commit, WriteOrigin};
+    use gadwall_domain::ids::SnapshotId;
+    use gadwall_domain::names::{BucketName, TableName};
+    use gadwall_domain::ports::lake::{Committed, LakeError, LakeWrite, StoredBucket, StoredTable, WriteError};
+    use gadwall_domain::query::QueryError;
+    use gadwall_domain::rows::RowStream;
+    use gadwall_domain::table::TableRef;
+
+    use super::*;
+    use crate::caller::Identity;
+    use crate::testing::builders::{bucket, noon, project, project_id};
+    use crate::testing::{FixedClock, MemoryMetadata};
+    use crate::world::{World, caller};
+
+    fn new(id: &str) -> NewProject {
+        NewProject { id: project_id(id), name: None, settings: None }
+    }
+
+    #[tokio::test]
+    async fn a_project_comes_with_its_events_and_a_key_of_which_only_the_digest_stays() {
+        let world = World::new();
+        let (key, _) = world.project("p").await;
+        assert!(key.starts_with("proj_p_admin_") && key.len() == "proj_p_admin_".len() + 32, "{key}");
+        assert_eq!(world.events("p").await, ["project.created", "key.created"]);
+        assert!(!format!("{:?}", digest(&key)).contains(&key[13..]));
+    }
+
+    #[tokio::test]
+    async fn only_an_admin_creates_and_lists() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let filter = ProjectFilter { status: None, limit: 10, offset: 0 };
+        for caller in [owner, caller(Identity::Unknown)] {
+            let refused = world.projects.create(&caller, new("q")).await;
+            assert!(matches!(refused, Err(UseCaseError::Unauthenticated)));
+            assert!(matches!(world.projects.list(&caller, filter).await, Err(UseCaseError::Unauthenticated)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_id_leaves_no_lake_behind() {
+        let world = World::new();
+        world.project("p").await;
+        let taken = world.projects.create(&world.admin(), new("P")).await;
+        assert!(matches!(taken, Err(UseCaseError::ProjectExists { .. })));
+        assert_eq!(world.events("p").await.len(), 2);
+    }
+
+    mockall::mock! {
+        Lakes {}
+
+        #[async_trait::async_trait]
+        impl LakeStore for Lakes {
+            async fn create(&self, lake: LakeId) -> Result<(), LakeError>;
+            async fn remove(&self, lake: LakeId) -> Result<(), LakeError>;
+            async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
+            async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
+            async fn buckets(&self, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError>;
+            async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError>;
+            async fn table(
+                &self,
+                lake: LakeId,
+                bucket: &BucketName,
+                table: &TableName,
+            ) -> Result<Option<StoredTable>, LakeError>;
+            async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError>;
+            async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError>;
+        }
+    }
+
+    /// Takes an id, as another replica would, at a moment when nobody expects it.
+    fn take(store: &Arc<MemoryMetadata>, id: &str) {
+        let (store, taken) = (Arc::clone(store), project(id));
+        let insert = async move {
+            let mut tx = store.write().await.unwrap();
+            tx.projects().insert(&taken).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let elsewhere = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(insert);
+        std::thread::scope(|scope| scope.spawn(elsewhere).join()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_loses_a_race_for_an_id_removes_its_own_lake() {
+        let store: Arc<MemoryMetadata> = Arc::default();
+        let made: Arc<Mutex<Option<LakeId>>> = Arc::default();
+        let mut lakes = MockLakes::new();
+        let (rival, lake_made) = (Arc::clone(&store), Arc::clone(&made));
+        lakes.expect_create().times(1).returning(move |lake| {
+            *lake_made.lock().unwrap() = Some(lake);
+            take(&rival, "P");
+            Ok(())
+        });
+        let is_its_own = move |lake: &LakeId| *made.lock().unwrap() == Some(*lake);
+        lakes.expect_remove().times(1).withf(is_its_own).returning(|_| Ok(()));
+        let world = World::over(Arc::new(FixedClock::at(noon())), Arc::new(lakes), store);
+        let lost = world.projects.create(&world.admin(), new("p")).await;
+        assert!(matches!(lost, Err(UseCaseError::ProjectExists { .. })));
+    }
+
+    #[tokio::test]
+    async fn deletion_takes_the_lake_the_keys_and_the_index_but_not_the_id() {
+        let world = World::new();
+        let (key, owner) = world.project("p").await;
+        world.buckets.create(&owner, &project_id("p"), bucket("b"), None).await.unwrap();
+        let lake = world.projects.get(&owner, &project_id("p")).await.unwrap().lake;
+        world.projects.delete(&owner, &project_id("p")).await.unwrap();
+        assert!(matches!(world.lakes.head(lake).await, Err(LakeError::NoLake)));
+        assert_eq!(world.access.authenticate(Some(&key)).await.unwrap(), Identity::Unknown);
+        let seen = world.projects.get(&world.admin(), &project_id("p")).await.unwrap();
+        assert_eq!((seen.status, seen.size), (ProjectStatus::Deleted, ProjectSize::default()));
+        world.projects.delete(&world.admin(), &project_id("p")).await.unwrap();
+        assert_eq!(world.events("p").await.iter().filter(|kind| *kind == "project.deleted").count(), 1);
+        let taken = world.projects.create(&world.admin(), new("p")).await;
+        assert!(matches!(taken, Err(UseCaseError::ProjectExists { status: ProjectStatus::Deleted, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_was_cut_short_is_finished_at_the_next_start() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let mut project = world.projects.get(&owner, &project_id("p")).await.unwrap();
+        project.status = ProjectStatus::Deleted;
+        let mut tx = world.store.write().await.unwrap();
+        tx.projects().update(&project).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(world.lakes.head(project.lake).await.is_ok());
+        world.projects.finish_deletions().await.unwrap();
+        assert!(matches!(world.lakes.head(project.lake).await, Err(LakeError::NoLake)));
+    }
+
+    #[tokio::test]
+    async fn the_default_project_is_made_once() {
+        let world = World::new();
+        for _ in 0..2 {
+            world.projects.ensure_default(&world.admin()).await.unwrap();
+        }
+        assert_eq!(world.events("default").await, ["project.created"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_refused() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let long = ProjectChange { name: Some("x".repeat(MAX_DISPLAY_NAME + 1)), settings: None };
+        let mut settings = Map::new();
+        settings.insert("k".to_owned(), Value::from("x".repeat(MAX_SETTINGS)));
+        let large = ProjectChange { name: None, settings: Some(settings) };
+        for change in [long, large] {
+            let refused = world.projects.update(&owner, &project_id("p"), change).await;
+            assert!(matches!(refused, Err(UseCaseError::Invalid(_))));
+        }
+    }
 }

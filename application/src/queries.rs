@@ -35,10 +35,8 @@ impl Queries {
     pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<QueryOutput, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
         // The one place where a row filter or a column mask per grant can be added to a read.
-        let scope = ReadScope {
-            lake: project.lake,
-            only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
-        };
+        let scope =
+            ReadScope { lake: project.lake, only_bucket: caller.principal().and_then(Principal::only_bucket).cloned() };
         Ok(self.engine.query(scope, query).await?)
     }
 }

@@ -155,12 +155,7 @@ impl Tables {
 
     /// Appends rows, all or none; answered once they are durable.
     #[tracing::instrument(skip_all, fields(project.id = %open.project.id, table.name = %open.table))]
-    pub async fn append(
-        &self,
-        caller: &Caller,
-        open: OpenTable,
-        rows: RowSource,
-    ) -> Result<Committed, UseCaseError> {
+    pub async fn append(&self, caller: &Caller, open: OpenTable, rows: RowSource) -> Result<Committed, UseCaseError> {
         let OpenTable { project, table, schema } = open;
         let write = LakeWrite::Append { table: table.clone(), schema: Arc::unwrap_or_clone(schema), rows };
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
@@ -212,12 +207,53 @@ fn put_together(stored: &StoredTable, facts: Option<&TableFacts>) -> Result<Tabl
     };
     let columns = stored.columns.iter().map(complete).collect();
     let key = facts.map(|facts| facts.primary_key.clone()).unwrap_or_default();
-    let schema = TableSchema::new(columns, key)
-        .map_err(|error| UseCaseError::Lake(LakeError::Fault(Box::new(error))))?;
-    Ok(Table {
-        name: stored.name.clone(),
-        schema,
-        created_at: facts.map(|facts| facts.created_at),
-        size: stored.size,
-    })
+    let schema =
+        TableSchema::new(columns, key).map_err(|error| UseCaseError::Lake(LakeError::Fault(Box::new(error))))?;
+    Ok(Table { name: stored.name.clone(), schema, created_at: facts.map(|facts| facts.created_at), size: stored.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::builders::{bucket, column, project_id, rows, schema, table};
+    use crate::world::World;
+
+    #[tokio::test]
+    async fn a_table_that_something_else_made_shows_without_key_and_lengths() {
+        let stored =
+            StoredTable { name: table("main.t"), columns: vec![column("c", "VARCHAR")], size: TableSize::default() };
+        let found = put_together(&stored, None).unwrap();
+        assert_eq!((found.schema.key_columns().len(), found.created_at), (0, None));
+    }
+
+    #[tokio::test]
+    async fn an_append_is_told_by_event_and_names_its_request() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let (id, t) = (project_id("p"), table("main.t"));
+        world.tables.create(&owner, &id, t.clone(), schema(vec![column("i", "INTEGER")], &[])).await.unwrap();
+        let open = world.tables.open_for_append(&owner, &id, &t).await.unwrap();
+        let done = world.tables.append(&owner, open, rows(["i"], &[[Some("1")], [Some("2")]])).await.unwrap();
+        assert_eq!(done.rows, 2);
+        assert_eq!(world.events("p").await.last().map(String::as_str), Some("rows.appended"));
+        let mut tx = world.store.read().await.unwrap();
+        let entry = tx.audit().latest(&id, 1).await.unwrap().remove(0);
+        assert_eq!((entry.resource.as_str(), entry.snapshot), ("main.t", Some(done.snapshot)));
+        assert!(entry.principal.starts_with("key:"), "{}", entry.principal);
+    }
+
+    #[tokio::test]
+    async fn absence_is_told_from_the_outside_in() {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let id = project_id("p");
+        let missing = world.tables.get(&owner, &id, &table("no.t")).await;
+        assert!(matches!(missing, Err(UseCaseError::NoBucket { .. })));
+        let missing = world.tables.get(&owner, &id, &table("main.t")).await;
+        assert!(matches!(missing, Err(UseCaseError::NoTable { .. })));
+        let missing = world.tables.list(&owner, &id, &bucket("no")).await;
+        assert!(matches!(missing, Err(UseCaseError::NoBucket { .. })));
+        let missing = world.tables.delete(&owner, &id, &table("no.t")).await;
+        assert!(matches!(missing, Err(UseCaseError::NoBucket { .. })));
+    }
 }

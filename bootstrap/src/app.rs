@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-
 use anyhow::Context as _;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
@@ -175,10 +174,8 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
 }
 
 fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
-    let query_limits = QueryLimits {
-        default_timeout: config.engine.query_timeout,
-        max_timeout: config.engine.max_query_timeout,
-    };
+    let query_limits =
+        QueryLimits { default_timeout: config.engine.query_timeout, max_timeout: config.engine.max_query_timeout };
     Ok(HttpConfig {
         max_body_bytes: config.server.max_body_bytes,
         body_idle_timeout: config.server.body_idle_timeout,

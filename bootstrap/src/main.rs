@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let loaded = load(cli.config.as_deref())?;
+    let loaded = || load(cli.config.as_deref());
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Config => print(&loaded.render_effective()),
+        Command::Config => print(&loaded()?.render_effective()),
         Command::Openapi => runtime()?.block_on(openapi()),
-        Command::Serve => runtime()?.block_on(serve(&loaded)),
+        Command::Serve => runtime()?.block_on(serve(&loaded()?)),
     }
 }
 
@@ -53,7 +53,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
     let directory = std::env::current_dir().context("the working directory is gone")?;
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment = std::env::vars_os();
     let mut sources = Sources::in_dir(directory).with_environment(environment);
     if let Some(file) = file {
         sources = sources.with_file(file);
@@ -88,7 +88,8 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     }
     let server = Server::start(&loaded.config).await?;
     if let Some(key) = server.generated_admin_key() {
-        let text = format!("No admin key is configured. For this run it is:\n\n    {key}\n\nSet ADMIN_API_KEY to keep one.\n");
+        let text =
+            format!("No admin key is configured. For this run it is:\n\n    {key}\n\nSet ADMIN_API_KEY to keep one.\n");
         print(&text)?;
     }
     stop_asked().await?;

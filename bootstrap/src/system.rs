@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use gadwall_domain::ports::system::{Clock, IdGenerator, MemoryUse, ProcessMonitor};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use uuid::Uuid;
 
-/// The system's clock.
+/// The system's clock, in microseconds: what is stored, so that a time reads back as it was answered.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        Utc::now().trunc_subsecs(6)
     }
 }
 

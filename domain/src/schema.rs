@@ -47,7 +47,8 @@ impl DefaultValue {
         if let Some(inner) = text.strip_prefix('\'') {
             let inner = inner.strip_suffix('\'').ok_or_else(refuse)?;
             let unescaped = inner.replace("''", "");
-            if unescaped.contains(['\'', '\0']) {
+            // The lake spells "no default" as the word NULL and couldn't tell it from the text.
+            if unescaped.contains(['\'', '\0']) || inner == "NULL" {
                 return Err(refuse());
             }
             return Ok(Some(Self(inner.replace("''", "'"))));
@@ -182,7 +183,11 @@ impl TableSchema {
                 DataType::Json | DataType::Geometry | DataType::Variant | DataType::Map(..)
             );
             if !comparable {
-                return Err(refuse(format!("can't hold {:?}: values of {} have no single form", name.as_str(), column.data_type)));
+                return Err(refuse(format!(
+                    "can't hold {:?}: values of {} have no single form",
+                    name.as_str(),
+                    column.data_type
+                )));
             }
         }
         Ok(())
@@ -251,7 +256,7 @@ mod tests {
         assert_eq!(value("-1.5e3").as_deref(), Some("-1.5e3"));
         assert_eq!(value("TRUE").as_deref(), Some("true"));
         assert_eq!(value("NULL"), None);
-        for bad in ["now()", "'a' || 'b'", "1; DROP TABLE x", "'", "inf", "", "''x'", "(SELECT 1)"] {
+        for bad in ["'NULL'", "now()", "'a' || 'b'", "1; DROP TABLE x", "'", "inf", "", "''x'", "(SELECT 1)"] {
             assert!(DefaultValue::parse(bad).is_err(), "{bad}");
         }
     }

@@ -17,10 +17,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("gadwall-ducklake", &["gadwall-domain", "gadwall-application"]),
     ("gadwall-metastore", &["gadwall-domain", "gadwall-application"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
-    (
-        "gadwall",
-        &["gadwall-domain", "gadwall-application", "gadwall-ducklake", "gadwall-metastore", "gadwall-http"],
-    ),
+    ("gadwall", &["gadwall-domain", "gadwall-application", "gadwall-ducklake", "gadwall-metastore", "gadwall-http"]),
     (
         "gadwall-tests",
         &[
@@ -48,7 +45,16 @@ const DRIVERS: [(&str, &[&str]); 7] = [
 
 /// What the innermost crate may use of the world: data, not doing.
 const OF_THE_DOMAIN: [&str; 10] = [
-    "arrow-array", "arrow-schema", "async-trait", "bytes", "chrono", "futures-core", "serde", "serde_json", "thiserror", "uuid",
+    "arrow-array",
+    "arrow-schema",
+    "async-trait",
+    "bytes",
+    "chrono",
+    "futures-core",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "uuid",
 ];
 
 fn metadata() -> Metadata {

@@ -40,12 +40,23 @@ pub(crate) fn message(error: &duckdb::Error) -> String {
 /// What kind of failure an error is.
 pub(crate) fn classify(error: &duckdb::Error) -> Failure {
     const STATEMENT: [&str; 11] = [
-        "Parser Error", "Syntax Error", "Binder Error", "Catalog Error", "Conversion Error", "Invalid Input Error",
-        "Out of Range Error", "Invalid Type Error", "Mismatch Type Error", "Not implemented Error", "Constraint Error",
+        "Parser Error",
+        "Syntax Error",
+        "Binder Error",
+        "Catalog Error",
+        "Conversion Error",
+        "Invalid Input Error",
+        "Out of Range Error",
+        "Invalid Type Error",
+        "Mismatch Type Error",
+        "Not implemented Error",
+        "Constraint Error",
     ];
     if matches!(
         error,
-        duckdb::Error::InvalidParameterCount(..) | duckdb::Error::InvalidParameterName(_) | duckdb::Error::ToSqlConversionFailure(_)
+        duckdb::Error::InvalidParameterCount(..)
+            | duckdb::Error::InvalidParameterName(_)
+            | duckdb::Error::ToSqlConversionFailure(_)
     ) {
         return Failure::Statement;
     }
@@ -90,7 +101,12 @@ impl Scrub {
 }
 
 /// An error of a user's query.
-pub(crate) fn query_error(error: &duckdb::Error, scrub: &Scrub, catalog: &str, timed_out: Option<Duration>) -> QueryError {
+pub(crate) fn query_error(
+    error: &duckdb::Error,
+    scrub: &Scrub,
+    catalog: &str,
+    timed_out: Option<Duration>,
+) -> QueryError {
     match (classify(error), timed_out) {
         (Failure::Interrupted, Some(limit)) => QueryError::Timeout(limit),
         (Failure::Interrupted, None) => QueryError::Cancelled,
@@ -150,7 +166,9 @@ mod tests {
     #[test]
     fn users_see_neither_paths_nor_catalogs_nor_rewritten_text() {
         let scrub = Scrub::new(vec![PathBuf::from("/srv/data")]);
-        let error = failure("Binder Error: Table p_1.sales.t in /srv/data/x has no column b\n\nLINE 1: SELECT b FROM p_1.sales.t");
+        let error = failure(
+            "Binder Error: Table p_1.sales.t in /srv/data/x has no column b\n\nLINE 1: SELECT b FROM p_1.sales.t",
+        );
         let QueryError::Sql(text) = query_error(&error, &scrub, "p_1", None) else { panic!("a statement's error") };
         assert_eq!(text, "Binder Error: Table sales.t in (storage)/x has no column b");
     }

@@ -56,9 +56,7 @@ impl Names for VisibleTables<'_> {
             return Err(unknown());
         }
         match structure::stored_name(self.connection, self.scope.lake, &bucket, &name) {
-            Ok(Some((schema, table))) => {
-                Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table })
-            }
+            Ok(Some((schema, table))) => Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table }),
             Ok(None) => Err(unknown()),
             Err(error) => Err(NameError::Unavailable(error.to_string())),
         }

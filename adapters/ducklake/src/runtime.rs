@@ -43,7 +43,8 @@ pub fn find_extension_dir(configured: Option<&Path>) -> Result<PathBuf, MissingE
     let beside = program.parent().ok_or_else(missing)?;
     let places = ["lib/extensions", "../lib/extensions", "../../.duckdb/extensions", "../../../.duckdb/extensions"];
     let compiled_in = option_env!("CARGO_MANIFEST_DIR").map(|dir| Path::new(dir).join("../../.duckdb/extensions"));
-    let mut candidates = places.iter().map(|place| beside.join(place)).chain(compiled_in.filter(|_| cfg!(debug_assertions)));
+    let mut candidates =
+        places.iter().map(|place| beside.join(place)).chain(compiled_in.filter(|_| cfg!(debug_assertions)));
     candidates.find(|dir| holds(dir, DUCKLAKE)).ok_or_else(missing)
 }
 

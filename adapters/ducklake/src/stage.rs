@@ -11,7 +11,9 @@ use duckdb::Connection;
 use futures_util::StreamExt as _;
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::WriteError;
-use gadwall_domain::rows::{MAX_VIOLATIONS, RowBatch, RowBatchStream, RowSource, RowsError, StagedFile, Violation, Violations};
+use gadwall_domain::rows::{
+    MAX_VIOLATIONS, RowBatch, RowBatchStream, RowSource, RowsError, StagedFile, Violation, Violations,
+};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::types::DataType;
 use tokio::runtime::Handle;
@@ -89,7 +91,9 @@ impl Drop for Staged {
         let Relation::Memory(name) = &self.relation else { return };
         let (engine, name) = (Arc::clone(&self.engine), name.clone());
         let remove = move || {
-            let dropped = engine.connect().and_then(|c| c.execute_batch(&format!("DROP TABLE IF EXISTS memory.main.{}", sql::ident(&name))));
+            let dropped = engine
+                .connect()
+                .and_then(|c| c.execute_batch(&format!("DROP TABLE IF EXISTS memory.main.{}", sql::ident(&name))));
             if let Err(error) = dropped {
                 tracing::warn!(error = %message(&error), "staged rows were not removed");
             }
@@ -140,7 +144,7 @@ fn stage_batches(
         staged.rows += numbered.num_rows() as u64;
         append(connection, &name, numbered)?;
     }
-    check(connection, schema, staged, sources.unwrap_or_default(), found)
+    check(connection, schema, staged, &sources.unwrap_or_default(), found)
 }
 
 /// Makes the table in memory that holds the batches as they are.
@@ -200,10 +204,10 @@ fn stage_parquet(
     file: Arc<StagedFile>,
 ) -> Result<Staged, WriteError> {
     let path = sql::text(&file.path().to_string_lossy());
-    let refused = |error: duckdb::Error| match classify(&error) {
-        Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => engine_refused("the file", &error),
+    let refused = |error: &duckdb::Error| match classify(error) {
+        Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => engine_refused("the file", error),
         // The file is the client's; whatever DuckDB says of it, it can't be read.
-        _ => malformed_parquet(engine, &error).into(),
+        _ => malformed_parquet(engine, error).into(),
     };
     let describe = || {
         let mut statement = connection.prepare(&format!("DESCRIBE SELECT * FROM read_parquet({path})"))?;
@@ -211,19 +215,21 @@ fn stage_parquet(
         columns.collect::<Result<Vec<_>, _>>()
     };
     let mut sources = Vec::new();
-    for (name, type_text) in describe().map_err(refused)? {
+    for (name, type_text) in describe().map_err(|error| refused(&error))? {
         let column = table_column(schema, &name)?.clone();
         if sources.iter().any(|source: &Source| source.column.name == column.name) {
-            return Err(RowsError::Malformed { format: "Parquet", reason: format!("column {name:?} appears twice") }.into());
+            return Err(
+                RowsError::Malformed { format: "Parquet", reason: format!("column {name:?} appears twice") }.into()
+            );
         }
-        sources.push(Source { column, name, kind: SourceKind::of(&type_text) });
+        sources.push(Source { column, name, kind: SourceKind::of_file(&type_text) });
     }
     let rows: i64 = connection
         .query_row(&format!("SELECT count(*) FROM read_parquet({path})"), [], |row| row.get(0))
-        .map_err(refused)?;
+        .map_err(|error| refused(&error))?;
     let rows = u64::try_from(rows).unwrap_or_default();
     let staged = Staged { engine: Arc::clone(engine), relation: Relation::File(file), columns: Vec::new(), rows };
-    check(connection, schema, staged, sources, Violations::default())
+    check(connection, schema, staged, &sources, Violations::default())
 }
 
 fn malformed_parquet(engine: &Engine, error: &duckdb::Error) -> RowsError {
@@ -249,8 +255,10 @@ struct Source {
 /// What a column of the rows holds, as far as reading it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SourceKind {
-    /// Text that says the value.
+    /// Text that says the value, looked at by a decoder.
     Text,
+    /// Text that says the value, as a client's file has it.
+    RawText,
     /// Numbers that may have a fraction.
     Fraction,
     /// Points in time.
@@ -260,6 +268,14 @@ enum SourceKind {
 }
 
 impl SourceKind {
+    fn of_file(type_text: &str) -> Self {
+        if type_text == "VARCHAR" { Self::RawText } else { Self::of(type_text) }
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::RawText)
+    }
+
     fn of(type_text: &str) -> Self {
         match type_text {
             "VARCHAR" => Self::Text,
@@ -281,9 +297,9 @@ impl Source {
         let target = self.column.data_type.without_lengths();
         let source = self.quoted();
         match (&target, self.kind) {
-            (DataType::Json, SourceKind::Text) => format!("CAST({source} AS JSON)"),
+            (DataType::Json, kind) if kind.is_text() => format!("CAST({source} AS JSON)"),
             (DataType::Json, _) => format!("CAST(to_json({source}) AS JSON)"),
-            (nested, SourceKind::Text) if nested.is_nested() || *nested == DataType::Variant => {
+            (nested, kind) if kind.is_text() && (nested.is_nested() || *nested == DataType::Variant) => {
                 format!("CAST(CAST({source} AS JSON) AS {nested})")
             }
             _ => format!("CAST({source} AS {target})"),
@@ -299,7 +315,15 @@ impl Source {
                 let _ = write!(lost, " OR ({read} IS NOT NULL AND {read} <> {source})");
             }
             (DataType::Date, SourceKind::Time) => {
-                let _ = write!(lost, " OR ({read} IS NOT NULL AND CAST({read} AS TIMESTAMP) <> CAST({source} AS TIMESTAMP))");
+                let _ = write!(
+                    lost,
+                    " OR ({read} IS NOT NULL AND CAST({read} AS TIMESTAMP) <> CAST({source} AS TIMESTAMP))"
+                );
+            }
+            (target, SourceKind::RawText) => {
+                if let Some(form) = exact_form(target) {
+                    let _ = write!(lost, " OR NOT regexp_full_match(trim({source}), {})", sql::text(form));
+                }
             }
             // Parquet keeps intervals in milliseconds.
             (DataType::Interval, _) => {
@@ -313,6 +337,19 @@ impl Source {
     fn too_long(&self) -> Option<String> {
         let limit = self.column.data_type.max_chars()?;
         Some(format!("length(TRY({})) > {limit}", self.expression()))
+    }
+}
+
+/// What text must look like where a cast from text would round it, cut it or drop an offset in silence.
+fn exact_form(target: &DataType) -> Option<&'static str> {
+    match target {
+        target if is_integer(target) => Some(r"[+-]?[0-9]+(\.0*)?([eE]\+?[0-9]+)?"),
+        DataType::Date => Some(r"[^ T:]+( \(BC\))?"),
+        DataType::Timestamp | DataType::TimestampS | DataType::TimestampMs | DataType::TimestampNs => {
+            Some(r"-?[^ T]+([ T][0-9:.]+)?( ?(Z|[+-]00(:?00)?|UTC))?")
+        }
+        DataType::Float | DataType::Double => Some(r"(?i)[+-]?(inf(inity)?|nan|[0-9.]{1,40}(e[+-]?[0-9]{1,2})?)"),
+        _ => None,
     }
 }
 
@@ -335,14 +372,14 @@ fn check(
     connection: &Connection,
     schema: &TableSchema,
     mut staged: Staged,
-    sources: Vec<Source>,
+    sources: &[Source],
     mut found: Violations,
 ) -> Result<Staged, WriteError> {
     if staged.rows > 0 {
-        check_missing(schema, &sources, staged.rows, &mut found);
-        // Where the decoder refused a value it left NULL, and has said so already.
-        let nulls_too = found.is_empty();
-        let rules: Vec<Rule<'_>> = sources.iter().flat_map(|source| rules_of(source, nulls_too)).collect();
+        // Where the decoder refused a value it may have left NULL, and has said so already.
+        let decoder_was_content = found.is_empty();
+        check_missing(schema, sources, staged.rows, &mut found);
+        let rules: Vec<Rule<'_>> = sources.iter().flat_map(|source| rules_of(source, decoder_was_content)).collect();
         check_rules(connection, &staged.relation(), &rules, &mut found)?;
     }
     if !found.is_empty() {
@@ -365,13 +402,14 @@ fn check_missing(schema: &TableSchema, sources: &[Source], rows: u64, found: &mu
     }
 }
 
-fn rules_of(source: &Source, nulls_too: bool) -> Vec<Rule<'_>> {
+fn rules_of(source: &Source, all: bool) -> Vec<Rule<'_>> {
     let target = source.column.data_type.spelling();
-    let mut rules = vec![Rule { source, broken: source.lost(), reason: format!("can't be read as {target} without loss") }];
-    if let Some(broken) = source.too_long() {
+    let mut rules =
+        vec![Rule { source, broken: source.lost(), reason: format!("can't be read as {target} without loss") }];
+    if let Some(broken) = source.too_long().filter(|_| all) {
         rules.push(Rule { source, broken, reason: format!("is longer than {target} allows") });
     }
-    if nulls_too && !source.column.nullable {
+    if all && !source.column.nullable {
         let broken = format!("{} IS NULL", source.quoted());
         rules.push(Rule { source, broken, reason: "is NULL, but the column is NOT NULL".to_owned() });
     }
@@ -390,7 +428,8 @@ fn check_rules(
         let comma = if counts.is_empty() { "" } else { ", " };
         let _ = write!(counts, "{comma}count(*) FILTER (WHERE {})", rule.broken);
     }
-    let read = |row: &duckdb::Row<'_>| (0..rules.len()).map(|index| row.get::<_, i64>(index)).collect::<Result<Vec<_>, _>>();
+    let read =
+        |row: &duckdb::Row<'_>| (0..rules.len()).map(|index| row.get::<_, i64>(index)).collect::<Result<Vec<_>, _>>();
     let counted = connection
         .query_row(&format!("SELECT {counts} FROM {relation}"), [], read)
         .map_err(|error| engine_refused("the rows", &error))?;
@@ -432,7 +471,8 @@ fn check_unique(connection: &Connection, schema: &TableSchema, staged: &Staged) 
     if key.is_empty() || staged.rows == 0 {
         return Ok(());
     }
-    let twice = format!("SELECT {} FROM ({}) GROUP BY ALL HAVING count(*) > 1", sql::columns(key), staged.key_values(key));
+    let twice =
+        format!("SELECT {} FROM ({}) GROUP BY ALL HAVING count(*) > 1", sql::columns(key), staged.key_values(key));
     duplicates(connection, &twice, key)
 }
 
@@ -447,7 +487,9 @@ pub(crate) fn duplicates(connection: &Connection, statement: &str, key: &[Column
         let comma = if fields.is_empty() { "" } else { ", " };
         let _ = write!(fields, "{comma}{name} := {name}", name = sql::ident(name.as_str()));
     }
-    let listing = format!("SELECT CAST(to_json(struct_pack({fields})) AS VARCHAR) FROM ({statement}) ORDER BY ALL LIMIT {MAX_VIOLATIONS}");
+    let listing = format!(
+        "SELECT CAST(to_json(struct_pack({fields})) AS VARCHAR) FROM ({statement}) ORDER BY ALL LIMIT {MAX_VIOLATIONS}"
+    );
     let read = || {
         let mut prepared = connection.prepare(&listing)?;
         let keys = prepared.query_map([], |row| row.get::<_, String>(0))?;

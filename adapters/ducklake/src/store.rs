@@ -85,7 +85,8 @@ impl LakeStore for EmbeddedLakes {
     async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         for _ in 0..REMOVE_TRIES {
             let catalogs = Arc::clone(&self.catalogs);
-            let removed = self.engine.run(&self.engine.catalog, move |connection| catalogs.remove(connection, lake)).await;
+            let removed =
+                self.engine.run(&self.engine.catalog, move |connection| catalogs.remove(connection, lake)).await;
             match removed {
                 Err(LakeError::Busy) => tokio::time::sleep(REMOVE_RETRY).await,
                 done => return done,

@@ -75,11 +75,15 @@ pub(crate) fn commits_after(
     found
         .into_iter()
         .map(|(number, micros, info)| {
-            let committed_at =
-                DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| fault("a snapshot's time is out of range"))?;
+            let committed_at = DateTime::<Utc>::from_timestamp_micros(micros)
+                .ok_or_else(|| fault("a snapshot's time is out of range"))?;
             // A commit that something else made carries another document, or none.
             let info = info.and_then(|text| serde_json::from_str::<CommitInfo>(&text).ok());
-            Ok(Commit { snapshot: snapshot(number)?, committed_at, writes: info.map(|info| info.writes).unwrap_or_default() })
+            Ok(Commit {
+                snapshot: snapshot(number)?,
+                committed_at,
+                writes: info.map(|info| info.writes).unwrap_or_default(),
+            })
         })
         .collect()
 }
@@ -115,10 +119,8 @@ fn count(number: i64) -> Result<u64, LakeError> {
 
 /// The bucket's name as it is stored, if there is such a bucket.
 pub(crate) fn bucket(connection: &Connection, lake: LakeId, name: &BucketName) -> Result<Option<String>, LakeError> {
-    let statement = on(
-        lake,
-        "SELECT schema_name FROM {md}.ducklake_schema WHERE end_snapshot IS NULL AND lower(schema_name) = ?",
-    );
+    let statement =
+        on(lake, "SELECT schema_name FROM {md}.ducklake_schema WHERE end_snapshot IS NULL AND lower(schema_name) = ?");
     Ok(rows(connection, &statement, &[&name.folded()], |row| row.get(0))?.pop())
 }
 
@@ -129,7 +131,8 @@ pub(crate) fn tables(
     bucket: &BucketName,
     table: Option<&TableName>,
 ) -> Result<Vec<StoredTable>, LakeError> {
-    let which = "FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+    let which =
+        "FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
           WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
     let (bucket_name, table_name) = (bucket.folded(), table.map(TableName::folded));
     let parameters: [&dyn duckdb::ToSql; 3] = [&bucket_name, &table_name, &table_name];
@@ -142,7 +145,13 @@ pub(crate) fn tables(
         ),
     );
     let mut found = rows(connection, &(statement + " ORDER BY lower(t.table_name)"), &parameters, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, String>(2)?,
+            row.get::<_, i64>(3)?,
+            row.get::<_, i64>(4)?,
+        ))
     })?;
     let statement = on(
         lake,
@@ -173,14 +182,21 @@ pub(crate) fn tables(
         .map(|(id, bucket, table, row_count, size_bytes)| {
             let name = table_ref(&bucket, &table)?;
             let columns = top_columns(columns_of.get(&id).map_or(&[], Vec::as_slice))?;
-            Ok(StoredTable { name, columns, size: TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? } })
+            Ok(StoredTable {
+                name,
+                columns,
+                size: TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? },
+            })
         })
         .collect()
 }
 
 fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
     let bad_name = |error: gadwall_domain::names::NameError| fault(error.to_string());
-    Ok(TableRef { bucket: BucketName::parse(bucket).map_err(bad_name)?, table: TableName::parse(table).map_err(bad_name)? })
+    Ok(TableRef {
+        bucket: BucketName::parse(bucket).map_err(bad_name)?,
+        table: TableName::parse(table).map_err(bad_name)?,
+    })
 }
 
 fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
@@ -198,7 +214,11 @@ fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
 }
 
 /// The folder of a table's data files, relative to the lake's data folder.
-pub(crate) fn table_folder(connection: &Connection, lake: LakeId, table: &TableRef) -> Result<Option<PathBuf>, LakeError> {
+pub(crate) fn table_folder(
+    connection: &Connection,
+    lake: LakeId,
+    table: &TableRef,
+) -> Result<Option<PathBuf>, LakeError> {
     let statement = on(
         lake,
         "SELECT s.path, t.path

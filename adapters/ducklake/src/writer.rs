@@ -24,7 +24,7 @@ use crate::stage::{Staged, duplicates};
 use crate::{sql, structure};
 
 /// A writer that has nothing to do for so long goes away; the next write starts another.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// A write that is ready to be committed.
 pub(crate) enum Ready {
@@ -60,7 +60,12 @@ impl Writers {
     }
 
     /// Queues a write and waits until it is durable or refused.
-    pub(crate) async fn submit(&self, lake: LakeId, write: Ready, origin: WriteOrigin) -> Result<Committed, WriteError> {
+    pub(crate) async fn submit(
+        &self,
+        lake: LakeId,
+        write: Ready,
+        origin: WriteOrigin,
+    ) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(lake, Job { write, origin, answer })?;
         answered.await.unwrap_or_else(|_| Err(fault("the writer stopped before it answered").into()))
@@ -164,8 +169,10 @@ impl Commit<'_> {
     }
 
     fn committed_snapshot(&self) -> Result<SnapshotId, LakeError> {
-        let statement = format!("SELECT id FROM ducklake_last_committed_snapshot({})", sql::text(&sql::catalog(self.lake)));
-        let id: i64 = self.connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+        let statement =
+            format!("SELECT id FROM ducklake_last_committed_snapshot({})", sql::text(&sql::catalog(self.lake)));
+        let id: i64 =
+            self.connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
         SnapshotId::new(id).map_err(|error| fault(error.to_string()))
     }
 
@@ -291,7 +298,10 @@ impl Commit<'_> {
         sync_changed(&data.join(&folder), started, sync).map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
         let parents = folder.ancestors().skip(1).map(|parent| data.join(parent));
-        parents.filter(|parent| parent.is_dir()).try_for_each(|parent| sync.sync(&parent)).map_err(|error| io_error(error).into())
+        parents
+            .filter(|parent| parent.is_dir())
+            .try_for_each(|parent| sync.sync(&parent))
+            .map_err(|error| io_error(error).into())
     }
 }
 
@@ -310,6 +320,8 @@ fn definition(column: &Column) -> String {
 fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {
     stored.len() == schema.columns().len()
         && stored.iter().zip(schema.columns()).all(|(stored, known)| {
-            stored.name == known.name && stored.data_type == known.data_type.without_lengths() && stored.nullable == known.nullable
+            stored.name == known.name
+                && stored.data_type == known.data_type.without_lengths()
+                && stored.nullable == known.nullable
         })
 }

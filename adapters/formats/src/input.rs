@@ -19,8 +19,7 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 6] =
-        [Self::Json, Self::NdJson, Self::Csv, Self::ArrowStream, Self::ArrowFile, Self::Parquet];
+    pub const ALL: [Self; 6] = [Self::Json, Self::NdJson, Self::Csv, Self::ArrowStream, Self::ArrowFile, Self::Parquet];
 
     /// The format of a `Content-Type` header's value; parameters and case don't matter.
     pub fn from_content_type(value: &str) -> Option<Self> {

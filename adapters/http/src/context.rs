@@ -1,6 +1,5 @@
 //! What belongs to a request and not to its handler: its id, its trace, its place in the log.
 
-
 use gadwall_application::caller::{Caller, Identity};
 use gadwall_domain::ids::RequestId;
 use poem::Request;

@@ -92,12 +92,8 @@ fn connection(
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let app = Arc::clone(&app);
         async move {
-            let request = Request::from((
-                request,
-                LocalAddr(Addr::from(local)),
-                RemoteAddr(Addr::from(remote)),
-                Scheme::HTTP,
-            ));
+            let request =
+                Request::from((request, LocalAddr(Addr::from(local)), RemoteAddr(Addr::from(remote)), Scheme::HTTP));
             let response = app.routes.get_response(request).await;
             Ok::<_, Infallible>(hyper::Response::from(response))
         }

@@ -11,10 +11,10 @@ use gadwall_formats::encode::EncodeError;
 use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Rows, Shape};
 use poem::web::Accept;
 use poem::{Body, IntoResponse, Response};
+use poem_openapi::ApiResponse;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
-use poem_openapi::ApiResponse;
 
 use crate::problem::{ApiError, ApiResult};
 

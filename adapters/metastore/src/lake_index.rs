@@ -16,7 +16,7 @@ use crate::tx::SqliteTx;
 const END_BUCKET: [&str; 4] = [
     "DELETE FROM bucket_facts WHERE project = $1 AND begin_snapshot = $2 AND end_snapshot IS NULL AND bucket_key = $3",
     "UPDATE bucket_facts SET end_snapshot = $2 WHERE project = $1 AND end_snapshot IS NULL AND bucket_key = $3",
-    "SELECT $1, $2, $3",
+    "DELETE FROM table_facts WHERE project = $1 AND begin_snapshot = $2 AND end_snapshot IS NULL AND bucket_key = $3",
     "UPDATE table_facts SET end_snapshot = $2 WHERE project = $1 AND end_snapshot IS NULL AND bucket_key = $3",
 ];
 /// Ends what holds of a table.

@@ -161,8 +161,12 @@ pub trait LakeStore: Send + Sync {
     async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError>;
 
     /// One table.
-    async fn table(&self, lake: LakeId, bucket: &BucketName, table: &TableName)
-    -> Result<Option<StoredTable>, LakeError>;
+    async fn table(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        table: &TableName,
+    ) -> Result<Option<StoredTable>, LakeError>;
 
     /// The first rows of a table.
     async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError>;

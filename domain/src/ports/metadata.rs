@@ -147,11 +147,8 @@ pub trait LakeIndex: Send {
     /// Applies a commit. One that was applied already changes nothing and answers `false`.
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError>;
     /// Facts of the tables that exist now: all, or those of one bucket.
-    async fn tables(
-        &mut self,
-        project: &ProjectId,
-        bucket: Option<&BucketName>,
-    ) -> Result<Vec<TableFacts>, StoreError>;
+    async fn tables(&mut self, project: &ProjectId, bucket: Option<&BucketName>)
+    -> Result<Vec<TableFacts>, StoreError>;
     /// Facts of one table that exists now.
     async fn table(&mut self, project: &ProjectId, table: &TableRef) -> Result<Option<TableFacts>, StoreError>;
     /// Facts of the buckets that exist now.

@@ -363,7 +363,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_stored_names_what_to_use_instead() {
-        for text in ["ENUM('a')", "UNION(a INT)", "INTEGER[3]", "BIT", "HUGEINT", "TIMETZ", "TIME WITH TIME ZONE", "TIME_NS"] {
+        for text in
+            ["ENUM('a')", "UNION(a INT)", "INTEGER[3]", "BIT", "HUGEINT", "TIMETZ", "TIME WITH TIME ZONE", "TIME_NS"]
+        {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains("use "), "{message}");
         }
@@ -372,10 +374,24 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let deep = format!("{}INT{}", "STRUCT(a ".repeat(40), ")".repeat(40));
-        for text in
-            ["", "INTT", "INT; DROP", "DECIMAL(39,0)", "DECIMAL(2,3)", "VARCHAR(0)", "VARCHAR(1", "STRUCT()", "STRUCT(a INT, A INT)",
-             "INT)", "MAP(INT)", "STRUCT(a VARCHAR(3))", "INT[", deep.as_str(), "🦆", "DECIMAL(99999999999)"]
-        {
+        for text in [
+            "",
+            "INTT",
+            "INT; DROP",
+            "DECIMAL(39,0)",
+            "DECIMAL(2,3)",
+            "VARCHAR(0)",
+            "VARCHAR(1",
+            "STRUCT()",
+            "STRUCT(a INT, A INT)",
+            "INT)",
+            "MAP(INT)",
+            "STRUCT(a VARCHAR(3))",
+            "INT[",
+            deep.as_str(),
+            "🦆",
+            "DECIMAL(99999999999)",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

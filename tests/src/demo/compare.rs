@@ -53,7 +53,10 @@ fn same(given: &Value, right: &Value, data_type: &str) -> bool {
             given.len() == right.len()
                 && right.iter().all(|(name, right)| given.get(name).is_some_and(|given| same(given, right, data_type)))
         }
-        (Value::Number(given), Value::Number(right)) => same_number(&given.to_string(), &right.to_string()),
+        (Value::Number(given), Value::Number(right)) => {
+            let (given, right) = (given.to_string(), right.to_string());
+            same_number(&given, &right) || (data_type.contains("FLOAT") && same_single(&given, &right))
+        }
         (Value::String(text), Value::Number(number)) | (Value::Number(number), Value::String(text)) => {
             exact(data_type) && same_number(text, &number.to_string())
         }
@@ -81,6 +84,12 @@ fn same_number(given: &str, right: &str) -> bool {
     };
     // Whole numbers have no play.
     !(whole(given) && whole(right)) && (a - b).abs() <= PLAY * a.abs().max(b.abs())
+}
+
+/// Whether two spellings name the same number of single precision: one side writes its shortest digits, the other all
+/// that it has in double precision.
+fn same_single(given: &str, right: &str) -> bool {
+    matches!((given.parse::<f32>(), right.parse::<f32>()), (Ok(a), Ok(b)) if a.to_bits() == b.to_bits())
 }
 
 /// A number without what doesn't count: zeros after the point.
@@ -118,6 +127,7 @@ mod tests {
             (json!("12.50"), json!(12.5), "DECIMAL(10,2)"),
             (json!(0.1 + 0.2), json!(0.3), "DOUBLE"),
             (json!("3"), json!(3), "HUGEINT"),
+            (json!(23.983_334), json!(23.983_333_587_646_484), "FLOAT"),
             (json!({"b": [1, null], "a": "x"}), json!({"a": "x", "b": [1, null]}), "STRUCT(a VARCHAR, b INTEGER[])"),
         ];
         for (given, right, data_type) in cases {
@@ -133,6 +143,7 @@ mod tests {
             (json!("2001-01-01"), json!("2001-01-02"), "DATE"),
             (json!(10_000_000_001_i64), json!(10_000_000_002_i64), "BIGINT"),
             (json!(1.5), json!(1.500_001), "DOUBLE"),
+            (json!(1.5), json!(1.500_001), "FLOAT"),
             (json!(null), json!(0), "INTEGER"),
             (json!(""), json!(null), "VARCHAR"),
             (json!([1, 2]), json!([2, 1]), "INTEGER[]"),

@@ -44,7 +44,9 @@ async fn deleting_takes_the_tables_along_only_if_it_may() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
     owner.post("/projects/p/buckets", &json!({ "name": "b" })).await?;
-    owner.post("/projects/p/buckets/b/tables", &json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}] })).await?;
+    owner
+        .post("/projects/p/buckets/b/tables", &json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}] }))
+        .await?;
     let kept = owner.delete("/projects/p/buckets/b?cascade=false").await?;
     assert_eq!((kept.status, kept.code().as_str()), (409, "bucket_not_empty"));
     assert_eq!(owner.delete("/projects/p/buckets/b").await?.status, 204);

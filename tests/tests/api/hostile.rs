@@ -34,7 +34,11 @@ async fn names_that_mean_harm_are_refused_everywhere() -> Result<()> {
         let reply = owner.post("/projects/p/buckets", &json!({ "name": name })).await?;
         assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_name"), "{name}");
     }
-    for path in ["/projects/p/buckets/..%2f..%2fevil", "/projects/p/buckets/main/tables/a%00b", "/projects/p/buckets/main/tables/%22"] {
+    for path in [
+        "/projects/p/buckets/..%2f..%2fevil",
+        "/projects/p/buckets/main/tables/a%00b",
+        "/projects/p/buckets/main/tables/%22",
+    ] {
         let reply = owner.get(path).await?;
         assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_name"), "{path}: {}", reply.text);
     }
@@ -158,7 +162,10 @@ async fn text_of_any_kind_is_data_and_nothing_else() -> Result<()> {
     let read: Vec<_> = read["rows"].as_array().unwrap().iter().map(|row| row["s"].as_str().unwrap()).collect();
     assert_eq!(read, texts);
     let found = owner
-        .post("/projects/p/query", &json!({ "query": "SELECT count(*) FROM t WHERE s = $s", "params": { "s": texts[0] } }))
+        .post(
+            "/projects/p/query",
+            &json!({ "query": "SELECT count(*) FROM t WHERE s = $s", "params": { "s": texts[0] } }),
+        )
         .await?;
     assert_eq!(found.json()["rows"], json!([[1]]));
     Ok(())

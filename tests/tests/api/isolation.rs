@@ -56,15 +56,26 @@ async fn a_query_sees_its_own_project_whatever_it_calls_another() -> Result<()> 
     owner.post("/projects/ours/buckets", &json!({ "name": "b" })).await?;
     let table = json!({ "name": "secret", "columns": [{"name": "i", "type": "INT"}] });
     owner.post("/projects/ours/buckets/b/tables", &table).await?;
-    for from in ["b.secret", "ours.b.secret", "\"ours\".\"b\".\"secret\"", "p_1.b.secret", "secret", "project_ours.b.secret"] {
-        let reply = stranger.post("/projects/theirs/query", &json!({ "query": format!("SELECT * FROM {from}") })).await?;
+    for from in
+        ["b.secret", "ours.b.secret", "\"ours\".\"b\".\"secret\"", "p_1.b.secret", "secret", "project_ours.b.secret"]
+    {
+        let reply =
+            stranger.post("/projects/theirs/query", &json!({ "query": format!("SELECT * FROM {from}") })).await?;
         assert!([400, 403].contains(&reply.status), "{from}: {} {}", reply.status, reply.text);
         assert!(!reply.text.contains("\"i\""));
     }
     for sql in [
-        "SELECT * FROM duckdb_databases()", "SELECT * FROM duckdb_tables()", "SELECT * FROM information_schema.tables",
-        "SELECT * FROM pg_catalog.pg_tables", "SELECT * FROM glob('*')", "SELECT * FROM read_text('/etc/passwd')",
-        "SELECT * FROM '/etc/passwd'", "SELECT current_setting('temp_directory')", "ATTACH 'x.db'", "PRAGMA database_list", "SHOW DATABASES",
+        "SELECT * FROM duckdb_databases()",
+        "SELECT * FROM duckdb_tables()",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM pg_catalog.pg_tables",
+        "SELECT * FROM glob('*')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT current_setting('temp_directory')",
+        "ATTACH 'x.db'",
+        "PRAGMA database_list",
+        "SHOW DATABASES",
     ] {
         let reply = stranger.post("/projects/theirs/query", &json!({ "query": sql })).await?;
         assert!([400, 403, 422].contains(&reply.status), "{sql}: {} {}", reply.status, reply.text);
@@ -78,9 +89,11 @@ async fn short_routes_act_on_ones_own_project_only() -> Result<()> {
     let server = TestServer::start().await?;
     server.project("ours").await?;
     let stranger = server.project("theirs").await?;
-    let reply = gadwall_tests::support::send(stranger.request(Method::GET, "/tables").header("X-Project", "ours")).await?;
+    let reply =
+        gadwall_tests::support::send(stranger.request(Method::GET, "/tables").header("X-Project", "ours")).await?;
     assert_eq!((reply.status, reply.code().as_str()), (403, "forbidden"));
-    let reply = gadwall_tests::support::send(stranger.request(Method::GET, "/tables").header("X-Project", "theirs")).await?;
+    let reply =
+        gadwall_tests::support::send(stranger.request(Method::GET, "/tables").header("X-Project", "theirs")).await?;
     assert_eq!(reply.status, 200);
     Ok(())
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 async fn the_frameworks_own_errors_are_problems_too() -> Result<()> {
     let server = TestServer::start().await?;
     let admin = server.admin();
-    let bad_json = send(admin.request(Method::POST, "/projects").header("Content-Type", "application/json").body("{\"id\": "));
+    let bad_json =
+        send(admin.request(Method::POST, "/projects").header("Content-Type", "application/json").body("{\"id\": "));
     let wrong_type = send(admin.request(Method::POST, "/projects").header("Content-Type", "text/plain").body("x"));
     let cases = [
         (admin.get("/nowhere").await?, 404, "route_not_found"),

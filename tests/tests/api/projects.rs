@@ -8,7 +8,10 @@ use serde_json::json;
 #[tokio::test]
 async fn a_project_is_created_with_a_key_that_is_shown_once() -> Result<()> {
     let server = TestServer::start().await?;
-    let made = server.admin().post("/projects", &json!({ "id": "acme", "name": "Acme", "settings": {"z": 1, "a": 2} })).await?;
+    let made = server
+        .admin()
+        .post("/projects", &json!({ "id": "acme", "name": "Acme", "settings": {"z": 1, "a": 2} }))
+        .await?;
     assert_eq!(made.status, 201, "{}", made.text);
     let body = made.json();
     assert_eq!(body["id"], "acme");
@@ -97,7 +100,9 @@ async fn stats_count_what_is_there_now() -> Result<()> {
     let empty = owner.get("/projects/acme/stats").await?.json();
     assert_eq!(empty, json!({ "id": "acme", "size_bytes": 0, "table_count": 0, "bucket_count": 0 }));
     owner.post("/projects/acme/buckets", &json!({ "name": "b" })).await?;
-    owner.post("/projects/acme/buckets/b/tables", &json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}] })).await?;
+    owner
+        .post("/projects/acme/buckets/b/tables", &json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}] }))
+        .await?;
     owner.post("/projects/acme/buckets/b/tables/t/rows", &json!([{ "i": 1 }])).await?;
     let stats = owner.get("/projects/acme/stats").await?.json();
     assert_eq!((stats["table_count"].as_u64(), stats["bucket_count"].as_u64()), (Some(1), Some(1)));

@@ -44,7 +44,11 @@ async fn parameters_are_bound_by_position_and_by_name() -> Result<()> {
         ("SELECT id FROM sales.orders WHERE customer = $2 AND id > $1", json!([1, "ann"]), json!([[3]])),
         ("SELECT $n AS v", json!({"n": 3, "unused": 1}), json!([[3]])),
         ("SELECT ? AS v", json!({"1": "x"}), json!([["x"]])),
-        ("SELECT ?::BIGINT, ?, ?", json!([9_007_199_254_740_993_u64, null, true]), json!([[9_007_199_254_740_993_u64, null, true]])),
+        (
+            "SELECT ?::BIGINT, ?, ?",
+            json!([9_007_199_254_740_993_u64, null, true]),
+            json!([[9_007_199_254_740_993_u64, null, true]]),
+        ),
     ] {
         let reply = run(&owner, json!({ "query": sql, "params": params })).await?;
         assert_eq!((reply.status, &reply.json()["rows"]), (200, &expected), "{sql}: {}", reply.text);
@@ -108,7 +112,12 @@ async fn a_failure_in_the_middle_looks_like_a_failure() -> Result<()> {
     let body = json!({ "query": late });
     let answer = send(owner.request(Method::POST, "/projects/p/query").json(&body)).await;
     match answer {
-        Ok(reply) => assert_eq!(reply.status, 400, "only a whole answer may arrive whole: {}", &reply.text[..200.min(reply.text.len())]),
+        Ok(reply) => assert_eq!(
+            reply.status,
+            400,
+            "only a whole answer may arrive whole: {}",
+            &reply.text[..200.min(reply.text.len())]
+        ),
         Err(error) => assert!(error.to_string().contains("broke off"), "{error}"),
     }
     Ok(())

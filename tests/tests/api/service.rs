@@ -19,7 +19,10 @@ async fn what_needs_no_key_answers_without_one() -> Result<()> {
 async fn health_looks_at_every_part() -> Result<()> {
     let server = TestServer::start().await?;
     let body = send(server.request(Method::GET, "/health")).await?.json();
-    assert_eq!((&body["status"], &body["database"], &body["storage_available"]), (&json!("healthy"), &json!("ok"), &json!(true)));
+    assert_eq!(
+        (&body["status"], &body["database"], &body["storage_available"]),
+        (&json!("healthy"), &json!("ok"), &json!(true))
+    );
     let all = json!({ "data_dir": true, "duckdb_dir": true, "files_dir": true, "snapshots_dir": true });
     assert_eq!(body["details"], all);
     assert_eq!(body["ducklake"]["live_test"], "passed");

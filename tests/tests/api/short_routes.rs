@@ -10,8 +10,15 @@ use serde_json::json;
 async fn a_table_lives_its_life_under_short_names() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
-    let made = owner.post("/tables", &json!({ "name": "m", "schema": {"id": "INT", "name": "TEXT", "at": "TIMESTAMP"} })).await?;
-    assert_eq!((made.status, made.json()["message"].as_str()), (200, Some("Table m created successfully")), "{}", made.text);
+    let made = owner
+        .post("/tables", &json!({ "name": "m", "schema": {"id": "INT", "name": "TEXT", "at": "TIMESTAMP"} }))
+        .await?;
+    assert_eq!(
+        (made.status, made.json()["message"].as_str()),
+        (200, Some("Table m created successfully")),
+        "{}",
+        made.text
+    );
     let again = owner.post("/tables", &json!({ "name": "m", "schema": {"id": "INT"} })).await?;
     assert_eq!((again.status, again.code().as_str()), (409, "table_exists"));
     let bad = owner.post("/tables", &json!({ "name": "n", "schema": {"id": "NUMBERS"} })).await?;
@@ -19,7 +26,10 @@ async fn a_table_lives_its_life_under_short_names() -> Result<()> {
 
     assert_eq!(owner.get("/tables").await?.json(), json!({ "tables": ["m"], "type": "ducklake" }));
     let seen = owner.get("/tables/m").await?;
-    assert_eq!(seen.text, r#"{"name":"m","schema":{"id":"INTEGER","name":"VARCHAR","at":"TIMESTAMP"},"type":"ducklake"}"#);
+    assert_eq!(
+        seen.text,
+        r#"{"name":"m","schema":{"id":"INTEGER","name":"VARCHAR","at":"TIMESTAMP"},"type":"ducklake"}"#
+    );
     let added = owner.put("/tables/m", &json!({ "rows": [{"id": 1, "name": "a"}, {"name": null, "id": 2}] })).await?;
     assert_eq!((added.status, added.json()["rows"].as_u64()), (200, Some(2)), "{}", added.text);
     assert_eq!(added.json()["message"], "Data appended successfully");
@@ -53,7 +63,9 @@ async fn files_come_in_a_form_or_as_the_body() -> Result<()> {
     let path = dir.path().join("x.parquet");
     duckdb::Connection::open_in_memory()?.execute_batch(&format!("COPY (SELECT 7 AS id) TO '{}'", path.display()))?;
     let part = Part::bytes(std::fs::read(&path)?).file_name("rows.parquet");
-    let form = send(owner.request(Method::PUT, "/tables/m").multipart(Form::new().text("note", "x").part("file", part))).await?;
+    let form =
+        send(owner.request(Method::PUT, "/tables/m").multipart(Form::new().text("note", "x").part("file", part)))
+            .await?;
     assert_eq!(form.json()["rows"], 1, "{}", form.text);
     let csv = owner.request(Method::PUT, "/api/v1/tables/m").header("Content-Type", "text/csv").body("id\n8\n9\n");
     assert_eq!(send(csv).await?.json()["rows"], 2);
@@ -81,6 +93,10 @@ async fn an_admin_acts_on_the_default_project_or_the_one_named() -> Result<()> {
     owner.post("/projects/p/buckets", &json!({ "name": "b" })).await?;
     owner.post("/tables", &json!({ "name": "b.t", "schema": {"id": "INT"} })).await?;
     assert_eq!(owner.get("/tables").await?.json()["tables"], json!(["b.t", "theirs"]));
-    assert_eq!(owner.post("/tables/b.t/query", &json!({ "query": "SELECT count(*) AS n FROM t" })).await?.json()["result"][0]["n"], 0);
+    assert_eq!(
+        owner.post("/tables/b.t/query", &json!({ "query": "SELECT count(*) AS n FROM t" })).await?.json()["result"][0]
+            ["n"],
+        0
+    );
     Ok(())
 }

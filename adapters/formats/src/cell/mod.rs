@@ -137,8 +137,9 @@ fn check<'a>(data_type: &DataType, scalar: Scalar<'a>) -> Result<Cell<'a>, Misfi
     }
     let text = match data_type {
         T::Boolean => text::boolean(scalar).map(Cow::Borrowed),
-        T::TinyInt | T::SmallInt | T::Integer | T::BigInt => number::integer(data_type, scalar),
-        T::UTinyInt | T::USmallInt | T::UInteger | T::UBigInt => number::integer(data_type, scalar),
+        T::TinyInt | T::SmallInt | T::Integer | T::BigInt | T::UTinyInt | T::USmallInt | T::UInteger | T::UBigInt => {
+            number::integer(data_type, scalar)
+        }
         T::Float => number::float::<f32>(data_type, scalar),
         T::Double => number::float::<f64>(data_type, scalar),
         T::Decimal { precision, scale } => number::decimal(*precision, *scale, scalar),

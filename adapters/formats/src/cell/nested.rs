@@ -56,7 +56,8 @@ fn structure(
     raw: &RawValue,
     out: &mut String,
 ) -> Result<(), Misfit> {
-    let Entries(entries) = parse(raw).map_err(|_| format!("{} is not an object, but the type is {}", shown(raw), shorten(&data_type.to_string())))?;
+    let Entries(entries) = parse(raw)
+        .map_err(|_| format!("{} is not an object, but the type is {}", shown(raw), shorten(&data_type.to_string())))?;
     let mut values: Vec<Option<&RawValue>> = vec![None; fields.len()];
     for (key, value) in entries {
         let at = fields.iter().position(|(name, _)| name.as_str().eq_ignore_ascii_case(&key));
@@ -137,7 +138,9 @@ fn scalar(data_type: &DataType, raw: &RawValue, out: &mut String) -> Result<(), 
             json_text::check(raw.get())?;
             out.push_str(raw.get());
         }
-        DataType::Variant => return Err("a VARIANT inside another type can't be written as JSON; send Parquet".to_owned().into()),
+        DataType::Variant => {
+            return Err("a VARIANT inside another type can't be written as JSON; send Parquet".to_owned().into());
+        }
         DataType::Boolean | DataType::TinyInt | DataType::SmallInt | DataType::Integer => {
             // Small enough for a double: bare, as the reader of a JSON column would expect it.
             out.push_str(leaf_text(data_type, raw)?.as_deref().unwrap_or("null"));
@@ -216,13 +219,20 @@ mod tests {
 
     #[test]
     fn digits_survive() {
-        assert_eq!(rewritten("DECIMAL(38,2)[]", "[12345678901234567890.12, null]").as_deref(), Ok(r#"["12345678901234567890.12",null]"#));
-        assert_eq!(rewritten("STRUCT(a BIGINT)", r#"{"a":9007199254740993}"#).as_deref(), Ok(r#"{"a":"9007199254740993"}"#));
+        assert_eq!(
+            rewritten("DECIMAL(38,2)[]", "[12345678901234567890.12, null]").as_deref(),
+            Ok(r#"["12345678901234567890.12",null]"#)
+        );
+        assert_eq!(
+            rewritten("STRUCT(a BIGINT)", r#"{"a":9007199254740993}"#).as_deref(),
+            Ok(r#"{"a":"9007199254740993"}"#)
+        );
     }
 
     #[test]
     fn misfits_name_their_path() {
-        let misfit = rewritten("STRUCT(address STRUCT(zip INTEGER)[])", r#"{"address":[{"zip":1},{"zip":1.5}]}"#).unwrap_err();
+        let misfit =
+            rewritten("STRUCT(address STRUCT(zip INTEGER)[])", r#"{"address":[{"zip":1},{"zip":1.5}]}"#).unwrap_err();
         assert_eq!(misfit.path, ".address[1].zip");
         let misfit = rewritten("STRUCT(a INTEGER)", r#"{"a":1,"zip":2}"#).unwrap_err();
         assert_eq!((misfit.path.as_str(), misfit.reason.as_str()), (".zip", "there is no such field"));
@@ -232,7 +242,10 @@ mod tests {
 
     #[test]
     fn maps_become_objects() {
-        assert_eq!(rewritten("MAP(INTEGER, VARCHAR)", r#"{"01":"x","2":null}"#).as_deref(), Ok(r#"{"1":"x","2":null}"#));
+        assert_eq!(
+            rewritten("MAP(INTEGER, VARCHAR)", r#"{"01":"x","2":null}"#).as_deref(),
+            Ok(r#"{"1":"x","2":null}"#)
+        );
         let pairs = r#"[{"key":1,"value":"x"}]"#;
         assert_eq!(rewritten("MAP(INTEGER, VARCHAR)", pairs).as_deref(), Ok(r#"{"1":"x"}"#));
         for bad in [r#"{"1":"x","1.0":"y"}"#, r#"{"a":"x"}"#, r#"[{"key":null,"value":"x"}]"#, "[1]", "5"] {

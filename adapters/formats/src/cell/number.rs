@@ -51,10 +51,13 @@ impl<'a> Parts<'a> {
             return None;
         }
         let whole: String = (at(first)..point)
-            .map(|place| usize::try_from(place).ok().filter(|&place| place < total).map_or('0', |place| digit(place).into()))
+            .map(|place| {
+                usize::try_from(place).ok().filter(|&place| place < total).map_or('0', |place| digit(place).into())
+            })
             .collect();
         let next = usize::try_from(point).ok().filter(|&place| place < total).map_or(b'0', digit);
-        let rest = usize::try_from(point.max(at(first))).is_ok_and(|from| (from..total).any(|place| digit(place) != b'0'));
+        let rest =
+            usize::try_from(point.max(at(first))).is_ok_and(|from| (from..total).any(|place| digit(place) != b'0'));
         Some((whole, next, rest))
     }
 }
@@ -200,7 +203,9 @@ mod tests {
     #[test]
     fn decimals_keep_their_digits() {
         assert_eq!(dec(38, 2, "12345678901234567890.12").as_deref(), Ok("12345678901234567890.12"));
-        for (text, expected) in [("1.005", "1.01"), ("-1.005", "-1.01"), ("1e1", "10.00"), (".5", "0.50"), ("1e-9", "0.00")] {
+        for (text, expected) in
+            [("1.005", "1.01"), ("-1.005", "-1.01"), ("1e1", "10.00"), (".5", "0.50"), ("1e-9", "0.00")]
+        {
             assert_eq!(dec(6, 2, text).as_deref(), Ok(expected), "{text}");
         }
         assert_eq!(dec(2, 0, "9.5").as_deref(), Ok("10"));

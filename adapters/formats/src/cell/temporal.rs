@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use arrow::array::timezone::Tz;
 use gadwall_domain::types::DataType;
 
 use super::Scalar;
@@ -38,7 +39,13 @@ fn split_date(text: &str) -> Option<(&str, &str)> {
     let (day, rest) = number(rest.strip_prefix(separator)?, 2)?;
     let before = rest.strip_prefix(" (BC)");
     let year = i64::from(year);
-    let year = if negative { -year } else if before.is_some() { 1 - year } else { year };
+    let year = if negative {
+        -year
+    } else if before.is_some() {
+        1 - year
+    } else {
+        year
+    };
     let rest = before.unwrap_or(rest);
     let leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
     let days = match month {
@@ -55,15 +62,18 @@ fn split_date(text: &str) -> Option<(&str, &str)> {
 struct TimeOfDay<'a> {
     text: &'a str,
     midnight: bool,
+    /// Whether it ends with the minutes.
+    short: bool,
 }
 
 /// Splits a time from what follows it. Seconds and their fraction may be missing.
 fn split_time(text: &str) -> Option<(TimeOfDay<'_>, &str)> {
     let (hour, rest) = number(text, 2)?;
     let (minute, mut rest) = number(rest.strip_prefix(':')?, 2)?;
-    let (mut second, mut zero) = (0, true);
+    let (mut second, mut zero, mut short) = (0, true, true);
     if let Some(after) = rest.strip_prefix(':') {
         (second, rest) = number(after, 2)?;
+        short = false;
         if let Some(fraction) = rest.strip_prefix('.') {
             let length = fraction.bytes().take_while(u8::is_ascii_digit).count();
             zero = fraction[..length].bytes().all(|byte| byte == b'0');
@@ -73,7 +83,7 @@ fn split_time(text: &str) -> Option<(TimeOfDay<'_>, &str)> {
     let last = hour == 24 && minute == 0 && second == 0 && zero;
     let midnight = hour == 0 && minute == 0 && second == 0 && zero;
     let real = last || (hour < 24 && minute < 60 && second < 60);
-    real.then(|| (TimeOfDay { text: &text[..text.len() - rest.len()], midnight }, rest))
+    real.then(|| (TimeOfDay { text: &text[..text.len() - rest.len()], midnight, short }, rest))
 }
 
 /// What stands after a time.
@@ -82,7 +92,7 @@ enum Zone<'a> {
     Utc,
     /// Its sign and value, as `+05:30`.
     Offset(String),
-    /// A name the engine knows, or not.
+    /// A name of the tz database.
     Named(&'a str),
 }
 
@@ -92,8 +102,7 @@ fn parse_zone(text: &str) -> Option<Zone<'_>> {
         return Some(Zone::Utc);
     }
     let Some(sign) = text.chars().next().filter(|c| matches!(c, '+' | '-')) else {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-        return (text.len() <= 40 && text.bytes().all(plain)).then_some(Zone::Named(text));
+        return text.parse::<Tz>().is_ok().then_some(Zone::Named(text));
     };
     let digits: String = text[1..].chars().filter(|&c| c != ':').collect();
     let shape: Vec<usize> = text[1..].split(':').map(str::len).collect();
@@ -164,7 +173,9 @@ pub(super) fn timestamp<'a>(data_type: &DataType, scalar: Scalar<'a>, zoned: boo
             return Err(format!("{shown} has a time zone, which {data_type} would drop; use TIMESTAMP WITH TIME ZONE"));
         }
     };
-    Ok(Cow::Owned(format!("{date} {}{suffix}", time.text)))
+    // The engine doesn't read the name of a zone after minutes.
+    let seconds = if time.short { ":00" } else { "" };
+    Ok(Cow::Owned(format!("{date} {}{seconds}{suffix}", time.text)))
 }
 
 /// An interval in the engine's own words. Nothing finer than milliseconds: that is how they are stored.

@@ -89,7 +89,9 @@ pub(super) fn uuid(scalar: Scalar<'_>) -> Result<Cow<'_, str>, String> {
     let hyphen = |at| matches!(at, 8 | 13 | 18 | 23);
     let fits = match bare.len() {
         32 => bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        36 => bare.bytes().enumerate().all(|(at, byte)| if hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() }),
+        36 => {
+            bare.bytes().enumerate().all(|(at, byte)| if hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+        }
         _ => false,
     };
     if fits { Ok(Cow::Borrowed(bare)) } else { Err(refuse()) }
@@ -137,7 +139,11 @@ mod tests {
 
     #[test]
     fn uuids_are_checked() {
-        for text in ["6ccd780c-baba-1026-9564-5b8c656024db", "6ccd780cbaba102695645b8c656024db", "{6CCD780C-BABA-1026-9564-5B8C656024DB}"] {
+        for text in [
+            "6ccd780c-baba-1026-9564-5b8c656024db",
+            "6ccd780cbaba102695645b8c656024db",
+            "{6CCD780C-BABA-1026-9564-5B8C656024DB}",
+        ] {
             assert!(uuid(Scalar::Text(text)).is_ok(), "{text}");
         }
         for text in ["", "6ccd780c", "6ccd780c-baba-1026-9564-5b8c656024dg", "6ccd780c0baba-1026-9564-5b8c656024db"] {

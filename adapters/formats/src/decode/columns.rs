@@ -117,10 +117,10 @@ pub(super) struct Rows {
     slots: Vec<Slot>,
     schema: SchemaRef,
     violations: Violations,
-    /// Rows of the whole request, finished ones.
+    /// Finished rows of the whole request.
     total: u64,
-    /// Rows of this batch, finished ones.
-    rows: usize,
+    /// Finished rows of this batch.
+    held: usize,
     bytes: usize,
 }
 
@@ -138,7 +138,7 @@ impl Rows {
             Field::new(slot.column.name.as_str(), arrow, true)
         };
         let schema = Arc::new(Schema::new(slots.iter().map(field).collect::<Vec<_>>()));
-        Self { slots, schema, violations: Violations::default(), total: 0, rows: 0, bytes: 0 }
+        Self { slots, schema, violations: Violations::default(), total: 0, held: 0, bytes: 0 }
     }
 
     pub(super) fn column(&self, slot: usize) -> &Column {
@@ -157,7 +157,7 @@ impl Rows {
 
     /// Sets a cell of the row in work: a checked one, NULL, or what is wrong with it.
     pub(super) fn set(&mut self, slot: usize, checked: Result<Option<Cell<'_>>, Misfit>) {
-        if self.slots[slot].builder.len() > self.rows {
+        if self.slots[slot].builder.len() > self.held {
             let reason = "it appears twice in the row".to_owned();
             return self.violate(slot, "", reason);
         }
@@ -184,7 +184,7 @@ impl Rows {
     /// Ends the row: columns that weren't set take their default, or NULL.
     pub(super) fn end_row(&mut self) {
         for at in 0..self.slots.len() {
-            if self.slots[at].builder.len() > self.rows {
+            if self.slots[at].builder.len() > self.held {
                 continue;
             }
             let default = self.slots[at].default.clone();
@@ -193,24 +193,24 @@ impl Rows {
             }
             self.bytes += self.slots[at].builder.push(default.as_ref()) + 8;
         }
-        self.rows += 1;
+        self.held += 1;
         self.total += 1;
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+        self.held >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
     /// The finished rows; none if there are none.
     pub(super) fn take(&mut self) -> Result<Option<RowBatch>, RowsError> {
-        if self.rows == 0 {
+        if self.held == 0 {
             return Ok(None);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.held));
         let arrays = self.slots.iter_mut().map(|slot| slot.builder.finish()).collect();
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .map_err(|error| RowsError::Internal(Box::new(error)))?;
-        self.rows = 0;
+        self.held = 0;
         self.bytes = 0;
         Ok(Some(RowBatch { rows, violations: std::mem::take(&mut self.violations) }))
     }

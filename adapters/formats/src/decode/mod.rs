@@ -72,12 +72,7 @@ impl Default for CsvOptions {
 /// its header, Arrow those of its schema. All batches of one body have the same columns.
 ///
 /// [`InputFormat::Parquet`] isn't decoded here: the stream fails.
-pub fn decode<B>(
-    format: InputFormat,
-    body: B,
-    schema: Arc<TableSchema>,
-    options: &DecodeOptions,
-) -> RowBatchStream
+pub fn decode<B>(format: InputFormat, body: B, schema: Arc<TableSchema>, options: &DecodeOptions) -> RowBatchStream
 where
     B: Stream<Item = Result<Bytes, RowsError>> + Send + 'static,
 {
@@ -128,8 +123,7 @@ fn drive<B>(body: B, decoder: Box<dyn Decoder>) -> RowBatchStream
 where
     B: Stream<Item = Result<Bytes, RowsError>> + Send + 'static,
 {
-    let driver =
-        Driver { body: Box::pin(body), decoder, chunk: Bytes::new(), state: State::Reading, violations: 0 };
+    let driver = Driver { body: Box::pin(body), decoder, chunk: Bytes::new(), state: State::Reading, violations: 0 };
     stream::unfold(driver, |mut driver| async move {
         let item = driver.next().await.transpose()?;
         if item.is_err() {

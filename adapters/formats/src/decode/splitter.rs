@@ -38,6 +38,15 @@ enum Wrapper {
     Array,
 }
 
+/// Where the next byte stands as to string literals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Outside,
+    Inside,
+    /// After a backslash.
+    Escape,
+}
+
 /// The splitter's state, and what it holds of a row that isn't complete.
 #[derive(Debug)]
 pub(super) struct Splitter {
@@ -46,8 +55,7 @@ pub(super) struct Splitter {
     wrapped: bool,
     buffer: Vec<u8>,
     depth: usize,
-    in_string: bool,
-    escaped: bool,
+    text: Text,
     /// Whether the row is a bare word or number, which ends before the byte that ends it.
     bare: bool,
     max_row: usize,
@@ -67,8 +75,7 @@ impl Splitter {
             wrapped: false,
             buffer: Vec::new(),
             depth: 0,
-            in_string: false,
-            escaped: false,
+            text: Text::Outside,
             bare: false,
             max_row,
             rows: 0,
@@ -141,7 +148,7 @@ impl Splitter {
     /// A byte between rows. `false`: it belongs to a row.
     fn between(&mut self, byte: u8) -> Result<bool, String> {
         let (place, taken) = match (self.place, byte) {
-            (Place::Start, b'[') | (Place::Wrapper(Wrapper::Array), b'[') => (Place::FirstRow, true),
+            (Place::Start | Place::Wrapper(Wrapper::Array), b'[') => (Place::FirstRow, true),
             (Place::Start, b'{') => {
                 self.wrapped = true;
                 (Place::Wrapper(Wrapper::Key), true)
@@ -149,7 +156,6 @@ impl Splitter {
             (Place::Start, _) => return Err("it must be an array of objects".to_owned()),
             (Place::Wrapper(Wrapper::Key), b'"') => (Place::Wrapper(Wrapper::InKey), true),
             (Place::Wrapper(Wrapper::Colon), b':') => (Place::Wrapper(Wrapper::Array), true),
-            (Place::Wrapper(_), _) => return Err(WRAPPER.to_owned()),
             (Place::FirstRow | Place::AfterRow, b']') => {
                 (if self.wrapped { Place::WrapperEnd } else { Place::End }, true)
             }
@@ -163,7 +169,7 @@ impl Splitter {
             }
             (Place::AfterRow, _) => return Err(format!("expected a comma or the end after row {}", self.rows)),
             (Place::WrapperEnd, b'}') => (Place::End, true),
-            (Place::WrapperEnd, _) => return Err(WRAPPER.to_owned()),
+            (Place::Wrapper(_) | Place::WrapperEnd, _) => return Err(WRAPPER.to_owned()),
             (Place::End | Place::Row, _) => return Err("something follows its end".to_owned()),
         };
         self.place = place;
@@ -198,20 +204,23 @@ impl Splitter {
 
     /// Follows strings and nesting. `true` if a value is complete with this byte.
     fn step(&mut self, byte: u8) -> Result<bool, String> {
-        if self.in_string {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => {
-                    self.in_string = false;
-                    return Ok(self.depth == 0);
-                }
-                _ => {}
+        match (self.text, byte) {
+            (Text::Outside, _) => {}
+            (Text::Inside, b'"') => {
+                self.text = Text::Outside;
+                return Ok(self.depth == 0);
             }
-            return Ok(false);
+            (Text::Inside, b'\\') => {
+                self.text = Text::Escape;
+                return Ok(false);
+            }
+            (Text::Inside | Text::Escape, _) => {
+                self.text = Text::Inside;
+                return Ok(false);
+            }
         }
         match byte {
-            b'"' => self.in_string = true,
+            b'"' => self.text = Text::Inside,
             b'{' | b'[' => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
@@ -257,7 +266,7 @@ impl Splitter {
     }
 
     fn emit<E: From<String>>(&mut self, each: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        (self.depth, self.in_string, self.escaped) = (0, false, false);
+        (self.depth, self.text) = (0, Text::Outside);
         let row = self.buffer.trim_ascii();
         if !row.is_empty() {
             self.rows += 1;
@@ -271,99 +280,5 @@ impl Splitter {
 const WRAPPER: &str = "an object must be {\"rows\": [\u{2026}]}; send one row as an array of one object";
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-
-    fn split(layout: Layout, body: &[u8], cuts: &[usize]) -> Result<Vec<String>, String> {
-        let mut rows = Vec::new();
-        let mut each = |row: &[u8]| {
-            rows.push(String::from_utf8_lossy(row).into_owned());
-            Ok::<_, String>(())
-        };
-        let mut splitter = Splitter::new(layout, 1_000);
-        let mut rest = body;
-        for &cut in cuts {
-            let (piece, after) = rest.split_at(cut.min(rest.len()));
-            splitter.push(piece, &mut each)?;
-            rest = after;
-        }
-        splitter.push(rest, &mut each)?;
-        splitter.finish(&mut each)?;
-        Ok(rows)
-    }
-
-    fn document(body: &str) -> Result<Vec<String>, String> {
-        split(Layout::Document, body.as_bytes(), &[])
-    }
-
-    #[test]
-    fn rows_are_cut_out_of_an_array_or_a_wrapper() {
-        assert_eq!(document(" [ ] ").unwrap(), [""; 0]);
-        assert_eq!(document("[{\"a\":\"]}\\\"\"} , 1,\"x\",[2] ]").unwrap(), ["{\"a\":\"]}\\\"\"}", "1", "\"x\"", "[2]"]);
-        assert_eq!(document("\u{feff}{ \"rows\" : [{}, {}] }").unwrap(), ["{}", "{}"]);
-    }
-
-    #[test]
-    fn what_stands_around_the_rows_must_be_right() {
-        for bad in ["", " ", "1", "{}", "{\"a\":1}", "{\"rows\":1}", "{\"rows\":[]", "{\"rows\":[],\"x\":1}", "[", "[1", "[1,]", "[,1]", "[1 2]", "[1]x", "[1]]", "[{]", "[\"a"] {
-            assert!(document(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn depth_and_length_are_bounded() {
-        assert!(document(&"[".repeat(100)).unwrap_err().contains("levels deep"));
-        assert!(document(&format!("[\"{}", "x".repeat(2_000))).unwrap_err().contains("longer than"));
-        assert!(split(Layout::Lines, "[".repeat(100).as_bytes(), &[]).is_err());
-        assert!(split(Layout::Lines, "x".repeat(2_000).as_bytes(), &[]).is_err());
-    }
-
-    #[test]
-    fn lines_may_be_blank_and_the_last_needs_no_end() {
-        assert_eq!(split(Layout::Lines, b"{}\r\n\n {\"a\":1}", &[]).unwrap(), ["{}", "{\"a\":1}"]);
-        assert_eq!(split(Layout::Lines, b"", &[]).unwrap(), [""; 0]);
-    }
-
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "[a-z\"\\\\\\[\\]{},é\n]{0,8}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec(("[a-z\"]{0,3}", inner), 0..4).prop_map(|entries| entries.into_iter().collect()),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_rows_are_those_that_a_whole_parse_finds(
-            values in prop::collection::vec(json(), 0..6),
-            cuts in prop::collection::vec(0_usize..20, 0..20),
-            pretty: bool,
-        ) {
-            let array = Value::from(values.clone());
-            let body = if pretty { serde_json::to_string_pretty(&array) } else { serde_json::to_string(&array) }.unwrap();
-            let rows = split(Layout::Document, body.as_bytes(), &cuts).unwrap();
-            let parsed: Vec<Value> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
-            prop_assert_eq!(&parsed, &values);
-            let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
-            let rows = split(Layout::Lines, lines.as_bytes(), &cuts).unwrap();
-            let parsed: Vec<Value> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
-            prop_assert_eq!(parsed, values);
-        }
-
-        #[test]
-        fn random_bytes_do_not_panic(body: Vec<u8>, cuts in prop::collection::vec(0_usize..20, 0..5)) {
-            let _ = split(Layout::Document, &body, &cuts);
-            let _ = split(Layout::Lines, &body, &cuts);
-        }
-    }
-}
+#[path = "splitter_tests.rs"]
+mod tests;

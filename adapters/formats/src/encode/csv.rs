@@ -99,7 +99,8 @@ fn quote_from(start: usize, out: &mut Vec<u8>) {
     if !field.is_empty() && !field.iter().any(needs) {
         return;
     }
-    let doubled: Vec<u8> = field.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 })).collect();
+    let doubled: Vec<u8> =
+        field.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 })).collect();
     out.truncate(start);
     out.push(b'"');
     out.extend_from_slice(&doubled);
@@ -119,9 +120,13 @@ mod tests {
     fn fields_are_quoted_where_they_must_be() {
         let names: ArrayRef =
             Arc::new(StringArray::from(vec![Some("a"), Some(""), None, Some("x,\"y\"\n"), Some("é")]));
-        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(
-            [Some(vec![Some(1), None]), None, Some(vec![]), None, None],
-        );
+        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+            None,
+            None,
+        ]);
         let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3, 4, 5]));
         let batch =
             RecordBatch::try_from_iter([("id", ids), ("na,me", names), ("l", Arc::new(lists) as ArrayRef)]).unwrap();
@@ -129,8 +134,7 @@ mod tests {
         let mut out = Vec::new();
         csv.write_header(&mut out);
         csv.write_batch(&batch, &mut out).unwrap();
-        let expected =
-            "id,\"na,me\",l\r\n1,a,\"[1,null]\"\r\n2,\"\",\r\n3,,[]\r\n4,\"x,\"\"y\"\"\n\",\r\n5,é,\r\n";
+        let expected = "id,\"na,me\",l\r\n1,a,\"[1,null]\"\r\n2,\"\",\r\n3,,[]\r\n4,\"x,\"\"y\"\"\n\",\r\n5,é,\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -55,7 +55,8 @@ fn plain(data_type: &DataType) -> String {
         DataType::Float64 => "DOUBLE",
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
-        | DataType::Decimal128(precision, scale) => return format!("DECIMAL({precision},{scale})"),
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => return format!("DECIMAL({precision},{scale})"),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR",
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "BLOB",
         DataType::Date32 | DataType::Date64 => "DATE",
@@ -66,9 +67,7 @@ fn plain(data_type: &DataType) -> String {
         DataType::Timestamp(TimeUnit::Millisecond, None) => "TIMESTAMP_MS",
         DataType::Timestamp(TimeUnit::Microsecond, None) => "TIMESTAMP",
         DataType::Timestamp(TimeUnit::Nanosecond, None) => "TIMESTAMP_NS",
-        DataType::Interval(
-            IntervalUnit::MonthDayNano | IntervalUnit::DayTime | IntervalUnit::YearMonth,
-        )
+        DataType::Interval(IntervalUnit::MonthDayNano | IntervalUnit::DayTime | IntervalUnit::YearMonth)
         | DataType::Duration(_) => "INTERVAL",
         DataType::Dictionary(_, values) if matches!(**values, DataType::Utf8) => "ENUM",
         DataType::Dictionary(_, values) => return plain(values),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::EncodeError;
@@ -253,7 +253,9 @@ fn write_scalar(kind: &Kind<'_>, row: usize, options: JsonOptions, out: &mut Vec
         Kind::Half(values) => values[row].is_finite(),
         Kind::Float(values) => values[row].is_finite(),
         Kind::Double(values) => values[row].is_finite(),
-        Kind::Decimal32(..) | Kind::Decimal64(..) | Kind::Decimal128(..) => options.decimals == Decimals::AsNumber,
+        Kind::Decimal32(..) | Kind::Decimal64(..) | Kind::Decimal128(..) | Kind::Decimal256(..) => {
+            options.decimals == Decimals::AsNumber
+        }
         _ => false,
     };
     if !bare {

@@ -5,6 +5,7 @@
 //! extension metadata (`arrow_lossless_conversion`), so nothing is rounded on the way out.
 //! Parquet and Arrow IPC need no encoder of ours: the engine and `arrow` write them.
 
+mod bind;
 mod calendar;
 pub mod csv;
 mod describe;
@@ -16,8 +17,8 @@ mod wkt;
 
 use thiserror::Error;
 
-pub use describe::describe_type;
 pub(crate) use csv::write_text;
+pub use describe::describe_type;
 pub(crate) use describe::extension;
 pub(crate) use json::write_json;
 pub(crate) use scalar::write_uuid;

@@ -13,8 +13,7 @@ const BIGNUM_DECIMAL: usize = 2_048;
 pub(super) fn write_hugeint(bytes: &[u8], signed: bool, out: &mut Vec<u8>) {
     let mut raw = [0; 16];
     raw.copy_from_slice(&bytes[..16]);
-    let text =
-        if signed { i128::from_le_bytes(raw).to_string() } else { u128::from_le_bytes(raw).to_string() };
+    let text = if signed { i128::from_le_bytes(raw).to_string() } else { u128::from_le_bytes(raw).to_string() };
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -56,7 +55,9 @@ pub(super) fn write_bignum(bytes: &[u8], out: &mut Vec<u8>) {
     }
     if bytes.len() > BIGNUM_DECIMAL {
         out.extend_from_slice(b"0x");
-        out.extend(magnitude.flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
+        out.extend(
+            magnitude.flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| b"0123456789abcdef"[usize::from(nibble)]),
+        );
         return;
     }
     // Limbs of nine decimal digits, least significant first.

@@ -1,5 +1,6 @@
 //! Single values as text.
 
+use std::fmt::Display;
 use std::io::Write as _;
 
 use arrow::datatypes::TimeUnit;
@@ -28,9 +29,10 @@ impl Kind<'_> {
             Self::Half(values) => write_float(values[row].to_f32(), out),
             Self::Float(values) => write_float(values[row], out),
             Self::Double(values) => write_float(values[row], out),
-            Self::Decimal32(values, scale) => write_decimal(values[row].into(), *scale, out),
-            Self::Decimal64(values, scale) => write_decimal(values[row].into(), *scale, out),
+            Self::Decimal32(values, scale) => write_decimal(values[row], *scale, out),
+            Self::Decimal64(values, scale) => write_decimal(values[row], *scale, out),
             Self::Decimal128(values, scale) => write_decimal(values[row], *scale, out),
+            Self::Decimal256(array, scale) => write_decimal(array.value(row), *scale, out),
             Self::HugeInt(array) => write_hugeint(array.value(row), true, out),
             Self::UHugeInt(array) => write_hugeint(array.value(row), false, out),
             Self::TimeTz(array) => write_timetz(array.value(row), out),
@@ -111,15 +113,16 @@ fn write_float<F: Into<f64> + Copy + serde::Serialize>(value: F, out: &mut Vec<u
     }
 }
 
-fn write_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
-    let digits = value.unsigned_abs().to_string();
-    if value < 0 {
+fn write_decimal(value: impl Display, scale: i8, out: &mut Vec<u8>) {
+    let text = value.to_string();
+    let digits = text.trim_start_matches('-');
+    if digits.len() < text.len() {
         out.push(b'-');
     }
     let places = usize::from(scale.unsigned_abs());
     if scale <= 0 {
         out.extend_from_slice(digits.as_bytes());
-        out.extend(std::iter::repeat_n(b'0', if value == 0 { 0 } else { places }));
+        out.extend(std::iter::repeat_n(b'0', if digits == "0" { 0 } else { places }));
         return;
     }
     let whole = digits.len().saturating_sub(places);
@@ -200,7 +203,7 @@ mod tests {
 
     #[test]
     fn decimals_keep_every_digit() {
-        let decimal = |value, scale| text(|out| write_decimal(value, scale, out));
+        let decimal = |value: i128, scale| text(|out| write_decimal(value, scale, out));
         assert_eq!(decimal(1_234_567_890_123_456_789_012, 2), "12345678901234567890.12");
         assert_eq!(decimal(-5, 2), "-0.05");
         assert_eq!(decimal(0, 3), "0.000");

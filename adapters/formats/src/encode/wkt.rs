@@ -46,8 +46,9 @@ impl Reader<'_> {
         };
         let code = self.u32()?;
         let (base, dimension) = (code % 1_000, code / 1_000);
-        let word = ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"]
-            .get(usize::try_from(base).ok()?.checked_sub(1)?)?;
+        let word =
+            ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"]
+                .get(usize::try_from(base).ok()?.checked_sub(1)?)?;
         let (suffix, axes) = [("", 2), (" Z", 3), (" M", 3), (" ZM", 4)].get(usize::try_from(dimension).ok()?)?;
         if named {
             // Writing to a vector can't fail.
@@ -66,7 +67,8 @@ impl Reader<'_> {
         let start = out.len();
         out.push(b'(');
         let empty = self.rest.chunks_exact(8).take(axes).all(|raw| {
-            raw.try_into().is_ok_and(|raw| if self.little { f64::from_le_bytes(raw) } else { f64::from_be_bytes(raw) }.is_nan())
+            raw.try_into()
+                .is_ok_and(|raw| if self.little { f64::from_le_bytes(raw) } else { f64::from_be_bytes(raw) }.is_nan())
         });
         self.coordinates(axes, out)?;
         out.push(b')');

@@ -36,12 +36,7 @@ impl BucketsApi {
 
     /// Create a bucket
     #[oai(path = "/projects/:project/buckets", method = "post", operation_id = "create_bucket")]
-    async fn create(
-        &self,
-        auth: Auth,
-        project: Path<String>,
-        body: Json<CreateBucket>,
-    ) -> ApiResult<BucketCreated> {
+    async fn create(&self, auth: Auth, project: Path<String>, body: Json<CreateBucket>) -> ApiResult<BucketCreated> {
         let CreateBucket { name, description } = body.0;
         let (project, name) = (project_id(&project.0)?, bucket_name(&name)?);
         let bucket = self.buckets.create(auth.caller(), &project, name, description).await?;

@@ -46,7 +46,12 @@ pub(crate) fn table_ref(bucket: &str, table: &str) -> ApiResult<TableRef> {
 }
 
 /// A whole number within its range, or its default.
-pub(crate) fn number(name: &str, given: Option<i64>, range: std::ops::RangeInclusive<u32>, default: u32) -> ApiResult<u32> {
+pub(crate) fn number(
+    name: &str,
+    given: Option<i64>,
+    range: std::ops::RangeInclusive<u32>,
+    default: u32,
+) -> ApiResult<u32> {
     let Some(given) = given else { return Ok(default) };
     u32::try_from(given).ok().filter(|number| range.contains(number)).ok_or_else(|| {
         ApiError::out_of_range(format!("{name} is a whole number from {} to {}", range.start(), range.end()))

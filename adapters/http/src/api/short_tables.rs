@@ -23,7 +23,7 @@ use super::queries::QueryLimits;
 use super::rows::{ShortRowsBody, Spool, append};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
-use crate::stream::{OBJECTS, JsonStream, require_json, stream};
+use crate::stream::{JsonStream, OBJECTS, require_json, stream};
 
 pub(crate) struct ShortTablesApi {
     pub(crate) access: Arc<Access>,
@@ -139,12 +139,7 @@ impl ShortTablesApi {
     /// `{"rows": [{…}]}`, a multipart form with a file named `*.arrow`, `*.parquet` or `*.csv`, or any body that
     /// the long route takes.
     #[oai(path = "/tables/:table", method = "put", operation_id = "append_short_table")]
-    async fn append(
-        &self,
-        auth: Auth,
-        table: Path<String>,
-        body: ShortRowsBody,
-    ) -> ApiResult<Json<ShortAppended>> {
+    async fn append(&self, auth: Auth, table: Path<String>, body: ShortRowsBody) -> ApiResult<Json<ShortAppended>> {
         let project = self.project(&auth)?;
         let table = TableRef::parse(&table.0)?;
         let appended = append(&self.tables, &self.spool, auth.caller(), &project, &table, body.0).await?;

@@ -14,7 +14,7 @@ use super::rows::{RowsBody, Spool, append};
 use super::{Area, bucket_name, number, project_id, table_ref};
 use crate::auth::Auth;
 use crate::problem::ApiResult;
-use crate::stream::{PREVIEW, JsonStream, stream};
+use crate::stream::{JsonStream, PREVIEW, stream};
 
 pub(crate) struct TablesApi {
     pub(crate) tables: Arc<Tables>,

@@ -44,7 +44,9 @@ mod tests {
             Some("/projects/p/buckets/b/tables?limit=1")
         );
         assert_eq!(rewritten("/api/v1/tables/t").as_deref(), Some("/tables/t"));
-        for own in ["/projects/p/branches/dev/buckets", "/projects/p/branches/default", "/api/v1/duckdb/query", "/tables", "/"] {
+        for own in
+            ["/projects/p/branches/dev/buckets", "/projects/p/branches/default", "/api/v1/duckdb/query", "/tables", "/"]
+        {
             assert_eq!(rewritten(own), None, "{own}");
         }
     }

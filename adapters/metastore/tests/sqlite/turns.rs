@@ -1,7 +1,7 @@
 //! Taking turns: how long a writer waits, and what becomes of one that goes away.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gadwall_application::testing::builders::{project, project_id};
 use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter, StoreError};
@@ -64,9 +64,13 @@ async fn a_caller_that_goes_away_blocks_nobody() {
         }
         tx.commit().await
     };
-    for number in 0..60 {
+    for number in 0..120 {
         let caller = tokio::spawn(two_projects(Arc::clone(&store), number));
-        tokio::time::sleep(Duration::from_micros(number * 37 % 1_500)).await;
+        let (start, patience) = (Instant::now(), Duration::from_micros(number * 10));
+        while start.elapsed() < patience {
+            // A timer is too coarse for this.
+            tokio::task::yield_now().await;
+        }
         caller.abort();
         let _ = caller.await;
     }

@@ -11,15 +11,27 @@ const MAX_METADATA: usize = 16 << 20;
 const MAGIC: &[u8] = b"ARROW1";
 /// Magic and padding at the start of a file.
 const FILE_START: usize = 8;
+/// Writers may pad the start to more than that, eight bytes at a time.
+const PADDING: usize = 8;
+const MAX_PADDING: u8 = 8;
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 
 /// What is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Start,
+    /// What may stand between a file's magic and its first message.
+    Padding {
+        left: u8,
+    },
     Prefix,
-    Metadata { prefix: usize, length: usize },
-    Body { total: usize },
+    Metadata {
+        prefix: usize,
+        length: usize,
+    },
+    Body {
+        total: usize,
+    },
     /// After the end of the stream.
     End,
 }
@@ -59,11 +71,19 @@ impl Framer {
                     } else if self.buffer.len() >= FILE_START {
                         self.file = true;
                         self.buffer.drain(..FILE_START);
-                        self.state = State::Prefix;
+                        self.state = State::Padding { left: MAX_PADDING };
                     } else {
                         return Ok(None);
                     }
                 }
+                State::Padding { left } => match self.buffer.first_chunk::<PADDING>() {
+                    None => return Ok(None),
+                    Some(words) if left > 0 && *words == [0; PADDING] => {
+                        self.buffer.drain(..PADDING);
+                        self.state = State::Padding { left: left - 1 };
+                    }
+                    Some(_) => self.state = State::Prefix,
+                },
                 State::Prefix => match self.prefix()? {
                     Some(State::Metadata { prefix, length: 0 }) => {
                         self.buffer.drain(..prefix);
@@ -95,7 +115,9 @@ impl Framer {
                 }
                 State::End => {
                     if !self.file && !self.buffer.is_empty() {
-                        return Err("something follows the end of the stream; send one stream with many batches".to_owned());
+                        return Err(
+                            "something follows the end of the stream; send one stream with many batches".to_owned()
+                        );
                     }
                     return Ok(None);
                 }
@@ -134,7 +156,8 @@ impl Framer {
         let (_, metadata, body) = split(message).ok_or("a message is damaged")?;
         let parsed = parse(metadata)?;
         let dictionary = parsed.header_as_dictionary_batch();
-        let Some(batch) = parsed.header_as_record_batch().or_else(|| dictionary.and_then(|header| header.data())) else {
+        let Some(batch) = parsed.header_as_record_batch().or_else(|| dictionary.and_then(|header| header.data()))
+        else {
             return Ok(());
         };
         if batch.compression().is_none() {
@@ -202,7 +225,7 @@ impl Claims {
         }
         let dictionary = message.header_as_dictionary_batch();
         let batch = message.header_as_record_batch();
-        for part in batch.or_else(|| dictionary?.data()).iter().flat_map(|batch| batch.buffers()).flatten() {
+        for part in batch.or_else(|| dictionary?.data()).and_then(|batch| batch.buffers()).iter().flatten() {
             let end = part.offset().checked_add(part.length()).and_then(|end| usize::try_from(end).ok());
             if part.offset() < 0 || part.length() < 0 || end.is_none_or(|end| end > body) {
                 return Err("a batch refers to bytes outside of it".to_owned());

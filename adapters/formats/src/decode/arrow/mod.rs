@@ -173,8 +173,8 @@ impl Table {
         let end = batch.num_rows().min(behind + BATCH_ROWS);
         for row in behind..end {
             for (slot, (route, values)) in bound.iter().enumerate() {
-                let data_type = self.rows.column(slot).data_type.clone();
-                let checked = cell(route, &data_type, values, row, limit, &mut scratch);
+                let data_type = &self.rows.column(slot).data_type;
+                let checked = cell(route, data_type, values, row, limit, &mut scratch);
                 self.rows.set(slot, checked);
             }
             self.rows.end_row();

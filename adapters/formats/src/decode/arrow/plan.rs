@@ -49,8 +49,8 @@ pub(super) fn plan(schema: &Schema, lookup: &Lookup) -> Result<Vec<Planned>, Row
             return Err(malformed(format!("the schema names the column {:?} twice", shorten(field.name()))));
         }
         let column = &lookup.columns()[place];
-        let route = route(&column.data_type, field)
-            .map_err(|reason| malformed(format!("column {} {reason}", column.name)))?;
+        let route =
+            route(&column.data_type, field).map_err(|reason| malformed(format!("column {} {reason}", column.name)))?;
         planned.push(Planned { field: field.clone(), place, nullable: column.nullable, route });
     }
     if planned.is_empty() {
@@ -75,8 +75,10 @@ fn route(column: &DataType, field: &Field) -> Result<Route, String> {
         let shown = shorten(&arrow.to_string());
         format!("is {shown}, which doesn't fit {}", shorten(&column.to_string()))
     };
-    if let (ArrowType::Timestamp(_, Some(zone)), DataType::Timestamp | DataType::TimestampS | DataType::TimestampMs | DataType::TimestampNs) =
-        (arrow, column)
+    if let (
+        ArrowType::Timestamp(_, Some(zone)),
+        DataType::Timestamp | DataType::TimestampS | DataType::TimestampMs | DataType::TimestampNs,
+    ) = (arrow, column)
         && !is_utc(zone)
     {
         let zone = shorten(zone);
@@ -89,8 +91,11 @@ fn route(column: &DataType, field: &Field) -> Result<Route, String> {
     }
     let text = matches!(arrow, ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View);
     // DuckDB's own types that travel as bytes are written as text.
-    let bytes = matches!(arrow, ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_))
-        && !matches!(extension.as_deref(), Some("hugeint" | "uhugeint" | "time_tz" | "bit" | "bignum" | "uuid"));
+    let bytes =
+        matches!(
+            arrow,
+            ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_)
+        ) && !matches!(extension.as_deref(), Some("hugeint" | "uhugeint" | "time_tz" | "bit" | "bignum" | "uuid"));
     Ok(match column {
         _ if *arrow == ArrowType::Null => Route::Text,
         DataType::Blob if bytes => Route::Bytes,
@@ -133,7 +138,8 @@ pub(super) fn cell<'a>(
         }
         Route::Uuid => write_uuid(values.bytes(row).unwrap_or_default(), scratch),
         Route::Geometry => {
-            write_wkt(values.bytes(row).unwrap_or_default(), scratch).ok_or_else(|| "it is not well-known binary".to_owned())?;
+            write_wkt(values.bytes(row).unwrap_or_default(), scratch)
+                .ok_or_else(|| "it is not well-known binary".to_owned())?;
         }
         Route::Json => {
             // Inside nested types a decimal keeps its digits either way; in JSON it should be a number.
@@ -193,7 +199,7 @@ pub(super) fn check_lengths(batch: &RecordBatch) -> Result<(), String> {
     fn fits(data: &arrow::array::ArrayData, budget: usize) -> bool {
         data.len() <= budget && data.child_data().iter().all(|child| fits(child, budget))
     }
-    let columns: Vec<_> = batch.columns().iter().map(|array| array.to_data()).collect();
+    let columns: Vec<_> = batch.columns().iter().map(Array::to_data).collect();
     // A value takes at least a bit.
     let budget = columns.iter().map(bytes).sum::<usize>().saturating_mul(8).saturating_add(1 << 16);
     if batch.num_rows() <= budget && columns.iter().all(|data| fits(data, budget)) {

@@ -22,14 +22,18 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
 fn file(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<u8> {
     let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.finish().unwrap();
     writer.into_inner().unwrap()
 }
@@ -106,6 +110,9 @@ fn what_the_engine_would_round_is_refused() {
     assert!(texts("INTEGER", Arc::new(StringArray::from(vec!["1.5"]))).is_err());
     let fine = IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(0, 0, 1)]);
     assert!(texts("INTERVAL", Arc::new(fine)).is_err());
+    let coarse = IntervalMonthDayNanoArray::from(vec![Some(IntervalMonthDayNano::new(1, 2, 3_000_000)), None]);
+    let expected = [Some("1 month 2 days 00:00:00.003".to_owned()), None];
+    assert_eq!(texts("INTERVAL", Arc::new(coarse)).unwrap(), expected);
 }
 
 #[test]
@@ -115,7 +122,10 @@ fn values_outside_their_own_type_are_violations() {
     assert!(texts("DATE", Arc::new(Date32Array::from(vec![i32::MIN]))).is_err());
     let (batches, violations) = decoded(
         &["x TIMESTAMP WITH TIME ZONE"],
-        &stream(&[batch(vec![("x", Arc::new(TimestampNanosecondArray::from(vec![1_500, i64::MAX]).with_timezone("Europe/Prague")))])]),
+        &stream(&[batch(vec![(
+            "x",
+            Arc::new(TimestampNanosecondArray::from(vec![1_500, i64::MAX]).with_timezone("Europe/Prague")),
+        )])]),
     );
     assert!(violations.is_empty(), "{violations:?}");
     let array = batches[0].column(0).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();

@@ -136,7 +136,9 @@ impl Reader {
             places.push(place);
         }
         let missing = (0..self.lookup.columns().len()).filter(|place| !places.contains(place));
-        let required = missing.map(|place| &self.lookup.columns()[place]).find(|column| !column.nullable && column.default.is_none());
+        let required = missing
+            .map(|place| &self.lookup.columns()[place])
+            .find(|column| !column.nullable && column.default.is_none());
         if let Some(column) = required {
             let name = &column.name;
             return Err(format!("the header lacks the column {name}, which is NOT NULL and has no default").into());
@@ -167,7 +169,10 @@ mod tests {
     fn nested_columns_take_json() {
         let found = rows(Csv, SALES, "id,tags\n1,\"[\"\"a\"\",null]\"\n").unwrap();
         assert_eq!(found, [some(&["1", "[\"a\",null]"])]);
-        assert_eq!(violations(Csv, SALES, "id,tags\n1,\"[1,[]]\"\n")[0], "1 tags[1]: an array, but the column is VARCHAR; use JSON or a list");
+        assert_eq!(
+            violations(Csv, SALES, "id,tags\n1,\"[1,[]]\"\n")[0],
+            "1 tags[1]: an array, but the column is VARCHAR; use JSON or a list"
+        );
     }
 
     #[test]
@@ -190,8 +195,8 @@ mod tests {
 
     #[test]
     fn options_change_the_signs() {
-        let mut options = DecodeOptions::default();
-        options.csv = super::super::CsvOptions { delimiter: b';', quote: b'\'', null_text: Some("NA".to_owned()) };
+        let csv = super::super::CsvOptions { delimiter: b';', quote: b'\'', null_text: Some("NA".to_owned()) };
+        let options = DecodeOptions { csv, ..DecodeOptions::default() };
         let (batches, found) = run(Csv, SALES, b"id;note\n1;NA\n2;'NA'\n", 4, &options).unwrap();
         assert!(found.is_empty());
         assert_eq!(arrow::array::Array::null_count(batches[0].column(1).as_ref()), 1);

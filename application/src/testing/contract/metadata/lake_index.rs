@@ -166,10 +166,10 @@ pub async fn one_snapshot_may_make_and_drop(store: Arc<dyn MetadataStore>) {
         plain("a.X"),
         Change::BucketDropped { bucket: bucket("a") },
         bucket_created("A", Some("second")),
-        plain("A.y"),
+        plain("A.x"),
     ];
     apply(&store, &p1, &[commit(1, changes)]).await;
-    assert_eq!(table_names(&store, &p1).await, ["A.y"]);
+    assert_eq!(table_names(&store, &p1).await, ["A.x"]);
     assert_eq!(facts(&store, &p1).await.1[0].description.as_deref(), Some("second"));
 }
 

@@ -1,0 +1,88 @@
+//! All use cases over in-memory adapters, for their unit tests.
+
+use std::sync::Arc;
+
+use gadwall_domain::access::Principal;
+use gadwall_domain::ids::RequestId;
+use gadwall_domain::ports::lake::LakeStore;
+use gadwall_domain::ports::metadata::MetadataStore;
+
+use crate::access::{Access, AdminPolicy, digest};
+use crate::buckets::Buckets;
+use crate::caller::{Caller, Identity};
+use crate::projection::Projection;
+use crate::projects::{NewProject, Projects};
+use crate::tables::Tables;
+use crate::testing::builders::{noon, project_id};
+use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, SeqIds};
+
+pub(crate) const ADMIN_KEY: &str = "the admin's key";
+
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryMetadata>,
+    pub(crate) lakes: Arc<dyn LakeStore>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) projection: Arc<Projection>,
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) buckets: Buckets,
+    pub(crate) tables: Tables,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(FixedClock::at(noon()));
+        let lakes = Arc::new(MemoryLake::new(Arc::clone(&clock) as _));
+        Self::over(clock, lakes, Arc::default())
+    }
+
+    pub(crate) fn over(clock: Arc<FixedClock>, lakes: Arc<dyn LakeStore>, memory: Arc<MemoryMetadata>) -> Self {
+        let store: Arc<dyn MetadataStore> = Arc::clone(&memory) as _;
+        let admins = AdminPolicy::Keys(vec![digest("another"), digest(ADMIN_KEY)]);
+        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock) as _, admins));
+        let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes)));
+        let projects = Arc::new(Projects::new(
+            Arc::clone(&store),
+            Arc::clone(&lakes),
+            Arc::clone(&access),
+            Arc::clone(&projection),
+            Arc::clone(&clock) as _,
+            Arc::new(SeqIds::default()),
+        ));
+        let parts = || (Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&projection));
+        let (a, b, c, d) = parts();
+        let buckets = Buckets::new(a, b, c, d, Arc::clone(&projects));
+        let (a, b, c, d) = parts();
+        let tables = Tables::new(a, b, c, d, Arc::clone(&projects));
+        Self { store: memory, lakes, clock, access, projection, projects, buckets, tables }
+    }
+
+    pub(crate) fn admin(&self) -> Caller {
+        caller(Identity::Known(Principal::Admin))
+    }
+
+    /// Makes a project; answers its key and a caller who uses it.
+    pub(crate) async fn project(&self, id: &str) -> (String, Caller) {
+        let new = NewProject { id: project_id(id), name: None, settings: None };
+        let key = self.projects.create(&self.admin(), new).await.unwrap().api_key;
+        let identity = self.access.authenticate(Some(&key)).await.unwrap();
+        (key, caller(identity))
+    }
+
+    /// The types of a project's logged events.
+    pub(crate) async fn events(&self, id: &str) -> Vec<String> {
+        let mut tx = self.store.read().await.unwrap();
+        let events = tx.events().read_after(&project_id(id), 0, 100).await.unwrap();
+        events.into_iter().map(|event| event.event_type).collect()
+    }
+}
+
+pub(crate) fn caller(identity: Identity) -> Caller {
+    Caller {
+        identity,
+        request_id: RequestId::parse("r1").unwrap(),
+        traceparent: None,
+        run_id: None,
+        idempotency_key: None,
+    }
+}
