@@ -9,6 +9,9 @@ use clap::{Parser, Subcommand};
 use gadwall::config::{Loaded, Sources};
 use gadwall::{Config, Server};
 
+/// Statements may be nested deeply, and the engine parses and plans them on our threads. Only what is used is paid for.
+const THREAD_STACK: usize = 16 << 20;
+
 /// A self-hosted data-product server.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -62,7 +65,11 @@ fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime did not start")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(THREAD_STACK)
+        .build()
+        .context("the runtime did not start")
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -42,7 +42,7 @@ async fn main() -> Result<ExitCode> {
     let options =
         Options { flights: arguments.flights, progress: Arc::new(|line| println!("{line}")), ..Options::default() };
     let report = demo::run(&server, &options).await?;
-    println!("\n{report}");
+    print!("\n{report}");
     if own.is_none() || arguments.keep {
         println!("the data stays in project {}; its key is {}", report.project, report.api_key);
     }

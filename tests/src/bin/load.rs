@@ -32,6 +32,6 @@ async fn main() -> Result<()> {
         progress: Arc::new(|line| println!("{line}")),
     };
     let report = load::run(&options).await?;
-    println!("\n{report}");
+    print!("\n{report}");
     Ok(())
 }

@@ -82,7 +82,10 @@ impl fmt::Display for Report {
                 if query.difference.is_none() { "yes" } else { "NO" }.to_owned(),
             ]);
         }
-        writeln!(f, "{loads}\n{queries}")?;
+        write!(f, "{loads}\n{queries}")?;
+        if !self.all_same() {
+            writeln!(f)?;
+        }
         for query in &self.queries {
             if let Some(difference) = &query.difference {
                 writeln!(f, "{}: {difference}", query.title)?;

@@ -14,7 +14,7 @@ impl Engine {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(
-                "SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
+                "SET threads = 1; SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;
                  ATTACH ':memory:' AS p_test; ATTACH ':memory:' AS p_other; ATTACH ':memory:' AS p_secret;",
             )
             .unwrap();

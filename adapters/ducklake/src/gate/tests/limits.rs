@@ -52,8 +52,8 @@ fn honest_depth_passes() {
 
 #[test]
 fn any_depth_is_answered() {
-    // The stack of a thread of the server's runtime, in a build without optimisation.
-    let worker = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
+    // Half the stack of the server's threads, in a build without optimisation.
+    let worker = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
         let engine = Engine::open();
         for n in [190, 375, 480, 960, 8_000] {
             for (shape, sql) in nested(n) {
