@@ -57,6 +57,7 @@ impl World {
         Self { store: memory, lakes, clock, access, projection, projects, buckets, tables }
     }
 
+    #[expect(clippy::unused_self, reason = "reads as it is meant: the world's admin")]
     pub(crate) fn admin(&self) -> Caller {
         caller(Identity::Known(Principal::Admin))
     }

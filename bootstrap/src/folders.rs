@@ -9,33 +9,33 @@ use gadwall_domain::ports::system::{Folder, StorageFolders};
 
 /// Where everything lies, below one data directory.
 #[derive(Debug, Clone)]
-pub struct LocalFolders {
+pub(crate) struct LocalFolders {
     data: PathBuf,
 }
 
 impl LocalFolders {
     /// Folders below this one.
-    pub fn new(data: PathBuf) -> Self {
+    pub(crate) fn new(data: PathBuf) -> Self {
         Self { data }
     }
 
     /// The lakes' folder.
-    pub fn lakes(&self) -> PathBuf {
+    pub(crate) fn lakes(&self) -> PathBuf {
         self.data.join("lakes")
     }
 
     /// Where bodies wait.
-    pub fn staging(&self) -> PathBuf {
+    pub(crate) fn staging(&self) -> PathBuf {
         self.data.join("staging")
     }
 
     /// Where the engine puts what doesn't fit in memory.
-    pub fn spill(&self) -> PathBuf {
+    pub(crate) fn spill(&self) -> PathBuf {
         self.data.join("spill")
     }
 
     /// The metadata store's file.
-    pub fn metadata(&self) -> PathBuf {
+    pub(crate) fn metadata(&self) -> PathBuf {
         self.data.join("metadata.sqlite")
     }
 
@@ -50,7 +50,7 @@ impl LocalFolders {
     }
 
     /// Makes folders that are missing; answers their names.
-    pub fn create(&self) -> io::Result<Vec<&'static str>> {
+    pub(crate) fn create(&self) -> io::Result<Vec<&'static str>> {
         let mut created = Vec::new();
         for (name, path) in self.named() {
             if !path.is_dir() {

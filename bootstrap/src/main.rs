@@ -55,7 +55,6 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 /// The one place that reads the process's environment.
 fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
     let directory = std::env::current_dir().context("the working directory is gone")?;
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let environment = std::env::vars_os();
     let mut sources = Sources::in_dir(directory).with_environment(environment);
     if let Some(file) = file {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// The system's clock, in microseconds: what is stored, so that a time reads back as it was answered.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
@@ -21,7 +21,7 @@ impl Clock for SystemClock {
 
 /// UUIDs that sort by time, and secrets from the system's random source.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemIds;
+pub(crate) struct SystemIds;
 
 impl IdGenerator for SystemIds {
     #[expect(clippy::disallowed_methods, reason = "this is the one source of ids")]
@@ -39,9 +39,9 @@ impl IdGenerator for SystemIds {
 
 /// Reads `/proc`; answers zeros where there is none.
 #[derive(Debug, Clone, Copy)]
-pub struct ProcessMemory {
+pub(crate) struct ProcessMemory {
     /// Memory that the process could use, in bytes.
-    pub total: u64,
+    pub(crate) total: u64,
 }
 
 impl ProcessMonitor for ProcessMemory {

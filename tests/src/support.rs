@@ -74,7 +74,7 @@ impl TestServer {
         let mut config = config(dir.path());
         change(&mut config);
         let server = Server::start(&config).await?;
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?;
         Ok(Self { server, client, dir })
     }
 

@@ -101,7 +101,7 @@ async fn check(client: &Client, options: &StartOptions, acknowledged: &BTreeSet<
     let lost: Vec<_> = acknowledged.difference(&there).collect();
     anyhow::ensure!(lost.is_empty(), "acknowledged rows are gone: {lost:?}");
     anyhow::ensure!(ids.iter().all(|row| row[1] == 1), "a row is there twice");
-    anyhow::ensure!(there.len() % 3 == 0, "half of an append is there");
+    anyhow::ensure!(there.len().is_multiple_of(3), "half of an append is there");
 
     let tables = format!("{}/projects/p/buckets/main/tables", server.url());
     let listed: Value = client.get(&tables).bearer_auth(server.admin_key()).send().await?.json().await?;

@@ -78,7 +78,7 @@ mod tests {
         fs::create_dir_all(&nested).unwrap();
         fs::write(nested.join("new.parquet"), "x").unwrap();
         let old = File::create(nested.join("old.parquet")).unwrap();
-        old.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        old.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
 
         let recorder = Recorder::default();
         sync_changed(dir.path(), SystemTime::now(), &recorder).unwrap();

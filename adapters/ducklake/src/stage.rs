@@ -140,7 +140,7 @@ fn stage_batches(
         if sources.is_none() {
             sources = Some(create_stage(connection, &name, schema, &rows)?);
         }
-        let numbered = numbered(rows, staged.rows)?;
+        let numbered = numbered(&rows, staged.rows)?;
         staged.rows += numbered.num_rows() as u64;
         append(connection, &name, numbered)?;
     }
@@ -178,7 +178,7 @@ fn append(connection: &Connection, name: &str, rows: RecordBatch) -> Result<(), 
 }
 
 /// Puts the row's number before its values.
-fn numbered(rows: RecordBatch, before: u64) -> Result<RecordBatch, WriteError> {
+fn numbered(rows: &RecordBatch, before: u64) -> Result<RecordBatch, WriteError> {
     let first = i64::try_from(before).unwrap_or(i64::MAX - 1) + 1;
     let numbers: Int64Array = (first..).take(rows.num_rows()).collect();
     let mut fields = vec![Arc::new(Field::new(ROW, ArrowType::Int64, false))];

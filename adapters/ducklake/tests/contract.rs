@@ -1,4 +1,5 @@
 //! The lake's contract suite on the real engine.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

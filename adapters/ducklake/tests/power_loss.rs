@@ -2,6 +2,7 @@
 //!
 //! The test stands in for the disk. It notes what the adapter syncs, copies just that (with the engine's own catalog,
 //! whose log the engine syncs itself) to another place, and opens the lake there.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -24,7 +24,7 @@ const RETRY_AFTER: u32 = 1;
 /// A failure, as RFC 9457 has it, with a stable `code`. `error` and `message` repeat `code` and `detail` for
 /// clients of older services.
 #[derive(Debug, Clone, Object)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Explains this kind of failure.
     #[oai(rename = "type")]
     type_uri: String,
@@ -88,7 +88,7 @@ fn title(code: &str) -> String {
 
 /// A problem as a body.
 #[derive(Debug, Clone)]
-pub struct ProblemJson(Problem);
+pub(crate) struct ProblemJson(Box<Problem>);
 
 impl Payload for ProblemJson {
     const CONTENT_TYPE: &'static str = "application/problem+json";
@@ -121,7 +121,7 @@ impl IntoResponse for ProblemJson {
 
 /// The failures of the API.
 #[derive(Debug, ApiResponse)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// The request names something illegal.
     #[oai(status = 400)]
     BadRequest(ProblemJson),
@@ -164,11 +164,11 @@ pub enum ApiError {
 }
 
 /// Endpoints answer this.
-pub type ApiResult<T> = Result<T, ApiError>;
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
     fn of(problem: Problem) -> Self {
-        let body = ProblemJson(problem);
+        let body = ProblemJson(Box::new(problem));
         match body.0.status {
             400 => Self::BadRequest(body),
             401 => Self::Unauthorized(body),
@@ -213,7 +213,7 @@ impl ApiError {
     }
 
     /// Storage folders that can't be made.
-    pub(crate) fn init_failed(errors: Vec<Value>) -> Self {
+    pub(crate) fn init_failed(errors: &[Value]) -> Self {
         let detail = "some storage folders can't be made or written";
         let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "init_failed", detail);
         problem.details = Some(poem_openapi::types::Any(serde_json::json!({ "errors": errors })));
@@ -273,13 +273,13 @@ fn internal() -> Problem {
 
 /// The answer to a panic.
 pub(crate) fn panicked() -> Response {
-    ProblemJson(internal()).into_response()
+    ProblemJson(Box::new(internal())).into_response()
 }
 
 /// The answer to a body that doesn't come any further.
 pub(crate) fn body_too_large(limit: u64) -> Response {
     let detail = format!("the body is larger than the limit of {limit} bytes");
-    ProblemJson(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)).into_response()
+    ProblemJson(Box::new(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))).into_response()
 }
 
 /// Tells the framework's own errors as problems.
@@ -287,7 +287,7 @@ pub(crate) fn render(error: poem::Error) -> Response {
     if error.is_from_response() {
         return error.into_response();
     }
-    ProblemJson(framework_problem(&error)).into_response()
+    ProblemJson(Box::new(framework_problem(&error))).into_response()
 }
 
 fn framework_problem(error: &poem::Error) -> Problem {

@@ -163,7 +163,7 @@ pub(crate) async fn append(
     let given = body.content_type.unwrap_or_default();
     let format = InputFormat::from_content_type(&given)
         .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;
-    let chunks: Chunks = Box::pin(body.body.into_bytes_stream().map(|chunk| chunk.map_err(rows_error)));
+    let chunks: Chunks = Box::pin(body.body.into_bytes_stream().map(|chunk| chunk.map_err(|error| rows_error(&error))));
     let rows = if format == InputFormat::Parquet {
         RowSource::Parquet(Arc::new(spool.write(chunks).await?))
     } else {
@@ -177,7 +177,7 @@ pub(crate) async fn append(
     })
 }
 
-fn rows_error(error: io::Error) -> RowsError {
+fn rows_error(error: &io::Error) -> RowsError {
     match error.get_ref().and_then(find_body_error) {
         Some(BodyError::TooLarge { limit }) => RowsError::TooLarge { limit },
         Some(BodyError::Idle) | None => RowsError::Interrupted,

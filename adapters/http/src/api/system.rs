@@ -107,6 +107,7 @@ struct StorageBody {
 }
 
 #[OpenApi(tag = "Area::System")]
+#[expect(clippy::unused_async, reason = "every operation has to be async")]
 impl SystemApi {
     /// What this is
     #[oai(path = "/", method = "get", operation_id = "welcome")]
@@ -142,7 +143,7 @@ impl SystemApi {
     /// Can it serve requests?
     #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
     async fn readyz(&self) -> ApiResult<Json<Probe>> {
-        self.require_health(&self.system.health().await)?;
+        require_health(&self.system.health().await)?;
         Ok(Json(Probe { status: "ok".to_owned() }))
     }
 
@@ -159,7 +160,7 @@ impl SystemApi {
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> ApiResult<Json<HealthBody>> {
         let health = self.system.health().await;
-        self.require_health(&health)?;
+        require_health(&health)?;
         let memory = self.process.memory();
         let ok = || "ok".to_owned();
         Ok(Json(HealthBody {
@@ -195,7 +196,7 @@ impl SystemApi {
             .map(|folder| json!(format!("{} can't be written", folder.name)))
             .collect();
         if !unusable.is_empty() {
-            return Err(ApiError::init_failed(unusable));
+            return Err(ApiError::init_failed(&unusable));
         }
         let mut message = "Backend initialized successfully".to_owned();
         if !created.is_empty() {
@@ -215,20 +216,20 @@ impl SystemApi {
         let message = "Nothing was removed: data goes with its project, not with the backend (no-op)".to_owned();
         Ok(Json(StorageBody { success: true, message, storage_paths: None }))
     }
+}
 
-    fn require_health(&self, health: &ServiceHealth) -> ApiResult<()> {
-        if health.healthy() {
-            return Ok(());
-        }
-        let mut details = folder_states(&health.folders);
-        details.extend(
-            health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))),
-        );
-        if health.storage_available() {
-            return Err(ApiError::unavailable("unhealthy", "a part of the service does not work", details.into()));
-        }
-        Err(ApiError::unavailable("storage_unavailable", "a storage folder can't be written", details.into()))
+fn require_health(health: &ServiceHealth) -> ApiResult<()> {
+    if health.healthy() {
+        return Ok(());
     }
+    let mut details = folder_states(&health.folders);
+    details.extend(
+        health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))),
+    );
+    if health.storage_available() {
+        return Err(ApiError::unavailable("unhealthy", "a part of the service does not work", details.into()));
+    }
+    Err(ApiError::unavailable("storage_unavailable", "a storage folder can't be written", details.into()))
 }
 
 fn folder_states(folders: &[Folder]) -> Map<String, Value> {

@@ -30,6 +30,7 @@ pub(crate) enum TableCreated {
 
 /// The first rows of a table.
 #[derive(Debug, Object)]
+#[expect(clippy::struct_field_names, reason = "the document's field is called so")]
 pub(crate) struct Preview {
     /// The table's columns.
     columns: Vec<ColumnBody>,

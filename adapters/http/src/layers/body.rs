@@ -96,6 +96,6 @@ mod tests {
         let never = futures_util::stream::pending::<io::Result<Bytes>>();
         let body = bounded(Body::from_bytes_stream(never), Bounds { limit: 4, idle: Duration::from_millis(20) });
         let error = Box::pin(body.into_bytes_stream()).next().await.unwrap().unwrap_err();
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<BodyError>()));
+        assert!(error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<BodyError>));
     }
 }
