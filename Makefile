@@ -40,6 +40,7 @@ run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
 
 test: setup ## run every test
 	$(WITH_LIBRARY) cargo test --workspace --doc --quiet
+	cargo build --workspace --bins
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace; \
 	else set -x; cargo test --workspace --lib --bins --tests; fi
 
