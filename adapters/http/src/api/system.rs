@@ -223,9 +223,8 @@ fn require_health(health: &ServiceHealth) -> ApiResult<()> {
         return Ok(());
     }
     let mut details = folder_states(&health.folders);
-    details.extend(
-        health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))),
-    );
+    details
+        .extend(health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))));
     if health.storage_available() {
         return Err(ApiError::unavailable("unhealthy", "a part of the service does not work", details.into()));
     }
