@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Environment, total_memory};
-use crate::folders::LocalFolders;
+use crate::folders::{DataLock, LocalFolders};
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
 /// A server that answers requests.
@@ -36,12 +36,13 @@ pub struct Server {
     generated_admin_key: Option<String>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+    _lock: DataLock,
 }
 
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let (services, generated_admin_key) = open(config).await?;
+        let Opened { services, generated_admin_key, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -54,7 +55,7 @@ impl Server {
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
         tracing::info!(%address, "gadwall serves");
-        Ok(Self { address, generated_admin_key, stop, serving })
+        Ok(Self { address, generated_admin_key, stop, serving, _lock: lock })
     }
 
     /// Where it listens.
@@ -76,25 +77,33 @@ impl Server {
 
 /// The API's OpenAPI document.
 pub async fn openapi(config: &Config) -> anyhow::Result<String> {
-    let (services, _) = open(config).await?;
-    Ok(gadwall_http::openapi_document(&services, &http_config(config)?))
+    let opened = open(config).await?;
+    Ok(gadwall_http::openapi_document(&opened.services, &http_config(config)?))
 }
 
-async fn open(config: &Config) -> anyhow::Result<(Services, Option<String>)> {
+/// Use cases over adapters that are open.
+struct Opened {
+    services: Services,
+    generated_admin_key: Option<String>,
+    lock: DataLock,
+}
+
+async fn open(config: &Config) -> anyhow::Result<Opened> {
     let folders = LocalFolders::new(data_dir(config)?);
+    let lock = folders.lock()?;
     folders.create().context("the data directory can't be used")?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
     let lake_config = lake_config(config, &folders)?;
     let lakes = tokio::task::spawn_blocking(move || EmbeddedLakes::open(&lake_config)).await??;
     let lakes = Arc::new(lakes);
-    let (admins, generated) = admin_policy(config)?;
+    let (admins, generated_admin_key) = admin_policy(config)?;
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
     let services = services(metadata, Arc::clone(&lakes) as _, lakes, admins, System::new(probes, Arc::new(folders)));
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
-    Ok((services, generated))
+    Ok(Opened { services, generated_admin_key, lock })
 }
 
 fn services(

@@ -1,9 +1,10 @@
 //! The folders under the data directory.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use gadwall_domain::ports::system::{Folder, StorageFolders};
 
@@ -62,6 +63,26 @@ impl LocalFolders {
     }
 }
 
+/// Keeps a data directory to one process. Released by the system when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct DataLock {
+    _file: File,
+}
+
+impl LocalFolders {
+    /// Takes the data directory for this process alone.
+    pub(crate) fn lock(&self) -> anyhow::Result<DataLock> {
+        let file = File::create(self.data.join(".lock")).context("the data directory can't be written")?;
+        match file.try_lock() {
+            Ok(()) => Ok(DataLock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                anyhow::bail!("another server uses the data directory {}; stop it, or set DATA_DIR", self.data.display())
+            }
+            Err(TryLockError::Error(error)) => Err(error).context("the data directory can't be locked"),
+        }
+    }
+}
+
 /// Whether a file can be made in the folder.
 fn usable(folder: &Path) -> bool {
     let probe = folder.join(".gadwall-probe");
@@ -101,6 +122,17 @@ impl StorageFolders for LocalFolders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_directory_is_taken_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = LocalFolders::new(dir.path().to_owned());
+        let lock = folders.lock().unwrap();
+        let refused = folders.lock().unwrap_err().to_string();
+        assert!(refused.contains("another server"), "{refused}");
+        drop(lock);
+        assert!(folders.lock().is_ok());
+    }
 
     #[tokio::test]
     async fn missing_folders_are_made_once_and_checked_by_writing() {

@@ -4,7 +4,7 @@
 //! checking) is done before a write gets here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use duckdb::Connection;
@@ -87,7 +87,8 @@ impl Writers {
         let (queue, jobs) = mpsc::channel(self.queue);
         queue.try_send(job).map_err(|_| LakeError::Busy)?;
         open.insert(lake, queue);
-        tokio::spawn(work(Arc::clone(&self.shared), lake, jobs, Arc::clone(&self.open)));
+        // Weak, so that the writers end with the lakes they belong to.
+        tokio::spawn(work(Arc::clone(&self.shared), lake, jobs, Arc::downgrade(&self.open)));
         Ok(())
     }
 }
@@ -96,13 +97,14 @@ async fn work(
     shared: Arc<Shared>,
     lake: LakeId,
     mut jobs: mpsc::Receiver<Job>,
-    open: Arc<Mutex<HashMap<LakeId, mpsc::Sender<Job>>>>,
+    open: Weak<Mutex<HashMap<LakeId, mpsc::Sender<Job>>>>,
 ) {
     loop {
         match tokio::time::timeout(IDLE, jobs.recv()).await {
             Ok(Some(job)) => commit_one(&shared, lake, job).await,
             Ok(None) => return,
             Err(_) => {
+                let Some(open) = open.upgrade() else { return };
                 // Under the lock nobody can queue a job between the look and the removal.
                 let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
                 if jobs.is_empty() {
