@@ -107,7 +107,7 @@ impl Buckets {
         bucket: &BucketName,
         write: LakeWrite,
     ) -> Result<(), UseCaseError> {
-        self.lakes.write(project.lake, write, caller.origin()).await.map_err(|error| match error {
+        let written = self.lakes.write(project.lake, write, caller.origin()).await.map_err(|error| match error {
             WriteError::BucketExists => {
                 UseCaseError::BucketExists { project: project.id.clone(), bucket: bucket.clone() }
             }
@@ -116,7 +116,7 @@ impl Buckets {
             WriteError::Lake(error) => UseCaseError::Lake(error),
             other => UseCaseError::Invalid(other.to_string()),
         })?;
-        self.projection.catch_up(project).await?;
+        self.projection.catch_up(project, Some(written.snapshot)).await?;
         self.projects.refresh_size(project).await
     }
 

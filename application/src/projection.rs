@@ -3,14 +3,14 @@
 //! The commit is the truth. Its facts, events and audit entries are copied into the metadata store after
 //! each write and, for what a crash left behind, when a project is first used after a start.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::Commit;
 use gadwall_domain::events::Event;
-use gadwall_domain::ids::LakeId;
+use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
@@ -25,8 +25,17 @@ const AT_ONCE: u32 = 200;
 pub struct Projection {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn LakeStore>,
-    /// Lakes that have been caught up since the start. One entry for each lake in use.
-    current: Mutex<HashSet<LakeId>>,
+    /// One entry for each lake in use.
+    followed: Mutex<HashMap<LakeId, Followed>>,
+}
+
+/// How far the copying of one lake is.
+#[derive(Default)]
+struct Followed {
+    /// Whether all of an earlier life of the process has been copied.
+    caught_up: bool,
+    /// Who copies does so alone; the others wait and find it done.
+    turn: Arc<futures_util::lock::Mutex<()>>,
 }
 
 impl fmt::Debug for Projection {
@@ -38,25 +47,29 @@ impl fmt::Debug for Projection {
 impl Projection {
     /// Copies from these lakes into this store.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>) -> Self {
-        Self { store, lakes, current: Mutex::default() }
+        Self { store, lakes, followed: Mutex::default() }
     }
 
     /// Makes sure that nothing of an earlier life of the process is missing. Cheap after the first time.
     pub(crate) async fn ensure(&self, project: &Project) -> Result<(), UseCaseError> {
-        if self.current().contains(&project.lake) {
+        if self.followed().get(&project.lake).is_some_and(|lake| lake.caught_up) {
             return Ok(());
         }
-        self.catch_up(project).await?;
-        self.current().insert(project.lake);
-        Ok(())
+        self.catch_up(project, None).await
     }
 
-    /// Copies every commit that isn't in the index yet.
-    pub async fn catch_up(&self, project: &Project) -> Result<(), UseCaseError> {
+    /// Copies every commit that isn't in the index yet; or nothing, if `wanted` is in it already.
+    pub async fn catch_up(&self, project: &Project, wanted: Option<SnapshotId>) -> Result<(), UseCaseError> {
+        let turn = Arc::clone(&self.followed().entry(project.lake).or_default().turn);
+        let _alone = turn.lock().await;
         loop {
             let applied = self.store.read().await?.lake_index().applied(&project.id).await?;
+            if wanted.is_some_and(|wanted| wanted <= applied) {
+                return Ok(());
+            }
             let commits = self.lakes.commits_after(project.lake, applied, AT_ONCE).await?;
             if commits.is_empty() {
+                self.followed().entry(project.lake).or_default().caught_up = true;
                 return Ok(());
             }
             self.apply(&project.id, &commits).await?;
@@ -65,7 +78,7 @@ impl Projection {
 
     /// Forgets a lake that is gone.
     pub(crate) fn forget(&self, lake: LakeId) {
-        self.current().remove(&lake);
+        self.followed().remove(&lake);
     }
 
     async fn apply(&self, project: &ProjectId, commits: &[Commit]) -> Result<(), StoreError> {
@@ -87,8 +100,8 @@ impl Projection {
         tx.commit().await
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, HashSet<LakeId>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<LakeId, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +133,7 @@ mod tests {
         let reborn = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes));
         for _ in 0..3 {
             reborn.ensure(&project).await.unwrap();
-            world.projection.catch_up(&project).await.unwrap();
+            world.projection.catch_up(&project, None).await.unwrap();
         }
         let all = world.events("p").await;
         assert_eq!(all[before.len()..], ["bucket.created", "table.created"]);
@@ -140,7 +153,7 @@ mod tests {
             let write = LakeWrite::CreateBucket { bucket: bucket(&format!("b{number}")), description: None };
             world.lakes.write(project.lake, write, origin("r")).await.unwrap();
         }
-        world.projection.catch_up(&project).await.unwrap();
+        world.projection.catch_up(&project, None).await.unwrap();
         let mut tx = world.store.read().await.unwrap();
         assert_eq!(tx.lake_index().applied(&project.id).await.unwrap(), world.lakes.head(project.lake).await.unwrap());
         assert_eq!(tx.lake_index().buckets(&project.id).await.unwrap().len(), AT_ONCE as usize + 5);

@@ -73,8 +73,8 @@ impl Tables {
         self.projection.ensure(&project).await?;
         let write = LakeWrite::CreateTable { table: table.clone(), schema: schema.clone() };
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
-        written.map_err(about_table(&project.id, &table))?;
-        self.after_change(&project).await?;
+        let committed = written.map_err(about_table(&project.id, &table))?;
+        self.after_change(&project, committed).await?;
         // Someone may have dropped it again by now; it was created all the same.
         let found = self.find(&project, &table).await?;
         Ok(found.unwrap_or(Table { name: table, schema, created_at: None, size: TableSize::default() }))
@@ -137,8 +137,8 @@ impl Tables {
         self.require_bucket(&project, &table.bucket).await?;
         let write = LakeWrite::DropTable { table: table.clone() };
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
-        written.map_err(about_table(&project.id, table))?;
-        self.after_change(&project).await
+        let committed = written.map_err(about_table(&project.id, table))?;
+        self.after_change(&project, committed).await
     }
 
     /// Opens a table for rows.
@@ -160,12 +160,12 @@ impl Tables {
         let write = LakeWrite::Append { table: table.clone(), schema: Arc::unwrap_or_clone(schema), rows };
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, &table))?;
-        self.projection.catch_up(&project).await?;
+        self.projection.catch_up(&project, Some(committed.snapshot)).await?;
         Ok(committed)
     }
 
-    async fn after_change(&self, project: &Project) -> Result<(), UseCaseError> {
-        self.projection.catch_up(project).await?;
+    async fn after_change(&self, project: &Project, committed: Committed) -> Result<(), UseCaseError> {
+        self.projection.catch_up(project, Some(committed.snapshot)).await?;
         self.projects.refresh_size(project).await
     }
 

@@ -76,7 +76,10 @@ impl LocalFolders {
         match file.try_lock() {
             Ok(()) => Ok(DataLock { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                anyhow::bail!("another server uses the data directory {}; stop it, or set DATA_DIR", self.data.display())
+                anyhow::bail!(
+                    "another server uses the data directory {}; stop it, or set DATA_DIR",
+                    self.data.display()
+                )
             }
             Err(TryLockError::Error(error)) => Err(error).context("the data directory can't be locked"),
         }

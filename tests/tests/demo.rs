@@ -10,8 +10,12 @@ use gadwall_tests::support::{ADMIN_KEY, TestServer};
 async fn the_demo_loads_real_data_and_every_answer_is_duckdbs_own() -> Result<()> {
     let server = TestServer::start().await?;
     let address = Server { url: server.url(""), admin_key: ADMIN_KEY.to_owned() };
-    let options =
-        Options { cache_dir: None, flights: Some(200_000), project: None, progress: Arc::new(|line| eprintln!("{line}")) };
+    let options = Options {
+        cache_dir: None,
+        flights: Some(200_000),
+        project: None,
+        progress: Arc::new(|line| eprintln!("{line}")),
+    };
     let report = demo::run(&address, &options).await?;
     assert!(report.queries.len() >= 10, "only {} queries", report.queries.len());
     assert!(report.loads.len() >= 8, "only {} datasets", report.loads.len());

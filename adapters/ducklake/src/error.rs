@@ -107,6 +107,13 @@ pub(crate) fn query_error(
     catalog: &str,
     timed_out: Option<Duration>,
 ) -> QueryError {
+    // Said by the crate, before a row is read.
+    if matches!(error, duckdb::Error::FromSqlConversionFailure(..)) && message(error).contains("Variant columns") {
+        return QueryError::Unsupported {
+            what: "a VARIANT in the result".to_owned(),
+            hint: "cast it to JSON or VARCHAR in the statement".to_owned(),
+        };
+    }
     match (classify(error), timed_out) {
         (Failure::Interrupted, Some(limit)) => QueryError::Timeout(limit),
         (Failure::Interrupted, None) => QueryError::Cancelled,

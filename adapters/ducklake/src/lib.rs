@@ -1,10 +1,11 @@
 //! DuckLake on an embedded DuckDB: tables, their snapshots, and queries over them.
 //!
 //! One engine serves all projects; each has a catalog of its own, attached on first use. `engine` and `catalogs`
-//! hold DuckDB, `structure` reads a lake's own tables, `stage` and `writer` take rows in, `gate` and `query` let
+//! hold DuckDB, `structure` reads a lake's own tables, `stage`, `writer` and `commit` take rows in, `gate` and `query` let
 //! users' SQL at them. Only `sql` turns names into SQL text, and nothing calls DuckDB on the async runtime.
 
 mod catalogs;
+mod commit;
 mod config;
 mod durable;
 mod engine;

@@ -15,7 +15,10 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowStream;
+use gadwall_domain::schema::Column;
+use gadwall_domain::table::TableRef;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -34,12 +37,11 @@ const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 pub(crate) enum Work {
     /// A user's statement.
     Checked { scope: ReadScope, query: Query },
-    /// A statement of ours.
-    Trusted { statement: String },
+    /// A table's first rows.
+    Preview { table: TableRef, limit: u32 },
 }
 
 type Started = Result<(SchemaRef, SnapshotId), QueryError>;
-type Batches = mpsc::Sender<Result<RecordBatch, QueryError>>;
 
 /// Starts work and answers once its columns are known.
 pub(crate) async fn start(
@@ -55,6 +57,7 @@ pub(crate) async fn start(
 
     let (started_tx, started) = oneshot::channel();
     let (batches_tx, batches) = mpsc::channel(BATCHES_AHEAD);
+    let (ended_tx, ended) = oneshot::channel();
     let (handle_tx, handle) = oneshot::channel();
     let (alive, reader) = oneshot::channel();
     let timed_out = Arc::new(AtomicBool::new(false));
@@ -64,17 +67,20 @@ pub(crate) async fn start(
         catalogs: Arc::clone(catalogs),
         lake,
         timeout,
+        deadline,
         timed_out: Arc::clone(&timed_out),
     };
+    let (runtime, span) = (Handle::current(), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let _place = place;
-        running.run(&work, handle_tx, started_tx, &batches_tx);
+        let sender = Sender { runtime, batches: batches_tx };
+        span.in_scope(|| running.run(&work, handle_tx, started_tx, &sender, ended_tx));
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
 
     let (schema, snapshot) =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
-    let batches = Box::pin(Output { batches, _alive: alive });
+    let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
     Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot })
 }
 
@@ -100,17 +106,54 @@ async fn watch(
     }
 }
 
+/// How a statement ended. Apart from the batches, so that it arrives also where no batch fits any more.
+type Ended = Result<(), QueryError>;
+
 /// The batches of a running statement. Dropping it drops `_alive`, which the watcher sees.
 struct Output {
     batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    ended: Option<oneshot::Receiver<Ended>>,
     _alive: oneshot::Sender<()>,
 }
 
 impl Stream for Output {
     type Item = Result<RecordBatch, QueryError>;
 
+    /// Ends well only if the statement said that it did: one that just stopped is a failure.
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_recv(context)
+        if let Some(batch) = std::task::ready!(self.batches.poll_recv(context)) {
+            return Poll::Ready(Some(batch));
+        }
+        let Some(ended) = &mut self.ended else { return Poll::Ready(None) };
+        let ended = std::task::ready!(Pin::new(ended).poll(context));
+        self.ended = None;
+        let stopped = |_| Err(QueryError::Engine("the query stopped before its last row".to_owned()));
+        Poll::Ready(ended.unwrap_or_else(stopped).err().map(Err))
+    }
+}
+
+/// Hands batches to the reader.
+struct Sender {
+    runtime: Handle,
+    batches: mpsc::Sender<Result<RecordBatch, QueryError>>,
+}
+
+/// Why a batch wasn't handed over.
+enum Unsent {
+    /// The reader went away.
+    Gone,
+    /// The reader didn't take it in time.
+    Late,
+}
+
+impl Sender {
+    /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
+    fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
+        let sending = async { tokio::time::timeout_at(deadline, self.batches.send(Ok(batch))).await };
+        match self.runtime.block_on(sending) {
+            Ok(sent) => sent.map_err(|_| Unsent::Gone),
+            Err(_) => Err(Unsent::Late),
+        }
     }
 }
 
@@ -119,6 +162,7 @@ struct Running {
     catalogs: Arc<Catalogs>,
     lake: LakeId,
     timeout: Duration,
+    deadline: Instant,
     timed_out: Arc<AtomicBool>,
 }
 
@@ -128,15 +172,18 @@ impl Running {
         work: &Work,
         handle: oneshot::Sender<Arc<InterruptHandle>>,
         started: oneshot::Sender<Started>,
-        batches: &Batches,
+        batches: &Sender,
+        ended: oneshot::Sender<Ended>,
     ) {
         let mut started = Some(started);
-        if let Err(error) = self.try_run(work, handle, &mut started, batches) {
-            match started.take() {
-                // Nobody waits any more if sending fails: the reader went away.
-                Some(started) => drop(started.send(Err(error))),
-                None => drop(batches.blocking_send(Err(error))),
-            }
+        let done = self.try_run(work, handle, &mut started, batches);
+        if let Err(QueryError::Engine(reason)) = &done {
+            tracing::error!(reason, "the query engine failed");
+        }
+        // Nobody waits any more if sending fails: the reader went away.
+        match (started.take(), done) {
+            (Some(started), Err(error)) => drop(started.send(Err(error))),
+            (_, done) => drop(ended.send(done)),
         }
     }
 
@@ -145,7 +192,7 @@ impl Running {
         work: &Work,
         handle: oneshot::Sender<Arc<InterruptHandle>>,
         started: &mut Option<oneshot::Sender<Started>>,
-        batches: &Batches,
+        batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // The watcher may be gone already, with the runtime.
@@ -155,7 +202,7 @@ impl Running {
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection)?;
         let (statement, parameters) = match work {
-            Work::Trusted { statement } => (statement.clone(), &Parameters::None),
+            Work::Preview { table, limit } => (self.preview(&connection, table, *limit)?, &Parameters::None),
             Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
         };
         let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
@@ -169,7 +216,7 @@ impl Running {
         values: Vec<Bound>,
         snapshot: SnapshotId,
         started: &mut Option<oneshot::Sender<Started>>,
-        batches: &Batches,
+        batches: &Sender,
     ) -> Result<(), QueryError> {
         // The crate's own iterator panics on an error in the middle; stepping by hand does not.
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
@@ -182,8 +229,10 @@ impl Running {
             if rows.is_empty() {
                 continue;
             }
-            if batches.blocking_send(Ok(RecordBatch::from(&rows))).is_err() {
-                return Ok(());
+            match batches.send(RecordBatch::from(&rows), self.deadline) {
+                Ok(()) => {}
+                Err(Unsent::Gone) => return Ok(()),
+                Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
             }
         }
         Ok(())
@@ -191,6 +240,19 @@ impl Running {
 
     fn snapshot(&self, connection: &Connection) -> Result<SnapshotId, QueryError> {
         structure::head(connection, self.lake).map_err(lake_failed)
+    }
+
+    fn preview(&self, connection: &Connection, table: &TableRef, limit: u32) -> Result<String, QueryError> {
+        let columns = structure::columns(connection, self.lake, table).map_err(lake_failed)?;
+        let read = |column: &Column| {
+            let name = sql::ident(column.name.as_str());
+            // Variants can't be handed over as they are.
+            let variant = column.data_type.spelling().contains("VARIANT");
+            if variant { format!("CAST({name} AS JSON) AS {name}") } else { name }
+        };
+        let list =
+            columns.map_or_else(|| "*".to_owned(), |columns| columns.iter().map(read).collect::<Vec<_>>().join(", "));
+        Ok(format!("SELECT {list} FROM {} LIMIT {limit}", sql::table(self.lake, table)))
     }
 
     /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine

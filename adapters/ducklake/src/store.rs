@@ -21,10 +21,11 @@ use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError};
+use crate::error::lake_error;
 use crate::query::{self, Work};
 use crate::stage::stage;
-use crate::writer::{Ready, Shared, Writers};
-use crate::{sql, structure};
+use crate::structure;
+use crate::writer::{Ready, Shared, Structure, Writers};
 
 /// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
 const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,7 +70,11 @@ impl EmbeddedLakes {
         let catalogs = Arc::clone(&self.catalogs);
         let leased = move |connection: &Connection| {
             let _lease = catalogs.lease(connection, lake)?;
-            work(connection)
+            // One look at the catalog, however many statements it takes. The connection is dropped with it.
+            connection.execute_batch("BEGIN TRANSACTION").map_err(|error| lake_error(&error))?;
+            let read = work(connection);
+            connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error))?;
+            read
         };
         self.engine.run(&self.engine.catalog, leased).await
     }
@@ -142,17 +147,18 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError> {
-        let statement = format!("SELECT * FROM {} LIMIT {limit}", sql::table(lake, table));
-        let work = Work::Trusted { statement };
+        let work = Work::Preview { table: table.clone(), limit };
         Ok(query::start(&self.engine, &self.catalogs, lake, work, PREVIEW_TIMEOUT).await?.rows)
     }
 
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let ready = match write {
-            LakeWrite::CreateBucket { bucket, description } => Ready::CreateBucket { bucket, description },
-            LakeWrite::DropBucket { bucket, cascade } => Ready::DropBucket { bucket, cascade },
-            LakeWrite::CreateTable { table, schema } => Ready::CreateTable { table, schema },
-            LakeWrite::DropTable { table } => Ready::DropTable { table },
+            LakeWrite::CreateBucket { bucket, description } => {
+                Ready::Structure(Structure::CreateBucket { bucket, description })
+            }
+            LakeWrite::DropBucket { bucket, cascade } => Ready::Structure(Structure::DropBucket { bucket, cascade }),
+            LakeWrite::CreateTable { table, schema } => Ready::Structure(Structure::CreateTable { table, schema }),
+            LakeWrite::DropTable { table } => Ready::Structure(Structure::DropTable { table }),
             LakeWrite::Append { table, schema, rows } => {
                 let staged = stage(&self.engine, &schema, rows).await?;
                 Ready::Append { table, schema, staged }
@@ -174,9 +180,7 @@ impl QueryEngine for EmbeddedLakes {
 impl HealthProbe for EmbeddedLakes {
     async fn check(&self) -> Health {
         let look = self.engine.run(&self.engine.catalog, |connection| {
-            connection
-                .query_row("SELECT 42", [], |row| row.get::<_, i64>(0))
-                .map_err(|error| crate::error::lake_error(&error))
+            connection.query_row("SELECT 42", [], |row| row.get::<_, i64>(0)).map_err(|error| lake_error(&error))
         });
         let detail = match tokio::time::timeout(PROBE_TIMEOUT, look).await {
             Ok(Ok(_)) => None,

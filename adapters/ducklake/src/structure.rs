@@ -124,45 +124,27 @@ pub(crate) fn bucket(connection: &Connection, lake: LakeId, name: &BucketName) -
     Ok(rows(connection, &statement, &[&name.folded()], |row| row.get(0))?.pop())
 }
 
-/// Tables of a bucket, or one of them, by name.
-pub(crate) fn tables(
+/// Limits tables `t` to a bucket, or one table in it, as they are now.
+const IN_SCOPE: &str = "
+    JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+   WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
+
+/// The columns of tables in scope, nested parts among them, by the table's id.
+fn raw_columns(
     connection: &Connection,
     lake: LakeId,
-    bucket: &BucketName,
-    table: Option<&TableName>,
-) -> Result<Vec<StoredTable>, LakeError> {
-    let which =
-        "FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-          WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
-    let (bucket_name, table_name) = (bucket.folded(), table.map(TableName::folded));
-    let parameters: [&dyn duckdb::ToSql; 3] = [&bucket_name, &table_name, &table_name];
-    let statement = on(
-        lake,
-        &format!(
-            "SELECT t.table_id, s.schema_name, t.table_name, row_count::BIGINT, size_bytes::BIGINT
-               FROM (SELECT t.*, {{sizes}} FROM {{md}}.ducklake_table t) t {}",
-            which.trim_start_matches("FROM {md}.ducklake_table t ")
-        ),
-    );
-    let mut found = rows(connection, &(statement + " ORDER BY lower(t.table_name)"), &parameters, |row| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get::<_, String>(1)?,
-            row.get::<_, String>(2)?,
-            row.get::<_, i64>(3)?,
-            row.get::<_, i64>(4)?,
-        ))
-    })?;
+    parameters: &[&dyn duckdb::ToSql],
+) -> Result<HashMap<i64, Vec<RawColumn>>, LakeError> {
     let statement = on(
         lake,
         &format!(
             "SELECT c.table_id, c.column_id, c.parent_column, c.column_name, c.column_type, c.nulls_allowed, c.default_value
                FROM {{md}}.ducklake_column c
-              WHERE c.end_snapshot IS NULL AND c.table_id IN (SELECT t.table_id {which})
+              WHERE c.end_snapshot IS NULL AND c.table_id IN (SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE})
               ORDER BY c.table_id, c.column_order"
         ),
     );
-    let columns = rows(connection, &statement, &parameters, |row| {
+    let columns = rows(connection, &statement, parameters, |row| {
         let column = RawColumn {
             id: row.get(1)?,
             parent: row.get(2)?,
@@ -177,8 +159,49 @@ pub(crate) fn tables(
     for (table_id, column) in columns {
         columns_of.entry(table_id).or_default().push(column);
     }
+    Ok(columns_of)
+}
+
+/// A table's columns, if there is such a table.
+pub(crate) fn columns(
+    connection: &Connection,
+    lake: LakeId,
+    table: &TableRef,
+) -> Result<Option<Vec<Column>>, LakeError> {
+    let (bucket_name, table_name) = (table.bucket.folded(), table.table.folded());
+    let found = raw_columns(connection, lake, &[&bucket_name, &table_name, &table_name])?;
+    found.values().next().map(|columns| top_columns(columns)).transpose()
+}
+
+/// Tables of a bucket, or one of them, by name.
+pub(crate) fn tables(
+    connection: &Connection,
+    lake: LakeId,
+    bucket: &BucketName,
+    table: Option<&TableName>,
+) -> Result<Vec<StoredTable>, LakeError> {
+    let (bucket_name, table_name) = (bucket.folded(), table.map(TableName::folded));
+    let parameters: [&dyn duckdb::ToSql; 3] = [&bucket_name, &table_name, &table_name];
+    let statement = on(
+        lake,
+        &format!(
+            "SELECT t.table_id, s.schema_name, t.table_name, row_count::BIGINT, size_bytes::BIGINT
+               FROM (SELECT t.*, {{sizes}} FROM {{md}}.ducklake_table t) t {IN_SCOPE}
+              ORDER BY lower(t.table_name)"
+        ),
+    );
+    let found = rows(connection, &statement, &parameters, |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, String>(2)?,
+            row.get::<_, i64>(3)?,
+            row.get::<_, i64>(4)?,
+        ))
+    })?;
+    let columns_of = raw_columns(connection, lake, &parameters)?;
     found
-        .drain(..)
+        .into_iter()
         .map(|(id, bucket, table, row_count, size_bytes)| {
             let name = table_ref(&bucket, &table)?;
             let columns = top_columns(columns_of.get(&id).map_or(&[], Vec::as_slice))?;

@@ -1,44 +1,53 @@
-//! The writer of a lake: one at a time, in order, each write one durable snapshot.
+//! The writer of a lake: alone, in order. What waits when its turn comes goes into one commit.
 //!
 //! Writes queue up behind a bounded channel. What is costly and can be done beforehand (decoding, staging,
 //! checking) is done before a write gets here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use duckdb::Connection;
-use gadwall_domain::commit::{Change, CommitInfo, WriteOrigin, WriteRecord};
-use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::commit::WriteOrigin;
+use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
-use gadwall_domain::schema::{Column, TableSchema};
+use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogs::Catalogs;
-use crate::durable::{FileSync, sync_changed};
+use crate::commit::{Append, Commit};
+use crate::durable::FileSync;
 use crate::engine::Engine;
-use crate::error::{fault, io_error, lake_error, message};
-use crate::stage::{Staged, duplicates};
-use crate::{sql, structure};
+use crate::error::fault;
+use crate::stage::Staged;
 
 /// A writer that has nothing to do for so long goes away; the next write starts another.
 const IDLE: Duration = Duration::from_mins(1);
 
 /// A write that is ready to be committed.
 pub(crate) enum Ready {
+    Structure(Structure),
+    Append { table: TableRef, schema: TableSchema, staged: Staged },
+}
+
+/// A change of what there is. It has a commit of its own.
+pub(crate) enum Structure {
     CreateBucket { bucket: BucketName, description: Option<String> },
     DropBucket { bucket: BucketName, cascade: bool },
     CreateTable { table: TableRef, schema: TableSchema },
     DropTable { table: TableRef },
-    Append { table: TableRef, schema: TableSchema, staged: Staged },
 }
+
+/// Appends that go into one commit at most.
+const GROUP: usize = 64;
+
+type Answer = oneshot::Sender<Result<Committed, WriteError>>;
 
 struct Job {
     write: Ready,
     origin: WriteOrigin,
-    answer: oneshot::Sender<Result<Committed, WriteError>>,
+    answer: Answer,
 }
 
 /// The writers of all lakes.
@@ -99,9 +108,14 @@ async fn work(
     mut jobs: mpsc::Receiver<Job>,
     open: Weak<Mutex<HashMap<LakeId, mpsc::Sender<Job>>>>,
 ) {
+    let mut waiting = None;
     loop {
-        match tokio::time::timeout(IDLE, jobs.recv()).await {
-            Ok(Some(job)) => commit_one(&shared, lake, job).await,
+        let next = match waiting.take() {
+            Some(job) => Ok(Some(job)),
+            None => tokio::time::timeout(IDLE, jobs.recv()).await,
+        };
+        match next {
+            Ok(Some(job)) => waiting = commit_next(&shared, lake, job, &mut jobs).await,
             Ok(None) => return,
             Err(_) => {
                 let Some(open) = open.upgrade() else { return };
@@ -116,214 +130,63 @@ async fn work(
     }
 }
 
-async fn commit_one(shared: &Arc<Shared>, lake: LakeId, job: Job) {
-    if job.answer.is_closed() {
-        return; // Its client went away before its turn: nothing was promised.
+/// Commits a job, and with an append those that wait behind it; answers a job that was taken but not committed.
+async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    let (mut appends, mut answers) = (Vec::new(), Vec::new());
+    let mut next = Some(job);
+    while let Some(Job { write, origin, answer }) = next.take() {
+        if answer.is_closed() {
+            // Its client went away before its turn: nothing was promised.
+        } else {
+            match write {
+                Ready::Append { table, schema, staged } => {
+                    appends.push(Append { table, schema, staged, origin });
+                    answers.push(answer);
+                }
+                Ready::Structure(change) if appends.is_empty() => {
+                    commit_change(shared, lake, change, origin, answer).await;
+                    return None;
+                }
+                Ready::Structure(_) => {
+                    commit_appends(shared, lake, appends, answers).await;
+                    return Some(Job { write, origin, answer });
+                }
+            }
+        }
+        if appends.len() < GROUP {
+            next = jobs.try_recv().ok();
+        }
     }
-    let Job { write, origin, answer } = job;
+    if !appends.is_empty() {
+        commit_appends(shared, lake, appends, answers).await;
+    }
+    None
+}
+
+async fn commit_change(shared: &Arc<Shared>, lake: LakeId, write: Structure, origin: WriteOrigin, answer: Answer) {
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
         let _lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit { shared: &worker, connection, lake }.run(&write, origin))
+        Ok(Commit { shared: &worker, connection, lake }.change(&write, origin))
     });
     let result = done.await.unwrap_or_else(|error| Err(error.into()));
     // The client may be gone by now; the write stands all the same.
     let _ = answer.send(result);
 }
 
-/// One commit on one connection.
-struct Commit<'a> {
-    shared: &'a Shared,
-    connection: &'a Connection,
-    lake: LakeId,
-}
-
-impl Commit<'_> {
-    fn run(&self, write: &Ready, origin: WriteOrigin) -> Result<Committed, WriteError> {
-        if let Ready::Append { staged, .. } = write
-            && staged.rows == 0
-        {
-            return Ok(Committed { snapshot: structure::head(self.connection, self.lake)?, rows: 0 });
-        }
-        let started = SystemTime::now();
-        self.execute("BEGIN TRANSACTION")?;
-        let applied = self.apply(write).and_then(|change| {
-            self.say(origin, change)?;
-            self.make_files_last(write, started)?;
-            self.execute("COMMIT").map_err(WriteError::from)
-        });
-        if let Err(error) = applied {
-            // A failed COMMIT has rolled back by itself; then this has nothing to do.
-            if let Err(rollback) = self.connection.execute_batch("ROLLBACK") {
-                tracing::debug!(error = %message(&rollback), "rollback after a failed write");
-            }
-            return Err(error);
-        }
-        let snapshot = self.committed_snapshot()?;
-        // The catalog's log may be a new file; its name must last too.
-        self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
-        let rows = if let Ready::Append { staged, .. } = write { staged.rows } else { 0 };
-        Ok(Committed { snapshot, rows })
-    }
-
-    fn execute(&self, statement: &str) -> Result<(), LakeError> {
-        self.connection.execute_batch(statement).map_err(|error| lake_error(&error))
-    }
-
-    fn committed_snapshot(&self) -> Result<SnapshotId, LakeError> {
-        let statement =
-            format!("SELECT id FROM ducklake_last_committed_snapshot({})", sql::text(&sql::catalog(self.lake)));
-        let id: i64 =
-            self.connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
-        SnapshotId::new(id).map_err(|error| fault(error.to_string()))
-    }
-
-    fn apply(&self, write: &Ready) -> Result<Change, WriteError> {
-        match write {
-            Ready::CreateBucket { bucket, description } => self.create_bucket(bucket, description.clone()),
-            Ready::DropBucket { bucket, cascade } => self.drop_bucket(bucket, *cascade),
-            Ready::CreateTable { table, schema } => self.create_table(table, schema),
-            Ready::DropTable { table } => self.drop_table(table),
-            Ready::Append { table, schema, staged } => self.append(table, schema, staged),
+async fn commit_appends(shared: &Arc<Shared>, lake: LakeId, appends: Vec<Append>, answers: Vec<Answer>) {
+    let worker = Arc::clone(shared);
+    let done = shared.engine.run_exclusive(move |connection| {
+        let _lease = worker.catalogs.lease(connection, lake)?;
+        Ok(Commit { shared: &worker, connection, lake }.appends(&appends))
+    });
+    match done.await {
+        Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),
+        Err(error) => {
+            let text = error.to_string();
+            let others = std::iter::repeat_with(|| fault(text.clone()));
+            let errors = std::iter::once(error).chain(others);
+            answers.into_iter().zip(errors).for_each(|(answer, error)| drop(answer.send(Err(error.into()))));
         }
     }
-
-    fn schema_name(&self, bucket: &str) -> String {
-        format!("{}.{}", sql::catalog(self.lake), sql::ident(bucket))
-    }
-
-    fn create_bucket(&self, bucket: &BucketName, description: Option<String>) -> Result<Change, WriteError> {
-        if structure::bucket(self.connection, self.lake, bucket)?.is_some() {
-            return Err(WriteError::BucketExists);
-        }
-        self.execute(&format!("CREATE SCHEMA {}", self.schema_name(bucket.as_str())))?;
-        Ok(Change::BucketCreated { bucket: bucket.clone(), description })
-    }
-
-    fn drop_bucket(&self, bucket: &BucketName, cascade: bool) -> Result<Change, WriteError> {
-        let Some(stored) = structure::bucket(self.connection, self.lake, bucket)? else {
-            return Err(WriteError::NoBucket);
-        };
-        let tables = structure::tables(self.connection, self.lake, bucket, None)?;
-        if bucket.is_main() && tables.is_empty() {
-            return Err(WriteError::NoBucket);
-        }
-        if !tables.is_empty() && !cascade {
-            return Err(WriteError::BucketNotEmpty);
-        }
-        for table in &tables {
-            self.execute(&format!("DROP TABLE {}", sql::table(self.lake, &table.name)))?;
-        }
-        // `main` is part of every lake; without tables it just isn't listed.
-        if !bucket.is_main() {
-            self.execute(&format!("DROP SCHEMA {}", self.schema_name(&stored)))?;
-        }
-        Ok(Change::BucketDropped { bucket: bucket.clone() })
-    }
-
-    fn create_table(&self, table: &TableRef, schema: &TableSchema) -> Result<Change, WriteError> {
-        if structure::bucket(self.connection, self.lake, &table.bucket)?.is_none() {
-            return Err(WriteError::NoBucket);
-        }
-        if self.stored_columns(table)?.is_some() {
-            return Err(WriteError::TableExists);
-        }
-        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
-        let statement = format!("CREATE TABLE {} ({})", sql::table(self.lake, table), definitions.join(", "));
-        self.execute(&statement)?;
-        Ok(Change::TableCreated {
-            table: table.clone(),
-            columns: schema.columns().to_vec(),
-            primary_key: schema.key_columns().to_vec(),
-        })
-    }
-
-    fn drop_table(&self, table: &TableRef) -> Result<Change, WriteError> {
-        if self.stored_columns(table)?.is_none() {
-            return Err(WriteError::NoTable);
-        }
-        self.execute(&format!("DROP TABLE {}", sql::table(self.lake, table)))?;
-        Ok(Change::TableDropped { table: table.clone() })
-    }
-
-    fn append(&self, table: &TableRef, schema: &TableSchema, staged: &Staged) -> Result<Change, WriteError> {
-        let stored = self.stored_columns(table)?.ok_or(WriteError::NoTable)?;
-        if !same_shape(&stored, schema) {
-            return Err(WriteError::TableChanged);
-        }
-        let target = sql::table(self.lake, table);
-        self.refuse_known_keys(&target, schema, staged)?;
-        let names = sql::columns(staged.columns.iter().map(|(name, _)| name));
-        self.execute(&format!("INSERT INTO {target} ({names}) SELECT {} FROM {}", staged.values(), staged.relation()))?;
-        Ok(Change::RowsAppended { table: table.clone(), rows: staged.rows })
-    }
-
-    /// A primary key holds because the writer is alone: what it finds absent stays absent until it commits.
-    fn refuse_known_keys(&self, target: &str, schema: &TableSchema, staged: &Staged) -> Result<(), WriteError> {
-        let key = schema.key_columns();
-        if key.is_empty() {
-            return Ok(());
-        }
-        let names = sql::columns(key);
-        let known = format!("SELECT {names} FROM ({}) SEMI JOIN {target} USING ({names})", staged.key_values(key));
-        duplicates(self.connection, &known, key)
-    }
-
-    fn stored_columns(&self, table: &TableRef) -> Result<Option<Vec<Column>>, LakeError> {
-        let found = structure::tables(self.connection, self.lake, &table.bucket, Some(&table.table))?;
-        Ok(found.into_iter().next().map(|table| table.columns))
-    }
-
-    /// Writes into the snapshot who made it and what changed.
-    fn say(&self, origin: WriteOrigin, change: Change) -> Result<(), WriteError> {
-        let author = origin.key_id.map_or_else(|| "admin".to_owned(), |id| format!("key:{id}"));
-        let summary = format!("{} {}", change.event_type(), change.subject());
-        let info = serde_json::to_string(&CommitInfo::new(vec![WriteRecord { origin, change }]))
-            .map_err(|error| fault(format!("the commit's document can't be written: {error}")))?;
-        let statement = format!(
-            "CALL ducklake_set_commit_message({}, {}, {}, extra_info => {})",
-            sql::text(&sql::catalog(self.lake)),
-            sql::text(&author),
-            sql::text(&summary),
-            sql::text(&info)
-        );
-        Ok(self.execute(&statement)?)
-    }
-
-    fn make_files_last(&self, write: &Ready, started: SystemTime) -> Result<(), WriteError> {
-        let Ready::Append { table, .. } = write else { return Ok(()) };
-        let data = self.shared.catalogs.data_folder(self.lake);
-        let Some(folder) = structure::table_folder(self.connection, self.lake, table)? else {
-            return Err(fault("the table's folder is unknown").into());
-        };
-        let sync = &*self.shared.sync;
-        sync_changed(&data.join(&folder), started, sync).map_err(io_error)?;
-        // The table's and the bucket's folder may be new themselves.
-        let parents = folder.ancestors().skip(1).map(|parent| data.join(parent));
-        parents
-            .filter(|parent| parent.is_dir())
-            .try_for_each(|parent| sync.sync(&parent))
-            .map_err(|error| io_error(error).into())
-    }
-}
-
-fn definition(column: &Column) -> String {
-    let mut text = format!("{} {}", sql::ident(column.name.as_str()), column.data_type.without_lengths());
-    if !column.nullable {
-        text.push_str(" NOT NULL");
-    }
-    if let Some(default) = &column.default {
-        text.push_str(" DEFAULT ");
-        text.push_str(&sql::text(default.as_str()));
-    }
-    text
-}
-
-fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {
-    stored.len() == schema.columns().len()
-        && stored.iter().zip(schema.columns()).all(|(stored, known)| {
-            stored.name == known.name
-                && stored.data_type == known.data_type.without_lengths()
-                && stored.nullable == known.nullable
-        })
 }

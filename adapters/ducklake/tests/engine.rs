@@ -173,3 +173,37 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_that_wait_share_a_commit_and_no_neighbour_fails_another() {
+    let (lakes, _dir) = open(|config| config.writer_queue = 200);
+    lakes.create(lake(1)).await.unwrap();
+    let columns = schema(vec![column("id", "INTEGER"), column("s", "VARCHAR")], &["id"]);
+    for name in ["main.t", "main.u"] {
+        let create = LakeWrite::CreateTable { table: table(name), schema: columns.clone() };
+        lakes.write(lake(1), create, origin("r")).await.unwrap();
+    }
+    let append = |name: &str, id: i32| {
+        let rows = rows(["id", "s"], &[[Some(&*id.to_string()), Some("x")]]);
+        lakes.write(lake(1), LakeWrite::Append { table: table(name), schema: columns.clone(), rows }, origin("r"))
+    };
+    let before = lakes.head(lake(1)).await.unwrap().get();
+    let good = join_all((0..60).map(|id| append(if id % 2 == 0 { "main.t" } else { "main.u" }, id))).await;
+    assert!(good.iter().all(Result::is_ok));
+    let commits = lakes.head(lake(1)).await.unwrap().get() - before;
+    assert!(commits < 60, "60 appends made {commits} commits");
+
+    // Half of them come again, among new ones and one for a table that isn't there.
+    let mixed = (50..90).map(|id| append(if id % 2 == 0 { "main.t" } else { "main.u" }, id));
+    let (mixed, nowhere) = tokio::join!(join_all(mixed), append("main.nowhere", 1));
+    assert!(matches!(nowhere, Err(WriteError::NoTable)));
+    for (id, answer) in (50..90).zip(mixed) {
+        match answer {
+            Ok(_) => assert!(id >= 60, "{id} is there twice"),
+            Err(WriteError::DuplicateKeys { .. }) => assert!(id < 60, "{id} was refused for a neighbour"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let count = query(&lakes, lake(1), "SELECT 1 FROM t UNION ALL SELECT 1 FROM u", SOON).await.unwrap();
+    assert_eq!(self::count(count).await, Ok(90));
+}

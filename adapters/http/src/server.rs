@@ -18,7 +18,7 @@ use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint as _, Request};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::App;
 
@@ -89,7 +89,11 @@ fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY was refused");
     }
+    // Set once, with the connection's first request.
+    let asked = Arc::new(Notify::new());
+    let first = Arc::clone(&asked);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        first.notify_one();
         let app = Arc::clone(&app);
         async move {
             let request =
@@ -104,7 +108,20 @@ fn connection(
     let serving = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let watched = graceful.watch(serving);
     async move {
-        if let Err(error) = watched.await {
+        let mut watched = std::pin::pin!(watched);
+        // A client that says nothing, or only how it will speak, is under none of the protocols' own limits yet.
+        let ended = tokio::select! {
+            ended = &mut watched => Some(ended),
+            asked = tokio::time::timeout(config.header_read_timeout, asked.notified()) => match asked {
+                Ok(()) => None,
+                Err(_) => return tracing::debug!("a connection without a request is closed"),
+            },
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => watched.await,
+        };
+        if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         }
     }

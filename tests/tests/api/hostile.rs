@@ -170,3 +170,22 @@ async fn text_of_any_kind_is_data_and_nothing_else() -> Result<()> {
     assert_eq!(found.json()["rows"], json!([[1]]));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed() -> Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let within = std::time::Duration::from_millis(300);
+    let server = TestServer::start_with(|config| config.server.header_read_timeout = within).await?;
+    let address = server.url("").trim_start_matches("http://").to_owned();
+    // Nothing at all, and what could still become HTTP/2.
+    for said in ["", "PRI * HT"] {
+        let mut connection = tokio::net::TcpStream::connect(&address).await?;
+        connection.write_all(said.as_bytes()).await?;
+        let end = tokio::time::timeout(std::time::Duration::from_secs(10), connection.read_u8()).await;
+        assert!(end.is_ok_and(|read| read.is_err()), "{said:?}: still open");
+    }
+    let keeps = server.request(Method::GET, "/livez");
+    assert_eq!(send(keeps).await?.status, 200);
+    Ok(())
+}

@@ -149,3 +149,24 @@ async fn formats_that_do_not_exist_yet_are_406() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn readers_that_stop_reading_give_their_places_back_and_get_half_an_answer() -> Result<()> {
+    let server = TestServer::start_with(|config| {
+        config.engine.max_queries = 2;
+        config.engine.queue_timeout = std::time::Duration::from_secs(20);
+    })
+    .await?;
+    let owner = filled(&server).await?;
+    let endless = json!({ "query": "SELECT repeat('x', 1000) FROM range(100000000)", "timeout_seconds": 1 });
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        stalled.push(owner.request(Method::POST, "/projects/p/query").json(&endless).send().await?);
+    }
+    let reply = run(&owner, json!({ "query": "SELECT 1" })).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for answer in stalled {
+        assert!(answer.bytes().await.is_err(), "only a whole answer may arrive whole");
+    }
+    Ok(())
+}

@@ -72,7 +72,8 @@ async fn without_authentication_everyone_is_an_admin() -> Result<()> {
 #[tokio::test]
 async fn a_second_server_on_the_same_data_is_refused() -> Result<()> {
     let server = TestServer::start().await?;
-    let second = TestServer::start_in(tempfile::tempdir()?, |config| server.data_dir().clone_into(&mut config.data_dir));
+    let second =
+        TestServer::start_in(tempfile::tempdir()?, |config| server.data_dir().clone_into(&mut config.data_dir));
     let refused = second.await.unwrap_err().to_string();
     assert!(refused.contains("another server"), "{refused}");
     Ok(())

@@ -166,3 +166,42 @@ async fn reserved_words_of_sql_are_ordinary_names() -> Result<()> {
     assert_eq!(owner.post("/projects/p/query", &query).await?.json()["rows"], json!([["x"]]));
     Ok(())
 }
+
+#[tokio::test]
+async fn variants_are_previewed_as_json_and_queries_say_what_to_do() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    create(&owner, json!({ "name": "t", "columns": [{"name": "c", "type": "VARIANT"}, {"name": "i", "type": "INT"}] }))
+        .await?;
+    let rows = json!([{"c": {"x": [1, null]}, "i": 1}, {"c": null, "i": 2}]);
+    let appended = owner.post("/projects/p/buckets/main/tables/t/rows", &rows).await?;
+    assert_eq!(appended.status, 200, "{}", appended.text);
+    let shown = owner.get("/projects/p/buckets/main/tables/t/preview").await?;
+    assert_eq!((shown.status, &shown.json()["rows"]), (200, &rows), "{}", shown.text);
+    let refused = owner.post("/projects/p/query", &json!({ "query": "SELECT c FROM t" })).await?;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "statement_unsupported"), "{}", refused.text);
+    let cast = owner.post("/projects/p/query", &json!({ "query": "SELECT c::JSON FROM t ORDER BY i" })).await?;
+    assert_eq!(cast.json()["rows"], json!([[{"x": [1, null]}], [null]]), "{}", cast.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_comes_and_goes_is_there_or_not_there() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    let table = json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}] });
+    let changes = async {
+        for _ in 0..15 {
+            create(&owner, table.clone()).await?;
+            owner.delete("/projects/p/buckets/main/tables/t").await?;
+        }
+        anyhow::Ok(())
+    };
+    let looks = async {
+        loop {
+            let look = owner.get("/projects/p/buckets/main/tables/t").await?;
+            anyhow::ensure!(matches!(look.status, 200 | 404), "{}", look.text);
+        }
+    };
+    tokio::select! { done = changes => done, looked = looks => looked }
+}

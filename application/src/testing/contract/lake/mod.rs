@@ -67,7 +67,7 @@ macro_rules! lake_contract {
                 a_missing_table_takes_no_rows,
                 a_changed_table_takes_no_old_rows,
                 no_write_is_lost_among_many,
-                many_writes_have_a_snapshot_each,
+                many_writes_stand_in_the_snapshots_they_name,
                 a_key_is_written_once_by_many,
                 a_table_is_made_once_by_many,
             ]
