@@ -36,6 +36,9 @@ pub enum UseCaseError {
         /// Status of the project that has it.
         status: ProjectStatus,
     },
+    /// The project that routes without one act on can't be deleted: its id would be gone for good.
+    #[error("the project default can't be deleted; delete its buckets instead")]
+    DefaultProject,
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -137,6 +140,7 @@ impl Classify for UseCaseError {
                 ErrorKind::NotFound
             }
             Self::ProjectExists { .. }
+            | Self::DefaultProject
             | Self::BucketExists { .. }
             | Self::BucketNotEmpty { .. }
             | Self::TableExists { .. }
@@ -148,9 +152,8 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.kind(),
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
-            Self::Store(StoreError::Unavailable(_)) | Self::Lake(LakeError::Busy | LakeError::StorageFull(_)) => {
-                ErrorKind::Unavailable
-            }
+            Self::Store(StoreError::Unavailable(_))
+            | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
             Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
         }
     }
@@ -162,6 +165,7 @@ impl Classify for UseCaseError {
             Self::NoProject(_) => "not_found",
             Self::NoProjectAround(_) => "project_not_found",
             Self::ProjectExists { .. } => "project_exists",
+            Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
@@ -178,6 +182,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.code(),
             Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::Busy) => "busy",
+            Self::Lake(LakeError::NoLake) => "lake_unavailable",
             Self::Store(StoreError::Unavailable(_)) => "metadata_unavailable",
             Self::Store(_) | Self::Lake(_) => "internal_error",
         }

@@ -226,6 +226,10 @@ impl Projects {
     /// Deletes a project: its keys stop working at once, then its data goes. Its id stays taken.
     #[tracing::instrument(skip_all, fields(project.id = %id))]
     pub async fn delete(&self, caller: &Caller, id: &ProjectId) -> Result<(), UseCaseError> {
+        if *id == ProjectId::default_project() {
+            caller.require_admin()?;
+            return Err(UseCaseError::DefaultProject);
+        }
         let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
         if project.status == ProjectStatus::Deleted {
             return Ok(());

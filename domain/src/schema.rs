@@ -63,6 +63,29 @@ impl DefaultValue {
         Self(text)
     }
 
+    /// The literal that gives this default to a column of the type: what [`DefaultValue::parse`] takes.
+    pub fn literal(&self, data_type: &DataType) -> String {
+        use DataType::{
+            BigInt, Boolean, Decimal, Double, Float, Integer, SmallInt, TinyInt, UBigInt, UInteger, USmallInt, UTinyInt,
+        };
+        let bare = matches!(
+            data_type,
+            Boolean
+                | TinyInt
+                | SmallInt
+                | Integer
+                | BigInt
+                | UTinyInt
+                | USmallInt
+                | UInteger
+                | UBigInt
+                | Float
+                | Double
+                | Decimal { .. }
+        );
+        if bare && Self::parse(&self.0).is_ok() { self.0.clone() } else { format!("'{}'", self.0.replace('\'', "''")) }
+    }
+
     /// The value as text, without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -256,6 +279,11 @@ mod tests {
         assert_eq!(value("-1.5e3").as_deref(), Some("-1.5e3"));
         assert_eq!(value("TRUE").as_deref(), Some("true"));
         assert_eq!(value("NULL"), None);
+        for literal in ["'it''s'", "'5'", "''"] {
+            let default = DefaultValue::parse(literal).unwrap().unwrap();
+            assert_eq!(default.literal(&DataType::Varchar(None)), literal);
+        }
+        assert_eq!(DefaultValue::parse("1.5").unwrap().unwrap().literal(&DataType::Double), "1.5");
         for bad in ["'NULL'", "now()", "'a' || 'b'", "1; DROP TABLE x", "'", "inf", "", "''x'", "(SELECT 1)"] {
             assert!(DefaultValue::parse(bad).is_err(), "{bad}");
         }

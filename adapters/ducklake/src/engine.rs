@@ -80,8 +80,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Rows on their way in hold a place while their client sends, so there are more of these than threads.
-const STAGING_PLACES: usize = 64;
+/// Batches of rows on their way in, one at a time for each request.
+const STAGING_PLACES: usize = 8;
 /// Short reads of the catalog.
 const CATALOG_PLACES: usize = 16;
 

@@ -107,25 +107,26 @@ impl Drop for Staged {
 
 /// Loads rows and checks them against the table.
 pub(crate) async fn stage(engine: &Arc<Engine>, schema: &TableSchema, source: RowSource) -> Result<Staged, WriteError> {
-    let permit = engine.staging.enter().await.ok_or(gadwall_domain::ports::lake::LakeError::Busy)?;
-    let (engine, schema) = (Arc::clone(engine), schema.clone());
-    let runtime = Handle::current();
-    let joined = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let connection = engine.connect().map_err(|error| lake_error(&error))?;
-        match source {
-            RowSource::Batches(batches) => stage_batches(&engine, &connection, &runtime, &schema, batches),
-            RowSource::Parquet(file) => stage_parquet(&engine, &connection, &schema, file),
+    match source {
+        RowSource::Batches(batches) => stage_batches(engine, schema, batches).await,
+        RowSource::Parquet(file) => {
+            let (staging, schema) = (Arc::clone(engine), schema.clone());
+            step(engine, move |connection| stage_parquet(&staging, connection, &schema, file)).await
         }
-    })
-    .await;
-    joined.unwrap_or_else(|panic| Err(crate::error::fault(format!("staging panicked: {panic}")).into()))
+    }
 }
 
-fn stage_batches(
+/// Does a part of the staging in one of the places there are for it. Nobody holds one while they wait for their client.
+async fn step<T, F>(engine: &Arc<Engine>, work: F) -> Result<T, WriteError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+{
+    engine.run(&engine.staging, move |connection| Ok(work(connection))).await?
+}
+
+async fn stage_batches(
     engine: &Arc<Engine>,
-    connection: &Connection,
-    runtime: &Handle,
     schema: &TableSchema,
     mut batches: RowBatchStream,
 ) -> Result<Staged, WriteError> {
@@ -134,17 +135,24 @@ fn stage_batches(
     let mut staged = Staged { engine: Arc::clone(engine), relation, columns: Vec::new(), rows: 0 };
     let mut found = Violations::default();
     let mut sources: Option<Vec<Source>> = None;
-    while let Some(batch) = runtime.block_on(batches.next()) {
+    while let Some(batch) = batches.next().await {
         let RowBatch { rows, violations } = batch?;
         found.merge(violations);
-        if sources.is_none() {
-            sources = Some(create_stage(connection, &name, schema, &rows)?);
-        }
         let numbered = numbered(&rows, staged.rows)?;
         staged.rows += numbered.num_rows() as u64;
-        append(connection, &name, numbered)?;
+        let (name, schema, known) = (name.clone(), schema.clone(), sources.take());
+        let load = move |connection: &Connection| {
+            let sources = match known {
+                Some(sources) => sources,
+                None => create_stage(connection, &name, &schema, &rows)?,
+            };
+            append(connection, &name, numbered)?;
+            Ok(sources)
+        };
+        sources = Some(step(engine, load).await?);
     }
-    check(connection, schema, staged, &sources.unwrap_or_default(), found)
+    let (schema, sources) = (schema.clone(), sources.unwrap_or_default());
+    step(engine, move |connection| check(connection, &schema, staged, &sources, found)).await
 }
 
 /// Makes the table in memory that holds the batches as they are.

@@ -191,6 +191,11 @@ impl ApiError {
         Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail))
     }
 
+    /// Something asked for that would change the request's meaning and isn't there yet.
+    pub(crate) fn not_yet(code: &str, detail: &str) -> Self {
+        Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
+    }
+
     /// No format that the client accepts.
     pub(crate) fn not_acceptable(accept: &str, offered: &str) -> Self {
         let shown: String = accept.chars().take(100).collect();
@@ -274,6 +279,15 @@ fn internal() -> Problem {
 /// The answer to a panic.
 pub(crate) fn panicked() -> Response {
     ProblemJson(Box::new(internal())).into_response()
+}
+
+/// The answer to a body in a coding that isn't taken.
+pub(crate) fn unsupported_coding() -> Response {
+    let detail = "bodies are taken as they are; send it without a Content-Encoding";
+    let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", detail);
+    let mut response = ProblemJson(Box::new(problem)).into_response();
+    response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    response
 }
 
 /// The answer to a body that doesn't come any further.

@@ -148,3 +148,12 @@ async fn a_missing_or_odd_authorization_is_a_401_that_says_how() -> Result<()> {
     assert_eq!(reply.status, 200);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_default_project_stays() -> Result<()> {
+    let server = TestServer::start().await?;
+    let refused = server.admin().delete("/projects/default").await?;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "default_project"));
+    assert_eq!(server.admin().get("/tables").await?.status, 200);
+    Ok(())
+}

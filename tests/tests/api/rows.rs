@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use gadwall_tests::support::{Client, Reply, TestServer};
+use futures_util::StreamExt as _;
+use gadwall_tests::support::{Client, Reply, TestServer, send};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const ROWS: &str = "/projects/p/buckets/main/tables/t/rows";
@@ -293,5 +295,39 @@ async fn many_clients_append_at_once_and_nothing_is_lost() -> Result<()> {
     snapshots.sort_unstable();
     assert!(replies.iter().all(|reply| reply.status == 200));
     assert_eq!(owner.get("/projects/p/buckets/main/tables/t").await?.json()["row_count"], 40);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_would_change_the_meaning_of_an_append_is_refused_not_ignored() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = table(&server, json!([{"name": "i", "type": "INT"}]), &["i"]).await?;
+    let body = json!([{"i": 1}]);
+    let keyed = owner.request(Method::POST, ROWS).header("Idempotency-Key", "k1").json(&body);
+    refused(&send(keyed).await?, 422, "idempotency_unsupported");
+    refused(&owner.post(&format!("{ROWS}?mode=upsert"), &body).await?, 422, "mode_unsupported");
+    let coded = owner.request(Method::POST, ROWS).header("Content-Encoding", "gzip").json(&body);
+    refused(&send(coded).await?, 415, "unsupported_content_encoding");
+    assert_eq!(preview(&owner).await?, json!([]));
+    assert_eq!(owner.post(&format!("{ROWS}?mode=append"), &body).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn clients_that_stall_do_not_keep_others_from_appending() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = table(&server, json!([{"name": "i", "type": "INT"}]), &[]).await?;
+    let stalled: Vec<_> = (0..100)
+        .map(|_| {
+            let first = futures_util::stream::iter([Ok::<_, std::io::Error>("i\n1\n")]);
+            let body = reqwest::Body::wrap_stream(first.chain(futures_util::stream::pending()));
+            tokio::spawn(owner.request(Method::POST, ROWS).header("Content-Type", "text/csv").body(body).send())
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let started = std::time::Instant::now();
+    assert_eq!(owner.post(ROWS, &json!([{"i": 2}])).await?.status, 200);
+    assert!(started.elapsed().as_secs() < 5, "took {:?}", started.elapsed());
+    stalled.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }

@@ -36,7 +36,7 @@ async fn a_table_is_described_in_the_engines_spelling() -> Result<()> {
         "columns": [
             {"name": "id", "type": "INTEGER", "nullable": false, "ordinal_position": 1},
             {"name": "amount", "type": "DECIMAL(10,2)", "nullable": false, "default": "0", "ordinal_position": 2},
-            {"name": "currency", "type": "CHAR(3)", "nullable": true, "default": "EUR", "ordinal_position": 3},
+            {"name": "currency", "type": "CHAR(3)", "nullable": true, "default": "'EUR'", "ordinal_position": 3},
             {"name": "place", "type": "STRUCT(a INTEGER, b VARCHAR[])", "nullable": true, "ordinal_position": 4},
         ]
     });

@@ -199,7 +199,7 @@ pub(crate) fn columns(schema: &TableSchema) -> Vec<ColumnBody> {
         name: column.name.to_string(),
         data_type: column.data_type.spelling(),
         nullable: column.nullable,
-        default: column.default.as_ref().map(|default| default.as_str().to_owned()),
+        default: column.default.as_ref().map(|default| default.literal(&column.data_type)),
         ordinal_position: u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
     schema.columns().iter().enumerate().map(body).collect()

@@ -13,7 +13,7 @@ use super::projects::Gone;
 use super::rows::{RowsBody, Spool, append};
 use super::{Area, bucket_name, number, project_id, table_ref};
 use crate::auth::Auth;
-use crate::problem::ApiResult;
+use crate::problem::{ApiError, ApiResult};
 use crate::stream::{JsonStream, PREVIEW, stream};
 
 pub(crate) struct TablesApi {
@@ -136,9 +136,14 @@ impl TablesApi {
         project: Path<String>,
         bucket: Path<String>,
         table: Path<String>,
+        /// `append`: a row whose key is there already is a conflict.
+        mode: Query<Option<String>>,
         body: RowsBody,
     ) -> ApiResult<Json<Appended>> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
+        if mode.0.is_some_and(|mode| mode != "append") {
+            return Err(ApiError::not_yet("mode_unsupported", "rows can only be appended so far; leave out mode"));
+        }
         append(&self.tables, &self.spool, auth.caller(), &project, &table, body).await.map(Json)
     }
 }

@@ -50,6 +50,9 @@ impl<E: Endpoint> FrontEndpoint<E> {
         {
             request.headers_mut().insert("authorization", key.clone());
         }
+        if request.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return problem::unsupported_coding();
+        }
         let bounds = if carries_rows(&request) { self.front.bulk } else { self.front.small };
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
