@@ -45,7 +45,7 @@ def this_platform(table):
         known = ", ".join(sorted(table["platforms"]))
         raise Problem(
             f"no prebuilt DuckDB for {platform.system()} on {platform.machine()} (there is: {known}). "
-            "Build it from source with: cargo build --features bundled"
+            "Use one of these, or put a DuckDB of the same version and its extensions into .duckdb yourself"
         )
     if system == "linux" and platform.libc_ver()[0] != "glibc":
         raise Problem("the prebuilt DuckDB needs glibc; this system has another C library (Alpine?)")
