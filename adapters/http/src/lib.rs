@@ -11,6 +11,7 @@ mod problem;
 mod server;
 mod stream;
 
+use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -104,6 +105,11 @@ impl fmt::Debug for App {
     }
 }
 
+/// A handler's panic is a problem to its client, and no more than that to anyone else.
+fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
+    CatchPanic::new().with_handler(|_| problem::panicked())
+}
+
 type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, QueriesApi, ShortTablesApi);
 
 impl App {
@@ -115,7 +121,7 @@ impl App {
             .at("/openapi.json", service.spec_endpoint())
             .nest("/docs", service.swagger_ui())
             .nest("/", service)
-            .with(CatchPanic::new().with_handler(|_| problem::panicked()));
+            .with(catch_panics());
         let bounds = |limit| Bounds { limit, idle: config.body_idle_timeout };
         let front = Front {
             ids: Arc::clone(&services.ids),
@@ -162,4 +168,22 @@ fn document(apis: Apis) -> OpenApiService<Apis, ()> {
 /// The API's OpenAPI document, as `/openapi.json` serves it.
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
     document(apis(services, config, &Arc::new(AtomicU64::new(0)))).spec()
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::endpoint::make_sync;
+    use poem::test::TestClient;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let routes = Route::new().at("/boom", make_sync(|_| -> Response { panic!("a secret") })).with(catch_panics());
+        let answer = TestClient::new(routes).get("/boom").send().await;
+        answer.assert_status(poem::http::StatusCode::INTERNAL_SERVER_ERROR);
+        answer.assert_content_type("application/problem+json");
+        let text = answer.0.into_body().into_string().await.unwrap();
+        assert!(text.contains("internal_error") && !text.contains("secret"), "{text}");
+    }
 }
