@@ -39,6 +39,7 @@ use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
 use auth::AccessData;
+use layers::allow::Allowed;
 use layers::body::Bounds;
 use layers::context::{Front, FrontEndpoint};
 
@@ -117,6 +118,7 @@ impl App {
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
         let active = Arc::new(AtomicU64::new(0));
         let service = document(apis(services, config, &active));
+        let allowed = Allowed::of_document(&service.spec());
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
             .nest("/docs", service.swagger_ui())
@@ -127,6 +129,7 @@ impl App {
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData(Arc::clone(&services.access))),
             active,
+            allowed,
             bulk: bounds(config.max_body_bytes),
             small: bounds(MAX_DOCUMENT.min(config.max_body_bytes)),
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),

@@ -35,6 +35,17 @@ async fn the_frameworks_own_errors_are_problems_too() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() -> Result<()> {
+    let server = TestServer::start().await?;
+    let refused = server.admin().delete("/projects").await?;
+    let mut methods: Vec<_> = refused.header("allow").split(", ").collect();
+    methods.sort_unstable();
+    assert_eq!((refused.status, methods), (405, vec!["GET", "POST"]));
+    assert_eq!(server.admin().post("/projects/p/stats", &json!({})).await?.header("allow"), "GET");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_problem_has_this_form() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p1").await?;

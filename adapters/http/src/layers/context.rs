@@ -10,6 +10,7 @@ use poem::http::{HeaderName, HeaderValue, Method};
 use poem::{Endpoint, IntoResponse as _, Request, Response};
 use tracing::Instrument as _;
 
+use super::allow::Allowed;
 use super::{alias, body};
 use crate::auth::AccessData;
 use crate::context::{RequestContext, scope};
@@ -22,6 +23,7 @@ pub(crate) struct Front {
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) access: Arc<AccessData>,
     pub(crate) active: Arc<AtomicU64>,
+    pub(crate) allowed: Allowed,
     /// Bounds of bodies that carry rows.
     pub(crate) bulk: body::Bounds,
     /// Bounds of all other bodies.
@@ -59,9 +61,10 @@ impl<E: Endpoint> FrontEndpoint<E> {
         }
         body::bound(&mut request, bounds);
         request.extensions_mut().insert(Arc::clone(&self.front.access));
+        let path = request.uri().path().to_owned();
         match self.routes.call(request).await {
             Ok(response) => response.into_response(),
-            Err(error) => problem::render(error),
+            Err(error) => problem::render(error, self.front.allowed.methods(&path)),
         }
     }
 }

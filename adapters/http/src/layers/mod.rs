@@ -1,5 +1,6 @@
 //! What surrounds every handler, from the outside in: context, panics, aliases, bodies, then the routes.
 
 pub(crate) mod alias;
+pub(crate) mod allow;
 pub(crate) mod body;
 pub(crate) mod context;
