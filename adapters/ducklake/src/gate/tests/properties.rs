@@ -157,7 +157,8 @@ proptest! {
             if let Ok((checked, text)) = engine.gate(&sql) {
                 let given = |table: &ResolvedTable| table.catalog == "p_test" || table.catalog == "p_other";
                 prop_assert!(checked.tables.iter().all(given), "{sql}: {text}");
-                prop_assert!(!text.contains("FROM p_secret") && !text.contains("read_text("), "{sql}: {text}");
+                let code = without_quoted(&text);
+                prop_assert!(!code.contains("FROM p_secret") && !code.contains("read_text("), "{sql}: {text}");
                 let again = check(&text, &engine.serialize(&text), &Caller);
                 prop_assert!(again.is_ok() || text.contains("p_other") || text.contains("gw_cte"), "{sql}: {text}");
             }
@@ -168,4 +169,25 @@ proptest! {
 
 thread_local! {
     static TREE: Engine = Engine::open();
+}
+
+/// A printed statement without what stands in quotes: what is left is what does something. A name in quotes that must
+/// not be read is caught by the list of tables.
+fn without_quoted(text: &str) -> String {
+    let mut code = String::new();
+    let mut within = None;
+    for letter in text.chars() {
+        match within {
+            Some(quote) if letter == quote => within = None,
+            Some(_) => {}
+            None if letter == '\'' || letter == '"' => within = Some(letter),
+            None => code.push(letter),
+        }
+    }
+    code
+}
+
+#[test]
+fn quoted_text_is_left_out_and_the_rest_is_not() {
+    assert_eq!(without_quoted("SELECT 'read_text(''x'')' AS \"a 'b\", read_text(1)"), "SELECT  AS , read_text(1)");
 }
