@@ -50,7 +50,7 @@ pub(crate) const MAX_SQL: usize = 1 << 20;
 const MAX_TREE: usize = 32 << 20;
 
 /// The deepest tree. Each operator is two levels, a subquery three or four: about 380 additions in a row. The engine
-/// itself would take about 1000. The program gives its threads 16 MiB of stack; without optimisation this needs 3.
+/// itself would take about 1000. The program gives its threads 16 MiB of stack; a test holds this to 8.
 const MAX_DEPTH: usize = 768;
 
 /// The deepest tree of a printed statement: the printer adds parentheses around VALUES lists, the walk adds casts.
