@@ -117,7 +117,8 @@ async fn file_of_form(body: Body, boundary: String) -> Result<RowsBody, ApiError
     let malformed = |error: multer::Error| RowsError::Malformed { format: "multipart form", reason: error.to_string() };
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         let Some(name) = field.file_name().map(str::to_owned) else { continue };
-        let content_type = media_type_of_file(&name).or_else(|| field.content_type().map(ToString::to_string));
+        let by_name = InputFormat::from_file_name(&name).map(|format| format.content_type().to_owned());
+        let content_type = by_name.or_else(|| field.content_type().map(ToString::to_string));
         // The form must outlive its field.
         let chunks = futures_util::stream::unfold((field, form), |(mut field, form)| async move {
             let chunk = field.chunk().await.map_err(io::Error::other).transpose()?;
@@ -126,19 +127,6 @@ async fn file_of_form(body: Body, boundary: String) -> Result<RowsBody, ApiError
         return Ok(RowsBody { content_type, body: Body::from_bytes_stream(chunks) });
     }
     Err(RowsError::Malformed { format: "multipart form", reason: "it has no file".to_owned() }.into())
-}
-
-fn media_type_of_file(name: &str) -> Option<String> {
-    let extension = name.rsplit('.').next()?.to_ascii_lowercase();
-    let media_type = match extension.as_str() {
-        "arrow" | "arrows" => "application/vnd.apache.arrow.stream",
-        "parquet" => "application/vnd.apache.parquet",
-        "csv" => "text/csv",
-        "json" => "application/json",
-        "ndjson" | "jsonl" => "application/x-ndjson",
-        _ => return None,
-    };
-    Some(media_type.to_owned())
 }
 
 /// Where bodies that must be whole before they can be read wait.
