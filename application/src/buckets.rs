@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gadwall_domain::access::Scope;
 use gadwall_domain::bucket::Bucket;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{LakeStore, LakeWrite, WriteError};
 use gadwall_domain::ports::metadata::MetadataStore;
@@ -122,8 +123,8 @@ impl Buckets {
 
     async fn all(&self, project: &Project) -> Result<Vec<Bucket>, UseCaseError> {
         self.projection.ensure(project).await?;
-        let stored = self.lakes.buckets(project.lake).await?;
-        let facts = self.store.read().await?.lake_index().buckets(&project.id).await?;
+        let stored = self.lakes.buckets(project.lake, ReadAt::Head).await?;
+        let facts = self.store.read().await?.lake_index().buckets(&project.id, ReadAt::Head).await?;
         let mut described: HashMap<BucketName, Option<String>> =
             facts.into_iter().map(|facts| (facts.bucket, facts.description)).collect();
         let bucket = |stored: gadwall_domain::ports::lake::StoredBucket| Bucket {

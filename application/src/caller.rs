@@ -2,6 +2,7 @@
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::commit::WriteOrigin;
+use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
 
 use crate::error::UseCaseError;
@@ -27,19 +28,13 @@ pub struct Caller {
     /// The OpenLineage run that the client named.
     pub run_id: Option<String>,
     /// The client's idempotency key.
-    pub idempotency_key: Option<String>,
+    pub idempotency: Option<IdempotentRequest>,
 }
 
 impl Caller {
     /// A caller with known credentials and nothing else.
     pub fn new(principal: Principal, request_id: RequestId) -> Self {
-        Self {
-            identity: Identity::Known(principal),
-            request_id,
-            traceparent: None,
-            run_id: None,
-            idempotency_key: None,
-        }
+        Self { identity: Identity::Known(principal), request_id, traceparent: None, run_id: None, idempotency: None }
     }
 
     /// The principal, if the credentials were good.
@@ -70,7 +65,8 @@ impl Caller {
             request_id: self.request_id.clone(),
             traceparent: self.traceparent.clone(),
             run_id: self.run_id.clone(),
-            idempotency_key: self.idempotency_key.clone(),
+            idempotency_key: self.idempotency.as_ref().map(|request| request.key.clone()),
+            fingerprint: self.idempotency.as_ref().and_then(|request| request.fingerprint.get().map(str::to_owned)),
         }
     }
 }

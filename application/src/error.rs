@@ -1,7 +1,9 @@
 //! How a use case fails.
 
+use gadwall_domain::alteration::AlterationError;
 use gadwall_domain::error::{Classify, ErrorKind};
-use gadwall_domain::names::{BucketName, NameError, ProjectId};
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::project::ProjectStatus;
@@ -98,6 +100,75 @@ pub enum UseCaseError {
         /// How many.
         count: u64,
     },
+    /// The table isn't of the version that the caller named.
+    #[error("table {table} changed since you read it; read it again and repeat the change on top of that")]
+    NotExpected {
+        /// The table.
+        table: TableRef,
+    },
+    /// Others can't go on as before, and the caller didn't say that this is meant.
+    #[error("this change of table {table} is breaking: {why}; repeat it with allow_breaking=true if that is meant")]
+    Breaking {
+        /// The table.
+        table: TableRef,
+        /// Who can't go on, and why.
+        why: &'static str,
+    },
+    /// The write needs a primary key.
+    #[error("table {0} has no primary key; give it one, or use mode=append or mode=replace")]
+    NoKey(TableRef),
+    /// A condition or a new value doesn't fit its column.
+    #[error("{0}")]
+    BadFilter(String),
+    /// The table can't be changed so.
+    #[error(transparent)]
+    Alteration(#[from] AlterationError),
+    /// No such snapshot.
+    #[error("there is no snapshot {snapshot} in project {project}, or it is no longer kept")]
+    NoSnapshot {
+        /// The project.
+        project: ProjectId,
+        /// As it was asked for: a number or a time.
+        snapshot: String,
+    },
+    /// A snapshot that would have to go is held by a tag.
+    #[error("snapshot {snapshot} is held by tag {tag}; remove the tag first")]
+    SnapshotHeld {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// The tag.
+        tag: TagName,
+    },
+    /// No such tag in the project.
+    #[error("there is no tag {tag} in project {project}")]
+    NoTag {
+        /// The project.
+        project: ProjectId,
+        /// The tag.
+        tag: TagName,
+    },
+    /// The tag's name is taken.
+    #[error("tag {tag} exists already in project {project}")]
+    TagExists {
+        /// The project.
+        project: ProjectId,
+        /// The tag.
+        tag: TagName,
+    },
+    /// A file can't become part of the table.
+    #[error("file {file} {reason}")]
+    BadFile {
+        /// The file, by the name its owner knows.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request is being carried out already.
+    #[error("a request with this idempotency key is being carried out; wait for its answer, then repeat it")]
+    KeyInUse,
+    /// The key belongs to another request.
+    #[error("this idempotency key was used for another request; use a new key for each request")]
+    KeyReused,
     /// A value is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -136,17 +207,31 @@ impl Classify for UseCaseError {
         match self {
             Self::Unauthenticated => ErrorKind::Unauthenticated,
             Self::Forbidden => ErrorKind::Forbidden,
-            Self::NoProject(_) | Self::NoProjectAround(_) | Self::NoBucket { .. } | Self::NoTable { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoProject(_)
+            | Self::NoProjectAround(_)
+            | Self::NoBucket { .. }
+            | Self::NoTable { .. }
+            | Self::NoSnapshot { .. }
+            | Self::NoTag { .. } => ErrorKind::NotFound,
             Self::ProjectExists { .. }
             | Self::DefaultProject
             | Self::BucketExists { .. }
             | Self::BucketNotEmpty { .. }
             | Self::TableExists { .. }
             | Self::TableChanged(_)
-            | Self::DuplicateKeys { .. } => ErrorKind::Conflict,
-            Self::Violations { .. } | Self::Invalid(_) => ErrorKind::Unprocessable,
+            | Self::DuplicateKeys { .. }
+            | Self::Breaking { .. }
+            | Self::SnapshotHeld { .. }
+            | Self::TagExists { .. }
+            | Self::KeyInUse => ErrorKind::Conflict,
+            Self::NotExpected { .. } => ErrorKind::PreconditionFailed,
+            Self::Violations { .. }
+            | Self::Invalid(_)
+            | Self::NoKey(_)
+            | Self::BadFilter(_)
+            | Self::BadFile { .. }
+            | Self::KeyReused => ErrorKind::Unprocessable,
+            Self::Alteration(error) => error.kind(),
             Self::Name(error) => error.kind(),
             Self::Type(error) => error.kind(),
             Self::Schema(error) => error.kind(),
@@ -174,6 +259,18 @@ impl Classify for UseCaseError {
             Self::TableChanged(_) => "table_changed",
             Self::Violations { .. } => "rows_invalid",
             Self::DuplicateKeys { .. } => "duplicate_key",
+            Self::NotExpected { .. } => "precondition_failed",
+            Self::Breaking { .. } => "breaking_change",
+            Self::NoKey(_) => "no_primary_key",
+            Self::BadFilter(_) => "invalid_filter",
+            Self::Alteration(error) => error.code(),
+            Self::NoSnapshot { .. } => "snapshot_not_found",
+            Self::SnapshotHeld { .. } => "snapshot_held",
+            Self::NoTag { .. } => "tag_not_found",
+            Self::TagExists { .. } => "tag_exists",
+            Self::BadFile { .. } => "file_unusable",
+            Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeyReused => "idempotency_key_reused",
             Self::Invalid(_) => "validation_failed",
             Self::Name(error) => error.code(),
             Self::Type(error) => error.code(),
@@ -230,6 +327,12 @@ pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(
         WriteError::TableExists => UseCaseError::TableExists { project, table },
         WriteError::NoTable => UseCaseError::NoTable { project, table },
         WriteError::TableChanged => UseCaseError::TableChanged(table),
+        WriteError::NotExpected { .. } => UseCaseError::NotExpected { table },
+        WriteError::NoKey => UseCaseError::NoKey(table),
+        WriteError::BadFilter(reason) => UseCaseError::BadFilter(reason),
+        WriteError::Alteration(error) => UseCaseError::Alteration(error),
+        WriteError::NoSnapshot => UseCaseError::NoSnapshot { project, snapshot: "of that number".to_owned() },
+        WriteError::BadFile { file, reason } => UseCaseError::BadFile { file, reason },
         WriteError::Rows(error) => UseCaseError::Rows(error),
         WriteError::Violations(violations) => UseCaseError::Violations { table, violations },
         WriteError::DuplicateKeys { first, count } => UseCaseError::DuplicateKeys { table, first, count },

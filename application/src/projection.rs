@@ -107,6 +107,7 @@ impl Projection {
 
 #[cfg(test)]
 mod tests {
+    use gadwall_domain::history::ReadAt;
     use gadwall_domain::ports::lake::LakeWrite;
 
     use super::*;
@@ -125,12 +126,11 @@ mod tests {
         // Committed, but the process died before anyone was told.
         let write = LakeWrite::CreateBucket { bucket: bucket("b"), description: Some("kept".to_owned()) };
         world.lakes.write(project.lake, write, origin("r9")).await.unwrap();
-        let create =
-            LakeWrite::CreateTable { table: table("b.t"), schema: schema(vec![column("id", "CHAR(3)")], &["id"]) };
+        let create = LakeWrite::create_table(table("b.t"), schema(vec![column("id", "CHAR(3)")], &["id"]));
         world.lakes.write(project.lake, create, origin("r9")).await.unwrap();
         let before = world.events("p").await;
 
-        let reborn = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes));
+        let reborn = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes) as _);
         for _ in 0..3 {
             reborn.ensure(&project).await.unwrap();
             world.projection.catch_up(&project, None).await.unwrap();
@@ -156,6 +156,6 @@ mod tests {
         world.projection.catch_up(&project, None).await.unwrap();
         let mut tx = world.store.read().await.unwrap();
         assert_eq!(tx.lake_index().applied(&project.id).await.unwrap(), world.lakes.head(project.lake).await.unwrap());
-        assert_eq!(tx.lake_index().buckets(&project.id).await.unwrap().len(), AT_ONCE as usize + 5);
+        assert_eq!(tx.lake_index().buckets(&project.id, ReadAt::Head).await.unwrap().len(), AT_ONCE as usize + 5);
     }
 }

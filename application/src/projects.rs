@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::ProjectFact;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{ApiKeyId, LakeId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
@@ -292,7 +293,7 @@ impl Projects {
     }
 
     async fn measure(&self, project: &Project) -> Result<ProjectSize, UseCaseError> {
-        let buckets = self.lakes.buckets(project.lake).await?;
+        let buckets = self.lakes.buckets(project.lake, ReadAt::Head).await?;
         Ok(ProjectSize {
             size_bytes: buckets.iter().map(|bucket| bucket.size_bytes).sum(),
             table_count: buckets.iter().map(|bucket| bucket.table_count).sum(),
@@ -347,12 +348,19 @@ fn check_settings(settings: Option<&Map<String, Value>>) -> Result<(), UseCaseEr
 mod tests {
     use std::sync::Mutex;
 
-    use gadwall_domain::commit::{Commit, WriteOrigin};
+    use std::time::Duration;
+
+    use chrono::{DateTime, Utc};
+    use gadwall_domain::commit::{Commit, RowCounts, WriteOrigin};
     use gadwall_domain::ids::SnapshotId;
     use gadwall_domain::names::{BucketName, TableName};
-    use gadwall_domain::ports::lake::{Committed, LakeError, LakeWrite, StoredBucket, StoredTable, WriteError};
+    use gadwall_domain::ports::lake::{
+        Committed, DroppedTable, LakeError, LakeHistory, LakeWrite, Purge, PurgeError, PurgeReport, SnapshotFilter,
+        StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
+    };
     use gadwall_domain::query::QueryError;
     use gadwall_domain::rows::RowStream;
+    use gadwall_domain::selection::Selection;
     use gadwall_domain::table::TableRef;
 
     use super::*;
@@ -404,16 +412,60 @@ mod tests {
             async fn remove(&self, lake: LakeId) -> Result<(), LakeError>;
             async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
             async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
-            async fn buckets(&self, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError>;
-            async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError>;
+            async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError>;
+            async fn tables(&self, lake: LakeId, bucket: &BucketName, at: ReadAt) -> Result<Option<Vec<StoredTable>>, LakeError>;
             async fn table(
                 &self,
                 lake: LakeId,
                 bucket: &BucketName,
                 table: &TableName,
+                at: ReadAt,
             ) -> Result<Option<StoredTable>, LakeError>;
-            async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError>;
             async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError>;
+            async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError>;
+            async fn purge(
+                &self,
+                lake: LakeId,
+                purge: Purge,
+                held: Vec<SnapshotId>,
+                origin: WriteOrigin,
+            ) -> Result<PurgeReport, PurgeError>;
+        }
+
+        #[async_trait::async_trait]
+        impl LakeHistory for Lakes {
+            async fn snapshot(&self, lake: LakeId, snapshot: SnapshotId) -> Result<Option<Commit>, LakeError>;
+            async fn snapshot_at(&self, lake: LakeId, time: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError>;
+            async fn snapshots(&self, lake: LakeId, filter: SnapshotFilter) -> Result<Vec<Commit>, LakeError>;
+            async fn dropped(&self, lake: LakeId, bucket: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError>;
+        }
+
+        #[async_trait::async_trait]
+        impl TableReader for Lakes {
+            async fn rows(
+                &self,
+                lake: LakeId,
+                table: &TableRef,
+                selection: Selection,
+                at: ReadAt,
+                timeout: Duration,
+            ) -> Result<(RowStream, SnapshotId), QueryError>;
+            async fn changes(
+                &self,
+                lake: LakeId,
+                table: &TableRef,
+                from: SnapshotId,
+                to: SnapshotId,
+                limit: Option<u64>,
+                timeout: Duration,
+            ) -> Result<RowStream, QueryError>;
+            async fn profile(
+                &self,
+                lake: LakeId,
+                table: &TableRef,
+                at: ReadAt,
+                timeout: Duration,
+            ) -> Result<TableProfile, QueryError>;
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::{Principal, Scope};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::QueryEngine;
 use gadwall_domain::query::{Query, QueryOutput, ReadScope};
@@ -35,8 +36,11 @@ impl Queries {
     pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<QueryOutput, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
         // The one place where a row filter or a column mask per grant can be added to a read.
-        let scope =
-            ReadScope { lake: project.lake, only_bucket: caller.principal().and_then(Principal::only_bucket).cloned() };
+        let scope = ReadScope {
+            lake: project.lake,
+            only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
+            at: ReadAt::Head,
+        };
         Ok(self.engine.query(scope, query).await?)
     }
 }

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gadwall_domain::access::Scope;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, ProjectId};
-use gadwall_domain::ports::lake::{Committed, LakeError, LakeStore, LakeWrite, StoredTable};
+use gadwall_domain::ports::lake::{Committed, Lake, LakeError, LakeWrite, StoredTable};
 use gadwall_domain::ports::metadata::{MetadataStore, TableFacts};
 use gadwall_domain::project::Project;
 use gadwall_domain::rows::{RowSource, RowStream};
 use gadwall_domain::schema::{Column, TableSchema};
-use gadwall_domain::table::{Table, TableRef, TableSize};
+use gadwall_domain::selection::Selection;
+use gadwall_domain::table::{Table, TableRef};
 
 use crate::access::Access;
 use crate::caller::Caller;
@@ -18,10 +21,13 @@ use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
 
+/// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
+const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The use cases of tables.
 pub struct Tables {
     store: Arc<dyn MetadataStore>,
-    lakes: Arc<dyn LakeStore>,
+    lakes: Arc<dyn Lake>,
     access: Arc<Access>,
     projection: Arc<Projection>,
     projects: Arc<Projects>,
@@ -52,7 +58,7 @@ impl Tables {
     /// Works on these stores.
     pub fn new(
         store: Arc<dyn MetadataStore>,
-        lakes: Arc<dyn LakeStore>,
+        lakes: Arc<dyn Lake>,
         access: Arc<Access>,
         projection: Arc<Projection>,
         projects: Arc<Projects>,
@@ -71,13 +77,11 @@ impl Tables {
     ) -> Result<Table, UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
         self.projection.ensure(&project).await?;
-        let write = LakeWrite::CreateTable { table: table.clone(), schema: schema.clone() };
+        let write = LakeWrite::create_table(table.clone(), schema);
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, &table))?;
         self.after_change(&project, committed).await?;
-        // Someone may have dropped it again by now; it was created all the same.
-        let found = self.find(&project, &table).await?;
-        Ok(found.unwrap_or(Table { name: table, schema, created_at: None, size: TableSize::default() }))
+        self.require(&project, &table).await
     }
 
     /// A bucket's tables by name.
@@ -89,10 +93,10 @@ impl Tables {
     ) -> Result<Vec<Table>, UseCaseError> {
         let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
         self.projection.ensure(&project).await?;
-        let Some(stored) = self.lakes.tables(project.lake, bucket).await? else {
+        let Some(stored) = self.lakes.tables(project.lake, bucket, ReadAt::Head).await? else {
             return Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() });
         };
-        let facts = self.store.read().await?.lake_index().tables(&project.id, Some(bucket)).await?;
+        let facts = self.store.read().await?.lake_index().tables(&project.id, Some(bucket), ReadAt::Head).await?;
         let facts_of = |table: &TableRef| facts.iter().find(|facts| facts.table == *table);
         stored.into_iter().map(|stored| put_together(&stored, facts_of(&stored.name))).collect()
     }
@@ -101,9 +105,9 @@ impl Tables {
     pub async fn names(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<TableRef>, UseCaseError> {
         let opened = self.access.open(caller, project, Scope::Read).await?;
         let mut names = Vec::new();
-        for bucket in self.lakes.buckets(opened.lake).await? {
+        for bucket in self.lakes.buckets(opened.lake, ReadAt::Head).await? {
             let seen = caller.principal().is_some_and(|principal| principal.may_touch(&bucket.name));
-            if seen && let Some(tables) = self.lakes.tables(opened.lake, &bucket.name).await? {
+            if seen && let Some(tables) = self.lakes.tables(opened.lake, &bucket.name, ReadAt::Head).await? {
                 names.extend(tables.into_iter().map(|table| table.name));
             }
         }
@@ -126,7 +130,8 @@ impl Tables {
     ) -> Result<(Table, RowStream), UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
         let found = self.require(&project, table).await?;
-        let rows = self.lakes.preview(project.lake, &found.name, limit).await?;
+        let selection = Selection { limit: Some(limit.into()), ..Selection::default() };
+        let rows = self.lakes.rows(project.lake, &found.name, selection, ReadAt::Head, PREVIEW_TIMEOUT).await?.0;
         Ok((found, rows))
     }
 
@@ -135,7 +140,7 @@ impl Tables {
     pub async fn delete(&self, caller: &Caller, project: &ProjectId, table: &TableRef) -> Result<(), UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
         self.require_bucket(&project, &table.bucket).await?;
-        let write = LakeWrite::DropTable { table: table.clone() };
+        let write = LakeWrite::drop_table(table.clone());
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, table))?;
         self.after_change(&project, committed).await
@@ -157,7 +162,7 @@ impl Tables {
     #[tracing::instrument(skip_all, fields(project.id = %open.project.id, table.name = %open.table))]
     pub async fn append(&self, caller: &Caller, open: OpenTable, rows: RowSource) -> Result<Committed, UseCaseError> {
         let OpenTable { project, table, schema } = open;
-        let write = LakeWrite::Append { table: table.clone(), schema: Arc::unwrap_or_clone(schema), rows };
+        let write = LakeWrite::append(table.clone(), Arc::unwrap_or_clone(schema), rows);
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, &table))?;
         self.projection.catch_up(&project, Some(committed.snapshot)).await?;
@@ -170,7 +175,7 @@ impl Tables {
     }
 
     async fn require_bucket(&self, project: &Project, bucket: &BucketName) -> Result<(), UseCaseError> {
-        let buckets = self.lakes.buckets(project.lake).await?;
+        let buckets = self.lakes.buckets(project.lake, ReadAt::Head).await?;
         if bucket.is_main() || buckets.iter().any(|known| known.name == *bucket) {
             return Ok(());
         }
@@ -187,10 +192,10 @@ impl Tables {
 
     async fn find(&self, project: &Project, table: &TableRef) -> Result<Option<Table>, UseCaseError> {
         self.projection.ensure(project).await?;
-        let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table).await? else {
+        let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table, ReadAt::Head).await? else {
             return Ok(None);
         };
-        let facts = self.store.read().await?.lake_index().table(&project.id, table).await?;
+        let facts = self.store.read().await?.lake_index().table(&project.id, table, ReadAt::Head).await?;
         put_together(&stored, facts.as_ref()).map(Some)
     }
 }
@@ -209,19 +214,37 @@ fn put_together(stored: &StoredTable, facts: Option<&TableFacts>) -> Result<Tabl
     let key = facts.map(|facts| facts.primary_key.clone()).unwrap_or_default();
     let schema =
         TableSchema::new(columns, key).map_err(|error| UseCaseError::Lake(LakeError::Fault(Box::new(error))))?;
-    Ok(Table { name: stored.name.clone(), schema, created_at: facts.map(|facts| facts.created_at), size: stored.size })
+    Ok(Table {
+        name: stored.name.clone(),
+        schema,
+        created_at: facts.map(|facts| facts.created_at),
+        size: stored.size,
+        layout: stored.layout.clone(),
+        comments: stored.comments.clone(),
+        version: stored.version,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use gadwall_domain::history::TableVersion;
+    use gadwall_domain::layout::Layout;
+    use gadwall_domain::table::{Comments, TableSize};
+
     use super::*;
     use crate::testing::builders::{bucket, column, project_id, rows, schema, table};
     use crate::world::World;
 
     #[tokio::test]
     async fn a_table_that_something_else_made_shows_without_key_and_lengths() {
-        let stored =
-            StoredTable { name: table("main.t"), columns: vec![column("c", "VARCHAR")], size: TableSize::default() };
+        let stored = StoredTable {
+            name: table("main.t"),
+            columns: vec![column("c", "VARCHAR")],
+            size: TableSize::default(),
+            layout: Layout::default(),
+            comments: Comments::default(),
+            version: TableVersion::default(),
+        };
         let found = put_together(&stored, None).unwrap();
         assert_eq!((found.schema.key_columns().len(), found.created_at), (0, None));
     }
@@ -234,7 +257,7 @@ mod tests {
         world.tables.create(&owner, &id, t.clone(), schema(vec![column("i", "INTEGER")], &[])).await.unwrap();
         let open = world.tables.open_for_append(&owner, &id, &t).await.unwrap();
         let done = world.tables.append(&owner, open, rows(["i"], &[[Some("1")], [Some("2")]])).await.unwrap();
-        assert_eq!(done.rows, 2);
+        assert_eq!(done.rows.inserted, 2);
         assert_eq!(world.events("p").await.last().map(String::as_str), Some("rows.appended"));
         let mut tx = world.store.read().await.unwrap();
         let entry = tx.audit().latest(&id, 1).await.unwrap().remove(0);

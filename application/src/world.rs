@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
-use gadwall_domain::ports::lake::LakeStore;
+use gadwall_domain::ports::lake::Lake;
 use gadwall_domain::ports::metadata::MetadataStore;
 
 use crate::access::{Access, AdminPolicy, digest};
@@ -20,7 +20,7 @@ pub(crate) const ADMIN_KEY: &str = "the admin's key";
 
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryMetadata>,
-    pub(crate) lakes: Arc<dyn LakeStore>,
+    pub(crate) lakes: Arc<dyn Lake>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) access: Arc<Access>,
     pub(crate) projection: Arc<Projection>,
@@ -36,14 +36,14 @@ impl World {
         Self::over(clock, lakes, Arc::default())
     }
 
-    pub(crate) fn over(clock: Arc<FixedClock>, lakes: Arc<dyn LakeStore>, memory: Arc<MemoryMetadata>) -> Self {
+    pub(crate) fn over(clock: Arc<FixedClock>, lakes: Arc<dyn Lake>, memory: Arc<MemoryMetadata>) -> Self {
         let store: Arc<dyn MetadataStore> = Arc::clone(&memory) as _;
         let admins = AdminPolicy::Keys(vec![digest("another"), digest(ADMIN_KEY)]);
         let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock) as _, admins));
-        let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes)));
+        let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
         let projects = Arc::new(Projects::new(
             Arc::clone(&store),
-            Arc::clone(&lakes),
+            Arc::clone(&lakes) as _,
             Arc::clone(&access),
             Arc::clone(&projection),
             Arc::clone(&clock) as _,
@@ -51,7 +51,7 @@ impl World {
         ));
         let parts = || (Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&projection));
         let (a, b, c, d) = parts();
-        let buckets = Buckets::new(a, b, c, d, Arc::clone(&projects));
+        let buckets = Buckets::new(a, b as _, c, d, Arc::clone(&projects));
         let (a, b, c, d) = parts();
         let tables = Tables::new(a, b, c, d, Arc::clone(&projects));
         Self { store: memory, lakes, clock, access, projection, projects, buckets, tables }
@@ -79,11 +79,5 @@ impl World {
 }
 
 pub(crate) fn caller(identity: Identity) -> Caller {
-    Caller {
-        identity,
-        request_id: RequestId::parse("r1").unwrap(),
-        traceparent: None,
-        run_id: None,
-        idempotency_key: None,
-    }
+    Caller { identity, request_id: RequestId::parse("r1").unwrap(), traceparent: None, run_id: None, idempotency: None }
 }

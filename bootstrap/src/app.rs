@@ -15,7 +15,7 @@ use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
-use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
+use gadwall_domain::ports::lake::{Lake, QueryEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
@@ -108,7 +108,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
 
 fn services(
     store: Arc<dyn MetadataStore>,
-    lakes: Arc<dyn LakeStore>,
+    lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
     admins: AdminPolicy,
     system: System,
@@ -116,10 +116,10 @@ fn services(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
-    let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes)));
+    let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let projects = Arc::new(Projects::new(
         Arc::clone(&store),
-        Arc::clone(&lakes),
+        Arc::clone(&lakes) as _,
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&clock),
@@ -127,7 +127,7 @@ fn services(
     ));
     let buckets = Buckets::new(
         Arc::clone(&store),
-        Arc::clone(&lakes),
+        Arc::clone(&lakes) as _,
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&projects),

@@ -7,7 +7,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::alteration::Alteration;
 use crate::ids::{ApiKeyId, RequestId, SnapshotId};
+use crate::layout::Layout;
 use crate::names::{BucketName, ColumnName};
 use crate::schema::Column;
 use crate::table::TableRef;
@@ -56,8 +58,11 @@ pub struct WriteOrigin {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
     /// The client's idempotency key.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Fingerprint of the request that the key stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// What a write changed.
@@ -85,6 +90,9 @@ pub enum Change {
         columns: Vec<Column>,
         /// Its key; empty without one.
         primary_key: Vec<ColumnName>,
+        /// How its files are laid out.
+        #[serde(default, skip_serializing_if = "Layout::is_plain")]
+        layout: Layout,
     },
     /// A table was dropped.
     TableDropped {
@@ -98,6 +106,125 @@ pub enum Change {
         /// How many.
         rows: u64,
     },
+    /// Rows were added, or took the place of those with the same key.
+    RowsUpserted {
+        /// In which table.
+        table: TableRef,
+        /// How many were new.
+        inserted: u64,
+        /// How many took another's place.
+        updated: u64,
+    },
+    /// All rows gave way to others.
+    RowsReplaced {
+        /// In which table.
+        table: TableRef,
+        /// How many there are now.
+        inserted: u64,
+        /// How many there were.
+        deleted: u64,
+    },
+    /// Rows were changed.
+    RowsUpdated {
+        /// In which table.
+        table: TableRef,
+        /// How many.
+        rows: u64,
+    },
+    /// Rows were deleted.
+    RowsDeleted {
+        /// From which table.
+        table: TableRef,
+        /// How many.
+        rows: u64,
+    },
+    /// All rows were deleted.
+    TableTruncated {
+        /// From which table.
+        table: TableRef,
+        /// How many.
+        rows: u64,
+    },
+    /// Rows were deleted, to be erased from history and storage as well.
+    RowsPurged {
+        /// From which table.
+        table: TableRef,
+        /// How many.
+        rows: u64,
+    },
+    /// Files that lay there became part of a table.
+    FilesRegistered {
+        /// Of which table.
+        table: TableRef,
+        /// How many files.
+        files: u64,
+        /// How many rows are in them.
+        rows: u64,
+    },
+    /// A table's shape changed.
+    TableAltered {
+        /// Which table.
+        table: TableRef,
+        /// How.
+        alteration: Alteration,
+        /// Its columns since, with declared lengths.
+        columns: Vec<Column>,
+        /// Its key since; empty without one.
+        primary_key: Vec<ColumnName>,
+    },
+    /// A table got another name.
+    TableRenamed {
+        /// Its old name.
+        table: TableRef,
+        /// Its new name, in the same bucket.
+        to: TableRef,
+    },
+    /// A table is as it was.
+    TableRestored {
+        /// Which table.
+        table: TableRef,
+        /// As it was in this snapshot.
+        from: SnapshotId,
+        /// Its columns since, with declared lengths.
+        columns: Vec<Column>,
+        /// Its key since; empty without one.
+        primary_key: Vec<ColumnName>,
+        /// How many rows it has since.
+        inserted: u64,
+        /// How many it had before.
+        deleted: u64,
+    },
+    /// A dropped table is there again.
+    TableUndeleted {
+        /// Which table.
+        table: TableRef,
+        /// As it was in this snapshot.
+        from: SnapshotId,
+        /// Its columns, with declared lengths.
+        columns: Vec<Column>,
+        /// Its key; empty without one.
+        primary_key: Vec<ColumnName>,
+        /// How many rows it has.
+        rows: u64,
+    },
+}
+
+/// Rows that a write touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowCounts {
+    /// New rows.
+    pub inserted: u64,
+    /// Rows that changed.
+    pub updated: u64,
+    /// Rows that went away.
+    pub deleted: u64,
+}
+
+impl RowCounts {
+    /// Rows touched in any way.
+    pub fn total(self) -> u64 {
+        self.inserted + self.updated + self.deleted
+    }
 }
 
 impl Change {
@@ -109,6 +236,38 @@ impl Change {
             Self::TableCreated { .. } => "table.created",
             Self::TableDropped { .. } => "table.deleted",
             Self::RowsAppended { .. } => "rows.appended",
+            Self::RowsUpserted { .. } => "rows.upserted",
+            Self::RowsReplaced { .. } => "rows.replaced",
+            Self::RowsUpdated { .. } => "rows.updated",
+            Self::RowsDeleted { .. } => "rows.deleted",
+            Self::TableTruncated { .. } => "table.truncated",
+            Self::RowsPurged { .. } => "rows.purged",
+            Self::FilesRegistered { .. } => "files.registered",
+            Self::TableAltered { .. } => "table.altered",
+            Self::TableRenamed { .. } => "table.renamed",
+            Self::TableRestored { .. } => "table.restored",
+            Self::TableUndeleted { .. } => "table.undeleted",
+        }
+    }
+
+    /// The table it happened to, by its name before the change; none for a bucket.
+    pub fn table(&self) -> Option<&TableRef> {
+        match self {
+            Self::BucketCreated { .. } | Self::BucketDropped { .. } => None,
+            Self::TableCreated { table, .. }
+            | Self::TableDropped { table }
+            | Self::RowsAppended { table, .. }
+            | Self::RowsUpserted { table, .. }
+            | Self::RowsReplaced { table, .. }
+            | Self::RowsUpdated { table, .. }
+            | Self::RowsDeleted { table, .. }
+            | Self::TableTruncated { table, .. }
+            | Self::RowsPurged { table, .. }
+            | Self::FilesRegistered { table, .. }
+            | Self::TableAltered { table, .. }
+            | Self::TableRenamed { table, .. }
+            | Self::TableRestored { table, .. }
+            | Self::TableUndeleted { table, .. } => Some(table),
         }
     }
 
@@ -116,9 +275,25 @@ impl Change {
     pub fn subject(&self) -> String {
         match self {
             Self::BucketCreated { bucket, .. } | Self::BucketDropped { bucket } => bucket.to_string(),
-            Self::TableCreated { table, .. } | Self::TableDropped { table } | Self::RowsAppended { table, .. } => {
-                table.to_string()
+            other => other.table().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// The rows that it touched.
+    pub fn counts(&self) -> RowCounts {
+        match *self {
+            Self::RowsAppended { rows, .. }
+            | Self::FilesRegistered { rows, .. }
+            | Self::TableUndeleted { rows, .. } => RowCounts { inserted: rows, ..RowCounts::default() },
+            Self::RowsUpserted { inserted, updated, .. } => RowCounts { inserted, updated, deleted: 0 },
+            Self::RowsReplaced { inserted, deleted, .. } | Self::TableRestored { inserted, deleted, .. } => {
+                RowCounts { inserted, updated: 0, deleted }
             }
+            Self::RowsUpdated { rows, .. } => RowCounts { updated: rows, ..RowCounts::default() },
+            Self::RowsDeleted { rows, .. } | Self::TableTruncated { rows, .. } | Self::RowsPurged { rows, .. } => {
+                RowCounts { deleted: rows, ..RowCounts::default() }
+            }
+            _ => RowCounts::default(),
         }
     }
 }
@@ -147,6 +322,7 @@ mod tests {
                 traceparent: None,
                 run_id: None,
                 idempotency_key: None,
+                fingerprint: None,
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
         }]);

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     NotFound,
     /// It clashes with what is there.
     Conflict,
+    /// It isn't of the version that the caller expects.
+    PreconditionFailed,
     /// More than the limits allow.
     TooLarge,
     /// Well-formed, but it breaks a rule of the table or isn't supported.

@@ -49,6 +49,11 @@ uuid_id!(
     QueryId
 );
 
+uuid_id!(
+    /// Identifies a long-running operation: an import, an export.
+    OperationId
+);
+
 /// Identifies one request, in logs, errors, events and commits.
 ///
 /// Taken from the client's `X-Request-ID` when that is 1–128 printable ASCII characters, else minted.
@@ -81,7 +86,7 @@ impl fmt::Display for RequestId {
 }
 
 /// A committed version of a project's lake. Grows by one with every commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SnapshotId(u64);
 

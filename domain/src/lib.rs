@@ -7,17 +7,24 @@
 #![deny(missing_docs)]
 
 pub mod access;
+pub mod alteration;
 pub mod audit;
 pub mod bucket;
 pub mod commit;
 pub mod error;
 pub mod events;
+pub mod filter;
+pub mod history;
+pub mod idempotency;
 pub mod ids;
+pub mod layout;
 pub mod names;
+pub mod operation;
 pub mod ports;
 pub mod project;
 pub mod query;
 pub mod rows;
 pub mod schema;
+pub mod selection;
 pub mod table;
 pub mod types;

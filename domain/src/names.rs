@@ -174,6 +174,12 @@ name_type!(
 );
 
 name_type!(
+    /// The name of a snapshot, chosen by whoever wants it kept.
+    TagName,
+    |text| parse_plain("tag", text)
+);
+
+name_type!(
     /// The name of a column, or of a field in a `STRUCT`.
     ///
     /// Data comes with headings such as `US Gross` or `Größe (m²)`, so letters and digits of any

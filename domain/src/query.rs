@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::error::{Classify, ErrorKind};
+use crate::history::ReadAt;
 use crate::ids::{LakeId, SnapshotId};
 use crate::names::BucketName;
 use crate::rows::RowStream;
@@ -17,6 +18,8 @@ pub struct ReadScope {
     pub lake: LakeId,
     /// The one bucket it is limited to, if any.
     pub only_bucket: Option<BucketName>,
+    /// The version that is read.
+    pub at: ReadAt,
 }
 
 /// Values for a query's placeholders.
@@ -83,6 +86,9 @@ pub enum QueryError {
         /// Names like it that the caller can see.
         candidates: Vec<String>,
     },
+    /// The version asked for isn't there, or is no longer kept.
+    #[error("there is no snapshot {0}, or it is no longer kept")]
+    NoSnapshot(SnapshotId),
     /// The statement is too long or nested too deeply.
     #[error("the statement is too large: {0}")]
     TooLarge(String),
@@ -112,6 +118,7 @@ impl Classify for QueryError {
         match self {
             Self::Sql(_) | Self::UnknownTable { .. } => ErrorKind::Invalid,
             Self::Forbidden { .. } => ErrorKind::Forbidden,
+            Self::NoSnapshot(_) => ErrorKind::NotFound,
             Self::Unsupported { .. } => ErrorKind::Unprocessable,
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Timeout(_) => ErrorKind::Timeout,
@@ -124,6 +131,7 @@ impl Classify for QueryError {
         match self {
             Self::Sql(_) | Self::UnknownTable { .. } => "sql_error",
             Self::Forbidden { .. } => "statement_forbidden",
+            Self::NoSnapshot(_) => "snapshot_not_found",
             Self::Unsupported { .. } => "statement_unsupported",
             Self::TooLarge(_) => "statement_too_large",
             Self::Timeout(_) => "query_timeout",

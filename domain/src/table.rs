@@ -1,11 +1,14 @@
 //! Tables as they stand in a snapshot.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::names::{BucketName, NameError, TableName};
+use crate::history::TableVersion;
+use crate::layout::Layout;
+use crate::names::{BucketName, ColumnName, NameError, TableName};
 use crate::schema::TableSchema;
 
 /// Names a table within a project.
@@ -38,7 +41,7 @@ impl fmt::Display for TableRef {
     }
 }
 
-/// A table with its shape and size, in the current snapshot.
+/// A table with its shape and size, in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
@@ -49,6 +52,21 @@ pub struct Table {
     pub created_at: Option<DateTime<Utc>>,
     /// How much it holds.
     pub size: TableSize,
+    /// How its files are laid out.
+    pub layout: Layout,
+    /// What it and its columns are for.
+    pub comments: Comments,
+    /// When it last changed.
+    pub version: TableVersion,
+}
+
+/// What a table and its columns are for, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comments {
+    /// The table.
+    pub table: Option<String>,
+    /// Columns that have a comment.
+    pub columns: BTreeMap<ColumnName, String>,
 }
 
 /// How much a table holds.

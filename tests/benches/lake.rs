@@ -12,12 +12,14 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};
 use gadwall_domain::commit::WriteOrigin;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, RequestId};
 use gadwall_domain::names::{BucketName, ColumnName};
-use gadwall_domain::ports::lake::{LakeStore, LakeWrite, QueryEngine};
+use gadwall_domain::ports::lake::{LakeStore, LakeWrite, QueryEngine, TableReader};
 use gadwall_domain::query::{Parameters, Query, ReadScope};
 use gadwall_domain::rows::{RowBatch, RowSource, RowStream, StagedFile, Violations};
 use gadwall_domain::schema::{Column, TableSchema};
+use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
@@ -66,7 +68,7 @@ impl Ports {
         ports.write(LakeWrite::CreateBucket { bucket: BucketName::parse("bench")?, description: None }).await?;
         for name in ["bench.points", "bench.arrivals"] {
             let (table, schema) = (TableRef::parse(name)?, ports.schema.clone());
-            ports.write(LakeWrite::CreateTable { table, schema }).await?;
+            ports.write(LakeWrite::create_table(table, schema)).await?;
         }
         // The sandbox lets the engine read uploads from here alone.
         let staged = config.staging_dir.join("points.parquet");
@@ -83,20 +85,23 @@ impl Ports {
             traceparent: None,
             run_id: None,
             idempotency_key: None,
+            fingerprint: None,
         };
         self.lakes.write(self.lake, write, origin).await?;
         Ok(())
     }
 
     async fn append(&self, table: &str, rows: RowSource) -> Result<()> {
-        self.write(LakeWrite::Append { table: TableRef::parse(table)?, schema: self.schema.clone(), rows }).await
+        self.write(LakeWrite::append(TableRef::parse(table)?, self.schema.clone(), rows)).await
     }
 
     async fn once(&self, work: Work, number: u64) -> Result<usize> {
         match work {
             Work::Preview => {
                 let table = TableRef::parse("bench.points")?;
-                drained(self.lakes.preview(self.lake, &table, 100).await?).await
+                let selection = Selection { limit: Some(100), ..Selection::default() };
+                let limit = Duration::from_secs(30);
+                drained(self.lakes.rows(self.lake, &table, selection, ReadAt::Head, limit).await?.0).await
             }
             Work::Query => {
                 let query = Query {
@@ -105,7 +110,13 @@ impl Ports {
                     default_bucket: None,
                     timeout: PATIENCE,
                 };
-                drained(self.lakes.query(ReadScope { lake: self.lake, only_bucket: None }, query).await?.rows).await
+                drained(
+                    self.lakes
+                        .query(ReadScope { lake: self.lake, only_bucket: None, at: ReadAt::Head }, query)
+                        .await?
+                        .rows,
+                )
+                .await
             }
             Work::Append => {
                 let text = |text| Arc::new(StringArray::from(vec![text])) as ArrayRef;

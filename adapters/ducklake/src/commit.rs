@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use duckdb::Connection;
-use gadwall_domain::commit::{Change, CommitInfo, WriteOrigin, WriteRecord};
+use gadwall_domain::commit::{Change, CommitInfo, RowCounts, WriteOrigin, WriteRecord};
 use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::layout::Layout;
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
@@ -39,7 +40,7 @@ impl Commit<'_> {
             let change = self.apply(write)?;
             self.say(vec![WriteRecord { origin, change }])
         })?;
-        Ok(Committed { snapshot, rows: 0 })
+        Ok(Committed { snapshot, rows: RowCounts::default() })
     }
 
     /// Commits appends: all in one snapshot where they don't get in each other's way, else one by one, so that each
@@ -48,9 +49,11 @@ impl Commit<'_> {
         let filled: Vec<&Append> = appends.iter().filter(|append| append.staged.rows > 0).collect();
         let together = if filled.len() > 1 { self.together(&filled) } else { Err(WriteError::NoTable) };
         let one = |append: &Append| match (&together, append.staged.rows) {
-            (_, 0) => Ok(Committed { snapshot: structure::head(self.connection, self.lake)?, rows: 0 }),
-            (Ok(snapshot), rows) => Ok(Committed { snapshot: *snapshot, rows }),
-            (Err(_), rows) => Ok(Committed { snapshot: self.together(&[append])?, rows }),
+            (_, 0) => {
+                Ok(Committed { snapshot: structure::head(self.connection, self.lake)?, rows: RowCounts::default() })
+            }
+            (Ok(snapshot), rows) => Ok(Committed { snapshot: *snapshot, rows: inserted(rows) }),
+            (Err(_), rows) => Ok(Committed { snapshot: self.together(&[append])?, rows: inserted(rows) }),
         };
         appends.iter().map(one).collect()
     }
@@ -160,6 +163,7 @@ impl Commit<'_> {
             table: table.clone(),
             columns: schema.columns().to_vec(),
             primary_key: schema.key_columns().to_vec(),
+            layout: Layout::default(),
         })
     }
 
@@ -246,6 +250,10 @@ impl Commit<'_> {
             .try_for_each(|parent| sync.sync(&parent))
             .map_err(|error| io_error(error).into())
     }
+}
+
+fn inserted(rows: u64) -> RowCounts {
+    RowCounts { inserted: rows, ..RowCounts::default() }
 }
 
 fn definition(column: &Column) -> String {

@@ -6,29 +6,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use duckdb::Connection;
-use gadwall_domain::commit::{Commit, WriteOrigin};
+use gadwall_domain::commit::{Commit, RowCounts, WriteOrigin};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, LakeError, LakeStore, LakeWrite, QueryEngine, StoredBucket, StoredTable, WriteError,
+    Committed, LakeError, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket, StoredTable,
+    WriteError,
 };
 use gadwall_domain::ports::system::{Health, HealthProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
-use gadwall_domain::rows::RowStream;
-use gadwall_domain::table::TableRef;
 
 use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError};
-use crate::error::lake_error;
+use crate::error::{fault, lake_error};
 use crate::query::{self, Work};
 use crate::stage::stage;
 use crate::structure;
 use crate::writer::{Ready, Shared, Structure, Writers};
 
-/// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
-const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
 /// A health check must answer quickly or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often, and how long, removal waits for readers of the lake to finish.
@@ -37,8 +35,8 @@ const REMOVE_TRIES: u32 = 600;
 
 /// DuckLake on DuckDB files: one engine shared by all projects, a catalog each.
 pub struct EmbeddedLakes {
-    engine: Arc<Engine>,
-    catalogs: Arc<Catalogs>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) catalogs: Arc<Catalogs>,
     writers: Writers,
 }
 
@@ -62,7 +60,7 @@ impl EmbeddedLakes {
         Ok(Self { engine, catalogs, writers: Writers::new(Arc::new(shared), config.writer_queue) })
     }
 
-    async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
+    pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
@@ -108,11 +106,16 @@ impl LakeStore for EmbeddedLakes {
         self.read(lake, move |connection| structure::commits_after(connection, lake, after, limit)).await
     }
 
-    async fn buckets(&self, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError> {
+    async fn buckets(&self, lake: LakeId, _: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
         self.read(lake, move |connection| structure::buckets(connection, lake)).await
     }
 
-    async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError> {
+    async fn tables(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        _: ReadAt,
+    ) -> Result<Option<Vec<StoredTable>>, LakeError> {
         let bucket = bucket.clone();
         let inlines = self.catalogs.inlines();
         let read = move |connection: &Connection| {
@@ -133,6 +136,7 @@ impl LakeStore for EmbeddedLakes {
         lake: LakeId,
         bucket: &BucketName,
         table: &TableName,
+        _: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
         let (bucket, table) = (bucket.clone(), table.clone());
         let inlines = self.catalogs.inlines();
@@ -146,25 +150,29 @@ impl LakeStore for EmbeddedLakes {
         self.read(lake, read).await
     }
 
-    async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError> {
-        let work = Work::Preview { table: table.clone(), limit };
-        Ok(query::start(&self.engine, &self.catalogs, lake, work, PREVIEW_TIMEOUT).await?.rows)
-    }
-
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let ready = match write {
             LakeWrite::CreateBucket { bucket, description } => {
                 Ready::Structure(Structure::CreateBucket { bucket, description })
             }
             LakeWrite::DropBucket { bucket, cascade } => Ready::Structure(Structure::DropBucket { bucket, cascade }),
-            LakeWrite::CreateTable { table, schema } => Ready::Structure(Structure::CreateTable { table, schema }),
-            LakeWrite::DropTable { table } => Ready::Structure(Structure::DropTable { table }),
-            LakeWrite::Append { table, schema, rows } => {
+            LakeWrite::CreateTable { table, schema, .. } => Ready::Structure(Structure::CreateTable { table, schema }),
+            LakeWrite::DropTable { table, .. } => Ready::Structure(Structure::DropTable { table }),
+            LakeWrite::Load { table, schema, rows, .. } => {
                 let staged = stage(&self.engine, &schema, rows).await?;
                 Ready::Append { table, schema, staged }
             }
+            _ => return Err(fault("not supported yet").into()),
         };
         self.writers.submit(lake, ready, origin).await
+    }
+
+    async fn dry_run(&self, _: LakeId, _: LakeWrite) -> Result<RowCounts, WriteError> {
+        Err(fault("not supported yet").into())
+    }
+
+    async fn purge(&self, _: LakeId, _: Purge, _: Vec<SnapshotId>, _: WriteOrigin) -> Result<PurgeReport, PurgeError> {
+        Err(WriteError::from(fault("not supported yet")).into())
     }
 }
 

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use duckdb::{Connection, Row};
 use gadwall_domain::commit::{Commit, CommitInfo};
+use gadwall_domain::history::TableVersion;
 use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ColumnName, TableName};
 use gadwall_domain::ports::lake::{LakeError, StoredBucket, StoredTable};
 use gadwall_domain::schema::{Column, DefaultValue};
-use gadwall_domain::table::{TableRef, TableSize};
+use gadwall_domain::table::{Comments, TableRef, TableSize};
 
 use crate::error::{fault, lake_error};
 use crate::sql;
@@ -209,6 +211,9 @@ pub(crate) fn tables(
                 name,
                 columns,
                 size: TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? },
+                layout: Layout::default(),
+                comments: Comments::default(),
+                version: TableVersion::default(),
             })
         })
         .collect()

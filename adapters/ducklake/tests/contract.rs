@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use gadwall_domain::ports::lake::LakeStore;
+use gadwall_domain::ports::lake::Lake;
 use gadwall_ducklake::EmbeddedLakes;
 use tempfile::TempDir;
 
 mod support;
 
-fn fresh() -> (Arc<dyn LakeStore>, TempDir) {
+fn fresh() -> (Arc<dyn Lake>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
     (Arc::new(lakes), dir)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use gadwall_application::testing::builders::{bucket, column, lake, origin, rows, schema, table};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{LakeError, LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
@@ -23,7 +24,7 @@ fn open(change: impl FnOnce(&mut LakeConfig)) -> (EmbeddedLakes, TempDir) {
 
 async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str, timeout: Duration) -> Result<QueryOutput, QueryError> {
     let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
-    lakes.query(ReadScope { lake, only_bucket: None }, query).await
+    lakes.query(ReadScope { lake, only_bucket: None, at: ReadAt::Head }, query).await
 }
 
 async fn count(mut output: QueryOutput) -> Result<usize, QueryError> {
@@ -49,7 +50,7 @@ async fn lakes_make_room_for_each_other() {
     // All at once, so that lakes in use keep their place and others come and go.
     let looks = (1..=6).chain(1..=6).map(|number| {
         let lakes = &lakes;
-        async move { lakes.buckets(lake(number)).await.unwrap()[0].name == bucket(&format!("b{number}")) }
+        async move { lakes.buckets(lake(number), ReadAt::Head).await.unwrap()[0].name == bucket(&format!("b{number}")) }
     });
     assert!(join_all(looks).await.into_iter().all(|own| own));
 }
@@ -103,11 +104,11 @@ async fn a_full_queue_says_so_and_loses_nothing() {
     let (lakes, _dir) = open(|config| config.writer_queue = 2);
     lakes.create(lake(1)).await.unwrap();
     let (t, columns) = (table("main.t"), schema(vec![column("i", "INTEGER")], &[]));
-    let create = LakeWrite::CreateTable { table: t.clone(), schema: columns.clone() };
+    let create = LakeWrite::create_table(t.clone(), columns.clone());
     lakes.write(lake(1), create, origin("r")).await.unwrap();
     let appends = (0..40).map(|_| {
         let rows = rows(["i"], &[[Some("1")]]);
-        lakes.write(lake(1), LakeWrite::Append { table: t.clone(), schema: columns.clone(), rows }, origin("r"))
+        lakes.write(lake(1), LakeWrite::append(t.clone(), columns.clone(), rows), origin("r"))
     });
     let (mut written, mut refused) = (0, 0);
     for answer in join_all(appends).await {
@@ -118,7 +119,7 @@ async fn a_full_queue_says_so_and_loses_nothing() {
         }
     }
     assert!(refused > 0 && written > 0, "{written} written, {refused} refused");
-    let found = lakes.table(lake(1), &t.bucket, &t.table).await.unwrap().unwrap();
+    let found = lakes.table(lake(1), &t.bucket, &t.table, ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found.size.row_count, written);
 }
 
@@ -154,11 +155,11 @@ async fn encrypted_lakes_leave_nothing_readable_on_disk() {
     let (lakes, dir) = open(|config| config.encrypted = true);
     lakes.create(lake(1)).await.unwrap();
     let (t, columns) = (table("main.t"), schema(vec![column("s", "VARCHAR")], &[]));
-    let create = LakeWrite::CreateTable { table: t.clone(), schema: columns.clone() };
+    let create = LakeWrite::create_table(t.clone(), columns.clone());
     lakes.write(lake(1), create, origin("r")).await.unwrap();
     let secret = "a-secret-that-is-easy-to-find";
     let rows = rows(["s"], &[[Some(secret)]]);
-    lakes.write(lake(1), LakeWrite::Append { table: t, schema: columns, rows }, origin("r")).await.unwrap();
+    lakes.write(lake(1), LakeWrite::append(t, columns, rows), origin("r")).await.unwrap();
     let found = walk(dir.path()).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "parquet"));
     let files: Vec<_> = found.collect();
     assert!(!files.is_empty());
@@ -180,12 +181,12 @@ async fn appends_that_wait_share_a_commit_and_no_neighbour_fails_another() {
     lakes.create(lake(1)).await.unwrap();
     let columns = schema(vec![column("id", "INTEGER"), column("s", "VARCHAR")], &["id"]);
     for name in ["main.t", "main.u"] {
-        let create = LakeWrite::CreateTable { table: table(name), schema: columns.clone() };
+        let create = LakeWrite::create_table(table(name), columns.clone());
         lakes.write(lake(1), create, origin("r")).await.unwrap();
     }
     let append = |name: &str, id: i32| {
         let rows = rows(["id", "s"], &[[Some(&*id.to_string()), Some("x")]]);
-        lakes.write(lake(1), LakeWrite::Append { table: table(name), schema: columns.clone(), rows }, origin("r"))
+        lakes.write(lake(1), LakeWrite::append(table(name), columns.clone(), rows), origin("r"))
     };
     let before = lakes.head(lake(1)).await.unwrap().get();
     let good = join_all((0..60).map(|id| append(if id % 2 == 0 { "main.t" } else { "main.u" }, id))).await;

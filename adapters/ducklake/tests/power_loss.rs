@@ -9,10 +9,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gadwall_application::testing::builders;
-use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, TableReader as _};
+use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_ducklake::{EmbeddedLakes, FileSync};
 
@@ -68,11 +71,11 @@ async fn every_answered_row_is_there_after_a_power_loss() {
     let schema = builders::schema(columns, &["id"]);
     for name in ["main.one", "main.two"] {
         let table = TableRef::parse(name).unwrap();
-        let create = LakeWrite::CreateTable { table: table.clone(), schema: schema.clone() };
+        let create = LakeWrite::create_table(table.clone(), schema.clone());
         lakes.write(lake, create, builders::origin("r")).await.unwrap();
         for id in 0..3 {
             let rows = builders::rows(["id", "name"], &[[Some(&*id.to_string()), Some("x")]]);
-            let append = LakeWrite::Append { table: table.clone(), schema: schema.clone(), rows };
+            let append = LakeWrite::append(table.clone(), schema.clone(), rows);
             lakes.write(lake, append, builders::origin("r")).await.unwrap();
         }
     }
@@ -80,7 +83,8 @@ async fn every_answered_row_is_there_after_a_power_loss() {
     disk.survivors(&before.lakes_dir, &after.lakes_dir);
     let lakes = EmbeddedLakes::open(&after).unwrap();
     for name in ["main.one", "main.two"] {
-        let mut read = lakes.preview(lake, &TableRef::parse(name).unwrap(), 10).await.unwrap();
+        let (table, limit) = (TableRef::parse(name).unwrap(), Duration::from_secs(30));
+        let mut read = lakes.rows(lake, &table, Selection::default(), ReadAt::Head, limit).await.unwrap().0;
         let mut rows = 0;
         while let Some(batch) = read.batches.next().await {
             rows += batch.unwrap().num_rows();

@@ -1,6 +1,7 @@
 //! What belongs to a request and not to its handler: its id, its trace, its place in the log.
 
 use gadwall_application::caller::{Caller, Identity};
+use gadwall_domain::idempotency::{Fingerprint, IdempotentRequest};
 use gadwall_domain::ids::RequestId;
 use poem::Request;
 
@@ -42,6 +43,6 @@ pub(crate) fn caller(request: &Request, identity: Identity) -> Option<Caller> {
         request_id: context.id.clone(),
         traceparent: token("traceparent").filter(|value| value.len() == TRACEPARENT_LENGTH),
         run_id: token("X-Run-Id"),
-        idempotency_key: token("Idempotency-Key"),
+        idempotency: token("Idempotency-Key").map(|key| IdempotentRequest { key, fingerprint: Fingerprint::pending() }),
     })
 }

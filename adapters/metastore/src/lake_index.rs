@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::commit::{Change, Commit};
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::{ApiKeyId, SnapshotId};
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
-use gadwall_domain::ports::metadata::{BucketFacts, LakeIndex, StoreError, TableFacts};
+use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
@@ -64,6 +65,7 @@ impl LakeIndex for SqliteTx {
         &mut self,
         project: &ProjectId,
         bucket: Option<&BucketName>,
+        _: ReadAt,
     ) -> Result<Vec<TableFacts>, StoreError> {
         let statement = sqlx::query(
             "SELECT bucket, table_name, columns, primary_key, created_at FROM table_facts
@@ -75,7 +77,12 @@ impl LakeIndex for SqliteTx {
         self.all(statement).await?.iter().map(rows::table_facts).collect()
     }
 
-    async fn table(&mut self, project: &ProjectId, table: &TableRef) -> Result<Option<TableFacts>, StoreError> {
+    async fn table(
+        &mut self,
+        project: &ProjectId,
+        table: &TableRef,
+        _: ReadAt,
+    ) -> Result<Option<TableFacts>, StoreError> {
         let statement = sqlx::query(
             "SELECT bucket, table_name, columns, primary_key, created_at FROM table_facts
               WHERE project = $1 AND end_snapshot IS NULL AND bucket_key = $2 AND table_key = $3",
@@ -86,13 +93,26 @@ impl LakeIndex for SqliteTx {
         self.find_row(statement).await?.as_ref().map(rows::table_facts).transpose()
     }
 
-    async fn buckets(&mut self, project: &ProjectId) -> Result<Vec<BucketFacts>, StoreError> {
+    async fn buckets(&mut self, project: &ProjectId, _: ReadAt) -> Result<Vec<BucketFacts>, StoreError> {
         let statement = sqlx::query(
             "SELECT bucket, description FROM bucket_facts WHERE project = $1 AND end_snapshot IS NULL
               ORDER BY bucket_key",
         )
         .bind(project.folded());
         self.all(statement).await?.iter().map(rows::bucket_facts).collect()
+    }
+
+    async fn write_of_key(
+        &mut self,
+        _: &ProjectId,
+        _: Option<ApiKeyId>,
+        _: &str,
+    ) -> Result<Option<KeyedWrite>, StoreError> {
+        Ok(None)
+    }
+
+    async fn forget_keys(&mut self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {
@@ -124,12 +144,12 @@ impl SqliteTx {
                 self.begin_bucket(at, bucket, description.as_deref()).await
             }
             Change::BucketDropped { bucket } => self.end_bucket(at, bucket).await,
-            Change::TableCreated { table, columns, primary_key } => {
+            Change::TableCreated { table, columns, primary_key, .. } => {
                 self.end_table(at, table).await?;
                 self.begin_table(at, table, columns, primary_key).await
             }
             Change::TableDropped { table } => self.end_table(at, table).await,
-            Change::RowsAppended { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 

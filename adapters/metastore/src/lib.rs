@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod keys;
 mod lake_index;
+mod later;
 mod open;
 mod projects;
 mod rows;

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, LakeIndex, MetadataTx, ProjectRepository, StoreError,
+    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataTx, OperationRepository,
+    ProjectRepository, StoreError, TagRepository,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -62,6 +63,18 @@ impl MetadataTx for SqliteTx {
     }
 
     fn lake_index(&mut self) -> &mut dyn LakeIndex {
+        self
+    }
+
+    fn tags(&mut self) -> &mut dyn TagRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn operations(&mut self) -> &mut dyn OperationRepository {
         self
     }
 

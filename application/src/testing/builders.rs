@@ -12,6 +12,7 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
 use gadwall_domain::events::{Event, ProjectFact};
 use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
+use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
 use gadwall_domain::rows::{RowBatch, RowSource, RowsError, Violations};
@@ -102,6 +103,7 @@ pub fn origin(request_id: &str) -> WriteOrigin {
         traceparent: None,
         run_id: None,
         idempotency_key: None,
+        fingerprint: None,
     }
 }
 
@@ -182,6 +184,7 @@ pub fn table_created(name: &str, schema: &TableSchema) -> Change {
         table: table(name),
         columns: schema.columns().to_vec(),
         primary_key: schema.key_columns().to_vec(),
+        layout: Layout::default(),
     }
 }
 

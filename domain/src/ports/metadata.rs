@@ -5,13 +5,17 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::access::{ApiKey, KeyDigest};
 use crate::audit::AuditEntry;
-use crate::commit::Commit;
+use crate::commit::{Commit, WriteRecord};
 use crate::events::{Event, LoggedEvent};
-use crate::ids::SnapshotId;
-use crate::names::{BucketName, ColumnName, ProjectId};
+use crate::history::{ReadAt, Tag};
+use crate::idempotency::{IdempotencyRecord, StoredAnswer};
+use crate::ids::{ApiKeyId, OperationId, SnapshotId};
+use crate::names::{BucketName, ColumnName, ProjectId, TagName};
+use crate::operation::Operation;
 use crate::project::{Project, ProjectSize, ProjectStatus};
 use crate::schema::Column;
 use crate::table::TableRef;
@@ -53,6 +57,12 @@ pub trait MetadataTx: Send {
     fn audit(&mut self) -> &mut dyn AuditLog;
     /// The index of the lakes' commits.
     fn lake_index(&mut self) -> &mut dyn LakeIndex;
+    /// Named snapshots.
+    fn tags(&mut self) -> &mut dyn TagRepository;
+    /// Requests that may be repeated.
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    /// Long-running operations.
+    fn operations(&mut self) -> &mut dyn OperationRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -139,6 +149,15 @@ pub struct BucketFacts {
     pub description: Option<String>,
 }
 
+/// A committed write that was made under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedWrite {
+    /// The snapshot it stands in.
+    pub snapshot: SnapshotId,
+    /// What the commit says of it.
+    pub write: WriteRecord,
+}
+
 /// The index of what commits say of themselves. Rebuilt by applying the commits again, in order.
 #[async_trait]
 pub trait LakeIndex: Send {
@@ -146,13 +165,103 @@ pub trait LakeIndex: Send {
     async fn applied(&mut self, project: &ProjectId) -> Result<SnapshotId, StoreError>;
     /// Applies a commit. One that was applied already changes nothing and answers `false`.
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError>;
-    /// Facts of the tables that exist now: all, or those of one bucket.
-    async fn tables(&mut self, project: &ProjectId, bucket: Option<&BucketName>)
-    -> Result<Vec<TableFacts>, StoreError>;
-    /// Facts of one table that exists now.
-    async fn table(&mut self, project: &ProjectId, table: &TableRef) -> Result<Option<TableFacts>, StoreError>;
-    /// Facts of the buckets that exist now.
-    async fn buckets(&mut self, project: &ProjectId) -> Result<Vec<BucketFacts>, StoreError>;
+    /// Facts of the tables that exist in that version: all, or those of one bucket.
+    async fn tables(
+        &mut self,
+        project: &ProjectId,
+        bucket: Option<&BucketName>,
+        at: ReadAt,
+    ) -> Result<Vec<TableFacts>, StoreError>;
+    /// Facts of one table that exists in that version.
+    async fn table(
+        &mut self,
+        project: &ProjectId,
+        table: &TableRef,
+        at: ReadAt,
+    ) -> Result<Option<TableFacts>, StoreError>;
+    /// Facts of the buckets that exist in that version.
+    async fn buckets(&mut self, project: &ProjectId, at: ReadAt) -> Result<Vec<BucketFacts>, StoreError>;
+    /// The write that a caller made under an idempotency key, if it is not forgotten yet.
+    async fn write_of_key(
+        &mut self,
+        project: &ProjectId,
+        key_id: Option<ApiKeyId>,
+        key: &str,
+    ) -> Result<Option<KeyedWrite>, StoreError>;
+    /// Forgets idempotency keys of commits before a time; answers how many.
+    async fn forget_keys(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
     /// Forgets all that is known of a project's lake.
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
+}
+
+/// Named snapshots of projects.
+#[async_trait]
+pub trait TagRepository: Send {
+    /// Adds a tag. `AlreadyExists` when the project has one of that name.
+    async fn insert(&mut self, tag: &Tag) -> Result<(), StoreError>;
+    /// One tag.
+    async fn find(&mut self, project: &ProjectId, name: &TagName) -> Result<Option<Tag>, StoreError>;
+    /// A project's tags by name.
+    async fn list(&mut self, project: &ProjectId) -> Result<Vec<Tag>, StoreError>;
+    /// Removes a tag; `false` when there is none of that name.
+    async fn remove(&mut self, project: &ProjectId, name: &TagName) -> Result<bool, StoreError>;
+    /// Removes all tags of a project.
+    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
+}
+
+/// How the attempt to start a request that may be repeated went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is new, or the process that carried it out died over it: carry it out now.
+    Now,
+    /// It was begun before.
+    Before(IdempotencyRecord),
+}
+
+/// Requests that their clients may repeat.
+#[async_trait]
+pub trait IdempotencyRepository: Send {
+    /// Writes down that a request is being carried out, unless that caller's key is there. A running one of another
+    /// instance is taken over.
+    async fn begin(&mut self, caller: &str, key: &str, instance: Uuid, now: DateTime<Utc>)
+    -> Result<Begun, StoreError>;
+    /// Keeps the answer of a request that this instance began. `false` when it isn't there (any more).
+    async fn answer(
+        &mut self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        answer: &StoredAnswer,
+    ) -> Result<bool, StoreError>;
+    /// Forgets a request that changed nothing, so that it may be tried again.
+    async fn forget(&mut self, caller: &str, key: &str) -> Result<(), StoreError>;
+    /// Forgets requests begun before a time; answers how many.
+    async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// Which operations to list, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationFilter {
+    /// Only those after this one in the list.
+    pub after: Option<OperationId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Long-running operations.
+#[async_trait]
+pub trait OperationRepository: Send {
+    /// Adds an operation.
+    async fn insert(&mut self, operation: &Operation) -> Result<(), StoreError>;
+    /// Replaces an operation's state, progress and time of end. `false` when there is no such operation, or it had
+    /// ended before.
+    async fn update(&mut self, operation: &Operation) -> Result<bool, StoreError>;
+    /// One operation of a project.
+    async fn find(&mut self, project: &ProjectId, id: OperationId) -> Result<Option<Operation>, StoreError>;
+    /// A project's operations, newest first.
+    async fn list(&mut self, project: &ProjectId, filter: OperationFilter) -> Result<Vec<Operation>, StoreError>;
+    /// Those of all projects that have not ended.
+    async fn unfinished(&mut self) -> Result<Vec<Operation>, StoreError>;
+    /// Forgets those that ended before a time; answers how many.
+    async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 }

@@ -1,6 +1,7 @@
 //! Data types of columns: everything a lake can store without loss.
 
 mod parse;
+mod widen;
 
 use std::fmt;
 

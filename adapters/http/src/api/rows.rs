@@ -148,7 +148,7 @@ pub(crate) async fn append(
     body: RowsBody,
 ) -> ApiResult<Appended> {
     let open = tables.open_for_append(caller, project, table).await?;
-    if caller.idempotency_key.is_some() {
+    if caller.idempotency.is_some() {
         // To take the key and append twice would be worse than to refuse it.
         let detail = "idempotency keys are not kept yet; leave out the header Idempotency-Key, or use a primary key";
         return Err(ApiError::not_yet("idempotency_unsupported", detail));
@@ -164,7 +164,7 @@ pub(crate) async fn append(
     };
     let committed = tables.append(caller, open, rows).await?;
     Ok(Appended {
-        rows: committed.rows,
+        rows: committed.rows.inserted,
         snapshot_id: committed.snapshot.get(),
         request_id: caller.request_id.to_string(),
     })

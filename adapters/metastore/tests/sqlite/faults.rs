@@ -3,6 +3,7 @@
 use gadwall_application::testing::builders::{
     api_key, audit_entry, bucket_created, column, commit, event, project_id, schema, table, table_created,
 };
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
 use gadwall_metastore::SqliteMetadata;
 use sqlx::AssertSqlSafe;
@@ -37,10 +38,10 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
         "events" => tx.events().read_after(&p1, 0, 10).await.map(drop),
         "audit" => tx.audit().latest(&p1, 10).await.map(drop),
         "lake_applied" => tx.lake_index().applied(&p1).await.map(drop),
-        "bucket_facts" => tx.lake_index().buckets(&p1).await.map(drop),
+        "bucket_facts" => tx.lake_index().buckets(&p1, ReadAt::Head).await.map(drop),
         _ => {
-            tx.lake_index().table(&p1, &table("t")).await?;
-            tx.lake_index().tables(&p1, None).await.map(drop)
+            tx.lake_index().table(&p1, &table("t"), ReadAt::Head).await?;
+            tx.lake_index().tables(&p1, None, ReadAt::Head).await.map(drop)
         }
     }
 }

@@ -7,6 +7,7 @@ use gadwall_application::testing::builders::{
     bucket, bucket_created, column, commit, project, project_id, schema, table, table_created,
 };
 use gadwall_domain::commit::{Change, Commit};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::metadata::{BucketFacts, MetadataStore, MetadataTx, TableFacts};
 use proptest::collection::vec;
@@ -46,9 +47,10 @@ async fn outcome(tx: &mut dyn MetadataTx, commits: &[Commit]) -> (Vec<bool>, Fac
     }
     let index = tx.lake_index();
     let applied = index.applied(&p1).await.unwrap();
-    let (buckets, tables) = (index.buckets(&p1).await.unwrap(), index.tables(&p1, None).await.unwrap());
+    let (buckets, tables) =
+        (index.buckets(&p1, ReadAt::Head).await.unwrap(), index.tables(&p1, None, ReadAt::Head).await.unwrap());
     for facts in &tables {
-        assert_eq!(index.table(&p1, &facts.table).await.unwrap().as_ref(), Some(facts));
+        assert_eq!(index.table(&p1, &facts.table, ReadAt::Head).await.unwrap().as_ref(), Some(facts));
     }
     let names = buckets.iter().map(|facts| facts.bucket.to_string());
     let names = names.chain(tables.iter().map(|facts| facts.table.to_string())).collect();

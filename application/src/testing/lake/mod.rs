@@ -7,15 +7,22 @@ mod tables;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
+use chrono::{DateTime, Utc};
+use gadwall_domain::commit::{Change, Commit, RowCounts, WriteOrigin, WriteRecord};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
-use gadwall_domain::ports::lake::{Committed, LakeError, LakeStore, LakeWrite, StoredBucket, StoredTable, WriteError};
+use gadwall_domain::ports::lake::{
+    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport,
+    SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
+};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::RowStream;
+use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 
 use super::FixedClock;
@@ -76,7 +83,7 @@ impl MemoryLake {
         let mut lakes = self.lock();
         let lake = lakes.get_mut(&lake).ok_or(LakeError::NoLake)?;
         let change = apply(&mut lake.buckets)?;
-        let rows = if let Change::RowsAppended { rows, .. } = change { rows } else { 0 };
+        let rows = change.counts();
         let number = i64::try_from(lake.commits.len()).unwrap_or(i64::MAX - 1) + 1;
         let snapshot = SnapshotId::new(number).map_err(|error| LakeError::Fault(Box::new(error)))?;
         let writes = vec![WriteRecord { origin, change }];
@@ -108,11 +115,16 @@ impl LakeStore for MemoryLake {
         })
     }
 
-    async fn buckets(&self, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError> {
+    async fn buckets(&self, lake: LakeId, _: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
         self.look(lake, |lake| lake.buckets.list())
     }
 
-    async fn tables(&self, lake: LakeId, bucket: &BucketName) -> Result<Option<Vec<StoredTable>>, LakeError> {
+    async fn tables(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        _: ReadAt,
+    ) -> Result<Option<Vec<StoredTable>>, LakeError> {
         self.look(lake, |lake| lake.buckets.tables(bucket))
     }
 
@@ -121,15 +133,9 @@ impl LakeStore for MemoryLake {
         lake: LakeId,
         bucket: &BucketName,
         table: &TableName,
+        _: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
         self.look(lake, |lake| lake.buckets.table(bucket, table))
-    }
-
-    async fn preview(&self, lake: LakeId, table: &TableRef, limit: u32) -> Result<RowStream, QueryError> {
-        let rows = self.look(lake, |lake| lake.buckets.preview(table, limit as usize));
-        let rows = rows.map_err(|error| QueryError::Engine(error.to_string()))??;
-        let (schema, batches) = (rows.schema(), vec![Ok(rows)]);
-        Ok(RowStream { schema, batches: Box::pin(futures_util::stream::iter(batches)) })
     }
 
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
@@ -140,19 +146,85 @@ impl LakeStore for MemoryLake {
             LakeWrite::DropBucket { bucket, cascade } => {
                 self.commit(lake, origin, |buckets| buckets.drop_bucket(bucket, cascade))
             }
-            LakeWrite::CreateTable { table, schema } => {
+            LakeWrite::CreateTable { table, schema, .. } => {
                 self.commit(lake, origin, |buckets| buckets.create_table(table, &schema))
             }
-            LakeWrite::DropTable { table } => self.commit(lake, origin, |buckets| buckets.drop_table(table)),
-            LakeWrite::Append { table, schema, rows } => {
+            LakeWrite::DropTable { table, .. } => self.commit(lake, origin, |buckets| buckets.drop_table(table)),
+            LakeWrite::Load { table, schema, rows, .. } => {
                 // Rows are read and checked before the lake is touched, as slow ones must not hold it.
                 let rows = rows::read(&schema, rows).await?;
                 if rows.is_empty() {
-                    return Ok(Committed { snapshot: self.head(lake).await?, rows: 0 });
+                    return Ok(Committed { snapshot: self.head(lake).await?, rows: RowCounts::default() });
                 }
                 self.commit(lake, origin, |buckets| buckets.append(table, &schema, rows))
             }
+            _ => Err(unsupported().into()),
         }
+    }
+
+    async fn dry_run(&self, _: LakeId, _: LakeWrite) -> Result<RowCounts, WriteError> {
+        Err(unsupported().into())
+    }
+
+    async fn purge(&self, _: LakeId, _: Purge, _: Vec<SnapshotId>, _: WriteOrigin) -> Result<PurgeReport, PurgeError> {
+        Err(WriteError::from(unsupported()).into())
+    }
+}
+
+fn unsupported() -> LakeError {
+    LakeError::Fault("not in this lake".into())
+}
+
+#[async_trait]
+impl LakeHistory for MemoryLake {
+    async fn snapshot(&self, _: LakeId, _: SnapshotId) -> Result<Option<Commit>, LakeError> {
+        Err(unsupported())
+    }
+
+    async fn snapshot_at(&self, _: LakeId, _: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError> {
+        Err(unsupported())
+    }
+
+    async fn snapshots(&self, _: LakeId, _: SnapshotFilter) -> Result<Vec<Commit>, LakeError> {
+        Err(unsupported())
+    }
+
+    async fn dropped(&self, _: LakeId, _: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError> {
+        Err(unsupported())
+    }
+}
+
+#[async_trait]
+impl TableReader for MemoryLake {
+    async fn rows(
+        &self,
+        lake: LakeId,
+        table: &TableRef,
+        selection: Selection,
+        _: ReadAt,
+        _: Duration,
+    ) -> Result<(RowStream, SnapshotId), QueryError> {
+        let limit = selection.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let rows = self.look(lake, |lake| Ok::<_, QueryError>((lake.buckets.preview(table, limit)?, lake.head())));
+        let (rows, head) = rows.map_err(|error| QueryError::Engine(error.to_string()))??;
+        let (schema, batches) = (rows.schema(), vec![Ok(rows)]);
+        Ok((RowStream { schema, batches: Box::pin(futures_util::stream::iter(batches)) }, head))
+    }
+
+    async fn changes(
+        &self,
+        _: LakeId,
+        _: &TableRef,
+        _: SnapshotId,
+        _: SnapshotId,
+        _: Option<u64>,
+        _: Duration,
+    ) -> Result<RowStream, QueryError> {
+        Err(QueryError::Engine("not in this lake".to_owned()))
+    }
+
+    async fn profile(&self, _: LakeId, _: &TableRef, _: ReadAt, _: Duration) -> Result<TableProfile, QueryError> {
+        Err(QueryError::Engine("not in this lake".to_owned()))
     }
 }
 
@@ -160,7 +232,9 @@ impl LakeStore for MemoryLake {
 mod tests {
     use super::*;
 
-    fn fresh() -> (Arc<dyn LakeStore>, ()) {
+    use gadwall_domain::ports::lake::Lake;
+
+    fn fresh() -> (Arc<dyn Lake>, ()) {
         (Arc::new(MemoryLake::default()), ())
     }
 

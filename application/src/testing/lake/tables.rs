@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::RecordBatch;
 use gadwall_domain::commit::Change;
+use gadwall_domain::history::TableVersion;
+use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{StoredBucket, StoredTable, WriteError};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::schema::{Column, TableSchema};
-use gadwall_domain::table::{TableRef, TableSize};
+use gadwall_domain::table::{Comments, TableRef, TableSize};
 
 use super::rows::{self, Row};
 
@@ -37,6 +39,9 @@ impl Stored {
             name: TableRef { bucket: bucket.clone(), table: name.clone() },
             columns: self.columns.clone(),
             size: TableSize { row_count, size_bytes: row_count * BYTES_PER_ROW },
+            layout: Layout::default(),
+            comments: Comments::default(),
+            version: TableVersion::default(),
         }
     }
 
@@ -110,7 +115,8 @@ impl Buckets {
         let columns = schema.columns().iter().map(stored).collect();
         tables.insert(table.table.clone(), Stored { columns, rows: Vec::new() });
         let primary_key = schema.key_columns().to_vec();
-        Ok(Change::TableCreated { table, columns: schema.columns().to_vec(), primary_key })
+        let columns = schema.columns().to_vec();
+        Ok(Change::TableCreated { table, columns, primary_key, layout: Layout::default() })
     }
 
     pub(super) fn drop_table(&mut self, table: TableRef) -> Result<Change, WriteError> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use gadwall_domain::commit::{Change, Commit};
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::{ApiKeyId, SnapshotId};
 use gadwall_domain::names::{BucketName, ProjectId};
-use gadwall_domain::ports::metadata::{BucketFacts, LakeIndex, StoreError, TableFacts};
+use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
 use gadwall_domain::table::TableRef;
 
 use super::MemoryTx;
@@ -32,7 +34,7 @@ impl LakeFacts {
                 self.buckets.insert(bucket.clone(), facts);
             }
             Change::BucketDropped { bucket } => self.drop_bucket(bucket),
-            Change::TableCreated { table, columns, primary_key } => {
+            Change::TableCreated { table, columns, primary_key, .. } => {
                 // Taken out first: a map keeps the spelling of the key that it has.
                 self.tables.remove(table);
                 let facts = TableFacts {
@@ -44,7 +46,7 @@ impl LakeFacts {
                 self.tables.insert(table.clone(), facts);
             }
             Change::TableDropped { table } => drop(self.tables.remove(table)),
-            Change::RowsAppended { .. } => {}
+            _ => {}
         }
     }
 
@@ -78,19 +80,38 @@ impl LakeIndex for MemoryTx {
         &mut self,
         project: &ProjectId,
         bucket: Option<&BucketName>,
+        _: ReadAt,
     ) -> Result<Vec<TableFacts>, StoreError> {
         let Some(facts) = self.state.lakes.get(project) else { return Ok(Vec::new()) };
         let wanted = facts.tables.values().filter(|facts| bucket.is_none_or(|bucket| facts.table.bucket == *bucket));
         Ok(wanted.cloned().collect())
     }
 
-    async fn table(&mut self, project: &ProjectId, table: &TableRef) -> Result<Option<TableFacts>, StoreError> {
+    async fn table(
+        &mut self,
+        project: &ProjectId,
+        table: &TableRef,
+        _: ReadAt,
+    ) -> Result<Option<TableFacts>, StoreError> {
         Ok(self.state.lakes.get(project).and_then(|facts| facts.tables.get(table)).cloned())
     }
 
-    async fn buckets(&mut self, project: &ProjectId) -> Result<Vec<BucketFacts>, StoreError> {
+    async fn buckets(&mut self, project: &ProjectId, _: ReadAt) -> Result<Vec<BucketFacts>, StoreError> {
         let facts = self.state.lakes.get(project);
         Ok(facts.map(|facts| facts.buckets.values().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn write_of_key(
+        &mut self,
+        _: &ProjectId,
+        _: Option<ApiKeyId>,
+        _: &str,
+    ) -> Result<Option<KeyedWrite>, StoreError> {
+        Ok(None)
+    }
+
+    async fn forget_keys(&mut self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {

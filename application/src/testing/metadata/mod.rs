@@ -1,6 +1,7 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
 mod lake_index;
+mod later;
 mod repositories;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, LakeIndex, MetadataStore, MetadataTx, ProjectRepository, StoreError,
+    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataStore, MetadataTx,
+    OperationRepository, ProjectRepository, StoreError, TagRepository,
 };
 use gadwall_domain::project::Project;
 use tokio::sync::OwnedMutexGuard;
@@ -113,6 +115,18 @@ impl MetadataTx for MemoryTx {
     }
 
     fn lake_index(&mut self) -> &mut dyn LakeIndex {
+        self
+    }
+
+    fn tags(&mut self) -> &mut dyn TagRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn operations(&mut self) -> &mut dyn OperationRepository {
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gadwall_domain::commit::{Change, WriteOrigin};
 use gadwall_domain::ids::{ApiKeyId, SnapshotId};
-use gadwall_domain::ports::lake::{LakeStore, LakeWrite};
+use gadwall_domain::ports::lake::{Lake, LakeWrite};
 use uuid::Uuid;
 
 use super::{LAKE, append, fresh_lake, make_bucket, make_table, refused, write};
@@ -13,14 +13,14 @@ use crate::testing::builders::{
 };
 
 /// Each write makes one snapshot, the next one, and is answered with it.
-pub async fn the_head_grows_by_one_with_each_write(store: Arc<dyn LakeStore>) {
+pub async fn the_head_grows_by_one_with_each_write(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = schema(vec![column("id", "INTEGER")], &[]);
     let writes = [
         LakeWrite::CreateBucket { bucket: bucket("a"), description: None },
-        LakeWrite::CreateTable { table: table("a.t"), schema: shape.clone() },
-        LakeWrite::Append { table: table("a.t"), schema: shape, rows: rows(["id"], &[[Some("1")]]) },
-        LakeWrite::DropTable { table: table("a.t") },
+        LakeWrite::create_table(table("a.t"), shape.clone()),
+        LakeWrite::append(table("a.t"), shape, rows(["id"], &[[Some("1")]])),
+        LakeWrite::drop_table(table("a.t")),
         LakeWrite::DropBucket { bucket: bucket("a"), cascade: false },
     ];
     for next in writes {
@@ -32,22 +32,22 @@ pub async fn the_head_grows_by_one_with_each_write(store: Arc<dyn LakeStore>) {
 }
 
 /// A write that is refused leaves no snapshot.
-pub async fn a_refused_write_makes_no_snapshot(store: Arc<dyn LakeStore>) {
+pub async fn a_refused_write_makes_no_snapshot(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = make_table(&store, "t", schema(vec![required("id", "INTEGER")], &[])).await;
     let head = store.head(lake(LAKE)).await.unwrap();
-    refused(&store, LakeWrite::CreateTable { table: table("t"), schema: shape.clone() }).await;
+    refused(&store, LakeWrite::create_table(table("t"), shape.clone())).await;
     refused(&store, LakeWrite::CreateBucket { bucket: bucket("main"), description: None }).await;
-    refused(&store, LakeWrite::DropTable { table: table("none") }).await;
+    refused(&store, LakeWrite::drop_table(table("none"))).await;
     refused(&store, LakeWrite::DropBucket { bucket: bucket("main"), cascade: false }).await;
     let bad = rows(["id"], &[[None]]);
-    refused(&store, LakeWrite::Append { table: table("t"), schema: shape, rows: bad }).await;
+    refused(&store, LakeWrite::append(table("t"), shape, bad)).await;
     assert_eq!(store.head(lake(LAKE)).await.unwrap(), head);
     assert!(store.commits_after(lake(LAKE), head, 10).await.unwrap().is_empty());
 }
 
 /// A commit says where each of its writes came from, as it was given.
-pub async fn a_commit_says_where_it_came_from(store: Arc<dyn LakeStore>) {
+pub async fn a_commit_says_where_it_came_from(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let start = store.head(lake(LAKE)).await.unwrap();
     let full = WriteOrigin {
@@ -56,6 +56,7 @@ pub async fn a_commit_says_where_it_came_from(store: Arc<dyn LakeStore>) {
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         run_id: Some("run 🦆 '1'".to_owned()),
         idempotency_key: Some("a\\b\n\"c\"".to_owned()),
+        fingerprint: None,
     };
     for (name, from) in [("a", full.clone()), ("b", origin("plain"))] {
         let made = LakeWrite::CreateBucket { bucket: bucket(name), description: None };
@@ -67,15 +68,15 @@ pub async fn a_commit_says_where_it_came_from(store: Arc<dyn LakeStore>) {
 }
 
 /// A commit says what changed, with what the lake itself can't keep: lengths, keys, descriptions.
-pub async fn a_commit_says_what_changed(store: Arc<dyn LakeStore>) {
+pub async fn a_commit_says_what_changed(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let start = store.head(lake(LAKE)).await.unwrap();
     let shape = schema(vec![column("id", "INTEGER"), column("it's", "VARCHAR(20)"), column("c", "CHAR(3)")], &["ID"]);
     let described = Some("what 'it' is \"for\" 🦆\n".to_owned());
     write(&store, LakeWrite::CreateBucket { bucket: bucket("Sales"), description: described.clone() }).await;
-    write(&store, LakeWrite::CreateTable { table: table("Sales.t"), schema: shape.clone() }).await;
+    write(&store, LakeWrite::create_table(table("Sales.t"), shape.clone())).await;
     append(&store, "Sales.t", &shape, rows(["id"], &[[Some("1")], [Some("2")]])).await;
-    write(&store, LakeWrite::DropTable { table: table("Sales.t") }).await;
+    write(&store, LakeWrite::drop_table(table("Sales.t"))).await;
     write(&store, LakeWrite::DropBucket { bucket: bucket("Sales"), cascade: true }).await;
     let commits = store.commits_after(lake(LAKE), start, 10).await.unwrap();
     let changes: Vec<Change> = commits.into_iter().flat_map(|commit| commit.writes).map(|write| write.change).collect();
@@ -90,7 +91,7 @@ pub async fn a_commit_says_what_changed(store: Arc<dyn LakeStore>) {
 }
 
 /// Commits come oldest first, those after a snapshot, and no more than were asked for.
-pub async fn commits_come_oldest_first(store: Arc<dyn LakeStore>) {
+pub async fn commits_come_oldest_first(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let start = store.head(lake(LAKE)).await.unwrap();
     for name in ["a", "b", "c", "d"] {

@@ -6,12 +6,16 @@ mod structure;
 mod together;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{Array, Int32Array, RecordBatch, StringArray};
 use futures_util::TryStreamExt as _;
-use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, StoredTable, WriteError};
-use gadwall_domain::rows::RowSource;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ports::lake::{Committed, Lake, LakeWrite, StoredTable, WriteError};
+use gadwall_domain::query::QueryError;
+use gadwall_domain::rows::{RowSource, RowStream};
 use gadwall_domain::schema::TableSchema;
+use gadwall_domain::selection::Selection;
 
 use crate::testing::builders::{bucket, lake, origin, table};
 
@@ -21,7 +25,7 @@ pub use structure::*;
 pub use together::*;
 
 /// Tests that an adapter keeps every promise of `LakeStore`. The expression answers
-/// `(Arc<dyn LakeStore>, guard)`: a fresh store, without lakes, for each test.
+/// `(Arc<dyn Lake>, guard)`: a fresh store, without lakes, for each test.
 #[macro_export]
 macro_rules! lake_contract {
     ($fresh:expr) => {
@@ -78,46 +82,53 @@ macro_rules! lake_contract {
 /// The number of the lake that promises are about.
 const LAKE: u128 = 1;
 
-async fn fresh_lake(store: &Arc<dyn LakeStore>) {
+async fn fresh_lake(store: &Arc<dyn Lake>) {
     store.create(lake(LAKE)).await.unwrap();
 }
 
-async fn write(store: &Arc<dyn LakeStore>, write: LakeWrite) -> Committed {
+async fn write(store: &Arc<dyn Lake>, write: LakeWrite) -> Committed {
     store.write(lake(LAKE), write, origin("r1")).await.unwrap()
 }
 
 /// What a write is refused with.
-async fn refused(store: &Arc<dyn LakeStore>, write: LakeWrite) -> WriteError {
+async fn refused(store: &Arc<dyn Lake>, write: LakeWrite) -> WriteError {
     store.write(lake(LAKE), write, origin("r1")).await.unwrap_err()
 }
 
-async fn make_bucket(store: &Arc<dyn LakeStore>, name: &str) {
+async fn make_bucket(store: &Arc<dyn Lake>, name: &str) {
     write(store, LakeWrite::CreateBucket { bucket: bucket(name), description: None }).await;
 }
 
-async fn make_table(store: &Arc<dyn LakeStore>, name: &str, schema: TableSchema) -> TableSchema {
-    write(store, LakeWrite::CreateTable { table: table(name), schema: schema.clone() }).await;
+async fn make_table(store: &Arc<dyn Lake>, name: &str, schema: TableSchema) -> TableSchema {
+    write(store, LakeWrite::create_table(table(name), schema.clone())).await;
     schema
 }
 
-async fn append(store: &Arc<dyn LakeStore>, name: &str, schema: &TableSchema, rows: RowSource) -> Committed {
-    write(store, LakeWrite::Append { table: table(name), schema: schema.clone(), rows }).await
+async fn append(store: &Arc<dyn Lake>, name: &str, schema: &TableSchema, rows: RowSource) -> Committed {
+    write(store, LakeWrite::append(table(name), schema.clone(), rows)).await
 }
 
-async fn stored(store: &Arc<dyn LakeStore>, name: &str) -> StoredTable {
+async fn stored(store: &Arc<dyn Lake>, name: &str) -> StoredTable {
     let name = table(name);
-    store.table(lake(LAKE), &name.bucket, &name.table).await.unwrap().unwrap()
+    store.table(lake(LAKE), &name.bucket, &name.table, ReadAt::Head).await.unwrap().unwrap()
+}
+
+/// The first rows of a table, in order of their coming.
+async fn read(store: &Arc<dyn Lake>, name: &str, limit: u32) -> Result<RowStream, QueryError> {
+    let selection = Selection { limit: Some(limit.into()), ..Selection::default() };
+    let read = store.rows(lake(LAKE), &table(name), selection, ReadAt::Head, Duration::from_secs(30)).await;
+    read.map(|(rows, _)| rows)
 }
 
 /// The buckets' names as they are listed.
-async fn bucket_names(store: &Arc<dyn LakeStore>) -> Vec<String> {
-    let listed = store.buckets(lake(LAKE)).await.unwrap();
+async fn bucket_names(store: &Arc<dyn Lake>) -> Vec<String> {
+    let listed = store.buckets(lake(LAKE), ReadAt::Head).await.unwrap();
     listed.into_iter().map(|bucket| bucket.name.to_string()).collect()
 }
 
 /// The names of a bucket's tables as they are listed.
-async fn table_names(store: &Arc<dyn LakeStore>, name: &str) -> Vec<String> {
-    let listed = store.tables(lake(LAKE), &bucket(name)).await.unwrap().unwrap();
+async fn table_names(store: &Arc<dyn Lake>, name: &str) -> Vec<String> {
+    let listed = store.tables(lake(LAKE), &bucket(name), ReadAt::Head).await.unwrap().unwrap();
     listed.into_iter().map(|table| table.name.to_string()).collect()
 }
 
@@ -128,8 +139,8 @@ struct Preview {
 }
 
 impl Preview {
-    async fn of(store: &Arc<dyn LakeStore>, name: &str, limit: u32) -> Self {
-        let stream = store.preview(lake(LAKE), &table(name), limit).await.unwrap();
+    async fn of(store: &Arc<dyn Lake>, name: &str, limit: u32) -> Self {
+        let stream = read(store, name, limit).await.unwrap();
         let columns = stream.schema.fields().iter().map(|field| field.name().clone()).collect();
         Self { columns, batches: stream.batches.try_collect().await.unwrap() }
     }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::ports::lake::{LakeError, LakeStore, LakeWrite, WriteError};
+use gadwall_domain::ports::lake::{Lake, LakeError, LakeWrite, WriteError};
 use gadwall_domain::schema::Column;
 
 use super::{LAKE, append, bucket_names, fresh_lake, make_bucket, make_table, refused, table_names, write};
 use crate::testing::builders::{bucket, column, defaulted, lake, origin, required, rows, schema, table};
 
 /// Making a lake that is there leaves it as it is.
-pub async fn making_a_lake_again_leaves_it_as_it_is(store: Arc<dyn LakeStore>) {
+pub async fn making_a_lake_again_leaves_it_as_it_is(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     make_bucket(&store, "sales").await;
     let head = store.head(lake(LAKE)).await.unwrap();
@@ -20,20 +21,20 @@ pub async fn making_a_lake_again_leaves_it_as_it_is(store: Arc<dyn LakeStore>) {
 }
 
 /// Whatever is asked of a lake that was never made, it is missing.
-pub async fn a_missing_lake_is_told(store: Arc<dyn LakeStore>) {
+pub async fn a_missing_lake_is_told(store: Arc<dyn Lake>) {
     let missing = |error: LakeError| assert!(matches!(error, LakeError::NoLake), "{error:?}");
     missing(store.head(lake(LAKE)).await.unwrap_err());
     missing(store.commits_after(lake(LAKE), SnapshotId::ZERO, 10).await.unwrap_err());
-    missing(store.buckets(lake(LAKE)).await.unwrap_err());
-    missing(store.tables(lake(LAKE), &bucket("main")).await.unwrap_err());
-    missing(store.table(lake(LAKE), &bucket("main"), &table("t").table).await.unwrap_err());
-    assert!(store.preview(lake(LAKE), &table("t"), 1).await.is_err());
+    missing(store.buckets(lake(LAKE), ReadAt::Head).await.unwrap_err());
+    missing(store.tables(lake(LAKE), &bucket("main"), ReadAt::Head).await.unwrap_err());
+    missing(store.table(lake(LAKE), &bucket("main"), &table("t").table, ReadAt::Head).await.unwrap_err());
+    assert!(super::read(&store, "t", 1).await.is_err());
     let error = refused(&store, create_bucket("sales")).await;
     assert!(matches!(error, WriteError::Lake(LakeError::NoLake)), "{error:?}");
 }
 
 /// A removed lake is missing; removing it again is fine, and so is removing one that never was.
-pub async fn a_removed_lake_is_gone(store: Arc<dyn LakeStore>) {
+pub async fn a_removed_lake_is_gone(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let id_only = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &[])).await;
     append(&store, "t", &id_only, rows(["id"], &[[Some("1")]])).await;
@@ -45,23 +46,23 @@ pub async fn a_removed_lake_is_gone(store: Arc<dyn LakeStore>) {
 }
 
 /// What is done in one lake isn't seen in another.
-pub async fn lakes_are_apart(store: Arc<dyn LakeStore>) {
+pub async fn lakes_are_apart(store: Arc<dyn Lake>) {
     let other = lake(LAKE + 1);
     fresh_lake(&store).await;
     store.create(other).await.unwrap();
     let head = store.head(other).await.unwrap();
     make_bucket(&store, "sales").await;
     make_table(&store, "sales.t", schema(vec![column("id", "INTEGER")], &[])).await;
-    assert!(store.buckets(other).await.unwrap().is_empty());
+    assert!(store.buckets(other, ReadAt::Head).await.unwrap().is_empty());
     assert_eq!(store.head(other).await.unwrap(), head);
-    let drop_it = LakeWrite::DropTable { table: table("sales.t") };
+    let drop_it = LakeWrite::drop_table(table("sales.t"));
     assert!(store.write(other, drop_it, origin("r1")).await.is_err());
     store.remove(other).await.unwrap();
     assert_eq!(table_names(&store, "sales").await, ["sales.t"]);
 }
 
 /// `main` is always there, but listed only while it holds a table.
-pub async fn main_is_always_there(store: Arc<dyn LakeStore>) {
+pub async fn main_is_always_there(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     assert!(bucket_names(&store).await.is_empty());
     assert!(table_names(&store, "main").await.is_empty());
@@ -69,12 +70,12 @@ pub async fn main_is_always_there(store: Arc<dyn LakeStore>) {
     make_table(&store, "t", schema(vec![column("id", "INTEGER")], &[])).await;
     assert_eq!(bucket_names(&store).await, ["main"]);
     assert_eq!(table_names(&store, "MAIN").await, ["main.t"]);
-    write(&store, LakeWrite::DropTable { table: table("t") }).await;
+    write(&store, LakeWrite::drop_table(table("t"))).await;
     assert!(bucket_names(&store).await.is_empty());
 }
 
 /// Dropping `main` drops its tables; then it isn't listed, and there is nothing to drop any more.
-pub async fn dropping_main_empties_it(store: Arc<dyn LakeStore>) {
+pub async fn dropping_main_empties_it(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     assert!(matches!(refused(&store, drop_bucket("main", true)).await, WriteError::NoBucket));
     let shape = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &[])).await;
@@ -88,7 +89,7 @@ pub async fn dropping_main_empties_it(store: Arc<dyn LakeStore>) {
 }
 
 /// Buckets are listed by name with what they hold.
-pub async fn buckets_are_listed_by_name(store: Arc<dyn LakeStore>) {
+pub async fn buckets_are_listed_by_name(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     for name in ["b", "in-c_Sales", "A", "2024", "select"] {
         make_bucket(&store, name).await;
@@ -97,26 +98,26 @@ pub async fn buckets_are_listed_by_name(store: Arc<dyn LakeStore>) {
         make_table(&store, name, schema(vec![column("id", "INTEGER")], &[])).await;
     }
     assert_eq!(bucket_names(&store).await, ["2024", "A", "b", "in-c_Sales", "select"]);
-    let listed = store.buckets(lake(LAKE)).await.unwrap();
+    let listed = store.buckets(lake(LAKE), ReadAt::Head).await.unwrap();
     let counts: Vec<u64> = listed.iter().map(|bucket| bucket.table_count).collect();
     assert_eq!(counts, [0, 0, 2, 0, 0]);
 }
 
 /// A bucket is made once, whatever the case of its name, and dropped once.
-pub async fn a_bucket_is_made_and_dropped_once(store: Arc<dyn LakeStore>) {
+pub async fn a_bucket_is_made_and_dropped_once(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     make_bucket(&store, "Sales").await;
     assert!(matches!(refused(&store, create_bucket("sALES")).await, WriteError::BucketExists));
     write(&store, drop_bucket("SALES", false)).await;
     assert!(bucket_names(&store).await.is_empty());
-    assert!(store.tables(lake(LAKE), &bucket("Sales")).await.unwrap().is_none());
+    assert!(store.tables(lake(LAKE), &bucket("Sales"), ReadAt::Head).await.unwrap().is_none());
     assert!(matches!(refused(&store, drop_bucket("Sales", true)).await, WriteError::NoBucket));
     make_bucket(&store, "sales").await;
     assert_eq!(bucket_names(&store).await, ["sales"]);
 }
 
 /// A bucket that holds tables is dropped only with them.
-pub async fn a_bucket_with_tables_is_dropped_only_with_them(store: Arc<dyn LakeStore>) {
+pub async fn a_bucket_with_tables_is_dropped_only_with_them(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     make_bucket(&store, "sales").await;
     make_bucket(&store, "other").await;
@@ -133,7 +134,7 @@ pub async fn a_bucket_with_tables_is_dropped_only_with_them(store: Arc<dyn LakeS
 }
 
 /// A table's columns read back as they were declared, without lengths, with nullability and defaults.
-pub async fn a_tables_columns_read_back(store: Arc<dyn LakeStore>) {
+pub async fn a_tables_columns_read_back(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let declared = schema(
         vec![
@@ -160,7 +161,7 @@ pub async fn a_tables_columns_read_back(store: Arc<dyn LakeStore>) {
         &["ID"],
     );
     make_table(&store, "t", declared.clone()).await;
-    let found = store.table(lake(LAKE), &bucket("main"), &table("T").table).await.unwrap().unwrap();
+    let found = store.table(lake(LAKE), &bucket("main"), &table("T").table, ReadAt::Head).await.unwrap().unwrap();
     let expected: Vec<Column> = declared
         .columns()
         .iter()
@@ -170,31 +171,31 @@ pub async fn a_tables_columns_read_back(store: Arc<dyn LakeStore>) {
     assert_eq!(found.columns[1].name.as_str(), "it's (m²)");
     assert!(!found.columns[0].nullable, "a key's column is never NULL");
     assert_eq!(found.size.row_count, 0);
-    assert_eq!(store.tables(lake(LAKE), &bucket("main")).await.unwrap(), Some(vec![found]));
+    assert_eq!(store.tables(lake(LAKE), &bucket("main"), ReadAt::Head).await.unwrap(), Some(vec![found]));
 }
 
 /// A table is made once, in a bucket that is there, and dropped once.
-pub async fn a_table_is_made_and_dropped_once(store: Arc<dyn LakeStore>) {
+pub async fn a_table_is_made_and_dropped_once(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = schema(vec![column("id", "INTEGER")], &[]);
     assert!(matches!(refused(&store, create_table("none.t", &shape)).await, WriteError::NoBucket));
     make_table(&store, "t", shape.clone()).await;
     assert!(matches!(refused(&store, create_table("T", &shape)).await, WriteError::TableExists));
-    write(&store, LakeWrite::DropTable { table: table("T") }).await;
+    write(&store, LakeWrite::drop_table(table("T"))).await;
     for gone in ["t", "none.t"] {
-        assert!(matches!(refused(&store, LakeWrite::DropTable { table: table(gone) }).await, WriteError::NoTable));
-        let found = store.table(lake(LAKE), &table(gone).bucket, &table(gone).table).await;
+        assert!(matches!(refused(&store, LakeWrite::drop_table(table(gone))).await, WriteError::NoTable));
+        let found = store.table(lake(LAKE), &table(gone).bucket, &table(gone).table, ReadAt::Head).await;
         assert_eq!(found.unwrap(), None);
-        assert!(store.preview(lake(LAKE), &table(gone), 1).await.is_err());
+        assert!(super::read(&store, gone, 1).await.is_err());
     }
 }
 
 /// A table that is dropped and made again starts empty, with its new columns.
-pub async fn a_table_made_again_starts_empty(store: Arc<dyn LakeStore>) {
+pub async fn a_table_made_again_starts_empty(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let old = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &["id"])).await;
     append(&store, "t", &old, rows(["id"], &[[Some("1")]])).await;
-    write(&store, LakeWrite::DropTable { table: table("t") }).await;
+    write(&store, LakeWrite::drop_table(table("t"))).await;
     let new = make_table(&store, "t", schema(vec![column("id", "VARCHAR")], &["id"])).await;
     assert_eq!(row_count(&store, "t").await, 0);
     append(&store, "t", &new, rows(["id"], &[[Some("1")]])).await;
@@ -202,17 +203,17 @@ pub async fn a_table_made_again_starts_empty(store: Arc<dyn LakeStore>) {
 }
 
 /// Tables are listed by name, found in any case, and spelled as they were made.
-pub async fn tables_are_listed_by_name(store: Arc<dyn LakeStore>) {
+pub async fn tables_are_listed_by_name(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     make_bucket(&store, "Sales").await;
     for name in ["sales.b", "SALES.in-2024", "Sales.Ab", "sales.aa"] {
         make_table(&store, name, schema(vec![column("id", "INTEGER")], &[])).await;
     }
     assert_eq!(table_names(&store, "sales").await, ["Sales.aa", "Sales.Ab", "Sales.b", "Sales.in-2024"]);
-    let found = store.table(lake(LAKE), &bucket("SALES"), &table("AB").table).await.unwrap().unwrap();
+    let found = store.table(lake(LAKE), &bucket("SALES"), &table("AB").table, ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found.name.to_string(), "Sales.Ab");
-    assert!(store.tables(lake(LAKE), &bucket("none")).await.unwrap().is_none());
-    assert!(store.table(lake(LAKE), &bucket("none"), &table("b").table).await.unwrap().is_none());
+    assert!(store.tables(lake(LAKE), &bucket("none"), ReadAt::Head).await.unwrap().is_none());
+    assert!(store.table(lake(LAKE), &bucket("none"), &table("b").table, ReadAt::Head).await.unwrap().is_none());
 }
 
 fn create_bucket(name: &str) -> LakeWrite {
@@ -224,9 +225,9 @@ fn drop_bucket(name: &str, cascade: bool) -> LakeWrite {
 }
 
 fn create_table(name: &str, schema: &gadwall_domain::schema::TableSchema) -> LakeWrite {
-    LakeWrite::CreateTable { table: table(name), schema: schema.clone() }
+    LakeWrite::create_table(table(name), schema.clone())
 }
 
-async fn row_count(store: &Arc<dyn LakeStore>, name: &str) -> u64 {
+async fn row_count(store: &Arc<dyn Lake>, name: &str) -> u64 {
     super::stored(store, name).await.size.row_count
 }

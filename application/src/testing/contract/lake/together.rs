@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
+use gadwall_domain::ports::lake::{Committed, Lake, LakeWrite, WriteError};
 use gadwall_domain::schema::TableSchema;
 
 use super::{LAKE, Preview, bucket_names, fresh_lake, make_table, stored};
 use crate::testing::builders::{bucket, column, lake, origin, rows, schema, table};
 
 /// Appends one row and makes one bucket for each number, all at once; answers what the appends got.
-async fn all_at_once(store: &Arc<dyn LakeStore>, shape: &TableSchema, numbers: usize) -> Vec<Committed> {
+async fn all_at_once(store: &Arc<dyn Lake>, shape: &TableSchema, numbers: usize) -> Vec<Committed> {
     let running: Vec<_> = (0..numbers)
         .flat_map(|number| {
             let value = number.to_string();
             let rows = rows(["id"], &[[Some(value.as_str())]]);
-            let append = LakeWrite::Append { table: table("t"), schema: shape.clone(), rows };
+            let append = LakeWrite::append(table("t"), shape.clone(), rows);
             let make = LakeWrite::CreateBucket { bucket: bucket(&format!("b{number:02}")), description: None };
             [(format!("append-{number}"), append), (format!("make-{number}"), make)]
         })
@@ -33,7 +33,7 @@ async fn all_at_once(store: &Arc<dyn LakeStore>, shape: &TableSchema, numbers: u
 }
 
 /// Every write that was answered is there, in the snapshot that it was answered with.
-pub async fn no_write_is_lost_among_many(store: Arc<dyn LakeStore>) {
+pub async fn no_write_is_lost_among_many(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &["id"])).await;
     let start = store.head(lake(LAKE)).await.unwrap();
@@ -55,7 +55,7 @@ pub async fn no_write_is_lost_among_many(store: Arc<dyn LakeStore>) {
 }
 
 /// Writes may share a snapshot, but none is without and none is left out of what its commit says.
-pub async fn many_writes_stand_in_the_snapshots_they_name(store: Arc<dyn LakeStore>) {
+pub async fn many_writes_stand_in_the_snapshots_they_name(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &[])).await;
     let start = store.head(lake(LAKE)).await.unwrap().get();
@@ -69,13 +69,13 @@ pub async fn many_writes_stand_in_the_snapshots_they_name(store: Arc<dyn LakeSto
 }
 
 /// Of many that write the same key one gets through.
-pub async fn a_key_is_written_once_by_many(store: Arc<dyn LakeStore>) {
+pub async fn a_key_is_written_once_by_many(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let shape = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &["id"])).await;
     let running: Vec<_> = (0..8)
         .map(|number| {
             let (store, schema) = (Arc::clone(&store), shape.clone());
-            let write = LakeWrite::Append { table: table("t"), schema, rows: rows(["id"], &[[Some("1")]]) };
+            let write = LakeWrite::append(table("t"), schema, rows(["id"], &[[Some("1")]]));
             tokio::spawn(async move { store.write(lake(LAKE), write, origin(&format!("r{number}"))).await })
         })
         .collect();
@@ -92,13 +92,13 @@ pub async fn a_key_is_written_once_by_many(store: Arc<dyn LakeStore>) {
 }
 
 /// Of many that make the same table one gets through.
-pub async fn a_table_is_made_once_by_many(store: Arc<dyn LakeStore>) {
+pub async fn a_table_is_made_once_by_many(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let running: Vec<_> = (0..8)
         .map(|number| {
             let store = Arc::clone(&store);
             let shape = schema(vec![column(&format!("c{number}"), "INTEGER")], &[]);
-            let write = LakeWrite::CreateTable { table: table("t"), schema: shape };
+            let write = LakeWrite::create_table(table("t"), shape);
             tokio::spawn(async move { store.write(lake(LAKE), write, origin("r1")).await })
         })
         .collect();

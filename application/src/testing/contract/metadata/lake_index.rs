@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gadwall_domain::commit::{Change, Commit};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{BucketFacts, MetadataStore, TableFacts};
@@ -25,8 +26,8 @@ async fn facts(store: &Arc<dyn MetadataStore>, project: &ProjectId) -> (Snapshot
     let mut tx = store.read().await.unwrap();
     let index = tx.lake_index();
     let applied = index.applied(project).await.unwrap();
-    let buckets = index.buckets(project).await.unwrap();
-    (applied, buckets, index.tables(project, None).await.unwrap())
+    let buckets = index.buckets(project, ReadAt::Head).await.unwrap();
+    (applied, buckets, index.tables(project, None, ReadAt::Head).await.unwrap())
 }
 
 /// The tables' names as they were spelled.
@@ -43,7 +44,7 @@ pub async fn an_index_starts_at_zero(store: Arc<dyn MetadataStore>) {
     insert(&store, "p1").await;
     let p1 = project_id("p1");
     assert_eq!(facts(&store, &p1).await, (SnapshotId::ZERO, Vec::new(), Vec::new()));
-    assert_eq!(store.read().await.unwrap().lake_index().table(&p1, &table("t")).await.unwrap(), None);
+    assert_eq!(store.read().await.unwrap().lake_index().table(&p1, &table("t"), ReadAt::Head).await.unwrap(), None);
 }
 
 /// A table's facts are what its commit says: declared lengths, key, time.
@@ -65,11 +66,11 @@ pub async fn a_tables_facts_are_what_its_commit_says(store: Arc<dyn MetadataStor
         created_at: seconds_past_noon(1),
     };
     let mut tx = store.read().await.unwrap();
-    let found = tx.lake_index().table(&p1, &table("SALES.ORDERS")).await.unwrap().unwrap();
+    let found = tx.lake_index().table(&p1, &table("SALES.ORDERS"), ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found, expected);
     assert_eq!(found.table.to_string(), "sales.Orders");
-    assert_eq!(tx.lake_index().tables(&p1, Some(&bucket("SALES"))).await.unwrap(), [expected]);
-    let buckets = tx.lake_index().buckets(&p1).await.unwrap();
+    assert_eq!(tx.lake_index().tables(&p1, Some(&bucket("SALES")), ReadAt::Head).await.unwrap(), [expected]);
+    let buckets = tx.lake_index().buckets(&p1, ReadAt::Head).await.unwrap();
     assert_eq!(buckets, [BucketFacts { bucket: bucket("Sales"), description: Some("for 'em".to_owned()) }]);
 }
 
@@ -86,8 +87,8 @@ pub async fn facts_come_by_name(store: Arc<dyn MetadataStore>) {
     assert_eq!(names, ["A", "b", "C"]);
     assert_eq!(buckets[2].description.as_deref(), Some(""));
     let mut tx = store.read().await.unwrap();
-    assert_eq!(tx.lake_index().tables(&p1, Some(&bucket("b"))).await.unwrap().len(), 2);
-    assert!(tx.lake_index().tables(&p1, Some(&bucket("none"))).await.unwrap().is_empty());
+    assert_eq!(tx.lake_index().tables(&p1, Some(&bucket("b")), ReadAt::Head).await.unwrap().len(), 2);
+    assert!(tx.lake_index().tables(&p1, Some(&bucket("none")), ReadAt::Head).await.unwrap().is_empty());
 }
 
 /// A commit counts once. One that was applied, or lies before the last one applied, changes nothing.
@@ -133,7 +134,7 @@ pub async fn a_dropped_table_is_forgotten(store: Arc<dyn MetadataStore>) {
     assert_eq!(table_names(&store, &p1).await, ["main.b"]);
     let anew = table_created("A", &schema(vec![column("other", "VARCHAR(9)")], &["other"]));
     apply(&store, &p1, &[commit(3, vec![anew])]).await;
-    let found = store.read().await.unwrap().lake_index().table(&p1, &table("a")).await.unwrap().unwrap();
+    let found = store.read().await.unwrap().lake_index().table(&p1, &table("a"), ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found.primary_key, names(&["other"]));
     assert_eq!(found.created_at, seconds_past_noon(3));
     assert_eq!(found.table.table.as_str(), "A");
@@ -182,7 +183,7 @@ pub async fn what_is_made_again_replaces_what_was(store: Arc<dyn MetadataStore>)
     apply(&store, &p1, &[commit(1, first), commit(2, vec![bucket_created("A", None), anew])]).await;
     assert_eq!(table_names(&store, &p1).await, ["main.T"]);
     assert_eq!(facts(&store, &p1).await.1, [BucketFacts { bucket: bucket("a"), description: None }]);
-    let found = store.read().await.unwrap().lake_index().table(&p1, &table("t")).await.unwrap().unwrap();
+    let found = store.read().await.unwrap().lake_index().table(&p1, &table("t"), ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found.primary_key, names(&["k"]));
 }
 

@@ -1,0 +1,128 @@
+//! The lake: a project's tables, their snapshots, and queries over them.
+
+mod read;
+mod write;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::commit::{Commit, RowCounts, WriteOrigin};
+use crate::history::{ReadAt, TableVersion};
+use crate::ids::{LakeId, SnapshotId};
+use crate::layout::Layout;
+use crate::names::{BucketName, TableName};
+use crate::query::{Query, QueryError, QueryOutput, ReadScope};
+use crate::schema::Column;
+use crate::table::{Comments, TableRef, TableSize};
+
+pub use read::*;
+pub use write::*;
+
+/// Why the lake didn't do it.
+#[derive(Debug, Error)]
+pub enum LakeError {
+    /// The lake isn't there.
+    #[error("the project's lake is missing")]
+    NoLake,
+    /// The writer's queue is full, or the engine is; trying again shortly may work.
+    #[error("the project's writer is busy; try again shortly")]
+    Busy,
+    /// Storage is full.
+    #[error("storage is full")]
+    StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Anything else; the text is for the log.
+    #[error("the lake failed")]
+    Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A table as the lake stores it: types without lengths, no key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTable {
+    /// Its name.
+    pub name: TableRef,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// How much it holds.
+    pub size: TableSize,
+    /// How its files are laid out.
+    pub layout: Layout,
+    /// What it and its columns are for.
+    pub comments: Comments,
+    /// When it last changed.
+    pub version: TableVersion,
+}
+
+/// A bucket as the lake stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBucket {
+    /// Its name.
+    pub name: BucketName,
+    /// Tables in it.
+    pub table_count: u64,
+    /// Bytes of its tables' data files.
+    pub size_bytes: u64,
+}
+
+/// A project's tables and the writes to them.
+#[async_trait]
+pub trait LakeStore: Send + Sync {
+    /// Makes an empty lake. One that is there already is left as it is.
+    async fn create(&self, lake: LakeId) -> Result<(), LakeError>;
+
+    /// Removes a lake and all its data. One that isn't there is fine.
+    async fn remove(&self, lake: LakeId) -> Result<(), LakeError>;
+
+    /// The newest snapshot.
+    async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
+
+    /// Commits after a snapshot, oldest first, at most `limit`.
+    async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
+
+    /// All buckets by name. `main` is listed once it holds a table.
+    async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError>;
+
+    /// A bucket's tables by name. `None` when there is no such bucket; `main` always is.
+    async fn tables(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        at: ReadAt,
+    ) -> Result<Option<Vec<StoredTable>>, LakeError>;
+
+    /// One table.
+    async fn table(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        table: &TableName,
+        at: ReadAt,
+    ) -> Result<Option<StoredTable>, LakeError>;
+
+    /// Commits a write: answered once it is durable, as one snapshot that says where it came from.
+    async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError>;
+
+    /// Says what a write would touch, or why it would be refused, and writes nothing.
+    async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError>;
+
+    /// Deletes rows so that nothing of them is left: not in the newest version, not in older ones, not in files. The
+    /// snapshots that show them are gone afterwards, for all tables; those in `held` refuse the purge.
+    async fn purge(
+        &self,
+        lake: LakeId,
+        purge: Purge,
+        held: Vec<SnapshotId>,
+        origin: WriteOrigin,
+    ) -> Result<PurgeReport, PurgeError>;
+}
+
+/// All that a lake offers.
+pub trait Lake: LakeStore + LakeHistory + TableReader {}
+
+impl<T: LakeStore + LakeHistory + TableReader> Lake for T {}
+
+/// Runs SQL that users wrote.
+#[async_trait]
+pub trait QueryEngine: Send + Sync {
+    /// Checks the statement against what the caller may read, then runs it. Dropping the rows cancels it.
+    async fn query(&self, scope: ReadScope, query: Query) -> Result<QueryOutput, QueryError>;
+}

@@ -1,0 +1,128 @@
+//! Reading a lake's tables and its past.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::LakeError;
+use crate::commit::Commit;
+use crate::history::ReadAt;
+use crate::ids::{LakeId, SnapshotId};
+use crate::names::{BucketName, ColumnName};
+use crate::query::QueryError;
+use crate::rows::RowStream;
+use crate::selection::Selection;
+use crate::table::TableRef;
+
+/// Which snapshots to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFilter {
+    /// Only those before this one.
+    pub before: Option<SnapshotId>,
+    /// Only those that changed this table (by its name now, or its last one).
+    pub table: Option<TableRef>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A table that was dropped and can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedTable {
+    /// Its name when it was dropped.
+    pub name: TableRef,
+    /// The last snapshot that shows it.
+    pub last: SnapshotId,
+    /// When it was dropped.
+    pub dropped_at: DateTime<Utc>,
+}
+
+/// A lake's past, as far as it is kept.
+#[async_trait]
+pub trait LakeHistory: Send + Sync {
+    /// One snapshot; `None` when there is none of that number, or it is no longer kept.
+    async fn snapshot(&self, lake: LakeId, snapshot: SnapshotId) -> Result<Option<Commit>, LakeError>;
+
+    /// The newest snapshot that was there at a time; `None` when the lake is younger, or it is no longer kept.
+    async fn snapshot_at(&self, lake: LakeId, time: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError>;
+
+    /// Snapshots, newest first.
+    async fn snapshots(&self, lake: LakeId, filter: SnapshotFilter) -> Result<Vec<Commit>, LakeError>;
+
+    /// Dropped tables of a bucket (or of all) that can be brought back: the last of each name, by name.
+    async fn dropped(&self, lake: LakeId, bucket: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError>;
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnProfile {
+    /// Which column.
+    pub column: ColumnName,
+    /// Its type, as DuckDB spells it.
+    pub data_type: String,
+    /// Values that are there.
+    pub count: u64,
+    /// Rows where it is NULL.
+    pub nulls: u64,
+    /// Different values, approximately; none for types that can't be compared.
+    pub distinct: Option<u64>,
+    /// Smallest value, as JSON.
+    pub min: Option<Value>,
+    /// Largest value, as JSON.
+    pub max: Option<Value>,
+    /// Mean, for numbers.
+    pub mean: Option<f64>,
+    /// Standard deviation, for numbers.
+    pub std_dev: Option<f64>,
+    /// The values a quarter, a half and three quarters up, approximately; for what has an order.
+    pub quantiles: Option<[Value; 3]>,
+    /// The most frequent values (approximately) and how often each occurs; at most ten.
+    pub top: Vec<(Value, u64)>,
+}
+
+/// What a table holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableProfile {
+    /// The snapshot it is of.
+    pub snapshot: SnapshotId,
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnProfile>,
+}
+
+/// Reads tables' rows. A dropped stream cancels the reading.
+#[async_trait]
+pub trait TableReader: Send + Sync {
+    /// A part of a table, and the snapshot it was read from.
+    async fn rows(
+        &self,
+        lake: LakeId,
+        table: &TableRef,
+        selection: Selection,
+        at: ReadAt,
+        timeout: Duration,
+    ) -> Result<(RowStream, SnapshotId), QueryError>;
+
+    /// What happened to a table's rows in the snapshots `from..=to`, oldest first: `snapshot_id`, `rowid`,
+    /// `change_type` (`insert`, `delete`, `update_preimage`, `update_postimage`), then the table's columns.
+    async fn changes(
+        &self,
+        lake: LakeId,
+        table: &TableRef,
+        from: SnapshotId,
+        to: SnapshotId,
+        limit: Option<u64>,
+        timeout: Duration,
+    ) -> Result<RowStream, QueryError>;
+
+    /// What a table's columns hold.
+    async fn profile(
+        &self,
+        lake: LakeId,
+        table: &TableRef,
+        at: ReadAt,
+        timeout: Duration,
+    ) -> Result<TableProfile, QueryError>;
+}

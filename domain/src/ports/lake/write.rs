@@ -1,0 +1,323 @@
+//! What is written to a lake, and how that can fail.
+
+use thiserror::Error;
+
+use super::LakeError;
+use crate::alteration::{Alteration, AlterationError};
+use crate::commit::RowCounts;
+use crate::filter::{Assignment, Filter};
+use crate::history::{Expected, TableVersion};
+use crate::ids::SnapshotId;
+use crate::layout::Layout;
+use crate::names::{BucketName, TableName};
+use crate::rows::{RowSource, RowsError, Violations};
+use crate::schema::TableSchema;
+use crate::table::TableRef;
+
+/// Why a write wasn't committed. Nothing of it is visible.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The bucket is there already.
+    #[error("the bucket exists")]
+    BucketExists,
+    /// No such bucket.
+    #[error("no such bucket")]
+    NoBucket,
+    /// The bucket holds tables and the write said not to drop them.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The table is there already.
+    #[error("the table exists")]
+    TableExists,
+    /// No such table.
+    #[error("no such table")]
+    NoTable,
+    /// The table's columns are not those that the write was made for.
+    #[error("the table changed in between")]
+    TableChanged,
+    /// The table isn't of the version that the caller expects.
+    #[error("the table is of another version")]
+    NotExpected {
+        /// The version it is of.
+        found: TableVersion,
+    },
+    /// The write needs a primary key and the table has none.
+    #[error("the table has no primary key")]
+    NoKey,
+    /// A condition or a new value doesn't fit its column.
+    #[error("{0}")]
+    BadFilter(String),
+    /// The table can't be changed so.
+    #[error(transparent)]
+    Alteration(#[from] AlterationError),
+    /// No such snapshot, or it is no longer kept.
+    #[error("no such snapshot")]
+    NoSnapshot,
+    /// A file that should become part of the table can't.
+    #[error("file {file} {reason}")]
+    BadFile {
+        /// Which file, by the name its owner knows.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The rows couldn't be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// Rows that don't fit the table.
+    #[error("rows don't fit the table")]
+    Violations(Violations),
+    /// Rows whose key is in the table already, or twice in the request.
+    #[error("duplicate primary keys")]
+    DuplicateKeys {
+        /// The first of them, as JSON objects `{column: value}`.
+        first: Vec<serde_json::Value>,
+        /// How many.
+        count: u64,
+    },
+    /// The lake itself failed.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+}
+
+/// What happens to the rows that are there, and to those that share a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoadMode {
+    /// Rows are added; a key that is there already refuses them all.
+    #[default]
+    Append,
+    /// A row takes the place of the one with its key. Within the request the last one wins.
+    Upsert,
+    /// The rows take the place of all that are there.
+    Replace,
+}
+
+impl LoadMode {
+    /// The word used in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Upsert => "upsert",
+            Self::Replace => "replace",
+        }
+    }
+
+    /// The mode of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Append, Self::Upsert, Self::Replace].into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
+/// A change to commit.
+#[derive(Debug)]
+pub enum LakeWrite {
+    /// Make a bucket.
+    CreateBucket {
+        /// Its name.
+        bucket: BucketName,
+        /// What it is for.
+        description: Option<String>,
+    },
+    /// Drop a bucket.
+    DropBucket {
+        /// Which.
+        bucket: BucketName,
+        /// Whether its tables go with it.
+        cascade: bool,
+    },
+    /// Make a table.
+    CreateTable {
+        /// Its name.
+        table: TableRef,
+        /// Its columns and key.
+        schema: TableSchema,
+        /// How its files are laid out.
+        layout: Layout,
+    },
+    /// Drop a table.
+    DropTable {
+        /// Which.
+        table: TableRef,
+        /// What the caller expects it to be.
+        expected: Expected,
+    },
+    /// Put rows in, all or none.
+    Load {
+        /// Into which table.
+        table: TableRef,
+        /// The table's columns and key as the caller knows them.
+        schema: TableSchema,
+        /// What happens to the rows that are there.
+        mode: LoadMode,
+        /// The rows.
+        rows: RowSource,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+    /// Delete rows.
+    Delete {
+        /// From which table.
+        table: TableRef,
+        /// The table's columns and key as the caller knows them.
+        schema: TableSchema,
+        /// Which rows; all without (the table is truncated).
+        filter: Option<Filter>,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+    /// Change rows. The table's rules hold for the new values, too.
+    Update {
+        /// In which table.
+        table: TableRef,
+        /// The table's columns and key as the caller knows them.
+        schema: TableSchema,
+        /// Which rows; all without.
+        filter: Option<Filter>,
+        /// The new values. Never empty.
+        set: Vec<Assignment>,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+    /// Change the table's shape.
+    Alter {
+        /// Which table.
+        table: TableRef,
+        /// The table's columns and key as the caller knows them.
+        schema: TableSchema,
+        /// How.
+        alteration: Alteration,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+    /// Give a table another name in its bucket.
+    RenameTable {
+        /// Which table.
+        table: TableRef,
+        /// Its new name.
+        to: TableName,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+    /// Make a table what it was: its columns, key and rows.
+    Restore {
+        /// Which table.
+        table: TableRef,
+        /// As it was in this snapshot.
+        from: SnapshotId,
+        /// Its columns and key then.
+        schema: TableSchema,
+        /// What the caller expects the table to be now.
+        expected: Expected,
+    },
+    /// Bring back a table that was dropped.
+    Undelete {
+        /// Which table; nothing may have its name now.
+        table: TableRef,
+        /// As it was in this snapshot.
+        from: SnapshotId,
+        /// Its columns and key then.
+        schema: TableSchema,
+    },
+    /// Make Parquet files that lie in the project's dataset area part of a table, where they are.
+    RegisterFiles {
+        /// Of which table.
+        table: TableRef,
+        /// The table's columns and key as the caller knows them.
+        schema: TableSchema,
+        /// The files.
+        files: Vec<EngineFile>,
+        /// What the caller expects the table to be.
+        expected: Expected,
+    },
+}
+
+impl LakeWrite {
+    /// Makes a table whose files lie as they come.
+    pub fn create_table(table: TableRef, schema: TableSchema) -> Self {
+        Self::CreateTable { table, schema, layout: Layout::default() }
+    }
+
+    /// Drops a table, whatever version it is of.
+    pub fn drop_table(table: TableRef) -> Self {
+        Self::DropTable { table, expected: Expected::ANY }
+    }
+
+    /// Adds rows to a table, whatever version its rows are of.
+    pub fn append(table: TableRef, schema: TableSchema, rows: RowSource) -> Self {
+        Self::Load { table, schema, mode: LoadMode::Append, rows, expected: Expected::ANY }
+    }
+
+    /// The table it is about, if it is about one.
+    pub fn table(&self) -> Option<&TableRef> {
+        match self {
+            Self::CreateBucket { .. } | Self::DropBucket { .. } => None,
+            Self::CreateTable { table, .. }
+            | Self::DropTable { table, .. }
+            | Self::Load { table, .. }
+            | Self::Delete { table, .. }
+            | Self::Update { table, .. }
+            | Self::Alter { table, .. }
+            | Self::RenameTable { table, .. }
+            | Self::Restore { table, .. }
+            | Self::Undelete { table, .. }
+            | Self::RegisterFiles { table, .. } => Some(table),
+        }
+    }
+}
+
+/// A file that the engine can read by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFile {
+    /// Where the engine finds it. Never shown to users.
+    pub location: String,
+    /// The name its owner knows.
+    pub name: String,
+}
+
+/// A write that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The snapshot it stands in.
+    pub snapshot: SnapshotId,
+    /// The rows it touched.
+    pub rows: RowCounts,
+}
+
+/// Rows to be deleted for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// From which table.
+    pub table: TableRef,
+    /// The table's columns and key as the caller knows them.
+    pub schema: TableSchema,
+    /// Which rows; all without.
+    pub filter: Option<Filter>,
+}
+
+/// What a purge did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgeReport {
+    /// Rows that were deleted from the newest version.
+    pub rows: u64,
+    /// The newest snapshot after it.
+    pub snapshot: SnapshotId,
+    /// Snapshots that showed the rows and are gone, oldest first.
+    pub expired: Vec<SnapshotId>,
+    /// Data files that held the rows and were deleted from storage.
+    pub files_deleted: u64,
+    /// Data files written anew without the rows.
+    pub files_rewritten: u64,
+    /// Bytes of the deleted files.
+    pub bytes_deleted: u64,
+}
+
+/// Why a purge wasn't done, or not to its end.
+#[derive(Debug, Error)]
+pub enum PurgeError {
+    /// A snapshot that shows the rows is held by a tag.
+    #[error("snapshot {0} shows the rows and is held")]
+    Held(SnapshotId),
+    /// The write failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
