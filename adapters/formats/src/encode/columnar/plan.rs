@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit, UnionF
 
 use super::Target;
 use crate::encode::EncodeError;
-use crate::encode::describe::{describe_type, extension};
+use crate::encode::describe::{EXTENSION_METADATA, describe_type, extension};
 
 /// Deepest nesting of types; a table's are less deep.
 const MAX_DEPTH: usize = 64;
@@ -73,7 +73,12 @@ impl Planner {
         };
         let mut becomes = Field::new(field.name(), data_type, field.is_nullable());
         if keeps_name {
-            becomes.set_metadata(field.metadata().clone());
+            let mut metadata = field.metadata().clone();
+            if named.as_deref() == Some("uuid") {
+                // A UUID has no parameters. The engine says "none" with an empty text, which some take for one.
+                metadata.remove(EXTENSION_METADATA);
+            }
+            becomes.set_metadata(metadata);
         } else if let Step::Unpack(_, inner) = &step {
             becomes.set_metadata(inner.field.metadata().clone());
         }
