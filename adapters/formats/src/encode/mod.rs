@@ -18,6 +18,8 @@ pub mod json;
 mod opaque;
 mod parquet;
 mod scalar;
+#[cfg(test)]
+mod testing;
 mod values;
 mod wkt;
 
