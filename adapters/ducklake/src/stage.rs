@@ -277,7 +277,8 @@ enum SourceKind {
 
 impl SourceKind {
     fn of_file(type_text: &str) -> Self {
-        if type_text == "VARCHAR" { Self::RawText } else { Self::of(type_text) }
+        // JSON is text, too: read as anything else, its numbers would go through a double.
+        if matches!(type_text, "VARCHAR" | "JSON") { Self::RawText } else { Self::of(type_text) }
     }
 
     fn is_text(self) -> bool {

@@ -1,4 +1,4 @@
-//! Gadwall's wire formats: rows in and out as JSON, NDJSON, CSV and Arrow IPC.
+//! Gadwall's wire formats: rows in as JSON, NDJSON, CSV and Arrow IPC, and out as these and Parquet.
 //!
 //! [`decode()`] turns a request body into batches for a table and says which values don't fit it;
 //! [`mod@encode`] writes result batches. Both stream: neither holds a whole body. What a value must look
@@ -8,6 +8,9 @@ mod cell;
 pub mod decode;
 pub mod encode;
 mod input;
+mod output;
 
 pub use decode::{CsvOptions, DecodeOptions, decode};
+pub use encode::{Encoder, Output};
 pub use input::InputFormat;
+pub use output::OutputFormat;

@@ -7,9 +7,10 @@ mod api;
 mod auth;
 mod context;
 mod layers;
+mod negotiate;
+mod output;
 mod problem;
 mod server;
-mod stream;
 
 use std::any::Any;
 use std::fmt;

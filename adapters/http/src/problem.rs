@@ -197,9 +197,9 @@ impl ApiError {
     }
 
     /// No format that the client accepts.
-    pub(crate) fn not_acceptable(accept: &str, offered: &str) -> Self {
-        let shown: String = accept.chars().take(100).collect();
-        let detail = format!("nothing that `Accept: {shown}` allows can be sent; supported: {offered}");
+    pub(crate) fn not_acceptable(wish: &str, offered: &str) -> Self {
+        let shown: String = wish.chars().take(100).collect();
+        let detail = format!("nothing that `{shown}` allows can be sent; supported: {offered}");
         Self::of(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail))
     }
 

@@ -11,7 +11,7 @@ mod csv;
 mod json;
 mod splitter;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::fmt;
 use std::pin::Pin;

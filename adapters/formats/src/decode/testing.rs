@@ -30,7 +30,7 @@ pub(super) fn table(columns: &[&str]) -> Arc<TableSchema> {
 }
 
 /// Decodes a body that arrives in pieces of `chunk` bytes.
-pub(super) fn run(
+pub(crate) fn run(
     format: InputFormat,
     columns: &[&str],
     body: &[u8],

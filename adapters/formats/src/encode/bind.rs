@@ -13,16 +13,18 @@ use arrow::datatypes::{
 };
 
 use super::EncodeError;
-use super::describe::extension;
+use super::describe::{describe_type, extension};
 use super::values::{Blobs, Integers, Kind, Offsets, Texts, Values};
 
 /// Deepest nesting of types; a table's are less deep.
 const MAX_DEPTH: usize = 64;
 
 pub(super) fn bind<'a>(field: &Field, array: &'a dyn Array, depth: usize) -> Result<Values<'a>, EncodeError> {
-    let refuse = || EncodeError {
+    let refuse = || EncodeError::Type {
         column: crate::decode::shorten(field.name()),
-        arrow_type: crate::decode::shorten(&array.data_type().to_string()),
+        data_type: crate::decode::shorten(&describe_type(field)),
+        format: "text",
+        instead: "VARCHAR",
     };
     if depth > MAX_DEPTH {
         return Err(refuse());

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 /// Metadata key of an extension type's name.
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 /// Metadata key of an extension type's parameters.
-const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+pub(super) const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// The extension type that a field carries, in one word: `uuid`, `json`, `bool8`, `wkb`, or DuckDB's
 /// own name of an `arrow.opaque`.

@@ -151,8 +151,7 @@ impl BatchRows<'_> {
 
 pub(super) fn bind_columns<'a>(schema: &Schema, batch: &'a RecordBatch) -> Result<Vec<Values<'a>>, EncodeError> {
     if batch.num_columns() != schema.fields().len() {
-        let arrow_type = format!("{} columns instead of {}", batch.num_columns(), schema.fields().len());
-        return Err(EncodeError { column: "*".to_owned(), arrow_type });
+        return Err(EncodeError::Columns { found: batch.num_columns(), expected: schema.fields().len() });
     }
     schema.fields().iter().zip(batch.columns()).map(|(field, array)| Values::bind(field, array.as_ref())).collect()
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use gadwall_application::queries::Queries;
 use gadwall_domain::query::{Parameters, Query};
-use gadwall_formats::encode::describe_type;
-use poem::web::Accept;
-use poem_openapi::param::Path;
+use gadwall_formats::encode::{Document, describe_type};
+use poem_openapi::param::{Path, Query as Parameter};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Any;
 use poem_openapi::{Object, OpenApi};
@@ -15,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::{Area, number, project_id};
 use crate::auth::Auth;
+use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
+use crate::output::{ARRAYS, Streamed, respond, usual};
 use crate::problem::{ApiError, ApiResult};
-use crate::stream::{ARRAYS, JsonStream, require_json, stream};
 
 pub(crate) struct QueriesApi {
     pub(crate) queries: Arc<Queries>,
@@ -74,18 +74,22 @@ pub(crate) struct ResultColumn {
 impl QueriesApi {
     /// Run a query
     ///
-    /// One `SELECT` over the project's tables, answered as JSON.
+    /// One `SELECT` over the project's tables, answered as a JSON document with the columns and the rows as arrays,
+    /// or, as `Accept` or `format` says, as the rows alone: NDJSON, CSV, Parquet, or an Arrow IPC stream or file.
     #[oai(path = "/projects/:project/query", method = "post", operation_id = "run_query")]
     async fn run(
         &self,
         auth: Auth,
-        accept: Accept,
+        accepts: Accepts,
         project: Path<String>,
+        /// `json`, `ndjson`, `csv`, `parquet`, `arrow` or `arrow_file`. It wins over `Accept`.
+        format: Parameter<Option<String>>,
         body: Json<QueryRequest>,
-    ) -> ApiResult<JsonStream<QueryResult>> {
+    ) -> ApiResult<Streamed<QueryResult>> {
         let started = Instant::now();
         let project = project_id(&project.0)?;
-        require_json(&accept)?;
+        // Decided before anything runs.
+        let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         let query = Query {
             timeout: self.limits.timeout(body.0.timeout_seconds)?,
             parameters: parameters(body.0.params)?,
@@ -109,7 +113,8 @@ impl QueriesApi {
                 "],\"row_count\":{rows},\"snapshot_id\":{snapshot},\"execution_time\":{seconds:.6},\"request_id\":{request_id}}}"
             )
         };
-        stream(output.rows, ARRAYS, head, tail).await
+        let document = Document { rows: ARRAYS, head, tail: Box::new(tail) };
+        respond(output.rows, wanted, usual(wanted.format, document), "query_result").await
     }
 }
 

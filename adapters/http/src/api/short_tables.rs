@@ -10,8 +10,8 @@ use gadwall_domain::query::{Parameters, Query};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
-use poem::web::Accept;
-use poem_openapi::param::Path;
+use gadwall_formats::encode::Document;
+use poem_openapi::param::{Path, Query as Parameter};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Any;
 use poem_openapi::{Object, OpenApi};
@@ -22,8 +22,9 @@ use super::models::JsonObject;
 use super::queries::QueryLimits;
 use super::rows::{ShortRowsBody, Spool, append};
 use crate::auth::Auth;
+use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
+use crate::output::{OBJECTS, Streamed, respond, usual};
 use crate::problem::{ApiError, ApiResult};
-use crate::stream::{JsonStream, OBJECTS, require_json, stream};
 
 pub(crate) struct ShortTablesApi {
     pub(crate) access: Arc<Access>,
@@ -161,18 +162,22 @@ impl ShortTablesApi {
     }
 
     /// Query a table of one's own project
+    ///
+    /// Answered as `Accept` or `format` says: JSON, NDJSON, CSV, Parquet, or an Arrow IPC stream or file.
     #[oai(path = "/tables/:table/query", method = "post", operation_id = "query_short_table")]
     async fn query(
         &self,
         auth: Auth,
-        accept: Accept,
+        accepts: Accepts,
         table: Path<String>,
+        /// `json`, `ndjson`, `csv`, `parquet`, `arrow` or `arrow_file`. It wins over `Accept`.
+        format: Parameter<Option<String>>,
         body: Json<ShortQuery>,
-    ) -> ApiResult<JsonStream<ShortResult>> {
+    ) -> ApiResult<Streamed<ShortResult>> {
         let project = self.project(&auth)?;
         let table = TableRef::parse(&table.0)?;
         // Decided before anything runs.
-        require_json(&accept)?;
+        let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         self.tables.get(auth.caller(), &project, &table).await?;
         let query = Query {
             sql: body.0.query,
@@ -181,7 +186,9 @@ impl ShortTablesApi {
             timeout: self.limits.timeout(None)?,
         };
         let output = self.queries.run(auth.caller(), &project, query).await?;
-        stream(output.rows, OBJECTS, "{\"result\":[".to_owned(), |_| "]}".to_owned()).await
+        let document =
+            Document { rows: OBJECTS, head: "{\"result\":[".to_owned(), tail: Box::new(|_| "]}".to_owned()) };
+        respond(output.rows, wanted, usual(wanted.format, document), "query_result").await
     }
 
     fn project(&self, auth: &Auth) -> ApiResult<ProjectId> {

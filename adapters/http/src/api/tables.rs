@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use gadwall_application::tables::Tables;
+use gadwall_formats::encode::Document;
+use gadwall_formats::{Output, OutputFormat};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
@@ -13,8 +15,9 @@ use super::projects::Gone;
 use super::rows::{RowsBody, Spool, append};
 use super::{Area, bucket_name, number, project_id, table_ref};
 use crate::auth::Auth;
+use crate::negotiate::{JsonOnly, Wanted};
+use crate::output::{PREVIEW, Streamed, respond};
 use crate::problem::{ApiError, ApiResult};
-use crate::stream::{JsonStream, PREVIEW, stream};
 
 pub(crate) struct TablesApi {
     pub(crate) tables: Arc<Tables>,
@@ -108,7 +111,7 @@ impl TablesApi {
         table: Path<String>,
         /// At most so many rows: 1 to 10000, 1000 unless told.
         limit: Query<Option<i64>>,
-    ) -> ApiResult<JsonStream<Preview>> {
+    ) -> ApiResult<Streamed<Preview, JsonOnly>> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let limit = number("limit", limit.0, 1..=10_000, 1_000)?;
         let (table, rows) = self.tables.preview(auth.caller(), &project, &table, limit).await?;
@@ -116,7 +119,8 @@ impl TablesApi {
         let total = table.size.row_count;
         let tail =
             move |shown: u64| format!("],\"total_row_count\":{},\"preview_row_count\":{shown}}}", total.max(shown));
-        stream(rows, PREVIEW, head, tail).await
+        let document = Output::Json(Document { rows: PREVIEW, head, tail: Box::new(tail) });
+        respond(rows, Wanted::plain(OutputFormat::Json), document, "preview").await
     }
 
     /// Append rows

@@ -139,9 +139,7 @@ impl Table {
         for column in &columns {
             // What can't be written as text is refused before the first batch.
             let empty = arrow::array::new_empty_array(column.field.data_type());
-            Values::bind(&column.field, empty.as_ref()).map_err(|error| {
-                malformed(format!("column {:?} is {}, which is not supported", error.column, error.arrow_type))
-            })?;
+            Values::bind(&column.field, empty.as_ref()).map_err(|error| malformed(error.to_string()))?;
         }
         let by_text = |column: &&Planned| !matches!(column.route, Route::Typed(_));
         let places: Vec<usize> = columns.iter().filter(by_text).map(|column| column.place).collect();
