@@ -334,9 +334,10 @@ impl Source {
                     let _ = write!(lost, " OR NOT regexp_full_match(trim({source}), {})", sql::text(form));
                 }
             }
-            // Parquet keeps intervals in milliseconds.
+            // Parquet keeps intervals in milliseconds, and none with a negative part.
             (DataType::Interval, _) => {
-                let _ = write!(lost, " OR date_part('microsecond', {read}) % 1000 <> 0");
+                let negative = format!("contains(CAST({read} AS VARCHAR), '-')");
+                let _ = write!(lost, " OR date_part('microsecond', {read}) % 1000 <> 0 OR {negative}");
             }
             _ => {}
         }

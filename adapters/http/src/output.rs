@@ -234,15 +234,14 @@ fn disposition(format: OutputFormat, name: &str) -> Option<String> {
     let extension = format.extension();
     let plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_' | '-');
     let ascii: String = name.chars().map(|sign| if plain(sign) { sign } else { '_' }).collect();
-    let mut value = format!("attachment; filename={ascii}.{extension}");
-    if ascii != name {
-        let exact: String = name
-            .bytes()
-            .map(|byte| if plain(char::from(byte)) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-            .collect();
-        value.push_str(&format!("; filename*=UTF-8''{exact}.{extension}"));
+    let value = format!("attachment; filename={ascii}.{extension}");
+    if ascii == name {
+        return Some(value);
     }
-    Some(value)
+    let escaped =
+        |byte: u8| if plain(char::from(byte)) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let exact: String = name.bytes().map(escaped).collect();
+    Some(format!("{value}; filename*=UTF-8''{exact}.{extension}"))
 }
 
 #[cfg(test)]

@@ -192,6 +192,8 @@ async fn values_the_engine_would_bend_are_refused() -> Result<()> {
         r#"{"tiny": 256}"#,
         r#"{"int": true}"#,
         r#"{"gap": "0.0000005 seconds"}"#,
+        r#"{"gap": "-1 hour"}"#,
+        r#"{"gap": "1 month -1 day"}"#,
     ] {
         let reply = owner.send_as(ROWS, "application/json", format!("[{row}]")).await?;
         assert_eq!((reply.status, reply.code().as_str()), (422, "rows_invalid"), "{row}: {}", reply.text);

@@ -142,16 +142,16 @@ impl CsvStyle {
     fn quote_from(&self, start: usize, out: &mut Vec<u8>) {
         let field = &out[start..];
         let special = |byte: &u8| matches!(byte, b'"' | b'\r' | b'\n') || *byte == self.delimiter;
-        let quotes = field.iter().filter(|byte| **byte == b'"').count();
+        let quotes = field.contains(&b'"');
         // Nothing is NULL, and so is the text for it; a byte order mark would be taken for one.
         let ambiguous = field.is_empty() || field == self.null_text.as_bytes() || field.starts_with(BYTE_ORDER_MARK);
-        if !(self.quote_all || ambiguous || quotes > 0 || field.iter().any(special)) {
+        if !(self.quote_all || ambiguous || field.iter().any(special)) {
             return;
         }
-        let doubled: Vec<u8> = if quotes == 0 {
-            field.to_vec()
-        } else {
+        let doubled: Vec<u8> = if quotes {
             field.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 })).collect()
+        } else {
+            field.to_vec()
         };
         out.truncate(start);
         out.push(b'"');
