@@ -279,7 +279,7 @@ const FOREIGN: [(&str, &str, &str); 18] = [
     ("['0101'::BIT, NULL]", "VARCHAR[]", "[0101, NULL]"),
     ("{'h': 1::HUGEINT, 'e': ['b'::ENUM('a', 'b')]}", "STRUCT(h DECIMAL(38,0), e VARCHAR[])", "{'h': 1, 'e': [b]}"),
     ("MAP {'a': true}", "MAP(VARCHAR, BOOLEAN)", "{a=true}"),
-    ("[{'g': 'POINT (1 2)'::GEOMETRY}]", "STRUCT(g GEOMETRY)[]", "[{'g': POINT (1 2)}]"),
+    ("[{'g': 'POINT (1 2)'::GEOMETRY}]", "STRUCT(g GEOMETRY)[]", "[{'g': 'POINT (1 2)'}]"),
     ("'{\"a\":1}'::JSON", "JSON", "{\"a\":1}"),
 ];
 
