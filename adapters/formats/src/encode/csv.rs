@@ -141,22 +141,30 @@ impl CsvStyle {
     /// Puts what was appended since `start` in quotes if it needs them.
     fn quote_from(&self, start: usize, out: &mut Vec<u8>) {
         let field = &out[start..];
-        let special = |byte: &u8| matches!(byte, b'"' | b'\r' | b'\n') || *byte == self.delimiter;
-        let quotes = field.contains(&b'"');
+        let is = |sign: bool| usize::from(sign);
+        // Without a way out in the middle, which the processor does many bytes at a time.
+        let special = |byte: u8| is(byte == b'"') | is(byte == b'\r') | is(byte == b'\n') | is(byte == self.delimiter);
+        let needed = field.iter().fold(0, |any, &byte| any | special(byte)) > 0;
         // Nothing is NULL, and so is the text for it; a byte order mark would be taken for one.
         let ambiguous = field.is_empty() || field == self.null_text.as_bytes() || field.starts_with(BYTE_ORDER_MARK);
-        if !(self.quote_all || ambiguous || field.iter().any(special)) {
+        if !(self.quote_all || ambiguous || needed) {
             return;
         }
-        let doubled: Vec<u8> = if quotes {
-            field.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 })).collect()
-        } else {
-            field.to_vec()
-        };
-        out.truncate(start);
-        out.push(b'"');
-        out.extend_from_slice(&doubled);
-        out.push(b'"');
+        let quotes: usize = field.iter().map(|&byte| is(byte == b'"')).sum();
+        let end = out.len();
+        out.resize(end + quotes + 2, b'"');
+        // From the back, so that nothing is overwritten before it has moved.
+        let mut to = out.len() - 1;
+        for from in (start..end).rev() {
+            let byte = out[from];
+            to -= 1;
+            out[to] = byte;
+            if byte == b'"' {
+                to -= 1;
+                out[to] = b'"';
+            }
+        }
+        out[start] = b'"';
     }
 }
 
