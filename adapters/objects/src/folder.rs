@@ -5,13 +5,13 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, mkdirat, openat, renameat, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
+
+use crate::sync::FileSync;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 // A pipe that someone put there must not make the open wait.
@@ -109,8 +109,8 @@ impl Folder {
     }
 
     /// Waits until its entries are on disk.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(fsync(&self.0)?)
+    pub(crate) fn sync(&self, sync: &dyn FileSync) -> io::Result<()> {
+        sync.sync(self.0.as_fd())
     }
 
     /// Shows each entry, in no order, until told to stop. Names that are not text are left out: no object has one.

@@ -107,17 +107,14 @@ impl Incoming {
         }
     }
 
-    /// Puts a folder out of everyone's sight, then removes it. What a crash leaves of it goes at the next start.
-    pub(crate) fn discard(&self, folder: &Path) -> io::Result<()> {
+    /// Puts a folder out of everyone's sight, if it is there; what nobody removes there goes at the next start.
+    pub(crate) fn hide(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
         self.ensure()?;
         let hidden = self.next();
         match fs::rename(folder, &hidden) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed?,
+            Ok(()) => Ok(Some(hidden)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        if let Some(parent) = folder.parent() {
-            File::open(parent)?.sync_all()?;
-        }
-        fs::remove_dir_all(hidden)
     }
 }

@@ -17,6 +17,7 @@ mod incoming;
 mod list;
 mod place;
 mod read;
+mod sync;
 mod types;
 mod version;
 
@@ -40,6 +41,7 @@ use place::Turns;
 use version::Stamps;
 
 pub use error::OpenError;
+pub use sync::{FileSync, Fsync};
 
 /// Where content types lie, within a lake's folder.
 const TYPES: &str = ".types";
@@ -55,6 +57,7 @@ struct Inner {
     incoming: Incoming,
     stamps: Stamps,
     turns: Turns,
+    sync: Box<dyn FileSync>,
 }
 
 impl fmt::Debug for LocalObjects {
@@ -67,11 +70,22 @@ impl LocalObjects {
     /// Opens a folder that nobody else writes to, and removes what an earlier life of the process left unfinished.
     /// Blocks.
     pub fn open(root: &Path, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Result<Self, OpenError> {
+        Self::open_with(root, clock, ids, Box::new(Fsync))
+    }
+
+    /// As [`Self::open`], with another way to make files last.
+    pub fn open_with(
+        root: &Path,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+        sync: Box<dyn FileSync>,
+    ) -> Result<Self, OpenError> {
         let failed = |source| OpenError { path: root.to_owned(), source };
         std::fs::create_dir_all(root).map_err(failed)?;
         let root = root.canonicalize().map_err(failed)?;
         let incoming = Incoming::open(&root, ids).map_err(failed)?;
-        Ok(Self { inner: Arc::new(Inner { root, incoming, stamps: Stamps::new(clock), turns: Turns::default() }) })
+        let stamps = Stamps::new(clock);
+        Ok(Self { inner: Arc::new(Inner { root, incoming, stamps, turns: Turns::default(), sync }) })
     }
 
     /// Does what blocks on a thread that may.

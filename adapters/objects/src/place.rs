@@ -39,8 +39,8 @@ impl Inner {
         let make = || -> io::Result<bool> {
             let lake = root.child_or_new(&lake_name(lake))?;
             let made = lake.make(&dataset.folded())?;
-            lake.sync()?;
-            root.sync()?;
+            lake.sync(&*self.sync)?;
+            root.sync(&*self.sync)?;
             Ok(made)
         };
         if make().map_err(failed)? { Ok(()) } else { Err(ObjectError::DatasetExists) }
@@ -53,11 +53,14 @@ impl Inner {
         if !lake.remove_bare(&dataset.folded()).map_err(failed)? {
             return Err(ObjectError::DatasetNotEmpty);
         }
-        Types::remove(&lake, dataset).and_then(|()| lake.sync()).map_err(failed)
+        Types::remove(&lake, dataset).and_then(|()| lake.sync(&*self.sync)).map_err(failed)
     }
 
     pub(crate) fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {
-        self.incoming.discard(&self.root.join(lake_name(lake))).map_err(failed)
+        let root = self.root()?;
+        let hidden = self.incoming.hide(&self.root.join(lake_name(lake))).map_err(failed)?;
+        let Some(hidden) = hidden else { return Ok(()) };
+        root.sync(&*self.sync).and_then(|()| std::fs::remove_dir_all(hidden)).map_err(failed)
     }
 
     /// Whether an object could be put now.
@@ -86,10 +89,10 @@ impl Inner {
         staged: &Staged,
         options: PutOptions,
     ) -> Result<Stored, ObjectError> {
-        let version = self.stamps.seal(&staged.file).map_err(failed)?;
+        let version = self.stamps.seal(&staged.file, &*self.sync).map_err(failed)?;
         let content_type = options.content_type.unwrap_or_else(|| ContentType::guess(object));
         let lake_folder = self.lake(lake)?.ok_or(ObjectError::NoDataset)?;
-        Types::keep(&lake_folder, dataset, object, &version.etag, &content_type).map_err(failed)?;
+        Types::keep(&lake_folder, dataset, object, &version.etag, &content_type, &*self.sync).map_err(failed)?;
 
         let placed = self.swap(lake, dataset, object, staged, &options.precondition);
         let types = Types::open(&lake_folder, dataset).map_err(failed)?;
@@ -155,11 +158,11 @@ impl Inner {
             Err(ObjectError::NoDataset) => return Ok(()),
             home => home?,
         };
-        at.sync().map_err(failed)?;
+        at.sync(&*self.sync).map_err(failed)?;
         let (path, _) = object.split();
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let Some(next) = at.child(name).map_err(failed)? else { break };
-            next.sync().map_err(failed)?;
+            next.sync(&*self.sync).map_err(failed)?;
             at = next;
         }
         Ok(())

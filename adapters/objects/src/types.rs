@@ -7,12 +7,14 @@
 //! system has them, and copies and backups lose them silently.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use gadwall_domain::dataset::{ContentType, DatasetName, EntityTag, ObjectName};
 use sha2::{Digest as _, Sha256};
 
 use crate::TYPES;
 use crate::folder::Folder;
+use crate::sync::FileSync;
 
 /// The longest type there can be, and then some.
 const MAX_BYTES: u64 = 1024;
@@ -60,6 +62,7 @@ impl Types {
         object: &ObjectName,
         etag: &EntityTag,
         content_type: &ContentType,
+        sync: &dyn FileSync,
     ) -> io::Result<()> {
         if *content_type == ContentType::guess(object) {
             return Ok(());
@@ -68,8 +71,9 @@ impl Types {
         let folder = types.child_or_new(&dataset.folded())?;
         let name = file_name(object, etag);
         let mut file = folder.new_file(&name)?;
-        let written = file.write_all(content_type.as_str().as_bytes()).and_then(|()| file.sync_all());
-        let synced = written.and_then(|()| folder.sync()).and_then(|()| types.sync()).and_then(|()| lake.sync());
+        let written = file.write_all(content_type.as_str().as_bytes()).and_then(|()| sync.sync(file.as_fd()));
+        let synced =
+            written.and_then(|()| folder.sync(sync)).and_then(|()| types.sync(sync)).and_then(|()| lake.sync(sync));
         if synced.is_err() {
             let _ = folder.remove_file(&name);
         }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,6 +11,8 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::dataset::EntityTag;
 use gadwall_domain::ports::system::Clock;
 use rustix::fs::{Stat, fstat};
+
+use crate::sync::FileSync;
 
 /// Gives each file that is put a time that no other one has.
 ///
@@ -27,12 +30,12 @@ impl Stamps {
     }
 
     /// Marks a finished file as a version of its own and waits until it is on disk.
-    pub(crate) fn seal(&self, file: &File) -> io::Result<Version> {
+    pub(crate) fn seal(&self, file: &File, sync: &dyn FileSync) -> io::Result<Version> {
         let now = self.clock.now().timestamp_nanos_opt().and_then(|now| u64::try_from(now).ok()).unwrap_or(0);
         let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
         let stamp = before.map_or(now, |last| now.max(last + 1));
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp))?;
-        file.sync_all()?;
+        sync.sync(file.as_fd())?;
         Version::of(&fstat(file)?)
     }
 }
