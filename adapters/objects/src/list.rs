@@ -51,20 +51,32 @@ impl Listing<'_> {
     ///
     /// A folder counts as its name with a slash: then the order within each folder makes the order of all.
     fn walk(&mut self, path: &str) -> io::Result<()> {
+        let Some(window) = Window::of(self.query, path) else { return Ok(()) };
         let mut cursor: Option<String> = None;
         while !self.full() {
-            let batch = self.batch(path, cursor.as_deref())?;
+            let batch = self.batch(path, &window, cursor.as_deref())?;
             let last = batch.len() < BATCH;
+            // Open while files follow each other, and not while another folder is: however deep they go, few are.
+            let mut here = None;
             for key in &batch {
                 if self.full() {
                     return Ok(());
                 }
                 let full = format!("{path}{key}");
                 if key.ends_with('/') {
+                    here = None;
                     self.walk(&full)?;
-                } else {
-                    self.add(path, &full)?;
+                    continue;
                 }
+                let folder = match here.take() {
+                    Some(folder) => folder,
+                    None => match self.home.descend(path)? {
+                        Some(folder) => folder,
+                        None => return Ok(()),
+                    },
+                };
+                self.add(&folder, &full)?;
+                here = Some(folder);
             }
             if last {
                 return Ok(());
@@ -75,46 +87,67 @@ impl Listing<'_> {
     }
 
     /// The first entries of a folder after a cursor that may have to do with the query, in order.
-    fn batch(&self, path: &str, cursor: Option<&str>) -> io::Result<Vec<String>> {
-        // Opened by its path each time: one handle at a time, however deep the folders go.
+    fn batch(&self, path: &str, window: &Window<'_>, cursor: Option<&str>) -> io::Result<Vec<String>> {
         let Some(folder) = self.home.descend(path)? else { return Ok(Vec::new()) };
-        let mut first = BinaryHeap::new();
-        folder.each(|name, kind| {
-            let key = match kind {
-                FileType::RegularFile => name.to_owned(),
-                FileType::Directory => format!("{name}/"),
-                _ => return ControlFlow::Continue(()),
-            };
-            let after = cursor.is_none_or(|cursor| key.as_str() > cursor);
-            let early = first.len() < BATCH || first.peek().is_some_and(|last| key < *last);
-            if after && early && self.concerns(&format!("{path}{key}")) {
-                first.push(key);
+        let mut first: BinaryHeap<String> = BinaryHeap::new();
+        let mut offer = |key: &str| {
+            let after = cursor.is_none_or(|cursor| key > cursor);
+            let early = first.len() < BATCH || first.peek().is_some_and(|last| key < last.as_str());
+            if after && early && window.shows(key) && path.len() + key.len() <= MAX_OBJECT_NAME {
+                first.push(key.to_owned());
                 if first.len() > BATCH {
                     first.pop();
                 }
+            }
+        };
+        folder.each(|name, kind| {
+            match kind {
+                FileType::RegularFile => offer(name),
+                FileType::Directory => offer(&format!("{name}/")),
+                _ => {}
             }
             ControlFlow::Continue(())
         })?;
         Ok(first.into_sorted_vec())
     }
 
-    /// Whether an object, or something in a folder, may be in the listing.
-    fn concerns(&self, full: &str) -> bool {
-        let folder = full.ends_with('/');
-        let prefix = self.query.prefix.as_str();
-        let of_prefix = full.starts_with(prefix) || (folder && prefix.starts_with(full));
-        let after = self.query.after.as_ref().is_none_or(|after| {
-            let after = after.as_str();
-            full > after || (folder && after.starts_with(full))
-        });
-        of_prefix && after && full.len() <= MAX_OBJECT_NAME
-    }
-
-    fn add(&mut self, path: &str, full: &str) -> io::Result<()> {
+    fn add(&mut self, folder: &Folder, full: &str) -> io::Result<()> {
         // What can't be asked for by its name is not an object.
         let Ok(object) = ObjectName::parse(full) else { return Ok(()) };
-        let Some(folder) = self.home.descend(path)? else { return Ok(()) };
-        self.found.extend(look(&folder, &self.types, &object)?);
+        self.found.extend(look(folder, &self.types, &object)?);
         Ok(())
+    }
+}
+
+/// What a query wants of one folder: the rest of the prefix and of the cursor, within it.
+struct Window<'a> {
+    prefix: &'a str,
+    after: Option<&'a str>,
+}
+
+impl<'a> Window<'a> {
+    /// `None` when it wants nothing of it.
+    fn of(query: &'a ObjectQuery, path: &str) -> Option<Self> {
+        let prefix = match query.prefix.strip_prefix(path) {
+            Some(rest) => rest,
+            None if path.starts_with(&query.prefix) => "",
+            None => return None,
+        };
+        let after = match query.after.as_ref().map(ObjectName::as_str) {
+            None => None,
+            Some(after) => match after.strip_prefix(path) {
+                Some(rest) => Some(rest),
+                None if path > after => None,
+                None => return None,
+            },
+        };
+        Some(Self { prefix, after })
+    }
+
+    /// Whether a file, or something in a folder (its key ends in a slash), may be wanted.
+    fn shows(&self, key: &str) -> bool {
+        let folder = key.ends_with('/');
+        (key.starts_with(self.prefix) || (folder && self.prefix.starts_with(key)))
+            && self.after.is_none_or(|after| key > after || (folder && after.starts_with(key)))
     }
 }

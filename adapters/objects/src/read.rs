@@ -93,11 +93,11 @@ fn version_of(folder: &Folder, object: &ObjectName) -> io::Result<Option<Version
     folder.stat(object.split().1)?.filter(is_file).map(|stat| Version::of(&stat)).transpose()
 }
 
-/// A version with its type. `None` when another version is in place by now and the type of this one may be gone.
+/// A version with its type. `None` when it isn't in place any more, and its type may be gone with it.
 fn describe(folder: &Folder, types: &Types, object: &ObjectName, version: Version) -> io::Result<Option<ObjectInfo>> {
     let content_type = match types.kept(object, &version.etag)? {
         Some(kept) => kept,
-        None if version_of(folder, object)?.is_some_and(|current| current.etag != version.etag) => return Ok(None),
+        None if version_of(folder, object)?.is_none_or(|current| current.etag != version.etag) => return Ok(None),
         None => ContentType::guess(object),
     };
     let Version { size, etag, modified } = version;
@@ -133,4 +133,25 @@ fn read_at(file: &File, from: u64, to: u64) -> io::Result<Bytes> {
     let mut bytes = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, from)?;
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_of_a_version_that_was_replaced_is_not_guessed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.csv"), "old").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let types = Types::open(&folder, &DatasetName::parse("d").unwrap()).unwrap();
+        let object = ObjectName::parse("a.csv").unwrap();
+        let old = version_of(&folder, &object).unwrap().unwrap();
+        assert!(describe(&folder, &types, &object, old.clone()).unwrap().is_some());
+        std::fs::write(dir.path().join("new"), "another").unwrap();
+        std::fs::rename(dir.path().join("new"), dir.path().join("a.csv")).unwrap();
+        assert!(describe(&folder, &types, &object, old.clone()).unwrap().is_none());
+        std::fs::remove_file(dir.path().join("a.csv")).unwrap();
+        assert!(describe(&folder, &types, &object, old).unwrap().is_none());
+    }
 }
