@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gadwall_domain::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName};
+use gadwall_domain::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{
     Content, ObjectError, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored,
@@ -196,9 +196,15 @@ impl ObjectStorage for LocalObjects {
         Ok(Box::new(opened))
     }
 
-    async fn delete(&self, lake: LakeId, dataset: &DatasetName, object: &ObjectName) -> Result<(), ObjectError> {
-        let (dataset, object) = (dataset.clone(), object.clone());
-        self.run(move |inner| inner.delete(lake, &dataset, &object)).await
+    async fn delete(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), ObjectError> {
+        let (dataset, object, precondition) = (dataset.clone(), object.clone(), precondition.clone());
+        self.run(move |inner| inner.delete(lake, &dataset, &object, &precondition)).await
     }
 
     async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {

@@ -94,9 +94,8 @@ impl Inner {
         let lake_folder = self.lake(lake)?.ok_or(ObjectError::NoDataset)?;
         Types::keep(&lake_folder, dataset, object, &version.etag, &content_type, &*self.sync).map_err(failed)?;
 
-        let placed = self.swap(lake, dataset, object, staged, &options.precondition);
         let types = Types::open(&lake_folder, dataset).map_err(failed)?;
-        let before = match placed {
+        let before = match self.swap(lake, dataset, object, staged, &options.precondition) {
             Ok(before) => before,
             Err(error) => {
                 types.forget(object, &version.etag);
@@ -137,11 +136,24 @@ impl Inner {
         Ok(before)
     }
 
-    pub(crate) fn delete(&self, lake: LakeId, dataset: &DatasetName, object: &ObjectName) -> Result<(), ObjectError> {
+    pub(crate) fn delete(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), ObjectError> {
         let gone = {
             let _turn = self.turns.take(lake, dataset);
             let home = self.dataset(lake, dataset)?;
-            unlink(&home, object).map_err(failed)?
+            let current = current(&home, object).map_err(failed)?;
+            if !precondition.holds(current.as_ref().map(|version| &version.etag)) {
+                return Err(ObjectError::PreconditionFailed);
+            }
+            if current.is_some() {
+                unlink(&home, object).map_err(failed)?;
+            }
+            current
         };
         let Some(version) = gone else { return Ok(()) };
         self.sync_path(lake, dataset, object)?;
@@ -190,10 +202,9 @@ fn make_path(home: Folder, path: &str) -> Result<Folder, ObjectError> {
 }
 
 /// Removes an object and the folders that are empty without it.
-fn unlink(home: &Folder, object: &ObjectName) -> io::Result<Option<Version>> {
-    let Some(version) = current(home, object)? else { return Ok(None) };
+fn unlink(home: &Folder, object: &ObjectName) -> io::Result<()> {
     let (mut path, name) = object.split();
-    let Some(folder) = home.descend(path)? else { return Ok(None) };
+    let Some(folder) = home.descend(path)? else { return Ok(()) };
     folder.remove_file(name)?;
     while !path.is_empty() {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -203,5 +214,5 @@ fn unlink(home: &Folder, object: &ObjectName) -> io::Result<Option<Version>> {
         }
         path = above;
     }
-    Ok(Some(version))
+    Ok(())
 }

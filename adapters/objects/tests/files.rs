@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use gadwall_application::testing::builders::{dataset, lake, object};
 use gadwall_application::testing::{FixedClock, SeqIds};
-use gadwall_domain::dataset::ContentType;
+use gadwall_domain::dataset::{ContentType, Precondition};
 use gadwall_domain::ports::objects::{Content, ContentError, ObjectError, ObjectQuery, ObjectStorage, PutOptions};
 use gadwall_objects::LocalObjects;
 use tempfile::TempDir;
@@ -75,7 +75,7 @@ async fn objects_lie_under_their_own_names_and_nothing_lies_beside_them() {
 
 async fn put_and_delete(store: &LocalObjects, name: &str) {
     put(store, name, "again").await.unwrap();
-    store.delete(lake(1), &dataset("d"), &object(name)).await.unwrap();
+    store.delete(lake(1), &dataset("d"), &object(name), &Precondition::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn links_are_not_followed() {
     for name in ["file", "folder/secret", "folder"] {
         assert!(matches!(text(&store, name).await, Err(ObjectError::NoObject)), "{name}");
         assert!(matches!(store.head(lake(1), &dataset("d"), &object(name)).await, Err(ObjectError::NoObject)));
-        store.delete(lake(1), &dataset("d"), &object(name)).await.unwrap();
+        store.delete(lake(1), &dataset("d"), &object(name), &Precondition::default()).await.unwrap();
     }
     assert!(names(&store).await.is_empty());
     assert_eq!(store.datasets(lake(1)).await.unwrap(), [dataset("d")]);
@@ -126,7 +126,7 @@ async fn what_a_crash_left_unfinished_goes_at_the_next_start() {
     let kept = store.head(lake(1), &dataset("d"), &object("a/b")).await.unwrap();
     assert_eq!(kept.content_type.as_str(), "x/y");
     for name in ["a/b", "empty"] {
-        store.delete(lake(1), &dataset("d"), &object(name)).await.unwrap();
+        store.delete(lake(1), &dataset("d"), &object(name), &Precondition::default()).await.unwrap();
     }
     store.delete_dataset(lake(1), &dataset("d")).await.unwrap();
     assert_eq!(fs::read_dir(folder.parent().unwrap().join(".types")).unwrap().count(), 0);
@@ -172,7 +172,7 @@ async fn folders_that_come_and_go_are_in_nobodys_way() {
             for _ in 0..60 {
                 put(&store, &name, "x").await.unwrap();
                 assert_eq!(text(&store, &name).await.unwrap(), "x");
-                store.delete(lake(1), &dataset("d"), &object(&name)).await.unwrap();
+                store.delete(lake(1), &dataset("d"), &object(&name), &Precondition::default()).await.unwrap();
             }
         }
     };

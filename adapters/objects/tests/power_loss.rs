@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use gadwall_application::testing::builders::{dataset, lake, object};
 use gadwall_application::testing::{FixedClock, SeqIds};
-use gadwall_domain::dataset::ContentType;
+use gadwall_domain::dataset::{ContentType, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{Content, ObjectStorage as _, PutOptions};
 use gadwall_objects::{FileSync, LocalObjects};
@@ -142,7 +142,7 @@ async fn deletions_and_removals_survive() {
         assert!(left(name), "{name}");
     }
     for name in ["a/c/d", "a/b"] {
-        store.delete(LAKE(), &dataset("d"), &object(name)).await.unwrap();
+        store.delete(LAKE(), &dataset("d"), &object(name), &Precondition::default()).await.unwrap();
         assert!(!left(name), "{name}");
     }
     store.remove_all(LAKE()).await.unwrap();

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::Scope;
-use gadwall_domain::dataset::{DatasetName, ObjectInfo, ObjectName};
+use gadwall_domain::dataset::{DatasetName, ObjectInfo, ObjectName, Precondition};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::objects::{Content, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored};
 use gadwall_domain::project::Project;
@@ -141,7 +141,7 @@ impl Datasets {
         Ok(found.map_err(about_object(&project.id, dataset, object))?)
     }
 
-    /// Deletes an object. One that isn't there is fine.
+    /// Deletes an object. One that isn't there is fine, unless the precondition wants it.
     #[tracing::instrument(skip_all, fields(project.id = %project, dataset.name = %dataset))]
     pub async fn delete_object(
         &self,
@@ -149,9 +149,10 @@ impl Datasets {
         project: &ProjectId,
         dataset: &DatasetName,
         object: &ObjectName,
+        precondition: &Precondition,
     ) -> Result<(), UseCaseError> {
         let project = self.open(caller, project, Scope::Write).await?;
-        let deleted = self.objects.delete(project.lake, dataset, object).await;
+        let deleted = self.objects.delete(project.lake, dataset, object, precondition).await;
         Ok(deleted.map_err(about_object(&project.id, dataset, object))?)
     }
 

@@ -69,7 +69,7 @@ async fn what_is_missing_or_taken_is_named() {
     put(&world, &owner, "o").await.unwrap();
     assert_eq!(put(&world, &owner, "o/x").await.unwrap_err().code(), "object_name_clash");
     assert_eq!(world.datasets.delete(&owner, &p, &d).await.unwrap_err().code(), "dataset_not_empty");
-    world.datasets.delete_object(&owner, &p, &d, &object("o")).await.unwrap();
+    world.datasets.delete_object(&owner, &p, &d, &object("o"), &Precondition::default()).await.unwrap();
     world.datasets.delete(&owner, &p, &d).await.unwrap();
     assert!(world.datasets.list(&owner, &p).await.unwrap().is_empty());
 }

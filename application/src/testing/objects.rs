@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use gadwall_domain::dataset::{ContentType, DatasetName, EntityTag, ObjectInfo, ObjectName};
+use gadwall_domain::dataset::{ContentType, DatasetName, EntityTag, ObjectInfo, ObjectName, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{
     Content, MAX_OBJECTS_LISTED, ObjectError, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored,
@@ -205,8 +205,17 @@ impl ObjectStorage for MemoryObjects {
         Ok(Box::new(found))
     }
 
-    async fn delete(&self, lake: LakeId, dataset: &DatasetName, object: &ObjectName) -> Result<(), ObjectError> {
+    async fn delete(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), ObjectError> {
         self.look(lake, dataset, |objects| {
+            if !precondition.holds(objects.get(object).map(|version| &version.info.etag)) {
+                return Err(ObjectError::PreconditionFailed);
+            }
             objects.remove(object);
             Ok(())
         })

@@ -43,7 +43,7 @@ pub enum ContentError {
 /// Bytes on their way in or out. An error ends them; what came before is incomplete.
 pub type Content = Pin<Box<dyn Stream<Item = Result<Bytes, ContentError>> + Send>>;
 
-/// Why object storage didn't do it. Nothing of it is visible.
+/// Why object storage didn't do it. Nothing of it is visible; only after [`ObjectError::Fault`] it may be.
 #[derive(Debug, Error)]
 pub enum ObjectError {
     /// The dataset's name is taken.
@@ -137,7 +137,8 @@ pub trait ObjectStorage: Send + Sync {
         query: &ObjectQuery,
     ) -> Result<Vec<ObjectInfo>, ObjectError>;
 
-    /// Stores an object. Whoever reads sees the old one or the new one; when this fails or is dropped, the old one.
+    /// Stores an object. Whoever reads sees the old one or the new one. When this fails, or is dropped before the
+    /// content's end, the old one stays.
     async fn put(
         &self,
         lake: LakeId,
@@ -158,8 +159,14 @@ pub trait ObjectStorage: Send + Sync {
         object: &ObjectName,
     ) -> Result<Box<dyn OpenObject>, ObjectError>;
 
-    /// Deletes an object. One that isn't there is fine.
-    async fn delete(&self, lake: LakeId, dataset: &DatasetName, object: &ObjectName) -> Result<(), ObjectError>;
+    /// Deletes an object. One that isn't there is fine, unless the precondition wants it.
+    async fn delete(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), ObjectError>;
 
     /// Removes all datasets of a project. None is fine.
     async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError>;

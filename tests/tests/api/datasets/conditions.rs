@@ -70,7 +70,7 @@ async fn what_the_client_has_is_not_sent_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_put_can_depend_on_what_is_there() -> Result<()> {
+async fn a_change_can_depend_on_what_is_there() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = owner(&server).await?;
     let absent = [("If-None-Match", "*")];
@@ -83,5 +83,10 @@ async fn a_put_can_depend_on_what_is_there() -> Result<()> {
     assert_eq!(with(&owner, Method::PUT, "a", &[("If-Match", etag)]).await?.status, 200);
     assert_eq!(with(&owner, Method::PUT, "a", &[("If-Match", etag)]).await?.status, 412);
     assert_eq!(with(&owner, Method::PUT, "a", &[("If-Match", "W/\"x\"")]).await?.status, 412);
+    assert_eq!(with(&owner, Method::DELETE, "a", &[("If-Match", etag)]).await?.status, 412);
+    let now = owner.get(&format!("{D}/a")).await?;
+    assert_eq!((now.status, now.text.as_str()), (200, "new"));
+    assert_eq!(with(&owner, Method::DELETE, "a", &[("If-Match", now.header("etag"))]).await?.status, 204);
+    assert_eq!(with(&owner, Method::DELETE, "a", &[("If-Match", "*")]).await?.status, 412);
     Ok(())
 }

@@ -116,6 +116,20 @@ async fn odd_names_round_trip() -> Result<()> {
 }
 
 #[tokio::test]
+async fn other_methods_are_told_which_there_are() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = owner(&server).await?;
+    for path in [format!("{D}/a/b/c"), "/datasets/d/a/b/c".to_owned()] {
+        let reply = owner.post(&path, &json!({})).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"), "{}", reply.text);
+        for method in ["GET", "HEAD", "PUT", "DELETE"] {
+            assert!(reply.header("allow").contains(method), "{}", reply.header("allow"));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_is_no_folder() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = owner(&server).await?;

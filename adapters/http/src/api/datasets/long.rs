@@ -175,7 +175,7 @@ impl DatasetsApi {
 
     /// Delete an object
     ///
-    /// Answers alike whether it was there or not.
+    /// Answers alike whether it was there or not. With `If-Match` only that version.
     #[oai(path = "/projects/:project/datasets/:dataset/:object", method = "delete", operation_id = "delete_object")]
     async fn delete_object(
         &self,
@@ -184,9 +184,11 @@ impl DatasetsApi {
         dataset: Path<String>,
         /// Its name: up to 1024 bytes, slashes allowed.
         object: Path<String>,
+        conditional: Conditional,
     ) -> ApiResult<Gone> {
         let (project, dataset) = (project_id(&project.0)?, dataset_name(&dataset.0)?);
-        self.datasets.delete_object(auth.caller(), &project, &dataset, &object_name(&object.0)?).await?;
+        let (object, precondition) = (object_name(&object.0)?, conditional.0.precondition());
+        self.datasets.delete_object(auth.caller(), &project, &dataset, &object, &precondition).await?;
         Ok(Gone::NoContent)
     }
 }

@@ -129,7 +129,7 @@ impl ShortDatasetsApi {
 
     /// Delete an object of one's own project
     ///
-    /// Answers alike whether it was there or not.
+    /// Answers alike whether it was there or not. With `If-Match` only that version.
     #[oai(path = "/datasets/:bucket/:object", method = "delete", operation_id = "delete_short_object")]
     async fn delete_object(
         &self,
@@ -137,10 +137,12 @@ impl ShortDatasetsApi {
         bucket: Path<String>,
         /// Its name: up to 1024 bytes, slashes allowed.
         object: Path<String>,
+        conditional: Conditional,
     ) -> ApiResult<Json<Done>> {
         let project = self.project(&auth)?;
         let (dataset, object) = (dataset_name(&bucket.0)?, object_name(&object.0)?);
-        self.datasets.delete_object(auth.caller(), &project, &dataset, &object).await?;
+        let precondition = conditional.0.precondition();
+        self.datasets.delete_object(auth.caller(), &project, &dataset, &object, &precondition).await?;
         Ok(done(&auth, format!("Object {object} deleted successfully")))
     }
 

@@ -1,6 +1,6 @@
 //! Promises about datasets as a whole.
 
-use gadwall_domain::dataset::{ContentType, DatasetName};
+use gadwall_domain::dataset::{ContentType, DatasetName, Precondition};
 use gadwall_domain::ports::objects::{ObjectError, PutOptions};
 
 use super::{DATASET, LAKE, Store, all, content, delete, fresh_dataset, head, listed, put, text};
@@ -42,7 +42,7 @@ pub async fn a_missing_dataset_is_told_everywhere(store: Store) {
             store.put(lake, &d, &o, content("x"), PutOptions::default()).await.err(),
             store.head(lake, &d, &o).await.err(),
             store.get(lake, &d, &o).await.err(),
-            store.delete(lake, &d, &o).await.err(),
+            store.delete(lake, &d, &o, &Precondition::default()).await.err(),
             store.engine_location(lake, &d).await.err(),
             adopted.err(),
         ];

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use gadwall_domain::dataset::{ContentType, ObjectInfo};
+use gadwall_domain::dataset::{ContentType, ObjectInfo, Precondition};
 use gadwall_domain::ports::objects::{
     Content, ContentError, ObjectError, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored,
 };
@@ -109,7 +109,7 @@ async fn text(store: &Store, name: &str) -> String {
 }
 
 async fn delete(store: &Store, name: &str) {
-    store.delete(lake(LAKE), &dataset(DATASET), &object(name)).await.unwrap();
+    store.delete(lake(LAKE), &dataset(DATASET), &object(name), &Precondition::default()).await.unwrap();
 }
 
 async fn page(store: &Store, query: ObjectQuery) -> Vec<ObjectInfo> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use gadwall_domain::dataset::{EntityTag, Precondition, Tags};
 use gadwall_domain::ports::objects::{ObjectError, PutOptions};
 
-use super::{Store, all, delete, fresh_dataset, head, listed, open, put, put_with, read, text};
+use super::{DATASET, LAKE, Store, all, delete, fresh_dataset, head, listed, open, put, put_with, read, text};
+use crate::testing::builders::{dataset, lake, object};
 
 fn only_if(if_match: Option<Tags>, if_none_match: Option<Tags>) -> PutOptions {
     PutOptions { precondition: Precondition { if_match, if_none_match }, ..PutOptions::default() }
@@ -45,7 +46,7 @@ pub async fn what_is_open_stays_the_same(store: Store) {
     assert_eq!((deleted.info().size, read(deleted, 1..5).await), (5, b"irst".to_vec()));
 }
 
-/// A put is done only where its precondition holds.
+/// A put or a deletion is done only where its precondition holds.
 pub async fn preconditions_are_kept(store: Store) {
     fresh_dataset(&store).await;
     let refused = async |name: &str, options: PutOptions| {
@@ -62,6 +63,15 @@ pub async fn preconditions_are_kept(store: Store) {
     assert_eq!(text(&store, "a").await, "2");
     let last = put_with(&store, "a", "3", only_if(Some(Tags::Any), Some(this()))).await.unwrap();
     assert_ne!(next.info.etag, last.info.etag);
+    let delete = async |if_match: Tags| {
+        let precondition = Precondition { if_match: Some(if_match), if_none_match: None };
+        store.delete(lake(LAKE), &dataset(DATASET), &object("a"), &precondition).await
+    };
+    assert!(matches!(delete(this()).await, Err(ObjectError::PreconditionFailed)));
+    assert_eq!(text(&store, "a").await, "3");
+    delete(Tags::OneOf(vec![last.info.etag])).await.unwrap();
+    assert!(matches!(delete(Tags::Any).await, Err(ObjectError::PreconditionFailed)));
+    put(&store, "a", "4").await;
     assert_eq!(listed(&store, all()).await, ["a"]);
 }
 
