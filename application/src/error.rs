@@ -15,6 +15,8 @@ use gadwall_domain::types::TypeError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::datasets::DatasetError;
+
 /// The failures of all use cases.
 #[derive(Debug, Error)]
 pub enum UseCaseError {
@@ -187,6 +189,9 @@ pub enum UseCaseError {
     /// The query can't be answered.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A dataset or object can't be had or changed.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -237,6 +242,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.kind(),
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
+            Self::Dataset(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
             Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
@@ -277,6 +283,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.code(),
             Self::Rows(error) => error.code(),
             Self::Query(error) => error.code(),
+            Self::Dataset(error) => error.code(),
             Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::Busy) => "busy",
             Self::Lake(LakeError::NoLake) => "lake_unavailable",
@@ -304,6 +311,7 @@ impl Classify for UseCaseError {
             }
             Self::Schema(error) => error.details(),
             Self::Query(error) => error.details(),
+            Self::Dataset(error) => error.details(),
             _ => None,
         }
     }

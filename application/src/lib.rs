@@ -7,6 +7,7 @@
 pub mod access;
 pub mod buckets;
 pub mod caller;
+pub mod datasets;
 pub mod error;
 pub mod projection;
 pub mod projects;

@@ -12,12 +12,14 @@ use gadwall_domain::ids::{ApiKeyId, LakeId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
+use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
 use serde_json::{Map, Value};
 
 use crate::access::{Access, digest};
 use crate::caller::Caller;
+use crate::datasets::DatasetError;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 
@@ -64,6 +66,7 @@ impl fmt::Debug for CreatedProject {
 pub struct Projects {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn LakeStore>,
+    objects: Arc<dyn ObjectStorage>,
     access: Arc<Access>,
     projection: Arc<Projection>,
     clock: Arc<dyn Clock>,
@@ -81,12 +84,13 @@ impl Projects {
     pub fn new(
         store: Arc<dyn MetadataStore>,
         lakes: Arc<dyn LakeStore>,
+        objects: Arc<dyn ObjectStorage>,
         access: Arc<Access>,
         projection: Arc<Projection>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { store, lakes, access, projection, clock, ids }
+        Self { store, lakes, objects, access, projection, clock, ids }
     }
 
     /// Creates a project with its lake and its first key.
@@ -247,7 +251,7 @@ impl Projects {
         tx.commit().await?;
         self.projection.forget(project.lake);
         // The project is gone for everyone by now; data that can't be removed yet is removed at the next start.
-        if let Err(error) = self.lakes.remove(project.lake).await {
+        if let Err(error) = self.remove_data(project.lake).await {
             tracing::warn!(error = %error, lake = %project.lake, "a deleted project's data stays until the next start");
         }
         Ok(())
@@ -264,9 +268,16 @@ impl Projects {
             }
             offset += deleted.len() as u64;
             for project in deleted {
-                self.lakes.remove(project.lake).await?;
+                self.remove_data(project.lake).await?;
             }
         }
+    }
+
+    /// Removes tables and files; one even where the other can't be.
+    async fn remove_data(&self, lake: LakeId) -> Result<(), UseCaseError> {
+        let tables = self.lakes.remove(lake).await;
+        self.objects.remove_all(lake).await.map_err(DatasetError::from)?;
+        Ok(tables?)
     }
 
     /// Counts what a project holds, now, and keeps the counters.

@@ -6,26 +6,30 @@ use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::Lake;
 use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::objects::ObjectStorage;
 
 use crate::access::{Access, AdminPolicy, digest};
 use crate::buckets::Buckets;
 use crate::caller::{Caller, Identity};
+use crate::datasets::Datasets;
 use crate::projection::Projection;
 use crate::projects::{NewProject, Projects};
 use crate::tables::Tables;
 use crate::testing::builders::{noon, project_id};
-use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, SeqIds};
+use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, MemoryObjects, SeqIds};
 
 pub(crate) const ADMIN_KEY: &str = "the admin's key";
 
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryMetadata>,
     pub(crate) lakes: Arc<dyn Lake>,
+    pub(crate) objects: Arc<dyn ObjectStorage>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) access: Arc<Access>,
     pub(crate) projection: Arc<Projection>,
     pub(crate) projects: Arc<Projects>,
     pub(crate) buckets: Buckets,
+    pub(crate) datasets: Datasets,
     pub(crate) tables: Tables,
 }
 
@@ -41,9 +45,11 @@ impl World {
         let admins = AdminPolicy::Keys(vec![digest("another"), digest(ADMIN_KEY)]);
         let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock) as _, admins));
         let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
+        let objects: Arc<dyn ObjectStorage> = Arc::new(MemoryObjects::new(Arc::clone(&clock) as _));
         let projects = Arc::new(Projects::new(
             Arc::clone(&store),
             Arc::clone(&lakes) as _,
+            Arc::clone(&objects),
             Arc::clone(&access),
             Arc::clone(&projection),
             Arc::clone(&clock) as _,
@@ -54,7 +60,8 @@ impl World {
         let buckets = Buckets::new(a, b as _, c, d, Arc::clone(&projects));
         let (a, b, c, d) = parts();
         let tables = Tables::new(a, b, c, d, Arc::clone(&projects));
-        Self { store: memory, lakes, clock, access, projection, projects, buckets, tables }
+        let datasets = Datasets::new(Arc::clone(&objects), Arc::clone(&access));
+        Self { store: memory, lakes, objects, clock, access, projection, projects, buckets, datasets, tables }
     }
 
     #[expect(clippy::unused_self, reason = "reads as it is meant: the world's admin")]

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::datasets::Datasets;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
@@ -17,10 +18,12 @@ use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::{Lake, QueryEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
+use gadwall_objects::LocalObjects;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -96,9 +99,13 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let lake_config = lake_config(config, &folders)?;
     let lakes = tokio::task::spawn_blocking(move || EmbeddedLakes::open(&lake_config)).await??;
     let lakes = Arc::new(lakes);
+    let files = folders.files();
+    let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
+    let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
-    let services = services(metadata, Arc::clone(&lakes) as _, lakes, admins, System::new(probes, Arc::new(folders)));
+    let system = System::new(probes, Arc::new(folders));
+    let services = services(metadata, Arc::clone(&lakes) as _, lakes, objects, admins, system);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
@@ -110,6 +117,7 @@ fn services(
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
+    objects: Arc<dyn ObjectStorage>,
     admins: AdminPolicy,
     system: System,
 ) -> Services {
@@ -120,6 +128,7 @@ fn services(
     let projects = Arc::new(Projects::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
+        Arc::clone(&objects),
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&clock),
@@ -134,6 +143,7 @@ fn services(
     );
     let tables = Tables::new(store, lakes, Arc::clone(&access), projection, Arc::clone(&projects));
     Services {
+        datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
         queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
         access,
         projects,

@@ -35,6 +35,11 @@ impl LocalFolders {
         self.data.join("spill")
     }
 
+    /// The datasets' folder.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.data.join("files")
+    }
+
     /// The metadata store's file.
     pub(crate) fn metadata(&self) -> PathBuf {
         self.data.join("metadata.sqlite")
@@ -45,7 +50,7 @@ impl LocalFolders {
         [
             ("data_dir", self.data.clone()),
             ("duckdb_dir", self.lakes()),
-            ("files_dir", self.data.join("files")),
+            ("files_dir", self.files()),
             ("snapshots_dir", self.data.join("snapshots")),
         ]
     }

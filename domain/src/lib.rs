@@ -11,6 +11,7 @@ pub mod alteration;
 pub mod audit;
 pub mod bucket;
 pub mod commit;
+pub mod dataset;
 pub mod error;
 pub mod events;
 pub mod filter;

@@ -22,7 +22,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
         // A hostile name may be a megabyte long; the error must not be.
         let mut shown: String = given.chars().take(40).collect();
         if shown.len() < given.len() {
@@ -159,6 +159,16 @@ name_type!(
     |text| {
         let name = parse_plain("bucket", text)?;
         refuse_reserved("bucket", text, &["information_schema", "pg_catalog", "system", "temp", "memory"])?;
+        Ok(name)
+    }
+);
+
+name_type!(
+    /// The name of a dataset bucket: an area for files, apart from the buckets of tables.
+    DatasetName,
+    |text| {
+        let name = parse_plain("dataset", text)?;
+        refuse_reserved("dataset", text, &["information_schema", "pg_catalog", "system", "temp", "memory"])?;
         Ok(name)
     }
 );

@@ -118,3 +118,58 @@ async fn check(client: &Client, options: &StartOptions, acknowledged: &BTreeSet<
     server.stop().await?;
     Ok(())
 }
+
+/// Puts one object again and again until the server dies: each time a longer one, which says how long it is, under
+/// a content type that says so too. Answers the last that was acknowledged.
+async fn put_until_killed(client: Client, url: String, key: String, first: usize) -> usize {
+    let mut acknowledged = first;
+    for version in first + 1.. {
+        let body = format!("{version:08}").repeat(version * 400);
+        let put = client.put(&url).bearer_auth(&key).header("Content-Type", format!("x/v{version}")).body(body);
+        match put.send().await {
+            Ok(answer) if answer.status().is_success() => acknowledged = version,
+            _ => break,
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let options = StartOptions {
+        data_dir: Some(data.path().to_owned()),
+        admin_key: "the-key-of-the-crash-test".to_owned(),
+        ..StartOptions::default()
+    };
+    let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+    let mut acknowledged = [0; 4];
+    for round in 0..ROUNDS {
+        let mut server = ServerProcess::start(&options).await?;
+        let (url, key) = (server.url().to_owned(), server.admin_key().to_owned());
+        if round == 0 {
+            post(&client, &format!("{url}/projects/default/datasets"), &key, &json!({ "name": "d" })).await?;
+        }
+        let object = |number: usize| format!("{url}/projects/default/datasets/d/a/{number}");
+        for (number, known) in acknowledged.iter().enumerate().filter(|(_, known)| **known > 0) {
+            let answer = client.get(object(number)).bearer_auth(&key).send().await?;
+            let told = answer.headers()["content-type"].to_str()?.strip_prefix("x/v").context("its type")?.to_owned();
+            let (version, text) = (told.parse::<usize>()?, answer.text().await?);
+            anyhow::ensure!(version >= *known, "version {known} was answered for, {version} is there");
+            anyhow::ensure!(text == format!("{version:08}").repeat(version * 400), "version {version} isn't whole");
+        }
+        let puts = (0..acknowledged.len()).map(|number| {
+            tokio::spawn(put_until_killed(client.clone(), object(number), key.clone(), acknowledged[number]))
+        });
+        let puts: Vec<_> = puts.collect();
+        tokio::time::sleep(Duration::from_millis(500 + 137 * round)).await;
+        server.kill_9()?;
+        for (put, known) in puts.into_iter().zip(&mut acknowledged) {
+            *known = put.await?;
+        }
+    }
+    assert!(acknowledged.iter().all(|version| *version > 5), "too few puts before the kills: {acknowledged:?}");
+    let _server = ServerProcess::start(&options).await?;
+    assert_eq!(std::fs::read_dir(data.path().join("files/.incoming"))?.count(), 0);
+    Ok(())
+}

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::datasets::Datasets;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::system::System;
@@ -33,6 +34,7 @@ use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
 use api::buckets::BucketsApi;
+use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
@@ -47,7 +49,7 @@ use layers::context::{Front, FrontEndpoint};
 pub use api::queries::QueryLimits;
 pub use server::{ServerConfig, serve};
 
-/// Largest body that isn't rows: a document of JSON.
+/// Largest body that is neither rows nor a file: a document of JSON.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
 /// The use cases that the API offers, and what it needs beside them.
@@ -59,6 +61,8 @@ pub struct Services {
     pub projects: Arc<Projects>,
     /// Buckets.
     pub buckets: Arc<Buckets>,
+    /// Datasets.
+    pub datasets: Arc<Datasets>,
     /// Tables.
     pub tables: Arc<Tables>,
     /// Queries.
@@ -82,7 +86,7 @@ impl fmt::Debug for Services {
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Largest body with rows, in bytes.
+    /// Largest body with rows or a file, in bytes.
     pub max_body_bytes: u64,
     /// Longest time without a byte of the body.
     pub body_idle_timeout: Duration,
@@ -112,7 +116,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanic::new().with_handler(|_| problem::panicked())
 }
 
-type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, QueriesApi, ShortTablesApi);
+type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, DatasetsApi, QueriesApi, ShortTablesApi, ShortDatasetsApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -152,6 +156,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         TablesApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
+        DatasetsApi { datasets: Arc::clone(&services.datasets) },
         QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
         ShortTablesApi {
             access: Arc::clone(&services.access),
@@ -160,6 +165,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             spool,
             limits: config.query_limits,
         },
+        ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
     )
 }
 

@@ -143,12 +143,18 @@ pub(crate) enum ApiError {
     /// It clashes with what is there.
     #[oai(status = 409)]
     Conflict(ProblemJson),
+    /// It is another version than the request speaks of.
+    #[oai(status = 412)]
+    PreconditionFailed(ProblemJson),
     /// The body is too large.
     #[oai(status = 413)]
     PayloadTooLarge(ProblemJson),
     /// The body's media type isn't taken here.
     #[oai(status = 415)]
     UnsupportedMediaType(ProblemJson),
+    /// No byte of it is in the range asked for.
+    #[oai(status = 416)]
+    RangeNotSatisfiable(ProblemJson, #[oai(header = "Content-Range")] String),
     /// Well-formed, but out of range or against the table's rules.
     #[oai(status = 422)]
     Unprocessable(ProblemJson),
@@ -177,6 +183,7 @@ impl ApiError {
             406 => Self::NotAcceptable(body),
             408 => Self::RequestTimeout(body),
             409 => Self::Conflict(body),
+            412 => Self::PreconditionFailed(body),
             413 => Self::PayloadTooLarge(body),
             415 => Self::UnsupportedMediaType(body),
             422 => Self::Unprocessable(body),
@@ -201,6 +208,18 @@ impl ApiError {
         let shown: String = wish.chars().take(100).collect();
         let detail = format!("nothing that `{shown}` allows can be sent; supported: {offered}");
         Self::of(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail))
+    }
+
+    /// An object that isn't the version that the request speaks of.
+    pub(crate) fn precondition_failed(detail: &str) -> Self {
+        Self::of(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail))
+    }
+
+    /// A range beyond the end of what is `size` bytes long.
+    pub(crate) fn range_not_satisfiable(size: u64) -> Self {
+        let detail = format!("the range has no byte of the {size} that there are");
+        let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail);
+        Self::RangeNotSatisfiable(ProblemJson(Box::new(problem)), format!("bytes */{size}"))
     }
 
     /// A body of a media type that isn't taken.

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
+use gadwall_domain::dataset::{DatasetName, ObjectName};
 use gadwall_domain::events::{Event, ProjectFact};
 use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
 use gadwall_domain::layout::Layout;
@@ -83,6 +84,16 @@ pub fn lake(number: u128) -> LakeId {
 /// A bucket's name.
 pub fn bucket(name: &str) -> BucketName {
     BucketName::parse(name).expect("a legal bucket name")
+}
+
+/// A dataset's name.
+pub fn dataset(name: &str) -> DatasetName {
+    DatasetName::parse(name).expect("a legal dataset name")
+}
+
+/// An object's name.
+pub fn object(name: &str) -> ObjectName {
+    ObjectName::parse(name).expect("a legal object name")
 }
 
 /// A table's name: `table` or `bucket.table`.

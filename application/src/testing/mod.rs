@@ -5,14 +5,17 @@
 //! |---|---|
 //! | `MetadataStore` | [`MemoryMetadata`] |
 //! | `LakeStore` | [`MemoryLake`] |
+//! | `ObjectStorage` | [`MemoryObjects`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
 pub mod builders;
 pub mod contract;
 mod lake;
 mod metadata;
+mod objects;
 mod system;
 
 pub use lake::MemoryLake;
 pub use metadata::MemoryMetadata;
+pub use objects::MemoryObjects;
 pub use system::{FixedClock, SeqIds};

@@ -5,9 +5,11 @@
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
+//! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod lake;
 pub mod metadata;
+pub mod objects;
 pub mod system;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod buckets;
+mod datasets;
 mod formats;
 mod hostile;
 mod isolation;

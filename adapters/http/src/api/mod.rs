@@ -1,6 +1,7 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
 pub(crate) mod buckets;
+pub(crate) mod datasets;
 pub(crate) mod models;
 pub(crate) mod projects;
 pub(crate) mod queries;
@@ -24,9 +25,11 @@ pub(crate) enum Area {
     Buckets,
     /// Tables and their rows.
     Tables,
+    /// Datasets: files of a project.
+    Datasets,
     /// SQL.
     Queries,
-    /// Tables of one's own project, under shorter names.
+    /// Tables and files of one's own project, under shorter names.
     #[oai(rename = "Short routes")]
     Short,
     /// The service itself.

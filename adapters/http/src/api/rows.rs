@@ -178,7 +178,7 @@ fn rows_error(error: &io::Error) -> RowsError {
 }
 
 /// The reason may be wrapped: a multipart form's chunks come through two more error types.
-fn find_body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<BodyError> {
+pub(super) fn find_body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<BodyError> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if let Some(found) = inner.downcast_ref::<BodyError>() {

@@ -198,7 +198,7 @@ impl ShortTablesApi {
 
 const KIND: &str = "ducklake";
 
-fn done(auth: &Auth, message: String) -> Json<Done> {
+pub(super) fn done(auth: &Auth, message: String) -> Json<Done> {
     Json(Done { message, request_id: auth.caller().request_id.to_string() })
 }
 

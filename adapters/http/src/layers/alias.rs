@@ -3,12 +3,15 @@
 use poem::http::Uri;
 use poem::http::uri::PathAndQuery;
 
+use super::object_path;
+
 /// Routes of the DuckLake backend that its SDK asks for under `/api/v1`.
 const UNDER_API_V1: [&str; 4] = ["jobs", "tables", "datasets", "events"];
 
 /// The path that a request is served under, if it isn't its own.
 pub(crate) fn rewrite(uri: &Uri) -> Option<Uri> {
-    let path = canonical(uri.path())?;
+    let canonical = canonical(uri.path());
+    let path = object_path::fold(canonical.as_deref().unwrap_or_else(|| uri.path())).or(canonical)?;
     let path_and_query = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,

@@ -11,7 +11,7 @@ use poem::{Endpoint, IntoResponse as _, Request, Response};
 use tracing::Instrument as _;
 
 use super::allow::Allowed;
-use super::{alias, body};
+use super::{alias, body, object_path};
 use crate::auth::AccessData;
 use crate::context::{RequestContext, scope};
 use crate::problem;
@@ -24,7 +24,7 @@ pub(crate) struct Front {
     pub(crate) access: Arc<AccessData>,
     pub(crate) active: Arc<AtomicU64>,
     pub(crate) allowed: Allowed,
-    /// Bounds of bodies that carry rows.
+    /// Bounds of bodies that carry rows or files.
     pub(crate) bulk: body::Bounds,
     /// Bounds of all other bodies.
     pub(crate) small: body::Bounds,
@@ -55,7 +55,8 @@ impl<E: Endpoint> FrontEndpoint<E> {
         if request.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return problem::unsupported_coding();
         }
-        let bounds = if carries_rows(&request) { self.front.bulk } else { self.front.small };
+        let bounds =
+            if carries_rows(&request) || carries_an_object(&request) { self.front.bulk } else { self.front.small };
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
@@ -99,6 +100,11 @@ fn carries_rows(request: &Request) -> bool {
     let is_rows = path.ends_with("/rows") && *request.method() == Method::POST;
     let is_short_append = path.starts_with("/tables/") && *request.method() == Method::PUT;
     is_rows || is_short_append
+}
+
+/// Routes whose bodies are files.
+fn carries_an_object(request: &Request) -> bool {
+    *request.method() == Method::PUT && object_path::names_an_object(request.uri().path())
 }
 
 /// Counts a request for as long as it is served, also when its client goes away.

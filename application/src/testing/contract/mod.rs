@@ -13,6 +13,7 @@
 
 pub mod lake;
 pub mod metadata;
+pub mod objects;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[doc(hidden)]
@@ -64,5 +65,14 @@ mod tests {
             include_str!("lake/together.rs"),
         ];
         assert_eq!(promises(&files), listed(lake));
+        let objects = include_str!("objects/mod.rs");
+        let files = [
+            include_str!("objects/contents.rs"),
+            include_str!("objects/datasets.rs"),
+            include_str!("objects/listing.rs"),
+            include_str!("objects/names.rs"),
+            include_str!("objects/versions.rs"),
+        ];
+        assert_eq!(promises(&files), listed(objects));
     }
 }

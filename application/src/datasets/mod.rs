@@ -1,0 +1,167 @@
+//! Datasets and their objects: create, list, store, read, delete.
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::access::Scope;
+use gadwall_domain::dataset::{DatasetName, ObjectInfo, ObjectName, Precondition};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::objects::{Content, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored};
+use gadwall_domain::project::Project;
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+
+use error::{about_dataset, about_object};
+
+pub use error::DatasetError;
+
+/// The use cases of datasets.
+pub struct Datasets {
+    objects: Arc<dyn ObjectStorage>,
+    access: Arc<Access>,
+}
+
+impl fmt::Debug for Datasets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Datasets")
+    }
+}
+
+/// A name that takes an object: opened and authorised before the first byte of it is read.
+#[derive(Debug)]
+pub struct OpenForPut {
+    project: Project,
+    dataset: DatasetName,
+    object: ObjectName,
+}
+
+impl Datasets {
+    /// Works on this storage.
+    pub fn new(objects: Arc<dyn ObjectStorage>, access: Arc<Access>) -> Self {
+        Self { objects, access }
+    }
+
+    /// Creates a dataset.
+    #[tracing::instrument(skip_all, fields(project.id = %project, dataset.name = %dataset))]
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+    ) -> Result<(), UseCaseError> {
+        let project = self.open(caller, project, Scope::Manage).await?;
+        let created = self.objects.create_dataset(project.lake, dataset).await;
+        Ok(created.map_err(about_dataset(&project.id, dataset))?)
+    }
+
+    /// The project's datasets by name.
+    pub async fn list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<DatasetName>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.objects.datasets(project.lake).await.map_err(DatasetError::from)?)
+    }
+
+    /// Deletes a dataset without objects.
+    #[tracing::instrument(skip_all, fields(project.id = %project, dataset.name = %dataset))]
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+    ) -> Result<(), UseCaseError> {
+        let project = self.open(caller, project, Scope::Manage).await?;
+        let deleted = self.objects.delete_dataset(project.lake, dataset).await;
+        Ok(deleted.map_err(about_dataset(&project.id, dataset))?)
+    }
+
+    /// A page of a dataset's objects, sorted by name.
+    pub async fn objects(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+        query: &ObjectQuery,
+    ) -> Result<Vec<ObjectInfo>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let found = self.objects.list(project.lake, dataset, query).await;
+        Ok(found.map_err(about_dataset(&project.id, dataset))?)
+    }
+
+    /// Opens a name for an object.
+    pub async fn open_for_put(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+    ) -> Result<OpenForPut, UseCaseError> {
+        let project = self.open(caller, project, Scope::Write).await?;
+        // Told before the body is read; storage looks again when it stores.
+        let there = self.objects.engine_location(project.lake, dataset).await;
+        there.map_err(about_dataset(&project.id, dataset))?;
+        Ok(OpenForPut { project, dataset: dataset.clone(), object: object.clone() })
+    }
+
+    /// Stores an object, whole or not at all; answered once it is durable.
+    #[tracing::instrument(skip_all, fields(project.id = %open.project.id, dataset.name = %open.dataset))]
+    pub async fn put(&self, open: OpenForPut, content: Content, options: PutOptions) -> Result<Stored, UseCaseError> {
+        let OpenForPut { project, dataset, object } = open;
+        let stored = self.objects.put(project.lake, &dataset, &object, content, options).await;
+        Ok(stored.map_err(about_object(&project.id, &dataset, &object))?)
+    }
+
+    /// An object without its bytes.
+    pub async fn head(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+    ) -> Result<ObjectInfo, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let found = self.objects.head(project.lake, dataset, object).await;
+        Ok(found.map_err(about_object(&project.id, dataset, object))?)
+    }
+
+    /// Opens an object's current version for reading.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+    ) -> Result<Box<dyn OpenObject>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let found = self.objects.get(project.lake, dataset, object).await;
+        Ok(found.map_err(about_object(&project.id, dataset, object))?)
+    }
+
+    /// Deletes an object. One that isn't there is fine, unless the precondition wants it.
+    #[tracing::instrument(skip_all, fields(project.id = %project, dataset.name = %dataset))]
+    pub async fn delete_object(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), UseCaseError> {
+        let project = self.open(caller, project, Scope::Write).await?;
+        let deleted = self.objects.delete(project.lake, dataset, object, precondition).await;
+        Ok(deleted.map_err(about_object(&project.id, dataset, object))?)
+    }
+
+    /// Opens a project for its files. A key of one bucket of tables has no part in them.
+    async fn open(&self, caller: &Caller, project: &ProjectId, scope: Scope) -> Result<Project, UseCaseError> {
+        let project = self.access.open(caller, project, scope).await?;
+        match caller.principal() {
+            Some(principal) if principal.only_bucket().is_none() => Ok(project),
+            _ => Err(UseCaseError::Forbidden),
+        }
+    }
+}
