@@ -7,12 +7,14 @@
 mod audit;
 mod error;
 mod events;
+mod idempotency;
 mod keys;
 mod lake_index;
-mod later;
 mod open;
+mod operations;
 mod projects;
 mod rows;
+mod tags;
 mod tx;
 
 use std::fmt;

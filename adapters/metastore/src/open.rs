@@ -10,7 +10,10 @@ use sqlx::{SqlSafeStr as _, SqlitePool};
 use crate::error::OpenError;
 
 /// Version, description and text of each migration. One that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "init", include_str!("../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "init", include_str!("../migrations/sqlite/0001_init.sql")),
+    (2, "tables in depth", include_str!("../migrations/sqlite/0002_tables_in_depth.sql")),
+];
 
 /// How to open the metadata store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,12 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
-use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
-use gadwall_domain::names::{BucketName, ProjectId, TableName};
-use gadwall_domain::ports::metadata::{BucketFacts, StoreError, TableFacts};
+use gadwall_domain::history::Tag;
+use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
+use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, RequestId, SnapshotId};
+use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
+use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
+use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
 use gadwall_domain::table::TableRef;
 use serde::Serialize;
@@ -95,6 +98,74 @@ pub(crate) fn table_facts(row: &SqliteRow) -> Parsed<TableFacts> {
         primary_key: json(row, "primary_key")?,
         created_at: time(row, "created_at")?,
     })
+}
+
+pub(crate) fn keyed_write(row: &SqliteRow) -> Parsed<KeyedWrite> {
+    Ok(KeyedWrite { snapshot: snapshot(row, "snapshot")?, write: json(row, "record")? })
+}
+
+pub(crate) fn tag(row: &SqliteRow) -> Parsed<Tag> {
+    Ok(Tag {
+        project: parsed(row, "project", ProjectId::parse)?,
+        name: parsed(row, "name", TagName::parse)?,
+        snapshot: snapshot(row, "snapshot")?,
+        description: get(row, "description")?,
+        created_at: time(row, "created_at")?,
+        created_by: get(row, "created_by")?,
+    })
+}
+
+pub(crate) fn idempotency_record(row: &SqliteRow) -> Parsed<IdempotencyRecord> {
+    Ok(IdempotencyRecord {
+        caller: get(row, "caller")?,
+        key: get(row, "idempotency_key")?,
+        instance: uuid(row, "instance")?,
+        created_at: time(row, "created_at")?,
+        state: idempotency_state(row)?,
+    })
+}
+
+fn idempotency_state(row: &SqliteRow) -> Parsed<IdempotencyState> {
+    let Some(status) = get::<Option<i64>>(row, "status")? else { return Ok(IdempotencyState::Running) };
+    let status = u16::try_from(status).ok().filter(|status| (100..1_000).contains(status));
+    Ok(IdempotencyState::Answered {
+        fingerprint: get(row, "fingerprint")?,
+        answer: StoredAnswer {
+            status: status.ok_or_else(|| value_fault("status", "it is not of three digits"))?,
+            headers: json(row, "headers")?,
+            body: get(row, "body")?,
+        },
+    })
+}
+
+pub(crate) fn operation(row: &SqliteRow) -> Parsed<Operation> {
+    Ok(Operation {
+        id: OperationId::new(uuid(row, "id")?),
+        project: parsed(row, "project_id", ProjectId::parse)?,
+        kind: word(row, "kind", OperationKind::parse)?,
+        subject: get(row, "subject")?,
+        started_by: get(row, "started_by")?,
+        request_id: word(row, "request_id", RequestId::parse)?,
+        created_at: time(row, "created_at")?,
+        finished_at: optional_time(row, "finished_at")?,
+        state: operation_state(row)?,
+        progress: Progress {
+            percent: get(row, "percent")?,
+            rows: count(row, "rows_done")?,
+            bytes: count(row, "bytes_done")?,
+        },
+    })
+}
+
+fn operation_state(row: &SqliteRow) -> Parsed<OperationState> {
+    match get(row, "state")? {
+        "pending" => Ok(OperationState::Pending),
+        "running" => Ok(OperationState::Running),
+        "succeeded" => json(row, "outcome").map(OperationState::Succeeded),
+        "failed" => json(row, "outcome").map(OperationState::Failed),
+        "cancelled" => Ok(OperationState::Cancelled),
+        _ => Err(value_fault("state", "an unknown word")),
+    }
 }
 
 /// A number that is never negative.

@@ -136,7 +136,7 @@ pub struct TableFacts {
     pub columns: Vec<Column>,
     /// Its key; empty without one.
     pub primary_key: Vec<ColumnName>,
-    /// When it was created.
+    /// When it was created; for a table that something else made, when the index first heard of it.
     pub created_at: DateTime<Utc>,
 }
 
@@ -159,6 +159,9 @@ pub struct KeyedWrite {
 }
 
 /// The index of what commits say of themselves. Rebuilt by applying the commits again, in order.
+///
+/// Something else may have changed the lake in between without a word. A commit that doesn't fit what the index knows is
+/// no failure: it counts, and what it contradicts ends.
 #[async_trait]
 pub trait LakeIndex: Send {
     /// The last commit applied; [`SnapshotId::ZERO`] when none was.
@@ -181,14 +184,16 @@ pub trait LakeIndex: Send {
     ) -> Result<Option<TableFacts>, StoreError>;
     /// Facts of the buckets that exist in that version.
     async fn buckets(&mut self, project: &ProjectId, at: ReadAt) -> Result<Vec<BucketFacts>, StoreError>;
-    /// The write that a caller made under an idempotency key, if it is not forgotten yet.
+    /// The first write, of those not forgotten yet, that a caller made under an idempotency key. No `key_id` is the
+    /// admin.
     async fn write_of_key(
         &mut self,
         project: &ProjectId,
         key_id: Option<ApiKeyId>,
         key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError>;
-    /// Forgets idempotency keys of commits before a time; answers how many.
+    /// Forgets the idempotency keys of writes committed before a time, in all projects; answers of how many writes.
+    /// Those of commits applied again are known again.
     async fn forget_keys(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
     /// Forgets all that is known of a project's lake.
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
@@ -222,10 +227,10 @@ pub enum Begun {
 #[async_trait]
 pub trait IdempotencyRepository: Send {
     /// Writes down that a request is being carried out, unless that caller's key is there. A running one of another
-    /// instance is taken over.
+    /// instance is taken over; it stays as old as it is. Of two at once, one is the first and the other finds it.
     async fn begin(&mut self, caller: &str, key: &str, instance: Uuid, now: DateTime<Utc>)
     -> Result<Begun, StoreError>;
-    /// Keeps the answer of a request that this instance began. `false` when it isn't there (any more).
+    /// Keeps the answer of a request that this instance began. `false` when it isn't running (any more).
     async fn answer(
         &mut self,
         caller: &str,
@@ -233,7 +238,7 @@ pub trait IdempotencyRepository: Send {
         fingerprint: &str,
         answer: &StoredAnswer,
     ) -> Result<bool, StoreError>;
-    /// Forgets a request that changed nothing, so that it may be tried again.
+    /// Forgets a running request that changed nothing, so that it may be tried again. One that was answered stays.
     async fn forget(&mut self, caller: &str, key: &str) -> Result<(), StoreError>;
     /// Forgets requests begun before a time; answers how many.
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
@@ -248,10 +253,10 @@ pub struct OperationFilter {
     pub limit: u32,
 }
 
-/// Long-running operations.
+/// Long-running operations. One that has ended has a time of end, and no other has: anything else is a fault.
 #[async_trait]
 pub trait OperationRepository: Send {
-    /// Adds an operation.
+    /// Adds an operation. `AlreadyExists` when the id is taken.
     async fn insert(&mut self, operation: &Operation) -> Result<(), StoreError>;
     /// Replaces an operation's state, progress and time of end. `false` when there is no such operation, or it had
     /// ended before.
@@ -260,7 +265,7 @@ pub trait OperationRepository: Send {
     async fn find(&mut self, project: &ProjectId, id: OperationId) -> Result<Option<Operation>, StoreError>;
     /// A project's operations, newest first.
     async fn list(&mut self, project: &ProjectId, filter: OperationFilter) -> Result<Vec<Operation>, StoreError>;
-    /// Those of all projects that have not ended.
+    /// Those of all projects that have not ended, oldest first.
     async fn unfinished(&mut self) -> Result<Vec<Operation>, StoreError>;
     /// Forgets those that ended before a time; answers how many.
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;

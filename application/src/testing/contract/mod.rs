@@ -51,8 +51,13 @@ mod tests {
     fn every_promise_is_on_its_list() {
         let metadata = include_str!("metadata/mod.rs");
         let files = [
+            include_str!("metadata/idempotency.rs"),
+            include_str!("metadata/keyed_writes.rs"),
+            include_str!("metadata/lake_history.rs"),
             include_str!("metadata/lake_index.rs"),
             include_str!("metadata/logs.rs"),
+            include_str!("metadata/operations.rs"),
+            include_str!("metadata/tags.rs"),
             include_str!("metadata/tenancy.rs"),
             include_str!("metadata/units.rs"),
         ];

@@ -1,53 +1,107 @@
-//! The index of the lakes' commits: only what holds now.
+//! The index of the lakes' commits: all that held after each of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::commit::{Change, Commit};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{ApiKeyId, SnapshotId};
-use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
+use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
 use super::MemoryTx;
 
 /// What is known of a project's lake.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LakeFacts {
-    applied: SnapshotId,
+    versions: BTreeMap<SnapshotId, Arc<Version>>,
+    /// In the order they were committed, each with the time of its commit.
+    keyed: Vec<(DateTime<Utc>, KeyedWrite)>,
+}
+
+/// What holds in a version.
+#[derive(Debug, Clone, Default)]
+struct Version {
     buckets: BTreeMap<BucketName, BucketFacts>,
     tables: BTreeMap<TableRef, TableFacts>,
 }
 
 impl LakeFacts {
-    fn new() -> Self {
-        Self { applied: SnapshotId::ZERO, buckets: BTreeMap::new(), tables: BTreeMap::new() }
+    fn applied(&self) -> SnapshotId {
+        self.versions.last_key_value().map_or(SnapshotId::ZERO, |(snapshot, _)| *snapshot)
     }
 
-    fn apply(&mut self, change: &Change, commit: &Commit) {
+    fn at(&self, at: ReadAt) -> Option<&Arc<Version>> {
+        match at {
+            ReadAt::Head => self.versions.values().next_back(),
+            ReadAt::Snapshot(snapshot) => self.versions.range(..=snapshot).map(|(_, version)| version).next_back(),
+        }
+    }
+
+    fn apply(&mut self, commit: &Commit) {
+        let mut version = self.at(ReadAt::Head).map(|version| Version::clone(version)).unwrap_or_default();
+        for write in &commit.writes {
+            self.apply_change(&mut version, &write.change, commit.committed_at);
+            if write.origin.idempotency_key.is_some() {
+                self.keyed.push((commit.committed_at, KeyedWrite { snapshot: commit.snapshot, write: write.clone() }));
+            }
+        }
+        self.versions.insert(commit.snapshot, Arc::new(version));
+    }
+
+    fn apply_change(&self, version: &mut Version, change: &Change, time: DateTime<Utc>) {
         match change {
             Change::BucketCreated { bucket, description } => {
-                self.drop_bucket(bucket);
+                version.drop_bucket(bucket);
                 let facts = BucketFacts { bucket: bucket.clone(), description: description.clone() };
-                self.buckets.insert(bucket.clone(), facts);
+                version.buckets.insert(bucket.clone(), facts);
             }
-            Change::BucketDropped { bucket } => self.drop_bucket(bucket),
+            Change::BucketDropped { bucket } => version.drop_bucket(bucket),
             Change::TableCreated { table, columns, primary_key, .. } => {
-                // Taken out first: a map keeps the spelling of the key that it has.
-                self.tables.remove(table);
-                let facts = TableFacts {
-                    table: table.clone(),
-                    columns: columns.clone(),
-                    primary_key: primary_key.clone(),
-                    created_at: commit.committed_at,
-                };
-                self.tables.insert(table.clone(), facts);
+                version.put(facts(table, columns, primary_key, time));
             }
-            Change::TableDropped { table } => drop(self.tables.remove(table)),
-            _ => {}
+            Change::TableDropped { table } => drop(version.tables.remove(table)),
+            Change::TableAltered { table, columns, primary_key, .. }
+            | Change::TableRestored { table, columns, primary_key, .. } => match version.tables.get_mut(table) {
+                Some(known) => {
+                    known.columns.clone_from(columns);
+                    known.primary_key.clone_from(primary_key);
+                }
+                None => version.put(facts(table, columns, primary_key, time)),
+            },
+            Change::TableRenamed { table, to } => {
+                let known = version.tables.remove(table);
+                version.tables.remove(to);
+                if let Some(known) = known {
+                    version.put(TableFacts { table: to.clone(), ..known });
+                }
+            }
+            Change::TableUndeleted { table, from, columns, primary_key, .. } => {
+                let known = self.at(ReadAt::Snapshot(*from)).and_then(|version| version.tables.get(table));
+                let since = known.map_or(time, |known| known.created_at);
+                version.put(facts(table, columns, primary_key, since));
+            }
+            Change::RowsAppended { .. }
+            | Change::RowsUpserted { .. }
+            | Change::RowsReplaced { .. }
+            | Change::RowsUpdated { .. }
+            | Change::RowsDeleted { .. }
+            | Change::TableTruncated { .. }
+            | Change::RowsPurged { .. }
+            | Change::FilesRegistered { .. } => {}
         }
+    }
+}
+
+impl Version {
+    fn put(&mut self, facts: TableFacts) {
+        // Taken out first: a map keeps the spelling of the key that it has.
+        self.tables.remove(&facts.table);
+        self.tables.insert(facts.table.clone(), facts);
     }
 
     fn drop_bucket(&mut self, bucket: &BucketName) {
@@ -56,23 +110,30 @@ impl LakeFacts {
     }
 }
 
+fn facts(table: &TableRef, columns: &[Column], primary_key: &[ColumnName], created_at: DateTime<Utc>) -> TableFacts {
+    TableFacts { table: table.clone(), columns: columns.to_vec(), primary_key: primary_key.to_vec(), created_at }
+}
+
+impl MemoryTx {
+    fn version(&self, project: &ProjectId, at: ReadAt) -> Arc<Version> {
+        self.state.lakes.get(project).and_then(|facts| facts.at(at)).map(Arc::clone).unwrap_or_default()
+    }
+}
+
 #[async_trait]
 impl LakeIndex for MemoryTx {
     async fn applied(&mut self, project: &ProjectId) -> Result<SnapshotId, StoreError> {
-        Ok(self.state.lakes.get(project).map_or(SnapshotId::ZERO, |facts| facts.applied))
+        Ok(self.state.lakes.get(project).map_or(SnapshotId::ZERO, LakeFacts::applied))
     }
 
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError> {
         let state = self.change()?;
         let project = state.project(project)?.id.clone();
-        let facts = state.lakes.entry(project).or_insert_with(LakeFacts::new);
-        if commit.snapshot <= facts.applied {
+        let facts = state.lakes.entry(project).or_default();
+        if commit.snapshot <= facts.applied() {
             return Ok(false);
         }
-        facts.applied = commit.snapshot;
-        for write in &commit.writes {
-            facts.apply(&write.change, commit);
-        }
+        facts.apply(commit);
         Ok(true)
     }
 
@@ -80,38 +141,48 @@ impl LakeIndex for MemoryTx {
         &mut self,
         project: &ProjectId,
         bucket: Option<&BucketName>,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Vec<TableFacts>, StoreError> {
-        let Some(facts) = self.state.lakes.get(project) else { return Ok(Vec::new()) };
-        let wanted = facts.tables.values().filter(|facts| bucket.is_none_or(|bucket| facts.table.bucket == *bucket));
-        Ok(wanted.cloned().collect())
+        let version = self.version(project, at);
+        let wanted = |facts: &&TableFacts| bucket.is_none_or(|bucket| facts.table.bucket == *bucket);
+        Ok(version.tables.values().filter(wanted).cloned().collect())
     }
 
     async fn table(
         &mut self,
         project: &ProjectId,
         table: &TableRef,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Option<TableFacts>, StoreError> {
-        Ok(self.state.lakes.get(project).and_then(|facts| facts.tables.get(table)).cloned())
+        Ok(self.version(project, at).tables.get(table).cloned())
     }
 
-    async fn buckets(&mut self, project: &ProjectId, _: ReadAt) -> Result<Vec<BucketFacts>, StoreError> {
-        let facts = self.state.lakes.get(project);
-        Ok(facts.map(|facts| facts.buckets.values().cloned().collect()).unwrap_or_default())
+    async fn buckets(&mut self, project: &ProjectId, at: ReadAt) -> Result<Vec<BucketFacts>, StoreError> {
+        Ok(self.version(project, at).buckets.values().cloned().collect())
     }
 
     async fn write_of_key(
         &mut self,
-        _: &ProjectId,
-        _: Option<ApiKeyId>,
-        _: &str,
+        project: &ProjectId,
+        key_id: Option<ApiKeyId>,
+        key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError> {
-        Ok(None)
+        let Some(facts) = self.state.lakes.get(project) else { return Ok(None) };
+        let is_it = |keyed: &&KeyedWrite| {
+            let origin = &keyed.write.origin;
+            origin.key_id == key_id && origin.idempotency_key.as_deref() == Some(key)
+        };
+        Ok(facts.keyed.iter().map(|(_, keyed)| keyed).find(is_it).cloned())
     }
 
-    async fn forget_keys(&mut self, _: DateTime<Utc>) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn forget_keys(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        for facts in self.change()?.lakes.values_mut() {
+            let known = facts.keyed.len();
+            facts.keyed.retain(|(time, _)| *time >= before);
+            forgotten += known - facts.keyed.len();
+        }
+        Ok(forgotten as u64)
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {

@@ -1,8 +1,10 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
+mod idempotency;
 mod lake_index;
-mod later;
+mod operations;
 mod repositories;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +14,11 @@ use async_trait::async_trait;
 use gadwall_domain::access::ApiKey;
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
-use gadwall_domain::names::ProjectId;
+use gadwall_domain::history::Tag;
+use gadwall_domain::idempotency::IdempotencyRecord;
+use gadwall_domain::ids::OperationId;
+use gadwall_domain::names::{ProjectId, TagName};
+use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataStore, MetadataTx,
     OperationRepository, ProjectRepository, StoreError, TagRepository,
@@ -30,6 +36,10 @@ struct State {
     events: Vec<LoggedEvent>,
     audit: Vec<AuditEntry>,
     lakes: BTreeMap<ProjectId, LakeFacts>,
+    tags: BTreeMap<(ProjectId, TagName), Tag>,
+    /// By caller and key.
+    idempotency: BTreeMap<(String, String), IdempotencyRecord>,
+    operations: BTreeMap<OperationId, Operation>,
 }
 
 impl State {

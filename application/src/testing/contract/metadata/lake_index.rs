@@ -14,7 +14,7 @@ use crate::testing::builders::{
     table_created,
 };
 
-async fn apply(store: &Arc<dyn MetadataStore>, project: &ProjectId, commits: &[Commit]) {
+pub(super) async fn apply(store: &Arc<dyn MetadataStore>, project: &ProjectId, commits: &[Commit]) {
     let mut tx = store.write().await.unwrap();
     for commit in commits {
         assert!(tx.lake_index().apply(project, commit).await.unwrap());

@@ -1,7 +1,12 @@
 //! What a metadata store promises.
 
+mod idempotency;
+mod keyed_writes;
+mod lake_history;
 mod lake_index;
 mod logs;
+mod operations;
+mod tags;
 mod tenancy;
 mod units;
 
@@ -12,8 +17,13 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 
 use crate::testing::builders::project;
 
+pub use idempotency::*;
+pub use keyed_writes::*;
+pub use lake_history::*;
 pub use lake_index::*;
 pub use logs::*;
+pub use operations::*;
+pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
 
@@ -55,6 +65,39 @@ macro_rules! metadata_contract {
                 what_is_made_again_replaces_what_was,
                 indexes_are_apart,
                 an_index_can_be_rebuilt,
+                the_past_reads_as_it_was,
+                buckets_of_the_past_read_as_they_were,
+                an_altered_table_stays_as_old_as_it_is,
+                a_renamed_table_keeps_its_facts,
+                a_name_given_up_is_free,
+                an_undeleted_table_is_as_old_as_it_was,
+                one_snapshot_shows_only_its_outcome,
+                a_commit_that_does_not_fit_is_no_failure,
+                a_write_is_found_by_its_key,
+                the_first_write_of_a_key_counts,
+                old_keys_are_forgotten,
+                keys_are_rebuilt_from_the_commits,
+                a_tag_reads_back_as_stored,
+                a_tag_stands_for_one_snapshot,
+                tags_are_listed_by_name,
+                tags_of_projects_are_apart,
+                tags_outlive_the_index,
+                a_request_begins_once,
+                requests_are_told_apart_by_caller_and_key,
+                of_many_at_once_one_begins,
+                a_dead_request_is_taken_over,
+                an_answer_is_given_again,
+                an_answer_needs_a_running_request,
+                a_forgotten_request_may_be_tried_again,
+                old_requests_are_forgotten,
+                a_request_begins_with_its_unit_of_work,
+                an_operation_reads_back_as_stored,
+                an_operation_belongs_to_one_project,
+                an_operation_moves_on_until_it_has_ended,
+                an_operation_ends_at_a_time,
+                operations_come_newest_first_in_pages,
+                unfinished_operations_are_found,
+                old_operations_are_forgotten,
             ]
         }
     };
