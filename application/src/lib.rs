@@ -8,11 +8,13 @@ pub mod access;
 pub mod buckets;
 pub mod caller;
 pub mod error;
+pub mod idempotency;
 pub mod projection;
 pub mod projects;
 pub mod queries;
 pub mod system;
 pub mod tables;
+pub mod writes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
+use crate::housekeeping::Housekeeping;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
 /// A server that answers requests.
@@ -36,6 +38,7 @@ pub struct Server {
     generated_admin_key: Option<String>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+    _housekeeping: Housekeeping,
     _lock: DataLock,
 }
 
@@ -54,8 +57,9 @@ impl Server {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
+        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency));
         tracing::info!(%address, "gadwall serves");
-        Ok(Self { address, generated_admin_key, stop, serving, _lock: lock })
+        Ok(Self { address, generated_admin_key, stop, serving, _housekeeping: housekeeping, _lock: lock })
     }
 
     /// Where it listens.
@@ -98,7 +102,9 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let lakes = Arc::new(lakes);
     let (admins, generated_admin_key) = admin_policy(config)?;
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
-    let services = services(metadata, Arc::clone(&lakes) as _, lakes, admins, System::new(probes, Arc::new(folders)));
+    let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
+    let system = System::new(probes, Arc::new(folders));
+    let services = services(metadata, Arc::clone(&lakes) as _, lakes, admins, system, keep);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
@@ -112,6 +118,7 @@ fn services(
     engine: Arc<dyn QueryEngine>,
     admins: AdminPolicy,
     system: System,
+    keep: TimeDelta,
 ) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -125,6 +132,7 @@ fn services(
         Arc::clone(&clock),
         Arc::clone(&ids),
     ));
+    let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), ids.next_id(), keep));
     let buckets = Buckets::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
@@ -139,6 +147,7 @@ fn services(
         projects,
         buckets: Arc::new(buckets),
         tables: Arc::new(tables),
+        idempotency,
         system: Arc::new(system),
         clock,
         ids,

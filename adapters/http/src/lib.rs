@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::system::System;
@@ -63,6 +64,8 @@ pub struct Services {
     pub tables: Arc<Tables>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// Requests that may be repeated.
+    pub idempotency: Arc<Idempotency>,
     /// The service itself.
     pub system: Arc<System>,
     /// Time.
@@ -130,12 +133,12 @@ impl App {
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData(Arc::clone(&services.access))),
             active,
-            allowed,
+            idempotency: Arc::clone(&services.idempotency),
             bulk: bounds(config.max_body_bytes),
             small: bounds(MAX_DOCUMENT.min(config.max_body_bytes)),
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
         };
-        Self { routes: FrontEndpoint::new(front, routes).boxed() }
+        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed() }
     }
 }
 

@@ -143,6 +143,9 @@ pub(crate) enum ApiError {
     /// It clashes with what is there.
     #[oai(status = 409)]
     Conflict(ProblemJson),
+    /// It isn't of the version that the request names.
+    #[oai(status = 412)]
+    PreconditionFailed(ProblemJson),
     /// The body is too large.
     #[oai(status = 413)]
     PayloadTooLarge(ProblemJson),
@@ -177,6 +180,7 @@ impl ApiError {
             406 => Self::NotAcceptable(body),
             408 => Self::RequestTimeout(body),
             409 => Self::Conflict(body),
+            412 => Self::PreconditionFailed(body),
             413 => Self::PayloadTooLarge(body),
             415 => Self::UnsupportedMediaType(body),
             422 => Self::Unprocessable(body),
@@ -208,6 +212,12 @@ impl ApiError {
         let shown: String = given.chars().take(100).collect();
         let detail = format!("the Content-Type {shown:?} is not taken here; send one of {taken}");
         Self::of(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+    }
+
+    /// An idempotency key that can't be one.
+    pub(crate) fn bad_key(longest: usize) -> Self {
+        let detail = format!("an Idempotency-Key has 1 to {longest} printable ASCII characters and no spaces");
+        Self::of(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail))
     }
 
     /// A failure of the service as a whole.
@@ -280,6 +290,11 @@ fn internal() -> Problem {
 /// The answer to a panic.
 pub(crate) fn panicked() -> Response {
     ProblemJson(Box::new(internal())).into_response()
+}
+
+/// What is wrong with a body that broke off.
+pub(crate) fn unread_body(error: &std::io::Error) -> ApiError {
+    ApiError::of(body_problem(error))
 }
 
 /// The answer to a body in a coding that isn't taken.

@@ -4,3 +4,4 @@ pub(crate) mod alias;
 pub(crate) mod allow;
 pub(crate) mod body;
 pub(crate) mod context;
+pub(crate) mod idempotency;
