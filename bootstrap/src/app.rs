@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;

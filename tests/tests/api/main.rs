@@ -4,6 +4,7 @@
 mod buckets;
 mod formats;
 mod hostile;
+mod idempotency;
 mod isolation;
 mod openapi;
 mod problems;
