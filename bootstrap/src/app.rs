@@ -9,12 +9,17 @@ use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::data::Data;
+use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
+use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
+use gadwall_application::versions::Versions;
+use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::{Lake, QueryEngine};
@@ -141,13 +146,34 @@ fn services(
         Arc::clone(&projection),
         Arc::clone(&projects),
     );
-    let tables = Tables::new(store, lakes, Arc::clone(&access), projection, Arc::clone(&projects));
+    let tables = Arc::new(Tables::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&projection),
+        Arc::clone(&projects),
+    ));
+    let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
+    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, projection));
+    let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
+    let recovery = Recovery::new(
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&projects),
+        versions,
+        writes,
+    );
+    let history = History::new(store, lakes, Arc::clone(&access), Arc::clone(&clock));
     Services {
         queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
         access,
         projects,
         buckets: Arc::new(buckets),
-        tables: Arc::new(tables),
+        tables,
+        data: Arc::new(data),
+        history: Arc::new(history),
+        recovery: Arc::new(recovery),
         idempotency,
         system: Arc::new(system),
         clock,

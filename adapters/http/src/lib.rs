@@ -21,9 +21,12 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::data::Data;
+use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
+use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
@@ -34,6 +37,8 @@ use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
 use api::buckets::BucketsApi;
+use api::data::DataApi;
+use api::history::HistoryApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
@@ -62,6 +67,12 @@ pub struct Services {
     pub buckets: Arc<Buckets>,
     /// Tables.
     pub tables: Arc<Tables>,
+    /// Reading tables.
+    pub data: Arc<Data>,
+    /// Snapshots and tags.
+    pub history: Arc<History>,
+    /// Bringing back what was.
+    pub recovery: Arc<Recovery>,
     /// Queries.
     pub queries: Arc<Queries>,
     /// Requests that may be repeated.
@@ -115,7 +126,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanic::new().with_handler(|_| problem::panicked())
 }
 
-type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, QueriesApi, ShortTablesApi);
+type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, DataApi, HistoryApi, QueriesApi, ShortTablesApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -155,6 +166,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         TablesApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
+        DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
+        HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
         QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
         ShortTablesApi {
             access: Arc::clone(&services.access),
