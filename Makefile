@@ -14,7 +14,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev run test test-unit lint advisories bench openapi demo release clean
+.PHONY: help setup setup-dev run test test-unit test-chaos lint advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test: setup ## run every test
 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib
+
+test-chaos: setup ## kill the server over and over under load (KILLS=50)
+	cargo build --workspace --bins
+	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
 
 lint: setup-dev ## check format, lints, dependencies, documentation and scripts
 	cargo fmt --all --check

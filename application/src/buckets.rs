@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::writes::Writes;
 
 /// Longest description of a bucket, in characters.
 const MAX_DESCRIPTION: usize = 4_096;
@@ -28,6 +29,7 @@ pub struct Buckets {
     access: Arc<Access>,
     projection: Arc<Projection>,
     projects: Arc<Projects>,
+    writes: Writes,
 }
 
 impl fmt::Debug for Buckets {
@@ -45,7 +47,8 @@ impl Buckets {
         projection: Arc<Projection>,
         projects: Arc<Projects>,
     ) -> Self {
-        Self { store, lakes, access, projection, projects }
+        let writes = Writes::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&projection));
+        Self { store, lakes, access, projection, projects, writes }
     }
 
     /// Creates a bucket.
@@ -108,7 +111,7 @@ impl Buckets {
         bucket: &BucketName,
         write: LakeWrite,
     ) -> Result<(), UseCaseError> {
-        let written = self.lakes.write(project.lake, write, caller.origin()).await.map_err(|error| match error {
+        let tell = |error| match error {
             WriteError::BucketExists => {
                 UseCaseError::BucketExists { project: project.id.clone(), bucket: bucket.clone() }
             }
@@ -116,8 +119,8 @@ impl Buckets {
             WriteError::BucketNotEmpty => UseCaseError::BucketNotEmpty { bucket: bucket.clone() },
             WriteError::Lake(error) => UseCaseError::Lake(error),
             other => UseCaseError::Invalid(other.to_string()),
-        })?;
-        self.projection.catch_up(project, Some(written.snapshot)).await?;
+        };
+        self.writes.commit(caller, project, write, tell).await?;
         self.projects.refresh_size(project).await
     }
 

@@ -2,7 +2,9 @@
 
 use gadwall_domain::alteration::AlterationError;
 use gadwall_domain::error::{Classify, ErrorKind};
+use gadwall_domain::filter::FilterError;
 use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::LayoutError;
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
@@ -171,6 +173,12 @@ pub enum UseCaseError {
     /// The key belongs to another request.
     #[error("this idempotency key was used for another request; use a new key for each request")]
     KeyReused,
+    /// A partitioning or an order that can't be.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A condition that can't be.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// A value is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -237,6 +245,8 @@ impl Classify for UseCaseError {
             | Self::BadFile { .. }
             | Self::KeyReused => ErrorKind::Unprocessable,
             Self::Alteration(error) => error.kind(),
+            Self::Layout(error) => error.kind(),
+            Self::Filter(error) => error.kind(),
             Self::Name(error) => error.kind(),
             Self::Type(error) => error.kind(),
             Self::Schema(error) => error.kind(),
@@ -270,6 +280,8 @@ impl Classify for UseCaseError {
             Self::NoKey(_) => "no_primary_key",
             Self::BadFilter(_) => "invalid_filter",
             Self::Alteration(error) => error.code(),
+            Self::Layout(error) => error.code(),
+            Self::Filter(error) => error.code(),
             Self::NoSnapshot { .. } => "snapshot_not_found",
             Self::SnapshotHeld { .. } => "snapshot_held",
             Self::NoTag { .. } => "tag_not_found",

@@ -7,13 +7,19 @@
 pub mod access;
 pub mod buckets;
 pub mod caller;
+pub mod data;
 pub mod datasets;
 pub mod error;
+pub mod history;
+pub mod idempotency;
 pub mod projection;
 pub mod projects;
 pub mod queries;
+pub mod recovery;
 pub mod system;
 pub mod tables;
+pub mod versions;
+pub mod writes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

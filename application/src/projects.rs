@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::audit::AuditEntry;
-use gadwall_domain::events::ProjectFact;
+use gadwall_domain::events::{LoggedEvent, ProjectFact};
 use gadwall_domain::history::ReadAt;
+use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::{ApiKeyId, LakeId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
@@ -16,6 +17,7 @@ use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::access::{Access, digest};
 use crate::caller::Caller;
@@ -48,12 +50,21 @@ pub struct ProjectChange {
     pub settings: Option<Map<String, Value>>,
 }
 
+/// Under this name an event keeps which repeatable request it came from.
+const MARK: &str = "request_digest";
+
+/// Tells a repeatable request from all others, and nothing else about it.
+fn mark(request: &IdempotentRequest) -> Option<String> {
+    let whole = format!("{}\n{}", request.fingerprint.get()?, request.key);
+    Some(hex::encode(Sha256::digest(whole)))
+}
+
 /// A new project and its first key, which is shown only now.
 pub struct CreatedProject {
     /// The project.
     pub project: Project,
-    /// The key's text.
-    pub api_key: String,
+    /// The key's text; none when an earlier answer, which may have been lost, has shown it.
+    pub api_key: Option<String>,
 }
 
 impl fmt::Debug for CreatedProject {
@@ -97,11 +108,33 @@ impl Projects {
     #[tracing::instrument(skip_all, fields(project.id = %new.id))]
     pub async fn create(&self, caller: &Caller, new: NewProject) -> Result<CreatedProject, UseCaseError> {
         caller.require_admin()?;
-        let project = self.lay_out(new).await?;
-        let (key, text) = self.first_key(&project);
-        let facts = [ProjectFact::Created, ProjectFact::KeyCreated(key.id)];
-        self.insert(caller, &project, Some(&key), &facts).await?;
-        Ok(CreatedProject { project, api_key: text })
+        let id = new.id.clone();
+        let created = async {
+            let project = self.lay_out(new).await?;
+            let (key, text) = self.first_key(&project);
+            let facts = [ProjectFact::Created, ProjectFact::KeyCreated(key.id)];
+            self.insert(caller, &project, Some(&key), &facts).await?;
+            Ok(CreatedProject { project, api_key: Some(text) })
+        };
+        match created.await {
+            Err(taken @ UseCaseError::ProjectExists { .. }) => {
+                let project = self.created_before(caller, &id).await?.ok_or(taken)?;
+                Ok(CreatedProject { project, api_key: None })
+            }
+            done => done,
+        }
+    }
+
+    /// The project, if this very request created it and its answer was lost.
+    async fn created_before(&self, caller: &Caller, id: &ProjectId) -> Result<Option<Project>, UseCaseError> {
+        let Some(mark) = caller.idempotency.as_ref().and_then(mark) else { return Ok(None) };
+        let mut tx = self.store.read().await?;
+        let events = tx.events().read_after(id, 0, 1).await?;
+        let same = |event: &LoggedEvent| event.data.get(MARK).and_then(Value::as_str) == Some(&mark);
+        if !events.first().is_some_and(same) {
+            return Ok(None);
+        }
+        Ok(tx.projects().find(id).await?.filter(|project| project.status == ProjectStatus::Active))
     }
 
     /// Creates the project `default` unless it is there. It has no key of its own: it is the admin's.
@@ -320,7 +353,13 @@ impl Projects {
         facts: &[ProjectFact],
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let events: Vec<_> = facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
+        let mut events: Vec<_> =
+            facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
+        if let Some(mark) = caller.idempotency.as_ref().and_then(mark) {
+            for event in &mut events {
+                event.data[MARK] = mark.clone().into();
+            }
+        }
         let entries: Vec<_> = events
             .iter()
             .map(|event| AuditEntry {

@@ -139,7 +139,7 @@ impl Tables {
     #[tracing::instrument(skip_all, fields(project.id = %project, table.name = %table))]
     pub async fn delete(&self, caller: &Caller, project: &ProjectId, table: &TableRef) -> Result<(), UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
-        self.require_bucket(&project, &table.bucket).await?;
+        self.require_bucket(&project, &table.bucket, ReadAt::Head).await?;
         let write = LakeWrite::drop_table(table.clone());
         let written = self.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, table))?;
@@ -174,8 +174,8 @@ impl Tables {
         self.projects.refresh_size(project).await
     }
 
-    async fn require_bucket(&self, project: &Project, bucket: &BucketName) -> Result<(), UseCaseError> {
-        let buckets = self.lakes.buckets(project.lake, ReadAt::Head).await?;
+    async fn require_bucket(&self, project: &Project, bucket: &BucketName, at: ReadAt) -> Result<(), UseCaseError> {
+        let buckets = self.lakes.buckets(project.lake, at).await?;
         if bucket.is_main() || buckets.iter().any(|known| known.name == *bucket) {
             return Ok(());
         }
@@ -183,19 +183,29 @@ impl Tables {
     }
 
     async fn require(&self, project: &Project, table: &TableRef) -> Result<Table, UseCaseError> {
-        if let Some(found) = self.find(project, table).await? {
+        self.require_at(project, table, ReadAt::Head).await
+    }
+
+    /// The table as it was in a version; tells whether it is the table or its bucket that isn't there.
+    pub(crate) async fn require_at(
+        &self,
+        project: &Project,
+        table: &TableRef,
+        at: ReadAt,
+    ) -> Result<Table, UseCaseError> {
+        if let Some(found) = self.find(project, table, at).await? {
             return Ok(found);
         }
-        self.require_bucket(project, &table.bucket).await?;
+        self.require_bucket(project, &table.bucket, at).await?;
         Err(UseCaseError::NoTable { project: project.id.clone(), table: table.clone() })
     }
 
-    async fn find(&self, project: &Project, table: &TableRef) -> Result<Option<Table>, UseCaseError> {
+    async fn find(&self, project: &Project, table: &TableRef, at: ReadAt) -> Result<Option<Table>, UseCaseError> {
         self.projection.ensure(project).await?;
-        let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table, ReadAt::Head).await? else {
+        let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table, at).await? else {
             return Ok(None);
         };
-        let facts = self.store.read().await?.lake_index().table(&project.id, table, ReadAt::Head).await?;
+        let facts = self.store.read().await?.lake_index().table(&project.id, table, at).await?;
         put_together(&stored, facts.as_ref()).map(Some)
     }
 }

@@ -72,7 +72,7 @@ impl World {
     /// Makes a project; answers its key and a caller who uses it.
     pub(crate) async fn project(&self, id: &str) -> (String, Caller) {
         let new = NewProject { id: project_id(id), name: None, settings: None };
-        let key = self.projects.create(&self.admin(), new).await.unwrap().api_key;
+        let key = self.projects.create(&self.admin(), new).await.unwrap().api_key.unwrap();
         let identity = self.access.authenticate(Some(&key)).await.unwrap();
         (key, caller(identity))
     }

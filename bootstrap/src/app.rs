@@ -5,15 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::history::History;
+use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
+use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
+use gadwall_application::versions::Versions;
+use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::{Lake, QueryEngine};
@@ -30,6 +37,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
+use crate::housekeeping::Housekeeping;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
 /// A server that answers requests.
@@ -39,6 +47,7 @@ pub struct Server {
     generated_admin_key: Option<String>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+    _housekeeping: Housekeeping,
     _lock: DataLock,
 }
 
@@ -57,8 +66,9 @@ impl Server {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
+        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency));
         tracing::info!(%address, "gadwall serves");
-        Ok(Self { address, generated_admin_key, stop, serving, _lock: lock })
+        Ok(Self { address, generated_admin_key, stop, serving, _housekeeping: housekeeping, _lock: lock })
     }
 
     /// Where it listens.
@@ -105,7 +115,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (admins, generated_admin_key) = admin_policy(config)?;
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
     let system = System::new(probes, Arc::new(folders));
-    let services = services(metadata, Arc::clone(&lakes) as _, lakes, objects, admins, system);
+    let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
+    let services = services(metadata, Arc::clone(&lakes) as _, lakes, objects, admins, system, keep);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
@@ -120,6 +131,7 @@ fn services(
     objects: Arc<dyn ObjectStorage>,
     admins: AdminPolicy,
     system: System,
+    keep: TimeDelta,
 ) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -134,6 +146,7 @@ fn services(
         Arc::clone(&clock),
         Arc::clone(&ids),
     ));
+    let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), ids.next_id(), keep));
     let buckets = Buckets::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
@@ -141,14 +154,36 @@ fn services(
         Arc::clone(&projection),
         Arc::clone(&projects),
     );
-    let tables = Tables::new(store, lakes, Arc::clone(&access), projection, Arc::clone(&projects));
+    let tables = Arc::new(Tables::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&projection),
+        Arc::clone(&projects),
+    ));
+    let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
+    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, projection));
+    let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
+    let recovery = Recovery::new(
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&projects),
+        versions,
+        writes,
+    );
+    let history = History::new(store, lakes, Arc::clone(&access), Arc::clone(&clock));
     Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
         queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
         access,
         projects,
         buckets: Arc::new(buckets),
-        tables: Arc::new(tables),
+        tables,
+        data: Arc::new(data),
+        history: Arc::new(history),
+        recovery: Arc::new(recovery),
+        idempotency,
         system: Arc::new(system),
         clock,
         ids,

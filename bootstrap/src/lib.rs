@@ -5,6 +5,7 @@
 mod app;
 pub mod config;
 mod folders;
+mod housekeeping;
 mod system;
 pub mod telemetry;
 

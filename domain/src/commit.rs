@@ -271,6 +271,14 @@ impl Change {
         }
     }
 
+    /// The bucket it happened in.
+    pub fn bucket(&self) -> Option<&BucketName> {
+        match self {
+            Self::BucketCreated { bucket, .. } | Self::BucketDropped { bucket } => Some(bucket),
+            other => other.table().map(|table| &table.bucket),
+        }
+    }
+
     /// What it happened to: `bucket` or `bucket.table`.
     pub fn subject(&self) -> String {
         match self {

@@ -3,8 +3,17 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
+use crate::error::{Classify, ErrorKind};
 use crate::names::ColumnName;
+use crate::schema::TableSchema;
+use crate::types::DataType;
+
+/// Most parts of a partitioning or an order.
+const MAX_PARTS: usize = 16;
+/// Most buckets of a hash.
+const MAX_BUCKETS: u32 = 4_096;
 
 /// Partitioning and order of a table's files. Empty means "as they come".
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -74,6 +83,189 @@ impl fmt::Display for Partition {
             Transform::Day => write!(f, "day({column})"),
             Transform::Hour => write!(f, "hour({column})"),
             Transform::Bucket(count) => write!(f, "bucket({count}, {column})"),
+        }
+    }
+}
+
+impl fmt::Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.descending { " desc" } else { "" };
+        let nulls = if self.nulls_first { " nulls first" } else { "" };
+        write!(f, "{}{direction}{nulls}", self.column)
+    }
+}
+
+/// Why a text or a table makes no layout.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct LayoutError(String);
+
+impl Classify for LayoutError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "invalid_layout"
+    }
+}
+
+fn column(text: &str) -> Result<ColumnName, LayoutError> {
+    ColumnName::parse(text.trim()).map_err(|error| LayoutError(error.to_string()))
+}
+
+impl Partition {
+    /// Reads `column`, `year(column)`, `month(…)`, `day(…)`, `hour(…)` or `bucket(16, column)`.
+    pub fn parse(text: &str) -> Result<Self, LayoutError> {
+        let text = text.trim();
+        let call = text.strip_suffix(')').and_then(|text| text.split_once('('));
+        let Some((function, inner)) = call else {
+            return Ok(Self { column: column(text)?, transform: Transform::Identity });
+        };
+        let transform = match function.trim().to_ascii_lowercase().as_str() {
+            "year" => Transform::Year,
+            "month" => Transform::Month,
+            "day" => Transform::Day,
+            "hour" => Transform::Hour,
+            "bucket" => {
+                let (count, of) = inner
+                    .split_once(',')
+                    .ok_or_else(|| LayoutError(format!("{text:?} lacks a number; write bucket(16, column)")))?;
+                let count = count.trim().parse().ok().filter(|count| (1..=MAX_BUCKETS).contains(count));
+                let count = count.ok_or_else(|| LayoutError(format!("bucket takes 1 to {MAX_BUCKETS} buckets")))?;
+                return Ok(Self { column: column(of)?, transform: Transform::Bucket(count) });
+            }
+            // Column names may have parentheses, too.
+            _ => return Ok(Self { column: column(text)?, transform: Transform::Identity }),
+        };
+        Ok(Self { column: column(inner)?, transform })
+    }
+}
+
+impl SortKey {
+    /// Reads `column`, with `asc` or `desc` and `nulls first` or `nulls last` after it as wanted.
+    pub fn parse(text: &str) -> Result<Self, LayoutError> {
+        let mut rest = text.trim();
+        let mut nulls_first = false;
+        let strip = |text: &str, suffix: &str| -> Option<usize> {
+            let at = text.len().checked_sub(suffix.len())?;
+            let found = text.is_char_boundary(at) && text[at..].eq_ignore_ascii_case(suffix);
+            (found && at > 0).then_some(at)
+        };
+        if let Some(at) = strip(rest, " nulls first") {
+            nulls_first = true;
+            rest = rest[..at].trim_end();
+        } else if let Some(at) = strip(rest, " nulls last") {
+            rest = rest[..at].trim_end();
+        }
+        let mut descending = false;
+        if let Some(at) = strip(rest, " desc") {
+            descending = true;
+            rest = rest[..at].trim_end();
+        } else if let Some(at) = strip(rest, " asc") {
+            rest = rest[..at].trim_end();
+        }
+        Ok(Self { column: column(rest)?, descending, nulls_first })
+    }
+}
+
+impl Layout {
+    /// Fails unless every column is there and can be used so.
+    pub fn check(&self, schema: &TableSchema) -> Result<(), LayoutError> {
+        if self.partition_by.len() > MAX_PARTS || self.sort_by.len() > MAX_PARTS {
+            return Err(LayoutError(format!("a partitioning and an order have at most {MAX_PARTS} parts")));
+        }
+        for partition in &self.partition_by {
+            let of = type_of(schema, &partition.column)?;
+            let fits = match partition.transform {
+                Transform::Identity | Transform::Bucket(_) => is_plain(of),
+                Transform::Year | Transform::Month | Transform::Day => of == &DataType::Date || is_time(of),
+                Transform::Hour => is_time(of),
+            };
+            if !fits {
+                return Err(LayoutError(format!("{partition} doesn't fit a column of type {}", of.spelling())));
+            }
+        }
+        for key in &self.sort_by {
+            let of = type_of(schema, &key.column)?;
+            if !is_plain(of) {
+                return Err(LayoutError(format!(
+                    "rows can't be ordered by {}, which is {}",
+                    key.column,
+                    of.spelling()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn type_of<'a>(schema: &'a TableSchema, name: &ColumnName) -> Result<&'a DataType, LayoutError> {
+    let found = schema.column(name).map(|column| &column.data_type);
+    found.ok_or_else(|| LayoutError(format!("the table has no column {name}")))
+}
+
+fn is_plain(of: &DataType) -> bool {
+    !of.is_nested()
+        && !matches!(of, DataType::Json | DataType::Variant | DataType::Geometry | DataType::Interval | DataType::Blob)
+}
+
+fn is_time(of: &DataType) -> bool {
+    use DataType::{Timestamp, TimestampMs, TimestampNs, TimestampS, TimestampTz};
+    matches!(of, Timestamp | TimestampS | TimestampMs | TimestampNs | TimestampTz)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn parts_are_written_as_they_are_read() {
+        for text in ["country", "year(ts)", "bucket(16, US Gross)", "Größe (m²)", "hour(a)"] {
+            assert_eq!(Partition::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["a", "b desc", "US Gross desc nulls first", "c nulls first"] {
+            assert_eq!(SortKey::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(SortKey::parse(" a ASC NULLS LAST ").unwrap().to_string(), "a");
+        for bad in ["", "bucket(0, a)", "bucket(a)", "year()", "a,b", "a;b"] {
+            assert!(Partition::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_layout_fits_its_columns() {
+        let column = |name: &str, data_type: &str| crate::schema::Column {
+            name: ColumnName::parse(name).unwrap(),
+            data_type: DataType::parse(data_type).unwrap(),
+            nullable: true,
+            default: None,
+        };
+        let columns = vec![column("d", "DATE"), column("t", "TIMESTAMP"), column("j", "JSON"), column("i", "INTEGER")];
+        let schema = TableSchema::new(columns, Vec::new()).unwrap();
+        let check = |partition: &str, sort: &str| {
+            let layout = Layout {
+                partition_by: vec![Partition::parse(partition).unwrap()],
+                sort_by: vec![SortKey::parse(sort).unwrap()],
+            };
+            layout.check(&schema).is_ok()
+        };
+        assert!(check("year(d)", "i desc") && check("hour(t)", "d") && check("bucket(4, i)", "t"));
+        assert!(!check("hour(d)", "i") && !check("year(i)", "i") && !check("j", "i") && !check("i", "j"));
+        assert!(!check("none", "i") && !check("i", "none"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,60}") {
+            if let Ok(partition) = Partition::parse(&text) {
+                prop_assert_eq!(Partition::parse(&partition.to_string()), Ok(partition));
+            }
+            if let Ok(key) = SortKey::parse(&text) {
+                prop_assert!(!key.column.as_str().is_empty());
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What belongs to a request and not to its handler: its id, its trace, its place in the log.
 
 use gadwall_application::caller::{Caller, Identity};
-use gadwall_domain::idempotency::{Fingerprint, IdempotentRequest};
+use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
 use poem::Request;
 
@@ -13,6 +13,11 @@ tokio::task_local! {
 /// The id and path of the request being served, for problems.
 pub(crate) fn current() -> (String, String) {
     CURRENT.try_with(|(id, path)| (id.to_string(), path.clone())).unwrap_or_default()
+}
+
+/// The request being served, for work that goes on elsewhere.
+pub(crate) fn current_request() -> (RequestId, String) {
+    CURRENT.with(Clone::clone)
 }
 
 /// Runs a request's handling with its id and path at hand.
@@ -27,7 +32,7 @@ pub(crate) struct RequestContext {
 }
 
 const TRACEPARENT_LENGTH: usize = 55;
-/// Longest run id or idempotency key that is kept.
+/// Longest run id that is kept.
 const MAX_TOKEN: usize = 255;
 
 /// The caller of a request, once its credentials are known.
@@ -43,6 +48,6 @@ pub(crate) fn caller(request: &Request, identity: Identity) -> Option<Caller> {
         request_id: context.id.clone(),
         traceparent: token("traceparent").filter(|value| value.len() == TRACEPARENT_LENGTH),
         run_id: token("X-Run-Id"),
-        idempotency: token("Idempotency-Key").map(|key| IdempotentRequest { key, fingerprint: Fingerprint::pending() }),
+        idempotency: request.extensions().get::<IdempotentRequest>().cloned(),
     })
 }

@@ -21,9 +21,13 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::history::History;
+use gadwall_application::idempotency::Idempotency;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
+use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
@@ -34,7 +38,9 @@ use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
 use api::buckets::BucketsApi;
+use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
+use api::history::HistoryApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
@@ -65,8 +71,16 @@ pub struct Services {
     pub datasets: Arc<Datasets>,
     /// Tables.
     pub tables: Arc<Tables>,
+    /// Reading tables.
+    pub data: Arc<Data>,
+    /// Snapshots and tags.
+    pub history: Arc<History>,
+    /// Bringing back what was.
+    pub recovery: Arc<Recovery>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// Requests that may be repeated.
+    pub idempotency: Arc<Idempotency>,
     /// The service itself.
     pub system: Arc<System>,
     /// Time.
@@ -116,7 +130,18 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanic::new().with_handler(|_| problem::panicked())
 }
 
-type Apis = (SystemApi, ProjectsApi, BucketsApi, TablesApi, DatasetsApi, QueriesApi, ShortTablesApi, ShortDatasetsApi);
+type Apis = (
+    SystemApi,
+    ProjectsApi,
+    BucketsApi,
+    TablesApi,
+    DataApi,
+    HistoryApi,
+    DatasetsApi,
+    QueriesApi,
+    ShortTablesApi,
+    ShortDatasetsApi,
+);
 
 impl App {
     /// Puts routes and layers together.
@@ -134,12 +159,12 @@ impl App {
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData(Arc::clone(&services.access))),
             active,
-            allowed,
+            idempotency: Arc::clone(&services.idempotency),
             bulk: bounds(config.max_body_bytes),
             small: bounds(MAX_DOCUMENT.min(config.max_body_bytes)),
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
         };
-        Self { routes: FrontEndpoint::new(front, routes).boxed() }
+        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed() }
     }
 }
 
@@ -156,6 +181,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         TablesApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
+        DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
+        HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
         QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
         ShortTablesApi {

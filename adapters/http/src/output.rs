@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{ResultBatches, RowStream};
 use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Shape};
@@ -39,6 +40,8 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     body: Body,
     content_type: &'static str,
     disposition: Option<String>,
+    snapshot: Option<SnapshotId>,
+    next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
 }
 
@@ -52,7 +55,25 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(disposition) = self.disposition {
             response = response.header(header::CONTENT_DISPOSITION, disposition);
         }
+        if let Some(snapshot) = self.snapshot {
+            response = response.header("X-Snapshot-Id", snapshot.get());
+        }
+        if let Some((cursor, link)) = self.next {
+            response = response.header("X-Next-Cursor", cursor).header(header::LINK, format!("<{link}>; rel=\"next\""));
+        }
         response.body(self.body)
+    }
+}
+
+impl<T, O> Streamed<T, O> {
+    /// Tells the snapshot that the rows are of, for formats whose documents can't.
+    pub(crate) fn with_snapshot(self, snapshot: SnapshotId) -> Self {
+        Self { snapshot: Some(snapshot), ..self }
+    }
+
+    /// Tells where the next page begins, and how to ask for it.
+    pub(crate) fn with_next(self, next: Option<(String, String)>) -> Self {
+        Self { next, ..self }
     }
 }
 
@@ -132,7 +153,14 @@ pub(crate) async fn respond<T, O>(
         };
         Some((chunk, running))
     });
-    Ok(Streamed { body: Body::from_bytes_stream(chunks), content_type, disposition, form: PhantomData })
+    Ok(Streamed {
+        body: Body::from_bytes_stream(chunks),
+        content_type,
+        disposition,
+        snapshot: None,
+        next: None,
+        form: PhantomData,
+    })
 }
 
 /// Why a result broke off.

@@ -143,7 +143,7 @@ pub(crate) enum ApiError {
     /// It clashes with what is there.
     #[oai(status = 409)]
     Conflict(ProblemJson),
-    /// It is another version than the request speaks of.
+    /// It isn't of the version that the request names.
     #[oai(status = 412)]
     PreconditionFailed(ProblemJson),
     /// The body is too large.
@@ -229,6 +229,12 @@ impl ApiError {
         Self::of(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
     }
 
+    /// An idempotency key that can't be one.
+    pub(crate) fn bad_key(longest: usize) -> Self {
+        let detail = format!("an Idempotency-Key has 1 to {longest} printable ASCII characters and no spaces");
+        Self::of(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail))
+    }
+
     /// A failure of the service as a whole.
     pub(crate) fn unavailable(code: &str, detail: &str, details: Value) -> Self {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
@@ -299,6 +305,11 @@ fn internal() -> Problem {
 /// The answer to a panic.
 pub(crate) fn panicked() -> Response {
     ProblemJson(Box::new(internal())).into_response()
+}
+
+/// What is wrong with a body that broke off.
+pub(crate) fn unread_body(error: &std::io::Error) -> ApiError {
+    ApiError::of(body_problem(error))
 }
 
 /// The answer to a body in a coding that isn't taken.

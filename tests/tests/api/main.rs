@@ -5,6 +5,7 @@ mod buckets;
 mod datasets;
 mod formats;
 mod hostile;
+mod idempotency;
 mod isolation;
 mod openapi;
 mod problems;

@@ -1,7 +1,9 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
 pub(crate) mod buckets;
+pub(crate) mod data;
 pub(crate) mod datasets;
+pub(crate) mod history;
 pub(crate) mod models;
 pub(crate) mod projects;
 pub(crate) mod queries;
@@ -10,7 +12,10 @@ pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
 
-use gadwall_domain::names::{BucketName, ProjectId, TableName};
+use chrono::{DateTime, Utc};
+use gadwall_application::versions::Version;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
 use gadwall_domain::table::TableRef;
 use poem_openapi::Tags;
 
@@ -27,6 +32,8 @@ pub(crate) enum Area {
     Tables,
     /// Datasets: files of a project.
     Datasets,
+    /// Snapshots, tags, and what can be brought back.
+    History,
     /// SQL.
     Queries,
     /// Tables and files of one's own project, under shorter names.
@@ -46,6 +53,28 @@ pub(crate) fn bucket_name(text: &str) -> ApiResult<BucketName> {
 
 pub(crate) fn table_ref(bucket: &str, table: &str) -> ApiResult<TableRef> {
     Ok(TableRef { bucket: BucketName::parse(bucket)?, table: TableName::parse(table)? })
+}
+
+/// A snapshot's number.
+pub(crate) fn snapshot_id(name: &str, text: &str) -> ApiResult<SnapshotId> {
+    let number = text.parse::<i64>().ok().and_then(|number| SnapshotId::new(number).ok());
+    number.ok_or_else(|| ApiError::out_of_range(format!("{name} is a snapshot's number: a whole number from 0")))
+}
+
+/// The version that a request names: at most one of the three.
+pub(crate) fn version(snapshot: Option<&str>, as_of: Option<&str>, tag: Option<&str>) -> ApiResult<Version> {
+    match (snapshot, as_of, tag) {
+        (None, None, None) => Ok(Version::Head),
+        (Some(number), None, None) => Ok(Version::Snapshot(snapshot_id("snapshot", number)?)),
+        (None, Some(time), None) => {
+            // A plus sign that nobody encoded arrives as a space.
+            let time = DateTime::parse_from_rfc3339(&time.replace(' ', "+"));
+            let wanted = "as_of is a time such as 2026-01-31T12:00:00Z (RFC 3339)";
+            Ok(Version::AsOf(time.map_err(|_| ApiError::out_of_range(wanted))?.with_timezone(&Utc)))
+        }
+        (None, None, Some(tag)) => Ok(Version::Tag(TagName::parse(tag)?)),
+        _ => Err(ApiError::out_of_range("name one version: snapshot, as_of or tag")),
+    }
 }
 
 /// A whole number within its range, or its default.

@@ -59,6 +59,9 @@ impl From<Project> for ProjectBody {
     }
 }
 
+/// What a repeated creation says in place of the key.
+pub(crate) const KEY_WAS_SHOWN: &str = "the API key was shown once, in the first answer to this request";
+
 /// A new project with its first key. The key is shown only here.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "CreatedProject")]
@@ -66,13 +69,18 @@ pub(crate) struct CreatedProjectBody {
     /// The project.
     #[oai(flatten)]
     project: ProjectBody,
-    /// Opens the project with all scopes. Keep it: only its hash is stored.
-    api_key: String,
+    /// Opens the project with all scopes. Keep it: only its hash is stored. Missing when the request was repeated.
+    #[oai(skip_serializing_if_is_none)]
+    api_key: Option<String>,
+    /// Says so.
+    #[oai(skip_serializing_if_is_none)]
+    api_key_note: Option<String>,
 }
 
 impl CreatedProjectBody {
-    pub(crate) fn new(project: Project, api_key: String) -> Self {
-        Self { project: project.into(), api_key }
+    pub(crate) fn new(project: Project, api_key: Option<String>) -> Self {
+        let api_key_note = api_key.is_none().then(|| KEY_WAS_SHOWN.to_owned());
+        Self { project: project.into(), api_key, api_key_note }
     }
 }
 

@@ -148,11 +148,6 @@ pub(crate) async fn append(
     body: RowsBody,
 ) -> ApiResult<Appended> {
     let open = tables.open_for_append(caller, project, table).await?;
-    if caller.idempotency.is_some() {
-        // To take the key and append twice would be worse than to refuse it.
-        let detail = "idempotency keys are not kept yet; leave out the header Idempotency-Key, or use a primary key";
-        return Err(ApiError::not_yet("idempotency_unsupported", detail));
-    }
     let given = body.content_type.unwrap_or_default();
     let format = InputFormat::from_content_type(&given)
         .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use gadwall_application::caller::Caller;
+use gadwall_application::idempotency::Idempotency;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::system::IdGenerator;
 use poem::http::{HeaderName, HeaderValue, Method};
-use poem::{Endpoint, IntoResponse as _, Request, Response};
+use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument as _;
 
 use super::allow::Allowed;
-use super::{alias, body, object_path};
+use super::{alias, body, idempotency, object_path};
 use crate::auth::AccessData;
-use crate::context::{RequestContext, scope};
-use crate::problem;
+use crate::context::{self, RequestContext, scope};
+use crate::problem::{self, ApiResult};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,11 +25,12 @@ pub(crate) struct Front {
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) access: Arc<AccessData>,
     pub(crate) active: Arc<AtomicU64>,
-    pub(crate) allowed: Allowed,
     /// Bounds of bodies that carry rows or files.
     pub(crate) bulk: body::Bounds,
     /// Bounds of all other bodies.
     pub(crate) small: body::Bounds,
+    /// Answers to requests that may be repeated.
+    pub(crate) idempotency: Arc<Idempotency>,
     /// With authentication switched off, requests without a key get this one.
     pub(crate) stand_in_key: Option<HeaderValue>,
 }
@@ -35,12 +38,28 @@ pub(crate) struct Front {
 /// Serves a request through the routes, whatever happens there.
 pub(crate) struct FrontEndpoint<E> {
     front: Front,
-    routes: E,
+    inner: Arc<Inner<E>>,
 }
 
-impl<E: Endpoint> FrontEndpoint<E> {
-    pub(crate) fn new(front: Front, routes: E) -> Self {
-        Self { front, routes }
+/// What is behind the layer.
+struct Inner<E> {
+    routes: E,
+    allowed: Allowed,
+}
+
+impl<E: Endpoint> Inner<E> {
+    async fn call(&self, request: Request) -> Response {
+        let path = request.uri().path().to_owned();
+        match self.routes.call(request).await {
+            Ok(response) => response.into_response(),
+            Err(error) => problem::render(error, self.allowed.methods(&path)),
+        }
+    }
+}
+
+impl<E: Endpoint + 'static> FrontEndpoint<E> {
+    pub(crate) fn new(front: Front, allowed: Allowed, routes: E) -> Self {
+        Self { front, inner: Arc::new(Inner { routes, allowed }) }
     }
 
     async fn serve(&self, mut request: Request) -> Response {
@@ -62,15 +81,34 @@ impl<E: Endpoint> FrontEndpoint<E> {
         }
         body::bound(&mut request, bounds);
         request.extensions_mut().insert(Arc::clone(&self.front.access));
-        let path = request.uri().path().to_owned();
-        match self.routes.call(request).await {
-            Ok(response) => response.into_response(),
-            Err(error) => problem::render(error, self.front.allowed.methods(&path)),
+        match self.repeatable(&request).await {
+            Ok(None) => self.inner.call(request).await,
+            Ok(Some((caller, key))) => self.serve_once(caller, key, request).await,
+            Err(error) => error.into_response(),
         }
+    }
+
+    /// Who asks and under which key, if the request may be repeated.
+    async fn repeatable(&self, request: &Request) -> ApiResult<Option<(Caller, String)>> {
+        let Some(key) = idempotency::key_of(request)? else { return Ok(None) };
+        let caller = idempotency::caller(request, &self.front.access).await?;
+        Ok(caller.map(|caller| (caller, key)))
+    }
+
+    /// Serves a request under its key on a task of its own: it must come to its end, whoever waits for it.
+    async fn serve_once(&self, caller: Caller, key: String, request: Request) -> Response {
+        let (kept, inner) = (Arc::clone(&self.front.idempotency), Arc::clone(&self.inner));
+        let (id, path) = context::current_request();
+        let serving = async move {
+            let served = idempotency::serve(kept, caller, key, request, |request| inner.call(request)).await;
+            served.unwrap_or_else(IntoResponse::into_response)
+        };
+        let task = tokio::spawn(scope(id, path, serving).in_current_span());
+        task.await.unwrap_or_else(|_| problem::panicked())
     }
 }
 
-impl<E: Endpoint> Endpoint for FrontEndpoint<E> {
+impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {

@@ -1,6 +1,10 @@
 //! Which rows are meant: a structured condition on a table's columns, never SQL text.
 
+mod parse;
+
 use crate::names::ColumnName;
+
+pub use parse::FilterError;
 
 /// A condition on rows. As in SQL, a row is meant when it is true: not when it is false or unknown (NULL).
 #[derive(Debug, Clone, PartialEq, Eq)]

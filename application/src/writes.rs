@@ -1,0 +1,74 @@
+//! Writes to lakes on behalf of callers: once for each idempotency key, and never ahead of the index.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gadwall_domain::access::Principal;
+use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::project::Project;
+
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+use crate::projection::Projection;
+
+/// Commits writes.
+pub struct Writes {
+    store: Arc<dyn MetadataStore>,
+    lakes: Arc<dyn LakeStore>,
+    projection: Arc<Projection>,
+}
+
+impl fmt::Debug for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writes")
+    }
+}
+
+impl Writes {
+    /// Writes to these lakes, followed by this index.
+    pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>, projection: Arc<Projection>) -> Self {
+        Self { store, lakes, projection }
+    }
+
+    /// Commits a write, unless the caller's idempotency key says that it was committed before: then that commit is the
+    /// answer. Afterwards the index knows the commit.
+    pub(crate) async fn commit(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        write: LakeWrite,
+        tell: impl FnOnce(WriteError) -> UseCaseError,
+    ) -> Result<Committed, UseCaseError> {
+        if let Some(before) = self.committed_before(caller, project).await? {
+            return Ok(before);
+        }
+        let committed = self.lakes.write(project.lake, write, caller.origin()).await.map_err(tell)?;
+        self.projection.catch_up(project, Some(committed.snapshot)).await?;
+        Ok(committed)
+    }
+
+    /// What this request committed in an earlier attempt whose answer was lost.
+    pub(crate) async fn committed_before(
+        &self,
+        caller: &Caller,
+        project: &Project,
+    ) -> Result<Option<Committed>, UseCaseError> {
+        let Some(request) = &caller.idempotency else { return Ok(None) };
+        self.projection.ensure(project).await?;
+        let key_id = caller.principal().and_then(Principal::key_id);
+        let mut tx = self.store.read().await?;
+        let Some(found) = tx.lake_index().write_of_key(&project.id, key_id, &request.key).await? else {
+            return Ok(None);
+        };
+        let same = match (&found.write.origin.fingerprint, request.fingerprint.get()) {
+            (Some(then), Some(now)) => then == now,
+            // A body that was never read can't be told from another.
+            _ => true,
+        };
+        if !same {
+            return Err(UseCaseError::KeyReused);
+        }
+        Ok(Some(Committed { snapshot: found.snapshot, rows: found.write.change.counts() }))
+    }
+}

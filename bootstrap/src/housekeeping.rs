@@ -1,0 +1,38 @@
+//! What is done from time to time: forgetting what need not be kept any longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gadwall_application::idempotency::Idempotency;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often.
+const EVERY: Duration = Duration::from_mins(10);
+
+/// The task that does it; it ends with this.
+#[derive(Debug)]
+pub(crate) struct Housekeeping(JoinHandle<()>);
+
+impl Housekeeping {
+    /// Starts it: the first round at once.
+    pub(crate) fn start(idempotency: Arc<Idempotency>) -> Self {
+        Self(tokio::spawn(async move {
+            let mut rounds = interval(EVERY);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                match idempotency.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "answers of repeatable requests forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "answers of repeatable requests were not cleaned up"),
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
