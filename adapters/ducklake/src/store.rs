@@ -11,13 +11,14 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, LakeError, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket, StoredTable,
-    WriteError,
+    Committed, LakeError, LakeStore, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket,
+    StoredTable, WriteError,
 };
 use gadwall_domain::ports::system::{Health, HealthProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 
 use crate::catalogs::Catalogs;
+use crate::commit::{Load, keys_of};
 use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError};
@@ -103,6 +104,10 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
+        let known = self.catalogs.known(lake).and_then(|known| known.commits_after(after, limit as usize));
+        if let Some(commits) = known {
+            return Ok(commits);
+        }
         self.read(lake, move |connection| structure::commits_after(connection, lake, after, limit)).await
     }
 
@@ -158,9 +163,12 @@ impl LakeStore for EmbeddedLakes {
             LakeWrite::DropBucket { bucket, cascade } => Ready::Structure(Structure::DropBucket { bucket, cascade }),
             LakeWrite::CreateTable { table, schema, .. } => Ready::Structure(Structure::CreateTable { table, schema }),
             LakeWrite::DropTable { table, .. } => Ready::Structure(Structure::DropTable { table }),
-            LakeWrite::Load { table, schema, rows, .. } => {
-                let staged = stage(&self.engine, &schema, rows).await?;
-                Ready::Append { table, schema, staged }
+            LakeWrite::Load { table, schema, mode, rows, expected } => {
+                if mode == LoadMode::Upsert && schema.key_columns().is_empty() {
+                    return Err(WriteError::NoKey);
+                }
+                let rows = stage(&self.engine, &schema, rows, keys_of(mode)).await?;
+                Ready::Load(Box::new(Load { table, schema, mode, expected, rows, origin: origin.clone() }))
             }
             _ => return Err(fault("not supported yet").into()),
         };
