@@ -76,6 +76,11 @@ impl Catalogs {
         self.folder(lake).join("data")
     }
 
+    /// The log of a lake's catalog.
+    pub(crate) fn log(&self, lake: LakeId) -> PathBuf {
+        self.folder(lake).join("catalog.ducklake.wal")
+    }
+
     pub(crate) fn inlines(&self) -> bool {
         self.inlining_row_limit > 0
     }

@@ -1,8 +1,9 @@
 //! What is known of an attached lake without asking it: this process is the only one that writes to it.
 
-use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use gadwall_domain::commit::Commit;
 use gadwall_domain::ids::SnapshotId;
@@ -32,7 +33,14 @@ struct Inner {
     shapes: HashMap<TableRef, Arc<Shape>>,
     /// The last commits, without gaps.
     commits: VecDeque<Commit>,
+    /// Folders whose own names are on disk.
+    lasting: HashSet<PathBuf>,
+    /// The catalog's log whose name is on disk.
+    log: Option<LogFile>,
 }
+
+/// Tells the catalog's log from the one after it, which may get the same name and number.
+pub(crate) type LogFile = (u64, SystemTime);
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,7 +63,33 @@ impl Known {
 
     /// Something other than rows is changed.
     pub(crate) fn forget_shapes(&self) {
-        self.lock().shapes.clear();
+        let mut inner = self.lock();
+        inner.shapes.clear();
+        inner.lasting.clear();
+    }
+
+    /// Whether a folder's name is known to be on disk.
+    pub(crate) fn lasts(&self, folder: &Path) -> bool {
+        self.lock().lasting.contains(folder)
+    }
+
+    /// A folder's name is on disk.
+    pub(crate) fn made_last(&self, folder: PathBuf) {
+        let mut inner = self.lock();
+        if inner.lasting.len() >= MAX_SHAPES {
+            inner.lasting.clear();
+        }
+        inner.lasting.insert(folder);
+    }
+
+    /// Whether the name of this log is known to be on disk.
+    pub(crate) fn log_lasts(&self, log: LogFile) -> bool {
+        self.lock().log == Some(log)
+    }
+
+    /// The name of this log is on disk.
+    pub(crate) fn log_made_last(&self, log: LogFile) {
+        self.lock().log = Some(log);
     }
 
     /// Keeps a commit that was made.

@@ -41,6 +41,14 @@ pub(crate) enum Structure {
 /// Requests that go into one commit at most.
 const GROUP: usize = 256;
 
+/// Rows of requests that go into one commit.
+#[derive(Default)]
+struct Group {
+    loads: Vec<Load>,
+    origins: Vec<WriteOrigin>,
+    answers: Vec<Answer>,
+}
+
 type Answer = oneshot::Sender<Result<Committed, WriteError>>;
 
 struct Job {
@@ -131,7 +139,7 @@ async fn work(
 
 /// Commits a job, and with rows those that wait behind it; answers a job that was taken but not committed.
 async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    let (mut loads, mut answers) = (Vec::new(), Vec::new());
+    let mut group = Group::default();
     let mut next = Some(job);
     while let Some(Job { write, origin, answer }) = next.take() {
         if answer.is_closed() {
@@ -141,32 +149,33 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
                 Ready::Load(load) => {
                     // What looks at the rows that are there goes by itself, after those before it.
                     let sociable = load.is_sociable();
-                    if !sociable && !loads.is_empty() {
-                        commit_loads(shared, lake, loads, answers).await;
+                    if !sociable && !group.loads.is_empty() {
+                        commit_loads(shared, lake, group).await;
                         return Some(Job { write: Ready::Load(load), origin, answer });
                     }
-                    loads.push(*load);
-                    answers.push(answer);
+                    group.loads.push(*load);
+                    group.origins.push(origin);
+                    group.answers.push(answer);
                     if !sociable {
                         break;
                     }
                 }
-                Ready::Structure(change) if loads.is_empty() => {
+                Ready::Structure(change) if group.loads.is_empty() => {
                     commit_change(shared, lake, change, origin, answer).await;
                     return None;
                 }
                 Ready::Structure(_) => {
-                    commit_loads(shared, lake, loads, answers).await;
+                    commit_loads(shared, lake, group).await;
                     return Some(Job { write, origin, answer });
                 }
             }
         }
-        if loads.len() < GROUP {
+        if group.loads.len() < GROUP {
             next = jobs.try_recv().ok();
         }
     }
-    if !loads.is_empty() {
-        commit_loads(shared, lake, loads, answers).await;
+    if !group.loads.is_empty() {
+        commit_loads(shared, lake, group).await;
     }
     None
 }
@@ -182,11 +191,12 @@ async fn commit_change(shared: &Arc<Shared>, lake: LakeId, write: Structure, ori
     let _ = answer.send(result);
 }
 
-async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, loads: Vec<Load>, answers: Vec<Answer>) {
+async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, group: Group) {
+    let Group { loads, origins, answers } = group;
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
         let lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit::new(&worker, connection, lake, &lease.known).loads(&loads))
+        Ok(Commit::new(&worker, connection, lake, &lease.known).loads(&loads, &origins))
     });
     match done.await {
         Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use gadwall_domain::commit::{Change, RowCounts, WriteRecord};
+use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{Committed, WriteError};
 use gadwall_domain::schema::TableSchema;
@@ -64,24 +64,24 @@ struct Target<'a> {
 impl Commit<'_> {
     /// Commits rows: all in one snapshot where they don't get in each other's way, the others one by one, so that each
     /// caller hears of its own rows only.
-    pub(crate) fn loads(&self, loads: &[Load]) -> Vec<Result<Committed, WriteError>> {
-        let (snapshot, done) = self.together(loads);
-        let one = |(number, load): (usize, &Load)| match snapshot {
+    pub(crate) fn loads(&self, loads: &[Load], origins: &[WriteOrigin]) -> Vec<Result<Committed, WriteError>> {
+        let (snapshot, done) = self.together(loads, origins);
+        let one = |(number, (load, origin)): (usize, (&Load, &WriteOrigin))| match snapshot {
             Some(snapshot) if done.contains(&number) => Ok(Committed { snapshot, rows: inserted(load.count()) }),
-            _ => self.load(load),
+            _ => self.load(load, origin),
         };
-        loads.iter().enumerate().map(one).collect()
+        loads.iter().zip(origins).enumerate().map(one).collect()
     }
 
     /// Commits those that can be committed together; answers which.
-    fn together(&self, loads: &[Load]) -> (Option<SnapshotId>, BTreeSet<usize>) {
+    fn together(&self, loads: &[Load], origins: &[WriteOrigin]) -> (Option<SnapshotId>, BTreeSet<usize>) {
         let sociable = |(_, load): &(usize, &Load)| load.is_sociable() && (1..=MANY).contains(&load.count());
         let mut done: BTreeSet<usize> = loads.iter().enumerate().filter(sociable).map(|(number, _)| number).collect();
         if done.len() < 2 {
             return (None, BTreeSet::new());
         }
         let targets = self.targets(loads, &mut done);
-        let committed = self.commit_together(loads, &targets, &mut done);
+        let committed = self.commit_together(loads, origins, &targets, &mut done);
         for part in targets.into_iter().flat_map(|target| target.parts) {
             if let Part::Many(_, staged) = part {
                 staged.remove(self.connection);
@@ -143,6 +143,7 @@ impl Commit<'_> {
     fn commit_together(
         &self,
         loads: &[Load],
+        origins: &[WriteOrigin],
         targets: &[Target<'_>],
         done: &mut BTreeSet<usize>,
     ) -> Result<Option<SnapshotId>, WriteError> {
@@ -175,9 +176,9 @@ impl Commit<'_> {
                 return Ok(None);
             }
             let record = |number: &usize| {
-                let load = loads.get(*number)?;
+                let (load, origin) = (loads.get(*number)?, origins.get(*number)?);
                 let change = Change::RowsAppended { table: load.table.clone(), rows: load.count() };
-                Some(WriteRecord { origin: load.origin.clone(), change })
+                Some(WriteRecord { origin: origin.clone(), change })
             };
             self.say(done.iter().filter_map(record).collect())?;
             filled.iter().try_for_each(|shape| self.make_files_last(shape, started))?;

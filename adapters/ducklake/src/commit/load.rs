@@ -20,7 +20,6 @@ pub(crate) struct Load {
     pub(crate) mode: LoadMode,
     pub(crate) expected: Expected,
     pub(crate) rows: Incoming,
-    pub(crate) origin: WriteOrigin,
 }
 
 impl Load {
@@ -45,18 +44,18 @@ pub(crate) fn keys_of(mode: LoadMode) -> Keys {
 
 impl Commit<'_> {
     /// Commits the rows of one request.
-    pub(super) fn load(&self, load: &Load) -> Result<Committed, WriteError> {
+    pub(super) fn load(&self, load: &Load, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         let few = match &load.rows {
-            Incoming::Staged(staged) => return self.load_staged(load, staged),
+            Incoming::Staged(staged) => return self.load_staged(load, staged, origin),
             Incoming::Few(few) => few,
         };
         let staged = stage_few(&self.shared.engine, self.connection, &load.schema, few, keys_of(load.mode))?;
-        let done = self.load_staged(load, &staged);
+        let done = self.load_staged(load, &staged, origin);
         staged.remove(self.connection);
         done
     }
 
-    fn load_staged(&self, load: &Load, staged: &Staged) -> Result<Committed, WriteError> {
+    fn load_staged(&self, load: &Load, staged: &Staged, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         if staged.rows == 0 && load.mode != LoadMode::Replace {
             let snapshot = structure::head(self.connection, self.lake)?;
             return Ok(Committed { snapshot, rows: RowCounts::default() });
@@ -69,7 +68,7 @@ impl Commit<'_> {
             }
             let change = self.put(load, staged)?;
             let counts = change.counts();
-            self.say(vec![WriteRecord { origin: load.origin.clone(), change }])?;
+            self.say(vec![WriteRecord { origin: origin.clone(), change }])?;
             self.make_files_last(&shape, started)?;
             Ok(Some(counts))
         })?;
@@ -122,18 +121,8 @@ impl Commit<'_> {
     /// Rows whose key is there take that row's place, as a whole: a column that the rows don't have gets its default.
     /// Answers how many were new, and how many took a place.
     fn merge(&self, target: &str, schema: &TableSchema, staged: &Staged) -> Result<(u64, u64), WriteError> {
+        let counts = self.upsert_counts(target, schema, staged)?;
         let key = schema.key_columns();
-        if key.is_empty() {
-            return Err(WriteError::NoKey);
-        }
-        let names = sql::columns(key);
-        let given = format!("SELECT DISTINCT {names} FROM ({})", staged.key_values(schema));
-        let count = |statement: String| {
-            let read = self.connection.query_row(&statement, [], |row| row.get::<_, i64>(0));
-            read.map(i64::unsigned_abs).map_err(|error| lake_error(&error))
-        };
-        let all = count(format!("SELECT count(*) FROM ({given})"))?;
-        let updated = count(format!("SELECT count(*) FROM ({given}) SEMI JOIN {target} USING ({names})"))?;
         let columns = schema.columns();
         let quoted = |name: &gadwall_domain::names::ColumnName| sql::ident(name.as_str());
         let values: Vec<String> =
@@ -160,6 +149,65 @@ impl Commit<'_> {
             "MERGE INTO {target} AS t USING ({source}) AS s ON {same} {matched}
              WHEN NOT MATCHED THEN INSERT ({all_names}) VALUES ({new})"
         ))?;
+        Ok(counts)
+    }
+
+    /// How many of the rows would be new, and how many would take a place.
+    fn upsert_counts(&self, target: &str, schema: &TableSchema, staged: &Staged) -> Result<(u64, u64), WriteError> {
+        let key = schema.key_columns();
+        if key.is_empty() {
+            return Err(WriteError::NoKey);
+        }
+        let names = sql::columns(key);
+        let given = format!("SELECT DISTINCT {names} FROM ({})", staged.key_values(schema));
+        let all = self.count(&format!("SELECT count(*) FROM ({given})"))?;
+        let updated = self.count(&format!("SELECT count(*) FROM ({given}) SEMI JOIN {target} USING ({names})"))?;
         Ok((all - updated, updated))
+    }
+
+    /// The count that a statement answers.
+    fn count(&self, statement: &str) -> Result<u64, WriteError> {
+        let read = self.connection.query_row(statement, [], |row| row.get::<_, i64>(0));
+        Ok(read.map(i64::unsigned_abs).map_err(|error| lake_error(&error))?)
+    }
+
+    /// Holds rows to all that their commit would, and says what they would touch. Nothing is written; called outside of
+    /// the writer.
+    pub(crate) fn would_load(&self, load: &Load) -> Result<RowCounts, WriteError> {
+        let few = match &load.rows {
+            Incoming::Staged(staged) => return self.would_put(load, staged),
+            Incoming::Few(few) => few,
+        };
+        let staged = stage_few(&self.shared.engine, self.connection, &load.schema, few, keys_of(load.mode))?;
+        let done = self.would_put(load, &staged);
+        staged.remove(self.connection);
+        done
+    }
+
+    fn would_put(&self, load: &Load, staged: &Staged) -> Result<RowCounts, WriteError> {
+        self.execute("BEGIN TRANSACTION")?;
+        let counts = self.would_touch(load, staged);
+        self.execute("ROLLBACK")?;
+        counts
+    }
+
+    fn would_touch(&self, load: &Load, staged: &Staged) -> Result<RowCounts, WriteError> {
+        let stored = self.stored_columns(&load.table)?.ok_or(WriteError::NoTable)?;
+        if !same_shape(&stored, &load.schema) {
+            return Err(WriteError::TableChanged);
+        }
+        let target = sql::table(self.lake, &load.table);
+        let (inserted, updated, deleted) = match load.mode {
+            LoadMode::Append => {
+                self.refuse_known_keys(&target, &load.schema, staged)?;
+                (staged.rows, 0, 0)
+            }
+            LoadMode::Replace => (staged.rows, 0, self.count(&format!("SELECT count(*) FROM {target}"))?),
+            LoadMode::Upsert => {
+                let (inserted, updated) = self.upsert_counts(&target, &load.schema, staged)?;
+                (inserted, updated, 0)
+            }
+        };
+        Ok(RowCounts { inserted, updated, deleted })
     }
 }

@@ -5,6 +5,7 @@ mod load;
 mod structure;
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use gadwall_domain::table::TableRef;
 
 use crate::durable::sync_new;
 use crate::error::{fault, io_error, lake_error, message};
-use crate::known::{Known, Shape};
+use crate::known::{Known, LogFile, Shape};
 use crate::writer::{Shared, Structure};
 use crate::{sql, structure as stored};
 
@@ -79,8 +80,7 @@ impl<'a> Commit<'a> {
             return done.map(|_| None);
         };
         let (snapshot, committed_at) = self.committed_snapshot()?;
-        // The catalog's log may be a new file; its name must last too.
-        self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
+        self.make_log_last()?;
         let writes = self.said.take();
         self.known.committed(gadwall_domain::commit::Commit { snapshot, committed_at, writes });
         Ok(Some((done, snapshot)))
@@ -139,12 +139,39 @@ impl<'a> Commit<'a> {
         let sync = &*self.shared.sync;
         sync_new(&data.join(&shape.folder), started, sync).map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
-        let parents = shape.folder.ancestors().skip(1).map(|parent| data.join(parent));
-        parents
-            .filter(|parent| parent.is_dir())
-            .try_for_each(|parent| sync.sync(&parent))
-            .map_err(|error| io_error(error).into())
+        for folder in shape.folder.ancestors() {
+            let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };
+            if data.join(parent).is_dir() {
+                sync.sync(&data.join(parent)).map_err(io_error)?;
+                self.known.made_last(folder.to_owned());
+            }
+        }
+        Ok(())
     }
+
+    /// DuckLake syncs the catalog's log, but the log may be a new file, and its name must last too.
+    fn make_log_last(&self) -> Result<(), WriteError> {
+        let log = log_file(&self.shared.catalogs.log(self.lake));
+        if log.is_none_or(|log| !self.known.log_lasts(log)) {
+            self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
+            if let Some(log) = log {
+                self.known.log_made_last(log);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn log_file(path: &Path) -> Option<LogFile> {
+    use std::os::unix::fs::MetadataExt as _;
+    let log = path.metadata().ok()?;
+    Some((log.ino(), log.created().ok()?))
+}
+
+#[cfg(not(unix))]
+fn log_file(_: &Path) -> Option<LogFile> {
+    None
 }
 
 fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {
