@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use gadwall_domain::access::{KeyDigest, Principal, Scope};
+use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope};
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::Clock;
@@ -11,6 +11,7 @@ use gadwall_domain::project::{Project, ProjectStatus};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::access_cache::AccessCache;
 use crate::caller::{Caller, Identity};
 use crate::error::UseCaseError;
 
@@ -33,6 +34,7 @@ pub struct Access {
     store: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
     admins: AdminPolicy,
+    cache: AccessCache,
 }
 
 impl fmt::Debug for Access {
@@ -44,7 +46,7 @@ impl fmt::Debug for Access {
 impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
-        Self { store, clock, admins }
+        Self { store, clock, admins, cache: AccessCache::default() }
     }
 
     /// Finds out who presents a key. No key at all is an error, unless authentication is switched off.
@@ -60,12 +62,36 @@ impl Access {
         if is_admin {
             return Ok(Identity::Known(Principal::Admin));
         }
-        let found = self.store.read().await?.keys().find_by_digest(&presented).await?;
+        let found = self.find_key(&presented).await?;
         let usable =
             found.filter(|key| key.usable_at(self.clock.now()) && bool::from(key.digest.0.ct_eq(&presented.0)));
         Ok(usable.map_or(Identity::Unknown, |key| {
             Identity::Known(Principal::Key { id: key.id, project: key.project, scopes: key.scopes, bucket: key.bucket })
         }))
+    }
+
+    async fn find_key(&self, presented: &KeyDigest) -> Result<Option<ApiKey>, UseCaseError> {
+        let version = self.store.access_version();
+        if let Some(known) = version.and_then(|version| self.cache.key(version, presented)) {
+            return Ok(Some(known));
+        }
+        let found = self.store.read().await?.keys().find_by_digest(presented).await?;
+        if let (Some(version), Some(key)) = (version, &found) {
+            self.cache.keep_key(version, key.clone());
+        }
+        Ok(found)
+    }
+
+    async fn find_project(&self, id: &ProjectId) -> Result<Option<Project>, UseCaseError> {
+        let version = self.store.access_version();
+        if let Some(known) = version.and_then(|version| self.cache.project(version, id)) {
+            return Ok(Some(known));
+        }
+        let found = self.store.read().await?.projects().find(id).await?;
+        if let (Some(version), Some(project)) = (version, &found) {
+            self.cache.keep_project(version, project.clone());
+        }
+        Ok(found)
     }
 
     /// The project that routes without one act on: the key's own, or for an admin the one named, else `default`.
@@ -91,7 +117,7 @@ impl Access {
         if !principal.may(id, scope) {
             return Err(UseCaseError::Forbidden);
         }
-        let found = self.store.read().await?.projects().find(id).await?;
+        let found = self.find_project(id).await?;
         match (found, principal) {
             (Some(project), Principal::Admin) => Ok(project),
             (Some(project), Principal::Key { .. }) if project.status == ProjectStatus::Active => Ok(project),

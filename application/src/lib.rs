@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod access;
+mod access_cache;
 pub mod buckets;
 pub mod caller;
 pub mod data;

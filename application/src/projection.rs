@@ -8,18 +8,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gadwall_domain::audit::AuditEntry;
-use gadwall_domain::commit::Commit;
+use gadwall_domain::commit::{Change, Commit, WriteRecord};
 use gadwall_domain::events::Event;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::project::Project;
+use gadwall_domain::schema::TableSchema;
+use gadwall_domain::table::TableRef;
 
 use crate::error::UseCaseError;
 
 /// Commits copied in one metadata transaction.
 const AT_ONCE: u32 = 200;
+/// Tables of a lake that are kept; with more, they are looked up again.
+const MAX_TABLES: usize = 512;
 
 /// Copies commits into the index.
 pub struct Projection {
@@ -34,9 +38,18 @@ pub struct Projection {
 struct Followed {
     /// Whether all of an earlier life of the process has been copied.
     caught_up: bool,
+    /// The last commit that was copied, as far as is known here.
+    applied: SnapshotId,
     /// Who copies does so alone; the others wait and find it done.
     turn: Arc<futures_util::lock::Mutex<()>>,
+    /// Tables that rows were meant for, by their names as given: what they are by all commits that were copied.
+    tables: HashMap<TableRef, KnownTable>,
+    /// Grows when tables may have changed.
+    changes: u64,
 }
+
+/// A table by its stored name, and the columns and key that its rows must fit.
+pub(crate) type KnownTable = (TableRef, Arc<TableSchema>);
 
 impl fmt::Debug for Projection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,21 +71,74 @@ impl Projection {
         self.catch_up(project, None).await
     }
 
+    /// A table that was looked up since the last change of any; and how many changes there were, for
+    /// [`Projection::keep_table`].
+    pub(crate) fn known_table(&self, lake: LakeId, table: &TableRef) -> (Option<KnownTable>, u64) {
+        let mut followed = self.followed();
+        let lake = followed.entry(lake).or_default();
+        (lake.tables.get(table).cloned(), lake.changes)
+    }
+
+    /// Keeps what a look-up found, unless something changed since it began.
+    pub(crate) fn keep_table(&self, lake: LakeId, table: &TableRef, found: KnownTable, changes: u64) {
+        if let Some(lake) = self.followed().get_mut(&lake).filter(|lake| lake.changes == changes) {
+            if lake.tables.len() >= MAX_TABLES {
+                lake.tables.clear();
+            }
+            lake.tables.insert(table.clone(), found);
+        }
+    }
+
     /// Copies every commit that isn't in the index yet; or nothing, if `wanted` is in it already.
     pub async fn catch_up(&self, project: &Project, wanted: Option<SnapshotId>) -> Result<(), UseCaseError> {
+        if self.has(project.lake, wanted) {
+            return Ok(());
+        }
         let turn = Arc::clone(&self.followed().entry(project.lake).or_default().turn);
         let _alone = turn.lock().await;
+        if self.has(project.lake, wanted) {
+            return Ok(());
+        }
+        let done = self.copy(project, wanted).await;
+        if done.is_err() {
+            // What was missed is looked for when the project is used next.
+            let mut followed = self.followed();
+            let lake = followed.entry(project.lake).or_default();
+            lake.caught_up = false;
+            lake.changed();
+        }
+        done
+    }
+
+    /// Whether a commit is known to be in the index.
+    fn has(&self, lake: LakeId, wanted: Option<SnapshotId>) -> bool {
+        let Some(wanted) = wanted else { return false };
+        self.followed().get(&lake).is_some_and(|lake| wanted <= lake.applied)
+    }
+
+    async fn copy(&self, project: &Project, wanted: Option<SnapshotId>) -> Result<(), UseCaseError> {
+        let known = self.followed().get(&project.lake).map_or(SnapshotId::ZERO, |lake| lake.applied);
+        let mut applied = known;
+        if known == SnapshotId::ZERO {
+            applied = self.store.read().await?.lake_index().applied(&project.id).await?;
+        }
         loop {
-            let applied = self.store.read().await?.lake_index().applied(&project.id).await?;
             if wanted.is_some_and(|wanted| wanted <= applied) {
                 return Ok(());
             }
             let commits = self.lakes.commits_after(project.lake, applied, AT_ONCE).await?;
-            if commits.is_empty() {
+            let Some(last) = commits.last() else {
                 self.followed().entry(project.lake).or_default().caught_up = true;
                 return Ok(());
-            }
+            };
+            applied = last.snapshot;
             self.apply(&project.id, &commits).await?;
+            let mut followed = self.followed();
+            let lake = followed.entry(project.lake).or_default();
+            lake.applied = applied;
+            if !commits.iter().all(only_rows) {
+                lake.changed();
+            }
         }
     }
 
@@ -103,6 +169,30 @@ impl Projection {
     fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<LakeId, Followed>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Followed {
+    fn changed(&mut self) {
+        self.changes += 1;
+        self.tables.clear();
+    }
+}
+
+/// Whether a commit leaves all tables as they were, but for their rows. One that doesn't say what it did may have done
+/// anything.
+fn only_rows(commit: &Commit) -> bool {
+    let rows = |write: &WriteRecord| {
+        matches!(
+            write.change,
+            Change::RowsAppended { .. }
+                | Change::RowsUpserted { .. }
+                | Change::RowsReplaced { .. }
+                | Change::RowsUpdated { .. }
+                | Change::RowsDeleted { .. }
+                | Change::TableTruncated { .. }
+        )
+    };
+    !commit.writes.is_empty() && commit.writes.iter().all(rows)
 }
 
 #[cfg(test)]

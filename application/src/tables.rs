@@ -154,8 +154,15 @@ impl Tables {
         table: &TableRef,
     ) -> Result<OpenTable, UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Write).await?;
+        self.projection.ensure(&project).await?;
+        let (known, changes) = self.projection.known_table(project.lake, table);
+        if let Some((table, schema)) = known {
+            return Ok(OpenTable { project, table, schema });
+        }
         let found = self.require(&project, table).await?;
-        Ok(OpenTable { project, table: found.name, schema: Arc::new(found.schema) })
+        let schema = Arc::new(found.schema);
+        self.projection.keep_table(project.lake, table, (found.name.clone(), Arc::clone(&schema)), changes);
+        Ok(OpenTable { project, table: found.name, schema })
     }
 
     /// Appends rows, all or none; answered once they are durable.

@@ -12,6 +12,7 @@ use gadwall_domain::ports::lake::LakeError;
 use crate::config::LakeConfig;
 use crate::durable::FileSync;
 use crate::error::{io_error, lake_error};
+use crate::known::Known;
 use crate::sql;
 
 /// Attached lakes. An attach happens under the lock: two at once of the same lake would race in DuckLake.
@@ -34,12 +35,15 @@ struct Attached {
 struct Use {
     leases: usize,
     last: u64,
+    known: Arc<Known>,
 }
 
 /// Keeps a lake attached for as long as it lives.
 pub(crate) struct Lease {
     catalogs: Arc<Catalogs>,
     lake: LakeId,
+    /// What is known of the lake without asking it.
+    pub(crate) known: Arc<Known>,
 }
 
 impl Drop for Lease {
@@ -72,12 +76,22 @@ impl Catalogs {
         self.folder(lake).join("data")
     }
 
+    /// The log of a lake's catalog.
+    pub(crate) fn log(&self, lake: LakeId) -> PathBuf {
+        self.folder(lake).join("catalog.ducklake.wal")
+    }
+
     pub(crate) fn inlines(&self) -> bool {
         self.inlining_row_limit > 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Attached> {
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a lake that is attached, without asking it.
+    pub(crate) fn known(&self, lake: LakeId) -> Option<Arc<Known>> {
+        self.lock().lakes.get(&lake).map(|entry| Arc::clone(&entry.known))
     }
 
     /// Makes sure that the lake is attached, and keeps it so while the lease lives. Blocks.
@@ -95,7 +109,9 @@ impl Catalogs {
         let entry = attached.lakes.entry(lake).or_default();
         entry.leases += 1;
         entry.last = now;
-        Ok(Lease { catalogs: Arc::clone(self), lake })
+        let known = Arc::clone(&entry.known);
+        drop(attached);
+        Ok(Lease { catalogs: Arc::clone(self), lake, known })
     }
 
     /// Makes an empty lake, durably. One that is there already is left as it is. Blocks.

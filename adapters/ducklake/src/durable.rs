@@ -27,8 +27,8 @@ impl FileSync for Fsync {
 /// File clocks may lag behind the system's by a tick; syncing a file twice does no harm.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// Syncs every file and folder under `dir` that changed since `since`, and `dir` itself.
-pub(crate) fn sync_changed(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
+/// Syncs every file and folder under `dir` that is new since a moment, and `dir` itself.
+pub(crate) fn sync_new(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
     let since = since.checked_sub(SLACK).unwrap_or(SystemTime::UNIX_EPOCH);
     sync_tree(dir, since, sync)?;
     sync.sync(dir)
@@ -46,12 +46,28 @@ fn sync_tree(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<(
         if kind.is_dir() {
             sync_tree(&path, since, sync)?;
         }
-        let changed = entry.metadata()?.modified()? >= since;
-        if changed && (kind.is_dir() || kind.is_file()) {
+        if (kind.is_dir() || kind.is_file()) && is_new(&entry, since)? {
             sync.sync(&path)?;
         }
     }
     Ok(())
+}
+
+/// Whether a file or folder is new. A folder with thousands of files is gone through with each commit, so the file is
+/// asked only where its name doesn't tell.
+fn is_new(entry: &fs::DirEntry, since: SystemTime) -> io::Result<bool> {
+    if let Some(made) = entry.file_name().to_str().and_then(made_at) {
+        return Ok(made >= since);
+    }
+    Ok(entry.metadata()?.modified()? >= since)
+}
+
+/// When a data file was made, as its name says: DuckLake names files by UUIDs of version 7, which begin with the time.
+fn made_at(name: &str) -> Option<SystemTime> {
+    let name = name.strip_prefix("ducklake-")?;
+    let id = uuid::Uuid::try_parse(name.get(..36)?).ok()?;
+    let (seconds, nanos) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();
+    Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos))
 }
 
 #[cfg(test)]
@@ -81,11 +97,24 @@ mod tests {
         old.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
 
         let recorder = Recorder::default();
-        sync_changed(dir.path(), SystemTime::now(), &recorder).unwrap();
+        sync_new(dir.path(), SystemTime::now(), &recorder).unwrap();
         let synced = recorder.0.into_inner().unwrap();
         for path in [nested.join("new.parquet"), nested.clone(), dir.path().join("sales"), dir.path().to_owned()] {
             assert!(synced.contains(&path), "{path:?} was not synced");
         }
         assert!(!synced.contains(&nested.join("old.parquet")));
+    }
+
+    #[test]
+    fn a_name_tells_when_a_file_was_made() {
+        let name = "ducklake-01a1fd1e-06c6-7e73-a8c9-1bc9f258e3d9.parquet";
+        let made = made_at(name).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(made.as_millis(), 0x01a1_fd1e_06c6);
+        assert!(made_at(&name.replace(".parquet", "-delete.parquet")).is_some());
+        // Another version, another prefix, no UUID at all.
+        for other in [name.replace("-7e73", "-4e73"), name.replace("ducklake-", "x-"), "ducklake-1.parquet".to_owned()]
+        {
+            assert_eq!(made_at(&other), None, "{other}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod filter;
 mod gate;
 mod history;
+mod known;
 mod names;
 mod query;
 mod read;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::ColumnName;
+use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
 /// Quotes an identifier.
@@ -39,6 +40,12 @@ pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a ColumnName>) -> St
         let _ = write!(list, "{comma}{}", ident(name.as_str()));
     }
     list
+}
+
+/// A column's default as a value of its type; `NULL` without one.
+pub(crate) fn default_of(column: &Column) -> String {
+    let value = column.default.as_ref().map_or_else(|| "NULL".to_owned(), |default| text(default.as_str()));
+    format!("CAST({value} AS {})", column.data_type.without_lengths())
 }
 
 #[cfg(test)]

@@ -7,17 +7,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use duckdb::Connection;
 use gadwall_domain::commit::{Commit, RowCounts, WriteOrigin};
-use gadwall_domain::history::ReadAt;
+use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, LakeError, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket, StoredTable,
-    WriteError,
+    Committed, LakeError, LakeStore, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket,
+    StoredTable, WriteError,
 };
 use gadwall_domain::ports::system::{Health, HealthProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::rows::RowSource;
+use gadwall_domain::schema::TableSchema;
+use gadwall_domain::table::TableRef;
 
 use crate::catalogs::Catalogs;
+use crate::commit::{Commit as CommitWork, Load, keys_of};
 use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError};
@@ -37,6 +41,7 @@ const REMOVE_TRIES: u32 = 600;
 pub struct EmbeddedLakes {
     pub(crate) engine: Arc<Engine>,
     pub(crate) catalogs: Arc<Catalogs>,
+    shared: Arc<Shared>,
     writers: Writers,
 }
 
@@ -56,8 +61,25 @@ impl EmbeddedLakes {
     pub fn open_with(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Result<Self, OpenError> {
         let engine = Arc::new(Engine::open(config)?);
         let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
-        let shared = Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync };
-        Ok(Self { engine, catalogs, writers: Writers::new(Arc::new(shared), config.writer_queue) })
+        let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync });
+        let writers = Writers::new(Arc::clone(&shared), config.writer_queue);
+        Ok(Self { engine, catalogs, shared, writers })
+    }
+
+    /// Takes rows in, up to what only the writer can do.
+    async fn loading(
+        &self,
+        table: TableRef,
+        schema: TableSchema,
+        mode: LoadMode,
+        rows: RowSource,
+        expected: Expected,
+    ) -> Result<Load, WriteError> {
+        if mode == LoadMode::Upsert && schema.key_columns().is_empty() {
+            return Err(WriteError::NoKey);
+        }
+        let rows = stage(&self.engine, &schema, rows, keys_of(mode)).await?;
+        Ok(Load { table, schema, mode, expected, rows })
     }
 
     pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
@@ -103,6 +125,10 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
+        let known = self.catalogs.known(lake).and_then(|known| known.commits_after(after, limit as usize));
+        if let Some(commits) = known {
+            return Ok(commits);
+        }
         self.read(lake, move |connection| structure::commits_after(connection, lake, after, limit)).await
     }
 
@@ -158,17 +184,27 @@ impl LakeStore for EmbeddedLakes {
             LakeWrite::DropBucket { bucket, cascade } => Ready::Structure(Structure::DropBucket { bucket, cascade }),
             LakeWrite::CreateTable { table, schema, .. } => Ready::Structure(Structure::CreateTable { table, schema }),
             LakeWrite::DropTable { table, .. } => Ready::Structure(Structure::DropTable { table }),
-            LakeWrite::Load { table, schema, rows, .. } => {
-                let staged = stage(&self.engine, &schema, rows).await?;
-                Ready::Append { table, schema, staged }
+            LakeWrite::Load { table, schema, mode, rows, expected } => {
+                Ready::Load(Box::new(self.loading(table, schema, mode, rows, expected).await?))
             }
             _ => return Err(fault("not supported yet").into()),
         };
         self.writers.submit(lake, ready, origin).await
     }
 
-    async fn dry_run(&self, _: LakeId, _: LakeWrite) -> Result<RowCounts, WriteError> {
-        Err(fault("not supported yet").into())
+    async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
+        match write {
+            LakeWrite::Load { table, schema, mode, rows, expected } => {
+                let load = self.loading(table, schema, mode, rows, expected).await?;
+                let shared = Arc::clone(&self.shared);
+                let look = move |connection: &Connection| {
+                    let lease = shared.catalogs.lease(connection, lake)?;
+                    Ok(CommitWork::new(&shared, connection, lake, &lease.known).would_load(&load))
+                };
+                self.engine.run(&self.engine.staging, look).await?
+            }
+            _ => Err(fault("not supported yet").into()),
+        }
     }
 
     async fn purge(&self, _: LakeId, _: Purge, _: Vec<SnapshotId>, _: WriteOrigin) -> Result<PurgeReport, PurgeError> {

@@ -53,6 +53,29 @@ pub(crate) fn head(connection: &Connection, lake: LakeId) -> Result<SnapshotId, 
     snapshot(number)
 }
 
+/// The newest snapshot and when it was made, given that it isn't older than another.
+pub(crate) fn newest(
+    connection: &Connection,
+    lake: LakeId,
+    since: SnapshotId,
+) -> Result<(SnapshotId, DateTime<Utc>), LakeError> {
+    let statement = on(
+        lake,
+        &format!(
+            "SELECT snapshot_id, epoch_us(snapshot_time) FROM {{md}}.ducklake_snapshot WHERE snapshot_id >= {}
+              ORDER BY snapshot_id DESC LIMIT 1",
+            since.get()
+        ),
+    );
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (number, micros) = connection.query_row(&statement, [], read).map_err(|error| lake_error(&error))?;
+    Ok((snapshot(number)?, time(micros)?))
+}
+
+fn time(micros: i64) -> Result<DateTime<Utc>, LakeError> {
+    DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| fault("a snapshot's time is out of range"))
+}
+
 fn snapshot(number: i64) -> Result<SnapshotId, LakeError> {
     SnapshotId::new(number).map_err(|error| fault(error.to_string()))
 }
@@ -77,8 +100,7 @@ pub(crate) fn commits_after(
     found
         .into_iter()
         .map(|(number, micros, info)| {
-            let committed_at = DateTime::<Utc>::from_timestamp_micros(micros)
-                .ok_or_else(|| fault("a snapshot's time is out of range"))?;
+            let committed_at = time(micros)?;
             // A commit that something else made carries another document, or none.
             let info = info.and_then(|text| serde_json::from_str::<CommitInfo>(&text).ok());
             Ok(Commit {

@@ -1,7 +1,7 @@
 //! The writer of a lake: alone, in order. What waits when its turn comes goes into one commit.
 //!
-//! Writes queue up behind a bounded channel. What is costly and can be done beforehand (decoding, staging,
-//! checking) is done before a write gets here.
+//! Writes queue up behind a bounded channel. What is costly and can be done beforehand (decoding, staging and checking
+//! many rows) is done before a write gets here; the few rows of many requests are staged and checked here in one go.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,11 +16,10 @@ use gadwall_domain::table::TableRef;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogs::Catalogs;
-use crate::commit::{Append, Commit};
+use crate::commit::{Commit, Load};
 use crate::durable::FileSync;
 use crate::engine::Engine;
 use crate::error::fault;
-use crate::stage::Staged;
 
 /// A writer that has nothing to do for so long goes away; the next write starts another.
 const IDLE: Duration = Duration::from_mins(1);
@@ -28,7 +27,7 @@ const IDLE: Duration = Duration::from_mins(1);
 /// A write that is ready to be committed.
 pub(crate) enum Ready {
     Structure(Structure),
-    Append { table: TableRef, schema: TableSchema, staged: Staged },
+    Load(Box<Load>),
 }
 
 /// A change of what there is. It has a commit of its own.
@@ -39,8 +38,16 @@ pub(crate) enum Structure {
     DropTable { table: TableRef },
 }
 
-/// Appends that go into one commit at most.
-const GROUP: usize = 64;
+/// Requests that go into one commit at most.
+const GROUP: usize = 256;
+
+/// Rows of requests that go into one commit.
+#[derive(Default)]
+struct Group {
+    loads: Vec<Load>,
+    origins: Vec<WriteOrigin>,
+    answers: Vec<Answer>,
+}
 
 type Answer = oneshot::Sender<Result<Committed, WriteError>>;
 
@@ -130,35 +137,45 @@ async fn work(
     }
 }
 
-/// Commits a job, and with an append those that wait behind it; answers a job that was taken but not committed.
+/// Commits a job, and with rows those that wait behind it; answers a job that was taken but not committed.
 async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    let (mut appends, mut answers) = (Vec::new(), Vec::new());
+    let mut group = Group::default();
     let mut next = Some(job);
     while let Some(Job { write, origin, answer }) = next.take() {
         if answer.is_closed() {
             // Its client went away before its turn: nothing was promised.
         } else {
             match write {
-                Ready::Append { table, schema, staged } => {
-                    appends.push(Append { table, schema, staged, origin });
-                    answers.push(answer);
+                Ready::Load(load) => {
+                    // What looks at the rows that are there goes by itself, after those before it.
+                    let sociable = load.is_sociable();
+                    if !sociable && !group.loads.is_empty() {
+                        commit_loads(shared, lake, group).await;
+                        return Some(Job { write: Ready::Load(load), origin, answer });
+                    }
+                    group.loads.push(*load);
+                    group.origins.push(origin);
+                    group.answers.push(answer);
+                    if !sociable {
+                        break;
+                    }
                 }
-                Ready::Structure(change) if appends.is_empty() => {
+                Ready::Structure(change) if group.loads.is_empty() => {
                     commit_change(shared, lake, change, origin, answer).await;
                     return None;
                 }
                 Ready::Structure(_) => {
-                    commit_appends(shared, lake, appends, answers).await;
+                    commit_loads(shared, lake, group).await;
                     return Some(Job { write, origin, answer });
                 }
             }
         }
-        if appends.len() < GROUP {
+        if group.loads.len() < GROUP {
             next = jobs.try_recv().ok();
         }
     }
-    if !appends.is_empty() {
-        commit_appends(shared, lake, appends, answers).await;
+    if !group.loads.is_empty() {
+        commit_loads(shared, lake, group).await;
     }
     None
 }
@@ -166,19 +183,20 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
 async fn commit_change(shared: &Arc<Shared>, lake: LakeId, write: Structure, origin: WriteOrigin, answer: Answer) {
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
-        let _lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit { shared: &worker, connection, lake }.change(&write, origin))
+        let lease = worker.catalogs.lease(connection, lake)?;
+        Ok(Commit::new(&worker, connection, lake, &lease.known).change(&write, origin))
     });
     let result = done.await.unwrap_or_else(|error| Err(error.into()));
     // The client may be gone by now; the write stands all the same.
     let _ = answer.send(result);
 }
 
-async fn commit_appends(shared: &Arc<Shared>, lake: LakeId, appends: Vec<Append>, answers: Vec<Answer>) {
+async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, group: Group) {
+    let Group { loads, origins, answers } = group;
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
-        let _lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit { shared: &worker, connection, lake }.appends(&appends))
+        let lease = worker.catalogs.lease(connection, lake)?;
+        Ok(Commit::new(&worker, connection, lake, &lease.known).loads(&loads, &origins))
     });
     match done.await {
         Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),

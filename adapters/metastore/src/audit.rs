@@ -2,30 +2,37 @@
 
 use async_trait::async_trait;
 use gadwall_domain::audit::AuditEntry;
-use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{AuditLog, StoreError};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::rows::{self, micros, number};
 use crate::tx::SqliteTx;
 
+/// Entries in one statement. Many come together, from commits that hold many writes.
+const AT_ONCE: usize = 100;
+
 #[async_trait]
 impl AuditLog for SqliteTx {
     async fn append(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        for entry in entries {
-            let snapshot = entry.snapshot.map(SnapshotId::get);
-            let statement = sqlx::query(
-                "INSERT INTO audit (at, principal, operation, project, resource, request_id, snapshot)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(micros(entry.at))
-            .bind(entry.principal.as_str())
-            .bind(entry.operation.as_str())
-            .bind(entry.project.folded())
-            .bind(entry.resource.as_str())
-            .bind(entry.request_id.as_str())
-            .bind(snapshot.map(|snapshot| number("snapshot", snapshot)).transpose()?);
-            self.run(statement).await?;
+        for some in entries.chunks(AT_ONCE) {
+            let mut values = Vec::with_capacity(some.len());
+            for entry in some {
+                values.push((entry, entry.snapshot.map(|snapshot| number("snapshot", snapshot.get())).transpose()?));
+            }
+            let mut statement = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO audit (at, principal, operation, project, resource, request_id, snapshot) ",
+            );
+            statement.push_values(values, |mut row, (entry, snapshot)| {
+                row.push_bind(micros(entry.at))
+                    .push_bind(entry.principal.as_str())
+                    .push_bind(entry.operation.as_str())
+                    .push_bind(entry.project.folded())
+                    .push_bind(entry.resource.as_str())
+                    .push_bind(entry.request_id.as_str())
+                    .push_bind(snapshot);
+            });
+            self.run(statement.build()).await?;
         }
         Ok(())
     }

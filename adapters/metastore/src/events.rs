@@ -2,30 +2,38 @@
 
 use async_trait::async_trait;
 use gadwall_domain::events::{Event, LoggedEvent};
-use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{EventLog, StoreError};
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::rows::{self, micros, number, to_json};
 use crate::tx::SqliteTx;
 
+/// Events in one statement. Many come together, from commits that hold many writes.
+const AT_ONCE: usize = 100;
+
 #[async_trait]
 impl EventLog for SqliteTx {
     async fn append(&mut self, events: &[Event]) -> Result<(), StoreError> {
-        for event in events {
-            let snapshot = event.snapshot.map(SnapshotId::get);
-            let statement = sqlx::query(
-                "INSERT INTO events (project, event_type, subject, occurred_at, request_id, snapshot, data)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(event.project.folded())
-            .bind(event.event_type)
-            .bind(event.subject.as_str())
-            .bind(micros(event.occurred_at))
-            .bind(event.request_id.as_str())
-            .bind(snapshot.map(|snapshot| number("snapshot", snapshot)).transpose()?)
-            .bind(to_json("data", &event.data)?);
-            self.run(statement).await?;
+        for some in events.chunks(AT_ONCE) {
+            let mut values = Vec::with_capacity(some.len());
+            for event in some {
+                let snapshot = event.snapshot.map(|snapshot| number("snapshot", snapshot.get())).transpose()?;
+                values.push((event, snapshot, to_json("data", &event.data)?));
+            }
+            let mut statement = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO events (project, event_type, subject, occurred_at, request_id, snapshot, data) ",
+            );
+            statement.push_values(values, |mut row, (event, snapshot, data)| {
+                row.push_bind(event.project.folded())
+                    .push_bind(event.event_type)
+                    .push_bind(event.subject.as_str())
+                    .push_bind(micros(event.occurred_at))
+                    .push_bind(event.request_id.as_str())
+                    .push_bind(snapshot)
+                    .push_bind(data);
+            });
+            self.run(statement.build()).await?;
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ mod tags;
 mod tx;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +40,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct SqliteMetadata {
     writer: SqlitePool,
     readers: SqlitePool,
+    access_version: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for SqliteMetadata {
@@ -50,7 +53,7 @@ impl SqliteMetadata {
     /// Opens the file, making it if it isn't there (its folder must be), and brings it up to date.
     pub async fn open(config: SqliteConfig) -> Result<Self, OpenError> {
         let (writer, readers) = open::pools(&config).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, access_version: Arc::default() })
     }
 
     /// Waits for what is under way and closes the file. Later calls answer `Unavailable`.
@@ -64,13 +67,17 @@ impl SqliteMetadata {
 impl MetadataStore for SqliteMetadata {
     async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         let tx = self.readers.begin().await.map_err(store_error)?;
-        Ok(Box::new(SqliteTx::new(tx)))
+        Ok(Box::new(SqliteTx::reading(tx)))
     }
 
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         // Taking the write lock at once: a transaction that starts by reading could not be promoted later.
         let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
-        Ok(Box::new(SqliteTx::new(tx)))
+        Ok(Box::new(SqliteTx::writing(tx, Arc::clone(&self.access_version))))
+    }
+
+    fn access_version(&self) -> Option<u64> {
+        Some(self.access_version.load(Ordering::Acquire))
     }
 }
 

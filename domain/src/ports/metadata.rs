@@ -42,6 +42,12 @@ pub trait MetadataStore: Send + Sync {
 
     /// A unit of work that may write.
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError>;
+
+    /// Grows with each commit that may have changed projects or keys, where nobody else can change them: what was read
+    /// after one look at it holds for as long as it stays the same. `None` where that can't be known without asking.
+    fn access_version(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A unit of work. Dropped without [`MetadataTx::commit`] it leaves nothing. After any `Err`, drop it.

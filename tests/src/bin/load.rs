@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Parser;
-use gadwall_tests::load::{self, Options};
+use clap::{Parser, ValueEnum};
+use gadwall_tests::load::{self, Options, Work};
 
 /// Measures a server of its own over loopback, beside DuckDB in process.
 #[derive(Debug, Parser)]
@@ -17,6 +17,26 @@ struct Arguments {
     /// Clients at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     clients: Vec<usize>,
+    /// What to measure; all without.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Kind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Preview,
+    Query,
+    Append,
+}
+
+impl Kind {
+    fn work(self) -> Work {
+        match self {
+            Self::Preview => Work::Preview,
+            Self::Query => Work::Query,
+            Self::Append => Work::Append,
+        }
+    }
 }
 
 // One thread is plenty for this client; the cores belong to the server.
@@ -29,6 +49,11 @@ async fn main() -> Result<()> {
     let options = Options {
         length: Duration::from_secs(arguments.seconds),
         clients: arguments.clients,
+        works: if arguments.only.is_empty() {
+            Work::ALL.to_vec()
+        } else {
+            arguments.only.into_iter().map(Kind::work).collect()
+        },
         progress: Arc::new(|line| println!("{line}")),
     };
     let report = load::run(&options).await?;

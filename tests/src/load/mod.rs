@@ -39,6 +39,8 @@ pub struct Options {
     pub length: Duration,
     /// Clients at once, one round each.
     pub clients: Vec<usize>,
+    /// What is measured.
+    pub works: Vec<Work>,
     /// Where progress goes.
     pub progress: Progress,
 }
@@ -140,7 +142,7 @@ pub async fn run(options: &Options) -> Result<Report> {
         say(&format!("nothing, {clients} clients"));
         let figures = hammer(&host, clients, options.length, Arc::clone(&idle)).await?;
         report.measured.push(Measured { request: "nothing (livez)", clients, by: "Gadwall", figures, ratio: 1.0 });
-        for work in Work::ALL {
+        for &work in &options.works {
             say(&format!("{}, {clients} clients", work.label()));
             let mut take = |by, figures: Figures, own: Figures| {
                 let ratio = figures.per_second / own.per_second;

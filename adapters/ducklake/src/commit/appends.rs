@@ -1,6 +1,7 @@
-//! Rows that were checked, on their way into their tables.
+//! Rows that many requests add, in one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
@@ -9,93 +10,241 @@ use gadwall_domain::ports::lake::{Committed, WriteError};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
-use super::{Commit, same_shape};
-use crate::stage::{Staged, duplicates};
-use crate::{sql, structure};
+use super::{Commit, Load, same_shape};
+use crate::error::lake_error;
+use crate::known::Shape;
+use crate::sql;
+use crate::stage::{Few, Incoming, REQUEST, Staged, numbers, stage_group};
 
-/// Rows that are ready for their table.
-pub(crate) struct Append {
-    pub(crate) table: TableRef,
-    pub(crate) schema: TableSchema,
-    pub(crate) staged: Staged,
-    pub(crate) origin: WriteOrigin,
+/// Rows with more than this many go by themselves: to compare their keys with others' would take memory.
+const MANY: u64 = 100_000;
+
+/// Rows of one or more requests that go into a table together.
+enum Part<'a> {
+    /// Those of one request, by its number, that were loaded before.
+    One(usize, &'a Staged),
+    /// Those of many, each with the number of its request.
+    Many(Vec<usize>, Staged),
+}
+
+impl Part<'_> {
+    fn staged(&self) -> &Staged {
+        match self {
+            Self::One(_, staged) => staged,
+            Self::Many(_, staged) => staged,
+        }
+    }
+
+    /// The numbers of its requests.
+    fn members(&self) -> &[usize] {
+        match self {
+            Self::One(number, _) => std::slice::from_ref(number),
+            Self::Many(members, _) => members,
+        }
+    }
+
+    /// `SELECT` of the request and the key's values of all rows.
+    fn keys(&self, schema: &TableSchema) -> String {
+        let request = match self {
+            Self::One(number, _) => number.to_string(),
+            Self::Many(..) => REQUEST.to_owned(),
+        };
+        let staged = self.staged();
+        format!("SELECT {request} AS {REQUEST}, {} FROM {}", staged.key_list(schema), staged.relation())
+    }
+}
+
+/// What goes into one table.
+struct Target<'a> {
+    table: &'a TableRef,
+    schema: &'a TableSchema,
+    parts: Vec<Part<'a>>,
 }
 
 impl Commit<'_> {
-    /// Commits appends: all in one snapshot where they don't get in each other's way, else one by one, so that each
+    /// Commits rows: all in one snapshot where they don't get in each other's way, the others one by one, so that each
     /// caller hears of its own rows only.
-    pub(crate) fn appends(&self, appends: &[Append]) -> Vec<Result<Committed, WriteError>> {
-        let filled: Vec<&Append> = appends.iter().filter(|append| append.staged.rows > 0).collect();
-        let together = if filled.len() > 1 { self.together(&filled) } else { Err(WriteError::NoTable) };
-        let one = |append: &Append| match (&together, append.staged.rows) {
-            (_, 0) => {
-                Ok(Committed { snapshot: structure::head(self.connection, self.lake)?, rows: RowCounts::default() })
-            }
-            (Ok(snapshot), rows) => Ok(Committed { snapshot: *snapshot, rows: inserted(rows) }),
-            (Err(_), rows) => Ok(Committed { snapshot: self.together(&[append])?, rows: inserted(rows) }),
+    pub(crate) fn loads(&self, loads: &[Load], origins: &[WriteOrigin]) -> Vec<Result<Committed, WriteError>> {
+        let (snapshot, done) = self.together(loads, origins);
+        let one = |(number, (load, origin)): (usize, (&Load, &WriteOrigin))| match snapshot {
+            Some(snapshot) if done.contains(&number) => Ok(Committed { snapshot, rows: inserted(load.count()) }),
+            _ => self.load(load, origin),
         };
-        appends.iter().map(one).collect()
+        loads.iter().zip(origins).enumerate().map(one).collect()
     }
 
-    /// Appends in one transaction; fails as a whole.
-    fn together(&self, appends: &[&Append]) -> Result<SnapshotId, WriteError> {
-        let mut tables: Vec<(&TableRef, Vec<&Append>)> = Vec::new();
-        for append in appends {
-            match tables.iter_mut().find(|(table, _)| **table == append.table) {
-                Some((_, same)) => same.push(append),
-                None => tables.push((&append.table, vec![append])),
+    /// Commits those that can be committed together; answers which.
+    fn together(&self, loads: &[Load], origins: &[WriteOrigin]) -> (Option<SnapshotId>, BTreeSet<usize>) {
+        let sociable = |(_, load): &(usize, &Load)| load.is_sociable() && (1..=MANY).contains(&load.count());
+        let mut done: BTreeSet<usize> = loads.iter().enumerate().filter(sociable).map(|(number, _)| number).collect();
+        if done.len() < 2 {
+            return (None, BTreeSet::new());
+        }
+        let targets = self.targets(loads, &mut done);
+        let committed = self.commit_together(loads, origins, &targets, &mut done);
+        for part in targets.into_iter().flat_map(|target| target.parts) {
+            if let Part::Many(_, staged) = part {
+                staged.remove(self.connection);
             }
         }
-        let started = SystemTime::now();
-        self.transaction(|| {
-            tables.iter().try_for_each(|(table, appends)| self.insert(table, appends))?;
-            let record = |append: &&Append| WriteRecord {
-                origin: append.origin.clone(),
-                change: Change::RowsAppended { table: append.table.clone(), rows: append.staged.rows },
-            };
-            self.say(appends.iter().map(record).collect())?;
-            tables.iter().try_for_each(|(table, _)| self.make_files_last(table, started))
-        })
+        match committed {
+            Ok(snapshot) => (snapshot, done),
+            Err(error) => {
+                // Each that was to blame for it hears so by itself.
+                tracing::debug!(error = %error, "appends go one by one");
+                (None, BTreeSet::new())
+            }
+        }
     }
 
-    /// Inserts appends of one table: DuckLake writes a file for each statement, so rows with the same columns go into
-    /// one.
-    fn insert(&self, table: &TableRef, appends: &[&Append]) -> Result<(), WriteError> {
-        let stored = self.stored_columns(table)?.ok_or(WriteError::NoTable)?;
-        if !appends.iter().all(|append| same_shape(&stored, &append.schema)) {
-            return Err(WriteError::TableChanged);
+    /// Loads and checks the rows that haven't been yet. Requests whose rows break a rule are taken out of `done`.
+    fn targets<'a>(&self, loads: &'a [Load], done: &mut BTreeSet<usize>) -> Vec<Target<'a>> {
+        let mut targets: Vec<Target<'a>> = Vec::new();
+        let mut groups: Vec<(&'a Load, Vec<(usize, &'a Few)>)> = Vec::new();
+        for number in done.clone() {
+            let Some(load) = loads.get(number) else { continue };
+            let Some(parts) = parts_of(&mut targets, load) else {
+                done.remove(&number);
+                continue;
+            };
+            match &load.rows {
+                Incoming::Staged(staged) => parts.push(Part::One(number, staged)),
+                Incoming::Few(few) => {
+                    let fits = |(other, members): &&mut (&Load, Vec<(usize, &Few)>)| {
+                        other.table == load.table && members.first().is_some_and(|(_, first)| first.same_columns(few))
+                    };
+                    match groups.iter_mut().find(fits) {
+                        Some((_, members)) => members.push((number, few)),
+                        None => groups.push((load, vec![(number, few)])),
+                    }
+                }
+            }
         }
-        let target = sql::table(self.lake, table);
-        self.refuse_known_keys(&target, appends)?;
+        for (load, members) in groups {
+            match stage_group(&self.shared.engine, self.connection, &load.schema, &members) {
+                Ok((staged, refused)) => {
+                    let numbers = members.iter().map(|(number, _)| *number);
+                    let members = numbers.filter(|number| !refused.contains(number)).collect();
+                    done.retain(|number| !refused.contains(number));
+                    if let Some(parts) = parts_of(&mut targets, load) {
+                        parts.push(Part::Many(members, staged));
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(error = %error, "rows of a group are loaded one by one");
+                    done.retain(|number| members.iter().all(|(member, _)| member != number));
+                }
+            }
+        }
+        targets
+    }
+
+    /// One transaction for all that don't collide; those that do are taken out of `done`.
+    fn commit_together(
+        &self,
+        loads: &[Load],
+        origins: &[WriteOrigin],
+        targets: &[Target<'_>],
+        done: &mut BTreeSet<usize>,
+    ) -> Result<Option<SnapshotId>, WriteError> {
+        let started = SystemTime::now();
+        let committed = self.transaction_of_rows(|| {
+            let mut filled = Vec::new();
+            for target in targets {
+                let Some(shape) = self.shape_for(target)? else {
+                    done.retain(|number| target.members().all(|member| member != *number));
+                    continue;
+                };
+                let colliding = self.colliding(target)?;
+                done.retain(|number| !colliding.contains(number));
+                let mut relations = Vec::new();
+                for part in &target.parts {
+                    if part.members().iter().all(|number| colliding.contains(number)) {
+                        continue;
+                    }
+                    if let Part::Many(_, staged) = part {
+                        staged.leave_out(self.connection, &colliding)?;
+                    }
+                    relations.push(part.staged());
+                }
+                if !relations.is_empty() {
+                    self.insert(&sql::table(self.lake, target.table), &relations)?;
+                    filled.push(shape);
+                }
+            }
+            if done.is_empty() {
+                return Ok(None);
+            }
+            let record = |number: &usize| {
+                let (load, origin) = (loads.get(*number)?, origins.get(*number)?);
+                let change = Change::RowsAppended { table: load.table.clone(), rows: load.count() };
+                Some(WriteRecord { origin: origin.clone(), change })
+            };
+            self.say(done.iter().filter_map(record).collect())?;
+            filled.iter().try_for_each(|shape| self.make_files_last(shape, started))?;
+            Ok(Some(()))
+        })?;
+        Ok(committed.map(|((), snapshot)| snapshot))
+    }
+
+    /// The table's shape, if it is the one that the rows were made for.
+    fn shape_for(&self, target: &Target<'_>) -> Result<Option<Arc<Shape>>, WriteError> {
+        match self.shape(target.table) {
+            Ok(shape) => Ok(same_shape(&shape.columns, target.schema).then_some(shape)),
+            Err(WriteError::NoTable) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Requests that can't go with the others: a key of theirs is there already or in the rows of one before them. A primary key holds because the writer is alone: what it finds absent
+    /// stays absent until it commits.
+    fn colliding(&self, target: &Target<'_>) -> Result<Vec<usize>, WriteError> {
+        let key = target.schema.key_columns();
+        if key.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = sql::columns(key);
+        let given = target.parts.iter().map(|part| part.keys(target.schema)).collect::<Vec<_>>().join(" UNION ALL ");
+        let statement = format!(
+            "WITH given AS MATERIALIZED ({given})
+             SELECT {REQUEST} FROM (
+                SELECT {REQUEST}, row_number() OVER (PARTITION BY {names} ORDER BY {REQUEST}) AS place FROM given
+             ) WHERE place > 1
+             UNION SELECT {REQUEST} FROM given SEMI JOIN {} USING ({names})",
+            sql::table(self.lake, target.table)
+        );
+        Ok(numbers(self.connection, &statement).map_err(|error| lake_error(&error))?)
+    }
+
+    /// Inserts rows into a table: DuckLake writes a file for each statement, so rows with the same columns go into one.
+    pub(super) fn insert(&self, target: &str, relations: &[&Staged]) -> Result<(), WriteError> {
         let mut selects: HashMap<String, Vec<String>> = HashMap::new();
-        for append in appends {
-            let names = sql::columns(append.staged.columns.iter().map(|(name, _)| name));
-            let select = format!("SELECT {} FROM {}", append.staged.values(), append.staged.relation());
-            selects.entry(names).or_default().push(select);
+        for staged in relations {
+            let names = sql::columns(staged.columns.iter().map(|(name, _)| name));
+            selects.entry(names).or_default().push(format!("SELECT {} FROM {}", staged.values(), staged.relation()));
         }
         for (names, selects) in selects {
             self.execute(&format!("INSERT INTO {target} ({names}) {}", selects.join(" UNION ALL ")))?;
         }
         Ok(())
     }
+}
 
-    /// A primary key holds because the writer is alone: what it finds absent stays absent until it commits.
-    fn refuse_known_keys(&self, target: &str, appends: &[&Append]) -> Result<(), WriteError> {
-        let Some(key) = appends.first().map(|append| append.schema.key_columns()).filter(|key| !key.is_empty()) else {
-            return Ok(());
-        };
-        let names = sql::columns(key);
-        let given: Vec<String> = appends.iter().map(|append| append.staged.key_values(key)).collect();
-        let given = given.join(" UNION ALL ");
-        let known = format!("SELECT {names} FROM ({given}) SEMI JOIN {target} USING ({names})");
-        duplicates(self.connection, &known, key)?;
-        if appends.len() > 1 {
-            // Within one request it was looked for when its rows were staged.
-            let twice = format!("SELECT {names} FROM ({given}) GROUP BY ALL HAVING count(*) > 1");
-            duplicates(self.connection, &twice, key)?;
-        }
-        Ok(())
+impl Target<'_> {
+    /// The numbers of all requests.
+    fn members(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().flat_map(|part| part.members().iter().copied())
     }
+}
+
+/// What goes into the load's table so far; none for a load that was made for other columns than those before it.
+fn parts_of<'a, 'b>(targets: &'b mut Vec<Target<'a>>, load: &'a Load) -> Option<&'b mut Vec<Part<'a>>> {
+    let known = targets.iter().position(|target| *target.table == load.table);
+    let index = known.unwrap_or(targets.len());
+    if known.is_none() {
+        targets.push(Target { table: &load.table, schema: &load.schema, parts: Vec::new() });
+    }
+    targets.get_mut(index).filter(|target| *target.schema == load.schema).map(|target| &mut target.parts)
 }
 
 fn inserted(rows: u64) -> RowCounts {

@@ -1,10 +1,15 @@
 //! A commit: what waits, in one DuckLake transaction, as one durable snapshot that says what it holds.
 
 mod appends;
+mod load;
 mod structure;
 
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use duckdb::Connection;
 use gadwall_domain::commit::{CommitInfo, RowCounts, WriteOrigin, WriteRecord};
 use gadwall_domain::ids::{LakeId, SnapshotId};
@@ -12,21 +17,30 @@ use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
-use crate::durable::sync_changed;
+use crate::durable::sync_new;
 use crate::error::{fault, io_error, lake_error, message};
+use crate::known::{Known, LogFile, Shape};
 use crate::writer::{Shared, Structure};
 use crate::{sql, structure as stored};
 
-pub(crate) use appends::Append;
+pub(crate) use load::{Load, keys_of};
 
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) connection: &'a Connection,
-    pub(crate) lake: LakeId,
+    shared: &'a Shared,
+    connection: &'a Connection,
+    lake: LakeId,
+    known: &'a Known,
+    /// What the commit says of itself, until it is made.
+    said: RefCell<Vec<WriteRecord>>,
 }
 
-impl Commit<'_> {
+impl<'a> Commit<'a> {
+    /// A commit to a lake that is attached for as long as this lives.
+    pub(crate) fn new(shared: &'a Shared, connection: &'a Connection, lake: LakeId, known: &'a Known) -> Self {
+        Self { shared, connection, lake, known, said: RefCell::default() }
+    }
+
     /// Commits a change that isn't rows.
     pub(crate) fn change(&self, write: &Structure, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let snapshot = self.transaction(|| {
@@ -38,30 +52,60 @@ impl Commit<'_> {
 
     /// Runs work in a transaction and makes it durable. Nothing of it stays when it fails.
     fn transaction(&self, work: impl FnOnce() -> Result<(), WriteError>) -> Result<SnapshotId, WriteError> {
+        self.known.forget_shapes();
+        let done = self.transaction_of_rows(|| work().map(Some));
+        self.known.forget_shapes();
+        done?.map(|((), snapshot)| snapshot).ok_or_else(|| fault("a write was not committed").into())
+    }
+
+    /// Like [`Commit::transaction`], for work that changes nothing but rows, and that may find that there is nothing
+    /// to commit.
+    fn transaction_of_rows<T>(
+        &self,
+        work: impl FnOnce() -> Result<Option<T>, WriteError>,
+    ) -> Result<Option<(T, SnapshotId)>, WriteError> {
+        self.said.borrow_mut().clear();
         self.execute("BEGIN TRANSACTION")?;
-        if let Err(error) = work().and_then(|()| Ok(self.execute("COMMIT")?)) {
+        let done = work().and_then(|done| {
+            if done.is_some() {
+                self.execute("COMMIT")?;
+            }
+            Ok(done)
+        });
+        let Ok(Some(done)) = done else {
             // A failed COMMIT has rolled back by itself; then this has nothing to do.
             if let Err(rollback) = self.connection.execute_batch("ROLLBACK") {
                 tracing::debug!(error = %message(&rollback), "rollback after a failed write");
             }
-            return Err(error);
-        }
-        let snapshot = self.committed_snapshot()?;
-        // The catalog's log may be a new file; its name must last too.
-        self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
-        Ok(snapshot)
+            return done.map(|_| None);
+        };
+        let (snapshot, committed_at) = self.committed_snapshot()?;
+        self.make_log_last()?;
+        let writes = self.said.take();
+        self.known.committed(gadwall_domain::commit::Commit { snapshot, committed_at, writes });
+        Ok(Some((done, snapshot)))
     }
 
     fn execute(&self, statement: &str) -> Result<(), LakeError> {
         self.connection.execute_batch(statement).map_err(|error| lake_error(&error))
     }
 
-    fn committed_snapshot(&self) -> Result<SnapshotId, LakeError> {
-        let statement =
-            format!("SELECT id FROM ducklake_last_committed_snapshot({})", sql::text(&sql::catalog(self.lake)));
-        let id: i64 =
-            self.connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
-        SnapshotId::new(id).map_err(|error| fault(error.to_string()))
+    /// The snapshot that was just made: nobody else makes any.
+    fn committed_snapshot(&self) -> Result<(SnapshotId, DateTime<Utc>), LakeError> {
+        stored::newest(self.connection, self.lake, self.known.last().unwrap_or(SnapshotId::ZERO))
+    }
+
+    /// A table's shape as it is; asked for once between changes that aren't rows.
+    fn shape(&self, table: &TableRef) -> Result<Arc<Shape>, WriteError> {
+        if let Some(shape) = self.known.shape(table) {
+            return Ok(shape);
+        }
+        let columns = self.stored_columns(table)?.ok_or(WriteError::NoTable)?;
+        let folder = stored::table_folder(self.connection, self.lake, table)?
+            .ok_or_else(|| fault("the table's folder is unknown"))?;
+        let shape = Arc::new(Shape { columns, folder });
+        self.known.keep(table, Arc::clone(&shape));
+        Ok(shape)
     }
 
     fn stored_columns(&self, table: &TableRef) -> Result<Option<Vec<Column>>, LakeError> {
@@ -74,32 +118,60 @@ impl Commit<'_> {
         let author = first.origin.key_id.map_or_else(|| "admin".to_owned(), |id| format!("key:{id}"));
         let more = if writes.len() > 1 { format!(" and {} more", writes.len() - 1) } else { String::new() };
         let summary = format!("{} {}{more}", first.change.event_type(), first.change.subject());
-        let info = serde_json::to_string(&CommitInfo::new(writes))
+        let info = CommitInfo::new(writes);
+        let text = serde_json::to_string(&info)
             .map_err(|error| fault(format!("the commit's document can't be written: {error}")))?;
         let statement = format!(
             "CALL ducklake_set_commit_message({}, {}, {}, extra_info => {})",
             sql::text(&sql::catalog(self.lake)),
             sql::text(&author),
             sql::text(&summary),
-            sql::text(&info)
+            sql::text(&text)
         );
-        Ok(self.execute(&statement)?)
+        self.execute(&statement)?;
+        *self.said.borrow_mut() = info.writes;
+        Ok(())
     }
 
-    fn make_files_last(&self, table: &TableRef, started: SystemTime) -> Result<(), WriteError> {
+    /// Syncs the files that were written into a table's folder since a moment.
+    fn make_files_last(&self, shape: &Shape, started: SystemTime) -> Result<(), WriteError> {
         let data = self.shared.catalogs.data_folder(self.lake);
-        let Some(folder) = stored::table_folder(self.connection, self.lake, table)? else {
-            return Err(fault("the table's folder is unknown").into());
-        };
         let sync = &*self.shared.sync;
-        sync_changed(&data.join(&folder), started, sync).map_err(io_error)?;
+        sync_new(&data.join(&shape.folder), started, sync).map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
-        let parents = folder.ancestors().skip(1).map(|parent| data.join(parent));
-        parents
-            .filter(|parent| parent.is_dir())
-            .try_for_each(|parent| sync.sync(&parent))
-            .map_err(|error| io_error(error).into())
+        for folder in shape.folder.ancestors() {
+            let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };
+            if data.join(parent).is_dir() {
+                sync.sync(&data.join(parent)).map_err(io_error)?;
+                self.known.made_last(folder.to_owned());
+            }
+        }
+        Ok(())
     }
+
+    /// DuckLake syncs the catalog's log, but the log may be a new file, and its name must last too.
+    fn make_log_last(&self) -> Result<(), WriteError> {
+        let log = log_file(&self.shared.catalogs.log(self.lake));
+        if log.is_none_or(|log| !self.known.log_lasts(log)) {
+            self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
+            if let Some(log) = log {
+                self.known.log_made_last(log);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn log_file(path: &Path) -> Option<LogFile> {
+    use std::os::unix::fs::MetadataExt as _;
+    let log = path.metadata().ok()?;
+    Some((log.ino(), log.created().ok()?))
+}
+
+#[cfg(not(unix))]
+fn log_file(_: &Path) -> Option<LogFile> {
+    None
 }
 
 fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {

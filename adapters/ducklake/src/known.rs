@@ -1,0 +1,156 @@
+//! What is known of an attached lake without asking it: this process is the only one that writes to it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use gadwall_domain::commit::Commit;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::schema::Column;
+use gadwall_domain::table::TableRef;
+
+/// Tables whose shape is kept; with more in use at once, some are asked for again.
+const MAX_SHAPES: usize = 1024;
+/// Commits that are kept for whoever follows them.
+const MAX_COMMITS: usize = 32;
+
+/// What a table's rows must fit and where its files lie.
+pub(crate) struct Shape {
+    /// The columns as the lake stores them.
+    pub(crate) columns: Vec<Column>,
+    /// The folder of its files, relative to the lake's data folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// What is known of a lake.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Asked and set by the lake's writer alone, between commits, so they are never of another state.
+    shapes: HashMap<TableRef, Arc<Shape>>,
+    /// The last commits, without gaps.
+    commits: VecDeque<Commit>,
+    /// Folders whose own names are on disk.
+    lasting: HashSet<PathBuf>,
+    /// The catalog's log whose name is on disk.
+    log: Option<LogFile>,
+}
+
+/// Tells the catalog's log from the one after it, which may get the same name and number.
+pub(crate) type LogFile = (u64, SystemTime);
+
+impl Known {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A table's shape, if it is known.
+    pub(crate) fn shape(&self, table: &TableRef) -> Option<Arc<Shape>> {
+        self.lock().shapes.get(table).cloned()
+    }
+
+    /// Keeps a table's shape.
+    pub(crate) fn keep(&self, table: &TableRef, shape: Arc<Shape>) {
+        let mut inner = self.lock();
+        if inner.shapes.len() >= MAX_SHAPES {
+            inner.shapes.clear();
+        }
+        inner.shapes.insert(table.clone(), shape);
+    }
+
+    /// Something other than rows is changed.
+    pub(crate) fn forget_shapes(&self) {
+        let mut inner = self.lock();
+        inner.shapes.clear();
+        inner.lasting.clear();
+    }
+
+    /// Whether a folder's name is known to be on disk.
+    pub(crate) fn lasts(&self, folder: &Path) -> bool {
+        self.lock().lasting.contains(folder)
+    }
+
+    /// A folder's name is on disk.
+    pub(crate) fn made_last(&self, folder: PathBuf) {
+        let mut inner = self.lock();
+        if inner.lasting.len() >= MAX_SHAPES {
+            inner.lasting.clear();
+        }
+        inner.lasting.insert(folder);
+    }
+
+    /// Whether the name of this log is known to be on disk.
+    pub(crate) fn log_lasts(&self, log: LogFile) -> bool {
+        self.lock().log == Some(log)
+    }
+
+    /// The name of this log is on disk.
+    pub(crate) fn log_made_last(&self, log: LogFile) {
+        self.lock().log = Some(log);
+    }
+
+    /// Keeps a commit that was made.
+    pub(crate) fn committed(&self, commit: Commit) {
+        let mut inner = self.lock();
+        let follows = inner.commits.back().is_none_or(|last| last.snapshot.get() + 1 == commit.snapshot.get());
+        if !follows {
+            inner.commits.clear();
+        }
+        if inner.commits.len() >= MAX_COMMITS {
+            inner.commits.pop_front();
+        }
+        inner.commits.push_back(commit);
+    }
+
+    /// The newest snapshot that this process made.
+    pub(crate) fn last(&self) -> Option<SnapshotId> {
+        self.lock().commits.back().map(|commit| commit.snapshot)
+    }
+
+    /// Commits after a snapshot, if the first of them is known. There may be newer ones.
+    pub(crate) fn commits_after(&self, after: SnapshotId, limit: usize) -> Option<Vec<Commit>> {
+        let inner = self.lock();
+        let next = after.get() + 1;
+        let from = inner.commits.iter().position(|commit| commit.snapshot.get() == next)?;
+        Some(inner.commits.iter().skip(from).take(limit).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn commit(number: i64) -> Commit {
+        Commit { snapshot: SnapshotId::new(number).unwrap(), committed_at: DateTime::UNIX_EPOCH, writes: Vec::new() }
+    }
+
+    fn after(known: &Known, number: i64, limit: usize) -> Option<Vec<u64>> {
+        let found = known.commits_after(SnapshotId::new(number).unwrap(), limit)?;
+        Some(found.iter().map(|commit| commit.snapshot.get()).collect())
+    }
+
+    #[test]
+    fn commits_are_handed_on_only_from_where_they_are_known() {
+        let known = Known::default();
+        assert_eq!(after(&known, 0, 10), None);
+        [3, 4, 5].map(commit).into_iter().for_each(|commit| known.committed(commit));
+        assert_eq!(after(&known, 2, 10), Some(vec![3, 4, 5]));
+        assert_eq!(after(&known, 3, 1), Some(vec![4]));
+        assert_eq!((after(&known, 1, 10), after(&known, 5, 10)), (None, None));
+        known.committed(commit(8));
+        assert_eq!((after(&known, 4, 10), after(&known, 7, 10)), (None, Some(vec![8])));
+    }
+
+    #[test]
+    fn only_the_last_commits_are_kept() {
+        let known = Known::default();
+        (1..=100).for_each(|number| known.committed(commit(number)));
+        assert_eq!(known.lock().commits.len(), MAX_COMMITS);
+        assert_eq!(after(&known, 98, 10), Some(vec![99, 100]));
+    }
+}
