@@ -4,12 +4,13 @@
 //! | port | here |
 //! |---|---|
 //! | `MetadataStore` | [`MemoryMetadata`] |
-//! | `LakeStore` | [`MemoryLake`] |
+//! | `Lake` | [`MemoryLake`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
 pub mod builders;
 pub mod contract;
 mod lake;
+pub mod lines;
 mod metadata;
 mod system;
 
