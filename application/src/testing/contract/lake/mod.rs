@@ -2,10 +2,13 @@
 
 mod appends;
 mod commits;
+mod crowds;
 mod edits;
 mod filters;
 mod loads;
 mod past;
+mod returns;
+mod shapes;
 mod structure;
 mod together;
 
@@ -30,10 +33,13 @@ use crate::testing::lines::lines;
 
 pub use appends::*;
 pub use commits::*;
+pub use crowds::*;
 pub use edits::*;
 pub use filters::*;
 pub use loads::*;
 pub use past::*;
+pub use returns::*;
+pub use shapes::*;
 pub use structure::*;
 pub use together::*;
 
@@ -121,6 +127,34 @@ macro_rules! lake_contract {
                 changes_tell_what_happened_to_rows,
                 changes_of_upserts_and_replaces_add_up,
                 a_profile_says_what_columns_hold,
+                an_added_columns_default_fills_rows_that_are_there,
+                a_required_column_is_added_with_a_default,
+                a_dropped_columns_values_are_gone_and_there_in_old_versions,
+                a_renamed_column_keeps_its_values,
+                a_widened_column_keeps_its_values,
+                not_null_is_checked_against_the_rows,
+                a_default_is_for_rows_to_come,
+                a_key_is_checked_against_the_rows,
+                comments_are_kept_and_removed,
+                a_layout_is_kept_and_changes_no_rows,
+                a_layout_that_does_not_fit_is_refused,
+                an_alteration_that_does_not_fit_is_refused,
+                a_renamed_table_keeps_its_rows_and_history,
+                a_rename_to_a_taken_name_is_refused,
+                a_restored_table_is_what_it_was,
+                a_renamed_table_is_restored_to_before_its_renaming,
+                a_restore_that_does_not_fit_is_refused,
+                a_dropped_table_comes_back,
+                a_table_comes_back_only_where_there_is_a_place,
+                purged_rows_are_in_no_version,
+                rows_deleted_before_are_purged_as_well,
+                a_held_snapshot_refuses_a_purge,
+                a_purge_that_does_not_fit_is_refused,
+                a_time_whose_snapshot_is_gone_has_none,
+                files_that_are_not_there_are_refused,
+                the_last_of_many_upserts_stays,
+                writes_of_different_kinds_lose_nothing,
+                one_of_many_with_the_same_expectation_gets_through,
                 no_write_is_lost_among_many,
                 many_writes_stand_in_the_snapshots_they_name,
                 a_key_is_written_once_by_many,
