@@ -18,9 +18,10 @@ pub enum ReadAt {
 /// Versions of a table, for telling whether it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableVersion {
-    /// The last snapshot that changed its shape.
+    /// The last snapshot that changed its shape: made, altered (in any way: its key, layout and comments count),
+    /// renamed, restored or brought it back.
     pub schema: SnapshotId,
-    /// The last snapshot that changed its rows (or made it).
+    /// The last snapshot that changed its rows, made it, restored it or brought it back. Altering it doesn't count.
     pub rows: SnapshotId,
 }
 

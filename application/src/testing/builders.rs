@@ -12,6 +12,7 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
 use gadwall_domain::dataset::{DatasetName, ObjectName};
 use gadwall_domain::events::{Event, ProjectFact};
+use gadwall_domain::filter::{Assignment, Comparison, Filter, Literal};
 use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
 use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
@@ -171,6 +172,26 @@ pub fn stream(items: Vec<Result<RowBatch, RowsError>>) -> RowSource {
 /// Rows of text values that arrive in one batch.
 pub fn rows<const N: usize>(columns: [&str; N], rows: &[[Option<&str>; N]]) -> RowSource {
     source(vec![batch(columns, rows)])
+}
+
+/// The condition that a column compares so with a value.
+pub fn compare(column: &str, operator: Comparison, value: &str) -> Filter {
+    Filter::Compare { column: column_name(column), operator, value: Literal::new(value) }
+}
+
+/// The condition that a column is equal to a value.
+pub fn equals(column: &str, value: &str) -> Filter {
+    compare(column, Comparison::Eq, value)
+}
+
+/// A new value for a column, or NULL.
+pub fn assign(column: &str, value: Option<&str>) -> Assignment {
+    Assignment { column: column_name(column), value: value.map(Literal::new) }
+}
+
+/// A column's name.
+pub fn column_name(name: &str) -> ColumnName {
+    ColumnName::parse(name).expect("a legal column name")
 }
 
 /// A commit made so many seconds past noon as its snapshot counts.

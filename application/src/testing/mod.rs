@@ -4,13 +4,14 @@
 //! | port | here |
 //! |---|---|
 //! | `MetadataStore` | [`MemoryMetadata`] |
-//! | `LakeStore` | [`MemoryLake`] |
 //! | `ObjectStorage` | [`MemoryObjects`] |
+//! | `Lake` | [`MemoryLake`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
 pub mod builders;
 pub mod contract;
 mod lake;
+pub mod lines;
 mod metadata;
 mod objects;
 mod system;

@@ -15,7 +15,7 @@ pub enum Filter {
     Any(Vec<Filter>),
     /// It doesn't hold.
     Not(Box<Filter>),
-    /// A column compared with a value.
+    /// A column compared with a value, in the order of its type; text by its bytes.
     Compare {
         /// Which column.
         column: ColumnName,
@@ -31,7 +31,8 @@ pub enum Filter {
         /// The values.
         values: Vec<Literal>,
     },
-    /// A text column matches a pattern with `%` and `_`; `\` before one of them means itself.
+    /// A text column matches a pattern with `%` and `_`, case and all; `\` takes the meaning from the character after
+    /// it. A pattern doesn't end in a `\` that stands before nothing.
     Like {
         /// Which column.
         column: ColumnName,

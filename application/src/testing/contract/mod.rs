@@ -66,6 +66,13 @@ mod tests {
         let files = [
             include_str!("lake/appends.rs"),
             include_str!("lake/commits.rs"),
+            include_str!("lake/crowds.rs"),
+            include_str!("lake/edits.rs"),
+            include_str!("lake/filters.rs"),
+            include_str!("lake/loads.rs"),
+            include_str!("lake/past.rs"),
+            include_str!("lake/returns.rs"),
+            include_str!("lake/shapes.rs"),
             include_str!("lake/structure.rs"),
             include_str!("lake/together.rs"),
         ];

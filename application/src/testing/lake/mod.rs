@@ -1,8 +1,16 @@
-//! A lake in memory: the structure, the rows and the commits of each project. It runs no SQL, reads no
-//! Parquet, and understands text values of the plain types only.
+//! A lake in memory: every version of each project's tables, as values. It runs no SQL, reads no Parquet, and
+//! understands text values of the plain types only. Kept simple, as it is also what other lakes are compared with.
 
+mod alter;
+mod change;
+mod filter;
+mod past;
+mod profile;
+mod read;
+mod restore;
 mod rows;
-mod tables;
+mod state;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +19,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use gadwall_domain::commit::{Change, Commit, RowCounts, WriteOrigin, WriteRecord};
+use gadwall_domain::commit::{Change, Commit, RowCounts, WriteOrigin};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport,
     SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
 };
 use gadwall_domain::ports::system::Clock;
@@ -26,25 +34,15 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 
 use super::FixedClock;
-use tables::Buckets;
+use change::Target;
+use past::Lake;
+use rows::Loaded;
+use state::State;
 
 /// Lakes in memory.
 pub struct MemoryLake {
     clock: Arc<dyn Clock>,
     lakes: Mutex<BTreeMap<LakeId, Lake>>,
-}
-
-/// One project's lake.
-#[derive(Default)]
-struct Lake {
-    buckets: Buckets,
-    commits: Vec<Commit>,
-}
-
-impl Lake {
-    fn head(&self) -> SnapshotId {
-        self.commits.last().map_or(SnapshotId::ZERO, |commit| commit.snapshot)
-    }
 }
 
 impl fmt::Debug for MemoryLake {
@@ -57,6 +55,14 @@ impl Default for MemoryLake {
     fn default() -> Self {
         Self::new(Arc::new(FixedClock::default()))
     }
+}
+
+/// A write that needs nothing of the outside any more.
+enum Ready {
+    /// Rows that were read and checked.
+    Load(Target, LoadMode, Loaded),
+    /// Any other.
+    Other(LakeWrite),
 }
 
 impl MemoryLake {
@@ -73,29 +79,70 @@ impl MemoryLake {
         self.lock().get(&lake).map(look).ok_or(LakeError::NoLake)
     }
 
-    /// Applies a change and writes it down, or does neither.
-    fn commit(
-        &self,
-        lake: LakeId,
-        origin: WriteOrigin,
-        apply: impl FnOnce(&mut Buckets) -> Result<Change, WriteError>,
-    ) -> Result<Committed, WriteError> {
-        let mut lakes = self.lock();
-        let lake = lakes.get_mut(&lake).ok_or(LakeError::NoLake)?;
-        let change = apply(&mut lake.buckets)?;
-        let rows = change.counts();
-        let number = i64::try_from(lake.commits.len()).unwrap_or(i64::MAX - 1) + 1;
-        let snapshot = SnapshotId::new(number).map_err(|error| LakeError::Fault(Box::new(error)))?;
-        let writes = vec![WriteRecord { origin, change }];
-        lake.commits.push(Commit { snapshot, committed_at: self.clock.now(), writes });
-        Ok(Committed { snapshot, rows })
+    fn query<T>(&self, lake: LakeId, query: impl FnOnce(&Lake) -> Result<T, QueryError>) -> Result<T, QueryError> {
+        self.look(lake, query).map_err(|error| QueryError::Engine(error.to_string()))?
     }
+}
+
+/// Reads what comes from outside. Slow rows must not hold the lake.
+async fn prepare(write: LakeWrite) -> Result<Ready, WriteError> {
+    let LakeWrite::Load { table, schema, mode, rows, expected } = write else { return Ok(Ready::Other(write)) };
+    let loaded = rows::read(&schema, rows).await?;
+    match mode {
+        LoadMode::Upsert if schema.primary_key().is_none() => return Err(WriteError::NoKey),
+        LoadMode::Upsert => {}
+        LoadMode::Append | LoadMode::Replace => rows::refuse_duplicates(rows::twice(&schema, loaded.rows.iter()))?,
+    }
+    Ok(Ready::Load(Target { table, schema, expected }, mode, loaded))
+}
+
+/// The state after a write, and what it changed; `None` when nothing was touched.
+fn apply(lake: &Lake, write: Ready) -> Result<(State, Option<Change>), WriteError> {
+    let now = lake.next()?;
+    let (_, head) = lake.at(ReadAt::Head).ok_or(LakeError::NoLake)?;
+    let mut state = head.clone();
+    let write = match write {
+        Ready::Other(write) => write,
+        Ready::Load(target, mode, loaded) => {
+            let change = state.load(target, mode, loaded, now)?;
+            return Ok((state, change));
+        }
+    };
+    let change = match write {
+        LakeWrite::CreateBucket { bucket, description } => state.create(bucket, description)?,
+        LakeWrite::DropBucket { bucket, cascade } => state.drop_bucket(bucket, cascade)?,
+        LakeWrite::CreateTable { table, schema, layout } => state.create_table(table, &schema, layout, now)?,
+        LakeWrite::DropTable { table, expected } => state.drop_table(table, expected)?,
+        LakeWrite::RenameTable { table, to, expected } => state.rename_table(table, to, expected, now)?,
+        LakeWrite::Alter { table, schema, alteration, expected } => {
+            state.alter(table, &schema, alteration, expected, now)?
+        }
+        LakeWrite::Delete { table, schema, filter, expected } => {
+            let change = state.delete(Target { table, schema, expected }, filter.as_ref(), now)?;
+            return Ok((state, change));
+        }
+        LakeWrite::Update { table, schema, filter, set, expected } => {
+            let change = state.update(Target { table, schema, expected }, filter.as_ref(), &set, now)?;
+            return Ok((state, change));
+        }
+        LakeWrite::Restore { table, from, schema, expected } => {
+            lake.restore(&mut state, table, from, &schema, expected)?
+        }
+        LakeWrite::Undelete { table, from, schema } => lake.undelete(&mut state, table, from, &schema)?,
+        LakeWrite::RegisterFiles { files, .. } => {
+            let file = files.into_iter().next().map(|file| file.name).unwrap_or_default();
+            return Err(WriteError::BadFile { file, reason: "can't be read by a lake in memory".to_owned() });
+        }
+        LakeWrite::Load { .. } => return Err(LakeError::Fault("a load is prepared first".into()).into()),
+    };
+    Ok((state, Some(change)))
 }
 
 #[async_trait]
 impl LakeStore for MemoryLake {
     async fn create(&self, lake: LakeId) -> Result<(), LakeError> {
-        self.lock().entry(lake).or_default();
+        let now = self.clock.now();
+        self.lock().entry(lake).or_insert_with(|| Lake::new(now));
         Ok(())
     }
 
@@ -109,23 +156,20 @@ impl LakeStore for MemoryLake {
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
-        self.look(lake, |lake| {
-            let later = lake.commits.iter().filter(|commit| commit.snapshot > after);
-            later.take(limit as usize).cloned().collect()
-        })
+        self.look(lake, |lake| lake.commits_after(after, limit))
     }
 
-    async fn buckets(&self, lake: LakeId, _: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
-        self.look(lake, |lake| lake.buckets.list())
+    async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
+        self.look(lake, |lake| lake.at(at).map(|(_, state)| state.list()).unwrap_or_default())
     }
 
     async fn tables(
         &self,
         lake: LakeId,
         bucket: &BucketName,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Option<Vec<StoredTable>>, LakeError> {
-        self.look(lake, |lake| lake.buckets.tables(bucket))
+        self.look(lake, |lake| lake.at(at)?.1.tables(bucket))
     }
 
     async fn table(
@@ -133,64 +177,56 @@ impl LakeStore for MemoryLake {
         lake: LakeId,
         bucket: &BucketName,
         table: &TableName,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
-        self.look(lake, |lake| lake.buckets.table(bucket, table))
+        self.look(lake, |lake| lake.at(at)?.1.table(bucket, table))
     }
 
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
-        match write {
-            LakeWrite::CreateBucket { bucket, description } => {
-                self.commit(lake, origin, |buckets| buckets.create(bucket, description))
-            }
-            LakeWrite::DropBucket { bucket, cascade } => {
-                self.commit(lake, origin, |buckets| buckets.drop_bucket(bucket, cascade))
-            }
-            LakeWrite::CreateTable { table, schema, .. } => {
-                self.commit(lake, origin, |buckets| buckets.create_table(table, &schema))
-            }
-            LakeWrite::DropTable { table, .. } => self.commit(lake, origin, |buckets| buckets.drop_table(table)),
-            LakeWrite::Load { table, schema, rows, .. } => {
-                // Rows are read and checked before the lake is touched, as slow ones must not hold it.
-                let rows = rows::read(&schema, rows).await?;
-                if rows.is_empty() {
-                    return Ok(Committed { snapshot: self.head(lake).await?, rows: RowCounts::default() });
-                }
-                self.commit(lake, origin, |buckets| buckets.append(table, &schema, rows))
-            }
-            _ => Err(unsupported().into()),
+        let ready = prepare(write).await?;
+        let mut lakes = self.lock();
+        let lake = lakes.get_mut(&lake).ok_or(LakeError::NoLake)?;
+        match apply(lake, ready)? {
+            (state, Some(change)) => Ok(lake.append(lake.next()?, state, change, origin, self.clock.now())),
+            (_, None) => Ok(Committed { snapshot: lake.head(), rows: RowCounts::default() }),
         }
     }
 
-    async fn dry_run(&self, _: LakeId, _: LakeWrite) -> Result<RowCounts, WriteError> {
-        Err(unsupported().into())
+    async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
+        let ready = prepare(write).await?;
+        let (_, change) = self.look(lake, |lake| apply(lake, ready))??;
+        Ok(change.map(|change| change.counts()).unwrap_or_default())
     }
 
-    async fn purge(&self, _: LakeId, _: Purge, _: Vec<SnapshotId>, _: WriteOrigin) -> Result<PurgeReport, PurgeError> {
-        Err(WriteError::from(unsupported()).into())
+    async fn purge(
+        &self,
+        lake: LakeId,
+        purge: Purge,
+        held: Vec<SnapshotId>,
+        origin: WriteOrigin,
+    ) -> Result<PurgeReport, PurgeError> {
+        let mut lakes = self.lock();
+        let lake = lakes.get_mut(&lake).ok_or(WriteError::Lake(LakeError::NoLake))?;
+        lake.purge(purge, &held, origin, self.clock.now())
     }
-}
-
-fn unsupported() -> LakeError {
-    LakeError::Fault("not in this lake".into())
 }
 
 #[async_trait]
 impl LakeHistory for MemoryLake {
-    async fn snapshot(&self, _: LakeId, _: SnapshotId) -> Result<Option<Commit>, LakeError> {
-        Err(unsupported())
+    async fn snapshot(&self, lake: LakeId, snapshot: SnapshotId) -> Result<Option<Commit>, LakeError> {
+        self.look(lake, |lake| lake.versions.get(&snapshot).map(|version| version.commit.clone()))
     }
 
-    async fn snapshot_at(&self, _: LakeId, _: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError> {
-        Err(unsupported())
+    async fn snapshot_at(&self, lake: LakeId, time: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError> {
+        self.look(lake, |lake| lake.snapshot_at(time))
     }
 
-    async fn snapshots(&self, _: LakeId, _: SnapshotFilter) -> Result<Vec<Commit>, LakeError> {
-        Err(unsupported())
+    async fn snapshots(&self, lake: LakeId, filter: SnapshotFilter) -> Result<Vec<Commit>, LakeError> {
+        self.look(lake, |lake| lake.snapshots(&filter))
     }
 
-    async fn dropped(&self, _: LakeId, _: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError> {
-        Err(unsupported())
+    async fn dropped(&self, lake: LakeId, bucket: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError> {
+        self.look(lake, |lake| lake.dropped(bucket.as_ref()))
     }
 }
 
@@ -201,30 +237,38 @@ impl TableReader for MemoryLake {
         lake: LakeId,
         table: &TableRef,
         selection: Selection,
-        _: ReadAt,
+        at: ReadAt,
         _: Duration,
     ) -> Result<(RowStream, SnapshotId), QueryError> {
-        let limit = selection.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let rows = self.look(lake, |lake| Ok::<_, QueryError>((lake.buckets.preview(table, limit)?, lake.head())));
-        let (rows, head) = rows.map_err(|error| QueryError::Engine(error.to_string()))??;
-        let (schema, batches) = (rows.schema(), vec![Ok(rows)]);
-        Ok((RowStream { schema, batches: Box::pin(futures_util::stream::iter(batches)) }, head))
+        self.query(lake, |lake| {
+            let (snapshot, stored) = read::find(lake, table, at)?;
+            Ok((read::stream(read::select(stored, &selection)?), snapshot))
+        })
     }
 
     async fn changes(
         &self,
-        _: LakeId,
-        _: &TableRef,
-        _: SnapshotId,
-        _: SnapshotId,
-        _: Option<u64>,
+        lake: LakeId,
+        table: &TableRef,
+        from: SnapshotId,
+        to: SnapshotId,
+        limit: Option<u64>,
         _: Duration,
     ) -> Result<RowStream, QueryError> {
-        Err(QueryError::Engine("not in this lake".to_owned()))
+        self.query(lake, |lake| Ok(read::stream(read::changes(lake, table, from, to, limit)?)))
     }
 
-    async fn profile(&self, _: LakeId, _: &TableRef, _: ReadAt, _: Duration) -> Result<TableProfile, QueryError> {
-        Err(QueryError::Engine("not in this lake".to_owned()))
+    async fn profile(
+        &self,
+        lake: LakeId,
+        table: &TableRef,
+        at: ReadAt,
+        _: Duration,
+    ) -> Result<TableProfile, QueryError> {
+        self.query(lake, |lake| {
+            let (snapshot, stored) = read::find(lake, table, at)?;
+            Ok(profile::profile(stored, snapshot))
+        })
     }
 }
 

@@ -1,36 +1,40 @@
 //! Rows on their way into memory: read as their columns' types, and held to the table's rules.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-};
-use arrow_schema::{ArrowError, Field, Schema};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::Field;
 use futures_util::StreamExt as _;
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::rows::{MAX_VIOLATIONS, RowSource, RowsError, Violation, Violations};
 use gadwall_domain::schema::{Column, DefaultValue, TableSchema};
-use gadwall_domain::types::DataType;
 use serde_json::Value;
 
-/// A value for each of the table's columns, in table order.
-pub(super) type Row = Vec<Value>;
+use super::values::{Row, parse};
+
+/// Rows that were read and fit their table.
+pub(super) struct Loaded {
+    pub(super) rows: Vec<Row>,
+    /// For each column whether the rows mention it; where not, the table's default of the moment is theirs.
+    pub(super) mentioned: Vec<bool>,
+}
 
 /// Reads all rows. What is wrong in them is reported together.
-pub(super) async fn read(schema: &TableSchema, source: RowSource) -> Result<Vec<Row>, WriteError> {
+pub(super) async fn read(schema: &TableSchema, source: RowSource) -> Result<Loaded, WriteError> {
     let RowSource::Batches(mut batches) = source else {
         let reason = "the lake in memory doesn't read Parquet".to_owned();
         return Err(RowsError::Malformed { format: "Parquet", reason }.into());
     };
     let (mut rows, mut found) = (Vec::new(), Violations::default());
+    let mut mentioned = Vec::new();
     let mut refused = false;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         refused |= !batch.violations.is_empty();
         found.merge(batch.violations);
         let given = given_columns(schema, &batch.rows)?;
+        mentioned = given.iter().map(Option::is_some).collect();
         for index in 0..batch.rows.num_rows() {
             // Where the decoder refused a value it left NULL, and has said so already.
             let mut reader = RowReader { number: rows.len() as u64 + 1, nulls_are_told: refused, found: &mut found };
@@ -41,8 +45,7 @@ pub(super) async fn read(schema: &TableSchema, source: RowSource) -> Result<Vec<
     if !found.is_empty() {
         return Err(WriteError::Violations(found));
     }
-    refuse_duplicates(twice(schema, &rows))?;
-    Ok(rows)
+    Ok(Loaded { rows, mentioned })
 }
 
 /// A column's values as text.
@@ -128,32 +131,6 @@ fn shortened(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }
 
-/// The value that a text stands for; types that aren't plain are kept as their text.
-fn parse(text: &str, target: &DataType) -> Option<Value> {
-    let whole = |low: i64, high: i64| {
-        let number: i64 = text.trim().parse().ok()?;
-        (low..=high).contains(&number).then(|| Value::from(number))
-    };
-    match target {
-        DataType::Boolean => match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "t" | "1" => Some(Value::Bool(true)),
-            "false" | "f" | "0" => Some(Value::Bool(false)),
-            _ => None,
-        },
-        DataType::TinyInt => whole(i8::MIN.into(), i8::MAX.into()),
-        DataType::SmallInt => whole(i16::MIN.into(), i16::MAX.into()),
-        DataType::Integer => whole(i32::MIN.into(), i32::MAX.into()),
-        DataType::BigInt => whole(i64::MIN, i64::MAX),
-        DataType::UTinyInt => whole(0, u8::MAX.into()),
-        DataType::USmallInt => whole(0, u16::MAX.into()),
-        DataType::UInteger => whole(0, u32::MAX.into()),
-        DataType::Float | DataType::Double => {
-            serde_json::Number::from_f64(text.trim().parse().ok()?).map(Value::Number)
-        }
-        _ => Some(Value::from(text)),
-    }
-}
-
 /// A row's key as a JSON object.
 pub(super) fn key_of(schema: &TableSchema, row: &Row) -> Value {
     let value = |name: &ColumnName| {
@@ -165,7 +142,7 @@ pub(super) fn key_of(schema: &TableSchema, row: &Row) -> Value {
 }
 
 /// Keys that more than one of the rows has, each once, in the order they come.
-fn twice(schema: &TableSchema, rows: &[Row]) -> Vec<Value> {
+pub(super) fn twice<'a>(schema: &TableSchema, rows: impl Iterator<Item = &'a Row>) -> Vec<Value> {
     if schema.key_columns().is_empty() {
         return Vec::new();
     }
@@ -175,7 +152,7 @@ fn twice(schema: &TableSchema, rows: &[Row]) -> Vec<Value> {
         *times += 1;
         *times == 2
     };
-    rows.iter().map(|row| key_of(schema, row)).filter(again).collect()
+    rows.map(|row| key_of(schema, row)).filter(again).collect()
 }
 
 pub(super) fn refuse_duplicates(mut keys: Vec<Value>) -> Result<(), WriteError> {
@@ -185,38 +162,4 @@ pub(super) fn refuse_duplicates(mut keys: Vec<Value>) -> Result<(), WriteError> 
     let count = keys.len() as u64;
     keys.truncate(MAX_VIOLATIONS);
     Err(WriteError::DuplicateKeys { first: keys, count })
-}
-
-/// Rows as Arrow has them; what isn't plain is text.
-pub(super) fn to_batch(columns: &[Column], rows: &[Row]) -> Result<RecordBatch, ArrowError> {
-    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-    for (position, column) in columns.iter().enumerate() {
-        let array = to_array(&column.data_type, rows, position);
-        fields.push(Field::new(column.name.as_str(), array.data_type().clone(), true));
-        arrays.push(array);
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
-}
-
-fn to_array(target: &DataType, rows: &[Row], position: usize) -> ArrayRef {
-    let values = rows.iter().map(|row| row.get(position).unwrap_or(&Value::Null));
-    match target {
-        DataType::Boolean => Arc::new(values.map(Value::as_bool).collect::<BooleanArray>()),
-        DataType::Integer => {
-            let small = |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok());
-            Arc::new(values.map(small).collect::<Int32Array>())
-        }
-        DataType::BigInt => Arc::new(values.map(Value::as_i64).collect::<Int64Array>()),
-        DataType::Double => Arc::new(values.map(Value::as_f64).collect::<Float64Array>()),
-        _ => Arc::new(values.map(text_of).collect::<StringArray>()),
-    }
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
 }

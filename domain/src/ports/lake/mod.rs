@@ -79,6 +79,9 @@ pub trait LakeStore: Send + Sync {
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
 
     /// All buckets by name. `main` is listed once it holds a table.
+    ///
+    /// Like those of tables, answers of a snapshot that isn't there (or is no longer kept) are empty;
+    /// [`LakeHistory::snapshot`] tells.
     async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError>;
 
     /// A bucket's tables by name. `None` when there is no such bucket; `main` always is.
@@ -101,11 +104,12 @@ pub trait LakeStore: Send + Sync {
     /// Commits a write: answered once it is durable, as one snapshot that says where it came from.
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError>;
 
-    /// Says what a write would touch, or why it would be refused, and writes nothing.
+    /// Says what a write would touch, or why it would be refused, and writes nothing. What is no row counts as none.
     async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError>;
 
     /// Deletes rows so that nothing of them is left: not in the newest version, not in older ones, not in files. The
-    /// snapshots that show them are gone afterwards, for all tables; those in `held` refuse the purge.
+    /// snapshots that show them are gone afterwards, for all tables; those in `held` refuse the purge, which then does
+    /// nothing.
     async fn purge(
         &self,
         lake: LakeId,

@@ -21,7 +21,8 @@ use crate::table::TableRef;
 pub struct SnapshotFilter {
     /// Only those before this one.
     pub before: Option<SnapshotId>,
-    /// Only those that changed this table (by its name now, or its last one).
+    /// Only those that made, changed, renamed or dropped this table (by its name now, or its last one; under whatever
+    /// name it had then).
     pub table: Option<TableRef>,
     /// At most so many.
     pub limit: u32,
@@ -41,16 +42,18 @@ pub struct DroppedTable {
 /// A lake's past, as far as it is kept.
 #[async_trait]
 pub trait LakeHistory: Send + Sync {
-    /// One snapshot; `None` when there is none of that number, or it is no longer kept.
+    /// One snapshot, 0 (the empty lake) among them; `None` when there is none of that number, or it is no longer kept.
     async fn snapshot(&self, lake: LakeId, snapshot: SnapshotId) -> Result<Option<Commit>, LakeError>;
 
-    /// The newest snapshot that was there at a time; `None` when the lake is younger, or it is no longer kept.
+    /// The newest snapshot that was there at a time; `None` when the lake is younger, or it is no longer kept. Never an
+    /// older one in place of one that is gone: snapshots are numbered without gaps, so a gap after it tells.
     async fn snapshot_at(&self, lake: LakeId, time: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError>;
 
     /// Snapshots, newest first.
     async fn snapshots(&self, lake: LakeId, filter: SnapshotFilter) -> Result<Vec<Commit>, LakeError>;
 
-    /// Dropped tables of a bucket (or of all) that can be brought back: the last of each name, by name.
+    /// Dropped tables of a bucket (or of all) that can be brought back, by bucket and name: the last of each name that
+    /// isn't taken now. A renamed table isn't dropped.
     async fn dropped(&self, lake: LakeId, bucket: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError>;
 }
 
@@ -93,6 +96,10 @@ pub struct TableProfile {
 }
 
 /// Reads tables' rows. A dropped stream cancels the reading.
+///
+/// A table is found by its name in the version that is read: `UnknownTable` if it wasn't there under that name,
+/// `NoSnapshot` if there is no such version (any more). Columns that aren't there and values that aren't of their
+/// column's type are `Sql` errors.
 #[async_trait]
 pub trait TableReader: Send + Sync {
     /// A part of a table, and the snapshot it was read from.
@@ -105,7 +112,7 @@ pub trait TableReader: Send + Sync {
         timeout: Duration,
     ) -> Result<(RowStream, SnapshotId), QueryError>;
 
-    /// What happened to a table's rows in the snapshots `from..=to`, oldest first: `snapshot_id`, `rowid`,
+    /// What happened to a table's rows in the snapshots `from..=to`, oldest first, by its name and columns in `to`: `snapshot_id`, `rowid`,
     /// `change_type` (`insert`, `delete`, `update_preimage`, `update_postimage`), then the table's columns.
     async fn changes(
         &self,

@@ -20,7 +20,8 @@ pub enum WriteError {
     /// The bucket is there already.
     #[error("the bucket exists")]
     BucketExists,
-    /// No such bucket.
+    /// No such bucket. Only said of what happens in a bucket as a whole: dropping it, making a table in it, bringing
+    /// one back. Any other write to a table says [`WriteError::NoTable`].
     #[error("no such bucket")]
     NoBucket,
     /// The bucket holds tables and the write said not to drop them.
@@ -29,7 +30,7 @@ pub enum WriteError {
     /// The table is there already.
     #[error("the table exists")]
     TableExists,
-    /// No such table.
+    /// No such table; or none in the snapshot that it is to be taken from.
     #[error("no such table")]
     NoTable,
     /// The table's columns are not those that the write was made for.
@@ -44,7 +45,8 @@ pub enum WriteError {
     /// The write needs a primary key and the table has none.
     #[error("the table has no primary key")]
     NoKey,
-    /// A condition or a new value doesn't fit its column.
+    /// A condition or a new value doesn't fit its column: there is none of that name, the text isn't a value of its
+    /// type without loss (`1.5` is no `INTEGER`), it is too long, or NULL where that may not be.
     #[error("{0}")]
     BadFilter(String),
     /// The table can't be changed so.
@@ -86,9 +88,10 @@ pub enum LoadMode {
     /// Rows are added; a key that is there already refuses them all.
     #[default]
     Append,
-    /// A row takes the place of the one with its key. Within the request the last one wins.
+    /// A row takes the place of the one with its key, as a whole: columns that aren't mentioned get their defaults.
+    /// Within the request the last one wins, but all must fit the table.
     Upsert,
-    /// The rows take the place of all that are there.
+    /// The rows take the place of all that are there. Keys must be unique within the request.
     Replace,
 }
 
@@ -109,6 +112,14 @@ impl LoadMode {
 }
 
 /// A change to commit.
+///
+/// Loads, deletes and updates that touch no row make no snapshot: they are answered with the newest one and no
+/// counts. Any other write makes one, even if nothing is different afterwards.
+///
+/// A write fails with the first of these that holds: its rows can't be read or don't fit the schema it brings (with
+/// keys that come twice in it), there is no such table or name to be had, it isn't [`Expected`], its columns aren't those
+/// of the schema (`TableChanged`: names, types without lengths, nullability), the change itself is refused. The key is the
+/// caller's to know: [`Expected::schema`] makes sure that it is still the table's.
 #[derive(Debug)]
 pub enum LakeWrite {
     /// Make a bucket.
@@ -154,7 +165,7 @@ pub enum LakeWrite {
         /// What the caller expects the table to be.
         expected: Expected,
     },
-    /// Delete rows.
+    /// Delete rows. Recorded as truncated without a filter.
     Delete {
         /// From which table.
         table: TableRef,
@@ -165,7 +176,8 @@ pub enum LakeWrite {
         /// What the caller expects the table to be.
         expected: Expected,
     },
-    /// Change rows. The table's rules hold for the new values, too.
+    /// Change rows. The table's rules hold for the new values, too: those of the values make it `BadFilter` (whether or
+    /// not a row is meant), those of the key `DuplicateKeys`. Every row that is meant counts, different or not.
     Update {
         /// In which table.
         table: TableRef,
@@ -178,7 +190,9 @@ pub enum LakeWrite {
         /// What the caller expects the table to be.
         expected: Expected,
     },
-    /// Change the table's shape.
+    /// Change the table's shape. What the rows hold decides as well: `HasNulls`, `NeedsDefault`, `DuplicateKeys`. A
+    /// default that isn't a value of its column is `SchemaError::Default`, a layout that can't be had
+    /// `AlterationError::Layout`.
     Alter {
         /// Which table.
         table: TableRef,
@@ -189,7 +203,7 @@ pub enum LakeWrite {
         /// What the caller expects the table to be.
         expected: Expected,
     },
-    /// Give a table another name in its bucket.
+    /// Give a table another name in its bucket: one that isn't taken, not even by itself in another case.
     RenameTable {
         /// Which table.
         table: TableRef,
@@ -198,7 +212,9 @@ pub enum LakeWrite {
         /// What the caller expects the table to be.
         expected: Expected,
     },
-    /// Make a table what it was: its columns, key and rows.
+    /// Make a table what it was: its columns, key, rows, layout and comments. It is the same table if it had another
+    /// name then; if it wasn't there yet, the one that had its name. All rows count, those before as deleted and those
+    /// since as inserted.
     Restore {
         /// Which table.
         table: TableRef,
@@ -209,7 +225,7 @@ pub enum LakeWrite {
         /// What the caller expects the table to be now.
         expected: Expected,
     },
-    /// Bring back a table that was dropped.
+    /// Bring back a table that was dropped, into a bucket that is there.
     Undelete {
         /// Which table; nothing may have its name now.
         table: TableRef,
@@ -283,7 +299,8 @@ pub struct Committed {
     pub rows: RowCounts,
 }
 
-/// Rows to be deleted for good.
+/// Rows to be deleted for good: those that the filter means, in the newest version or any older one, with all
+/// that they ever were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purge {
     /// From which table.
@@ -301,7 +318,7 @@ pub struct PurgeReport {
     pub rows: u64,
     /// The newest snapshot after it.
     pub snapshot: SnapshotId,
-    /// Snapshots that showed the rows and are gone, oldest first.
+    /// Snapshots that showed the rows (or whose files held them) and are gone, oldest first.
     pub expired: Vec<SnapshotId>,
     /// Data files that held the rows and were deleted from storage.
     pub files_deleted: u64,

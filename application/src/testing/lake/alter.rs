@@ -1,0 +1,178 @@
+//! Tables that change their shape.
+
+use std::sync::Arc;
+
+use gadwall_domain::alteration::{Alteration, AlterationError};
+use gadwall_domain::commit::Change;
+use gadwall_domain::history::Expected;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::{Layout, Transform};
+use gadwall_domain::names::ColumnName;
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
+use gadwall_domain::table::TableRef;
+use gadwall_domain::types::DataType;
+
+use super::filter;
+use super::rows;
+use super::state::{State, Stored, column_id, default_of, stored_column};
+use super::values::{Row, parse};
+
+impl State {
+    pub(super) fn alter(
+        &mut self,
+        table: TableRef,
+        schema: &TableSchema,
+        alteration: Alteration,
+        expected: Expected,
+        now: SnapshotId,
+    ) -> Result<Change, WriteError> {
+        let stored = self.change(&table, expected)?;
+        stored.expect_shape(schema)?;
+        let after = alteration.apply(schema)?;
+        check(stored, &alteration, &after)?;
+        change(stored, &alteration, now);
+        stored.columns = after.columns().iter().map(stored_column).collect();
+        stored.version.schema = now;
+        let primary_key = after.key_columns().to_vec();
+        Ok(Change::TableAltered { table, alteration, columns: after.columns().to_vec(), primary_key })
+    }
+}
+
+/// What depends on the rows, the layout and the values that can be read.
+fn check(stored: &Stored, alteration: &Alteration, after: &TableSchema) -> Result<(), WriteError> {
+    match alteration {
+        Alteration::AddColumn { column } => {
+            check_default(column)?;
+            if !column.nullable && column.default.is_none() && !stored.rows.is_empty() {
+                return Err(AlterationError::NeedsDefault(column.name.clone()).into());
+            }
+        }
+        Alteration::DropColumn { column } => {
+            let part = if stored.layout.partition_by.iter().any(|part| part.column == *column) {
+                "partitioning"
+            } else if stored.layout.sort_by.iter().any(|key| key.column == *column) {
+                "sort order"
+            } else {
+                return Ok(());
+            };
+            return Err(AlterationError::ColumnInUse { column: column.clone(), part }.into());
+        }
+        Alteration::SetNotNull { column } => refuse_nulls(stored, column)?,
+        Alteration::SetDefault { column, .. } => {
+            after.columns().iter().filter(|after| after.name == *column).try_for_each(check_default)?;
+        }
+        Alteration::SetPrimaryKey { columns } => {
+            columns.iter().try_for_each(|column| refuse_nulls(stored, column))?;
+            rows::refuse_duplicates(rows::twice(after, stored.rows.values().map(AsRef::as_ref)))?;
+        }
+        Alteration::PartitionBy { partition_by } => {
+            let layout = Layout { partition_by: partition_by.clone(), sort_by: Vec::new() };
+            check_layout(&layout, after.columns())?;
+        }
+        Alteration::SortBy { sort_by } => {
+            let layout = Layout { partition_by: Vec::new(), sort_by: sort_by.clone() };
+            check_layout(&layout, after.columns())?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What happens beside the columns themselves.
+fn change(stored: &mut Stored, alteration: &Alteration, now: SnapshotId) {
+    match alteration {
+        Alteration::AddColumn { column } => {
+            let default = default_of(column);
+            each_row(stored, |row| row.push(default.clone()));
+            stored.column_ids.push(column_id(now, 0));
+        }
+        Alteration::DropColumn { column } => {
+            if let Ok(position) = filter::position(column, &stored.columns) {
+                each_row(stored, |row| drop(row.remove(position)));
+                stored.column_ids.remove(position);
+            }
+            stored.comments.columns.remove(column);
+        }
+        Alteration::RenameColumn { column, to } => {
+            let partitions = stored.layout.partition_by.iter_mut().map(|part| &mut part.column);
+            let sorted = stored.layout.sort_by.iter_mut().map(|key| &mut key.column);
+            partitions.chain(sorted).filter(|name| *name == column).for_each(|name| *name = to.clone());
+            if let Some(comment) = stored.comments.columns.remove(column) {
+                stored.comments.columns.insert(to.clone(), comment);
+            }
+        }
+        Alteration::Comment { column: None, comment } => stored.comments.table.clone_from(comment),
+        Alteration::Comment { column: Some(column), comment } => {
+            stored.comments.columns.remove(column);
+            if let Some(comment) = comment {
+                stored.comments.columns.insert(column.clone(), comment.clone());
+            }
+        }
+        Alteration::PartitionBy { partition_by } => stored.layout.partition_by.clone_from(partition_by),
+        Alteration::SortBy { sort_by } => stored.layout.sort_by.clone_from(sort_by),
+        Alteration::SetType { column, data_type: DataType::Double } => {
+            // The same number, written as one of the new type.
+            if let Ok(position) = filter::position(column, &stored.columns) {
+                each_row(stored, |row| {
+                    if let Some(number) = row[position].as_f64() {
+                        row[position] = number.into();
+                    }
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn each_row(stored: &mut Stored, change: impl Fn(&mut Row)) {
+    stored.rows.values_mut().for_each(|row| change(Arc::make_mut(row)));
+}
+
+fn refuse_nulls(stored: &Stored, column: &ColumnName) -> Result<(), WriteError> {
+    let position = filter::position(column, &stored.columns);
+    let position = position.map_err(|_| AlterationError::NoColumn(column.clone()))?;
+    match stored.rows.values().filter(|row| row[position].is_null()).count() as u64 {
+        0 => Ok(()),
+        rows => Err(AlterationError::HasNulls { column: column.clone(), rows }.into()),
+    }
+}
+
+/// A default is a value of its column.
+pub(super) fn check_default(column: &Column) -> Result<(), WriteError> {
+    let Some(text) = column.default.as_ref().map(DefaultValue::as_str) else { return Ok(()) };
+    let fits = column.data_type.max_chars().is_none_or(|limit| text.chars().count() <= limit as usize)
+        && parse(text, &column.data_type).is_some();
+    let misfit = || SchemaError::Default(text.chars().take(60).collect());
+    if fits { Ok(()) } else { Err(AlterationError::Schema(misfit()).into()) }
+}
+
+/// A layout is of columns that are there, and can be had of their types.
+pub(super) fn check_layout(layout: &Layout, columns: &[Column]) -> Result<(), WriteError> {
+    let find = |name: &ColumnName| columns.iter().find(|column| column.name == *name);
+    for part in &layout.partition_by {
+        let column = find(&part.column).ok_or_else(|| misfit(format!("there is no column {}", part.column)))?;
+        let fits = match part.transform {
+            Transform::Identity => !column.data_type.is_nested(),
+            Transform::Bucket(count) => count > 0 && !column.data_type.is_nested(),
+            Transform::Hour => is_timestamp(&column.data_type),
+            _ => column.data_type == DataType::Date || is_timestamp(&column.data_type),
+        };
+        if !fits {
+            return Err(misfit(format!("{part} can't be had of {}", column.data_type.spelling())));
+        }
+    }
+    match layout.sort_by.iter().find(|key| find(&key.column).is_none()) {
+        Some(key) => Err(misfit(format!("there is no column {}", key.column))),
+        None => Ok(()),
+    }
+}
+
+fn misfit(reason: String) -> WriteError {
+    AlterationError::Layout(reason).into()
+}
+
+fn is_timestamp(data_type: &DataType) -> bool {
+    use DataType::{Timestamp, TimestampMs, TimestampNs, TimestampS, TimestampTz};
+    matches!(data_type, Timestamp | TimestampMs | TimestampNs | TimestampS | TimestampTz)
+}
