@@ -7,24 +7,24 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{DroppedTable, LakeError, LakeHistory, SnapshotFilter};
 
-use crate::error::fault;
 use crate::store::EmbeddedLakes;
+use crate::structure;
 
 #[async_trait]
 impl LakeHistory for EmbeddedLakes {
-    async fn snapshot(&self, _: LakeId, _: SnapshotId) -> Result<Option<Commit>, LakeError> {
-        Err(fault("not supported yet"))
+    async fn snapshot(&self, lake: LakeId, snapshot: SnapshotId) -> Result<Option<Commit>, LakeError> {
+        self.read(lake, move |connection| structure::one(connection, lake, snapshot)).await
     }
 
-    async fn snapshot_at(&self, _: LakeId, _: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError> {
-        Err(fault("not supported yet"))
+    async fn snapshot_at(&self, lake: LakeId, time: DateTime<Utc>) -> Result<Option<SnapshotId>, LakeError> {
+        self.read(lake, move |connection| structure::snapshot_at(connection, lake, time)).await
     }
 
-    async fn snapshots(&self, _: LakeId, _: SnapshotFilter) -> Result<Vec<Commit>, LakeError> {
-        Err(fault("not supported yet"))
+    async fn snapshots(&self, lake: LakeId, filter: SnapshotFilter) -> Result<Vec<Commit>, LakeError> {
+        self.read(lake, move |connection| structure::of_table(connection, lake, &filter)).await
     }
 
-    async fn dropped(&self, _: LakeId, _: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError> {
-        Err(fault("not supported yet"))
+    async fn dropped(&self, lake: LakeId, bucket: Option<BucketName>) -> Result<Vec<DroppedTable>, LakeError> {
+        self.read(lake, move |connection| structure::dropped(connection, lake, bucket.as_ref())).await
     }
 }

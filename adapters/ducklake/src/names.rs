@@ -1,6 +1,7 @@
 //! What a table's name in a query may mean for its caller.
 
 use duckdb::Connection;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::query::ReadScope;
 
@@ -10,7 +11,7 @@ use crate::{sql, structure};
 /// Names offered when one is not found.
 const MAX_CANDIDATES: usize = 5;
 
-/// The tables that a caller may read, looked up in the lake's current state.
+/// The tables that a caller may read, looked up in the version that is read.
 pub(crate) struct VisibleTables<'a> {
     connection: &'a Connection,
     scope: &'a ReadScope,
@@ -27,7 +28,7 @@ impl<'a> VisibleTables<'a> {
     }
 
     fn candidates(&self, table: &str) -> Vec<String> {
-        let all = structure::table_names(self.connection, self.scope.lake).unwrap_or_default();
+        let all = structure::table_names(self.connection, self.scope.lake, self.scope.at).unwrap_or_default();
         let wanted = table.to_ascii_lowercase();
         let mut near: Vec<(usize, String)> = all
             .into_iter()
@@ -41,6 +42,13 @@ impl<'a> VisibleTables<'a> {
 }
 
 impl Names for VisibleTables<'_> {
+    fn version(&self) -> Option<u64> {
+        match self.scope.at {
+            ReadAt::Head => None,
+            ReadAt::Snapshot(snapshot) => Some(snapshot.get()),
+        }
+    }
+
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         let unknown = || NameError::Unknown { candidates: self.candidates(table) };
         if catalog.is_some() {
@@ -55,7 +63,7 @@ impl Names for VisibleTables<'_> {
         if !self.visible(&bucket) {
             return Err(unknown());
         }
-        match structure::stored_name(self.connection, self.scope.lake, &bucket, &name) {
+        match structure::stored_name(self.connection, self.scope.lake, &bucket, &name, self.scope.at) {
             Ok(Some((schema, table))) => Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table }),
             Ok(None) => Err(unknown()),
             Err(error) => Err(NameError::Unavailable(error.to_string())),

@@ -11,11 +11,12 @@ use arrow::datatypes::SchemaRef;
 use duckdb::types::Value as Bound;
 use duckdb::{Connection, InterruptHandle, Statement};
 use futures_core::Stream;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowStream;
-use gadwall_domain::schema::Column;
+use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -26,6 +27,7 @@ use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
 use crate::names::VisibleTables;
+use crate::reading::Reading;
 use crate::{gate, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
@@ -37,8 +39,12 @@ const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 pub(crate) enum Work {
     /// A user's statement.
     Checked { scope: ReadScope, query: Query },
-    /// A table's first rows.
-    Preview { table: TableRef, limit: u32 },
+    /// A part of a table.
+    Rows { table: TableRef, selection: Box<Selection>, at: ReadAt },
+    /// What happened to a table's rows.
+    Changes { table: TableRef, from: SnapshotId, to: SnapshotId, limit: Option<u64> },
+    /// What a table's columns hold, as JSON.
+    Profile { table: TableRef, at: ReadAt },
 }
 
 type Started = Result<(SchemaRef, SnapshotId), QueryError>;
@@ -200,9 +206,14 @@ impl Running {
         let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
-        let snapshot = self.snapshot(&connection)?;
+        let snapshot = self.snapshot(&connection, work)?;
+        let reading = Reading { connection: &connection, lake: self.lake };
         let (statement, parameters) = match work {
-            Work::Preview { table, limit } => (self.preview(&connection, table, *limit)?, &Parameters::None),
+            Work::Rows { table, selection, at } => (reading.rows(table, selection, *at)?, &Parameters::None),
+            Work::Changes { table, from, to, limit } => {
+                (reading.changes(table, *from, *to, *limit)?, &Parameters::None)
+            }
+            Work::Profile { table, at } => (reading.profile(table, *at)?, &Parameters::None),
             Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
         };
         let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
@@ -238,21 +249,20 @@ impl Running {
         Ok(())
     }
 
-    fn snapshot(&self, connection: &Connection) -> Result<SnapshotId, QueryError> {
-        structure::head(connection, self.lake).map_err(lake_failed)
-    }
-
-    fn preview(&self, connection: &Connection, table: &TableRef, limit: u32) -> Result<String, QueryError> {
-        let columns = structure::columns(connection, self.lake, table).map_err(lake_failed)?;
-        let read = |column: &Column| {
-            let name = sql::ident(column.name.as_str());
-            // Variants can't be handed over as they are.
-            let variant = column.data_type.spelling().contains("VARIANT");
-            if variant { format!("CAST({name} AS JSON) AS {name}") } else { name }
+    /// The snapshot that is read: the newest, or the one asked for if it is kept.
+    fn snapshot(&self, connection: &Connection, work: &Work) -> Result<SnapshotId, QueryError> {
+        let at = match work {
+            Work::Rows { at, .. } | Work::Profile { at, .. } => *at,
+            Work::Changes { to, .. } => ReadAt::Snapshot(*to),
+            Work::Checked { scope, .. } => scope.at,
         };
-        let list =
-            columns.map_or_else(|| "*".to_owned(), |columns| columns.iter().map(read).collect::<Vec<_>>().join(", "));
-        Ok(format!("SELECT {list} FROM {} LIMIT {limit}", sql::table(self.lake, table)))
+        match at {
+            ReadAt::Head => structure::head(connection, self.lake).map_err(lake_failed),
+            ReadAt::Snapshot(snapshot) => {
+                let kept = structure::is_kept(connection, self.lake, snapshot).map_err(lake_failed)?;
+                if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }
+            }
+        }
     }
 
     /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
@@ -285,7 +295,7 @@ impl Running {
     }
 }
 
-fn lake_failed(error: LakeError) -> QueryError {
+pub(crate) fn lake_failed(error: LakeError) -> QueryError {
     match error {
         LakeError::Busy => QueryError::Busy,
         LakeError::Fault(source) | LakeError::StorageFull(source) => QueryError::Engine(source.to_string()),

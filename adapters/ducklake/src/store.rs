@@ -26,6 +26,7 @@ use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError};
 use crate::error::{fault, lake_error};
+use crate::profiles::Profiles;
 use crate::query::{self, Work};
 use crate::stage::stage;
 use crate::structure;
@@ -43,6 +44,7 @@ pub struct EmbeddedLakes {
     pub(crate) catalogs: Arc<Catalogs>,
     shared: Arc<Shared>,
     writers: Writers,
+    pub(crate) profiles: Profiles,
 }
 
 impl fmt::Debug for EmbeddedLakes {
@@ -63,7 +65,7 @@ impl EmbeddedLakes {
         let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
         let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync });
         let writers = Writers::new(Arc::clone(&shared), config.writer_queue);
-        Ok(Self { engine, catalogs, shared, writers })
+        Ok(Self { engine, catalogs, shared, writers, profiles: Profiles::default() })
     }
 
     /// Takes rows in, up to what only the writer can do.
@@ -132,23 +134,23 @@ impl LakeStore for EmbeddedLakes {
         self.read(lake, move |connection| structure::commits_after(connection, lake, after, limit)).await
     }
 
-    async fn buckets(&self, lake: LakeId, _: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
-        self.read(lake, move |connection| structure::buckets(connection, lake)).await
+    async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
+        self.read(lake, move |connection| structure::buckets(connection, lake, at)).await
     }
 
     async fn tables(
         &self,
         lake: LakeId,
         bucket: &BucketName,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Option<Vec<StoredTable>>, LakeError> {
         let bucket = bucket.clone();
-        let inlines = self.catalogs.inlines();
+        let inlines = self.catalogs.inlines() && at == ReadAt::Head;
         let read = move |connection: &Connection| {
-            if structure::bucket(connection, lake, &bucket)?.is_none() {
+            if structure::bucket(connection, lake, &bucket, at)?.is_none() {
                 return Ok(None);
             }
-            let mut tables = structure::tables(connection, lake, &bucket, None)?;
+            let mut tables = structure::tables(connection, lake, &bucket, None, at)?;
             if inlines {
                 tables.iter_mut().try_for_each(|table| structure::count_rows(connection, lake, table))?;
             }
@@ -162,12 +164,12 @@ impl LakeStore for EmbeddedLakes {
         lake: LakeId,
         bucket: &BucketName,
         table: &TableName,
-        _: ReadAt,
+        at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
         let (bucket, table) = (bucket.clone(), table.clone());
-        let inlines = self.catalogs.inlines();
+        let inlines = self.catalogs.inlines() && at == ReadAt::Head;
         let read = move |connection: &Connection| {
-            let mut found = structure::tables(connection, lake, &bucket, Some(&table))?.pop();
+            let mut found = structure::tables(connection, lake, &bucket, Some(&table), at)?.pop();
             if let Some(table) = found.as_mut().filter(|_| inlines) {
                 structure::count_rows(connection, lake, table)?;
             }

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use duckdb::Connection;
 use gadwall_domain::commit::{CommitInfo, RowCounts, WriteOrigin, WriteRecord};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
@@ -109,7 +110,7 @@ impl<'a> Commit<'a> {
     }
 
     fn stored_columns(&self, table: &TableRef) -> Result<Option<Vec<Column>>, LakeError> {
-        stored::columns(self.connection, self.lake, table)
+        stored::columns(self.connection, self.lake, table, ReadAt::Head)
     }
 
     /// Writes into the snapshot who made it and what changed.

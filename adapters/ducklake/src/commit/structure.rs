@@ -1,6 +1,7 @@
 //! What there is: buckets and tables made and dropped.
 
 use gadwall_domain::commit::Change;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::layout::Layout;
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::WriteError;
@@ -26,7 +27,7 @@ impl Commit<'_> {
     }
 
     fn create_bucket(&self, bucket: &BucketName, description: Option<String>) -> Result<Change, WriteError> {
-        if structure::bucket(self.connection, self.lake, bucket)?.is_some() {
+        if structure::bucket(self.connection, self.lake, bucket, ReadAt::Head)?.is_some() {
             return Err(WriteError::BucketExists);
         }
         self.execute(&format!("CREATE SCHEMA {}", self.schema_name(bucket.as_str())))?;
@@ -34,10 +35,10 @@ impl Commit<'_> {
     }
 
     fn drop_bucket(&self, bucket: &BucketName, cascade: bool) -> Result<Change, WriteError> {
-        let Some(stored) = structure::bucket(self.connection, self.lake, bucket)? else {
+        let Some(stored) = structure::bucket(self.connection, self.lake, bucket, ReadAt::Head)? else {
             return Err(WriteError::NoBucket);
         };
-        let tables = structure::tables(self.connection, self.lake, bucket, None)?;
+        let tables = structure::tables(self.connection, self.lake, bucket, None, ReadAt::Head)?;
         if bucket.is_main() && tables.is_empty() {
             return Err(WriteError::NoBucket);
         }
@@ -55,7 +56,7 @@ impl Commit<'_> {
     }
 
     fn create_table(&self, table: &TableRef, schema: &TableSchema) -> Result<Change, WriteError> {
-        if structure::bucket(self.connection, self.lake, &table.bucket)?.is_none() {
+        if structure::bucket(self.connection, self.lake, &table.bucket, ReadAt::Head)?.is_none() {
             return Err(WriteError::NoBucket);
         }
         if self.stored_columns(table)?.is_some() {

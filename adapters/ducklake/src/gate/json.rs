@@ -16,7 +16,7 @@ pub(crate) enum Json<'a> {
     /// `true` or `false`
     Bool(bool),
     /// A number, as written.
-    Number(&'a str),
+    Number(Cow<'a, str>),
     /// A string, unescaped.
     Text(Cow<'a, str>),
     /// An array.
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
             Some("true") => Ok(Json::Bool(true)),
             Some("false") => Ok(Json::Bool(false)),
             // The engine writes an infinite double as `Infinity`, and cannot read it back.
-            Some(number) if is_number(number) => Ok(Json::Number(number)),
+            Some(number) if is_number(number) => Ok(Json::Number(Cow::Borrowed(number))),
             _ => Err(JsonError::Malformed),
         }
     }

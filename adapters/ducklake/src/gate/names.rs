@@ -12,6 +12,11 @@ pub(crate) trait Names {
     /// # Errors
     /// [`NameError`], which must not tell a table that exists elsewhere from one that doesn't.
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError>;
+
+    /// The version at which tables are read whose reference names none; the newest without.
+    fn version(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Why a name means nothing to the caller.

@@ -43,7 +43,7 @@ impl Walk<'_> {
 fn changed<'a>(value: &Json<'a>) -> Option<(String, Json<'a>)> {
     let own_type = value.get("type")?;
     let text = match (own_type.get("id")?.as_str()?, value.get("value")?) {
-        ("DOUBLE" | "FLOAT", Json::Number(number)) => (*number).to_owned(),
+        ("DOUBLE" | "FLOAT", Json::Number(number)) => number.to_string(),
         ("DECIMAL", number) => {
             let part = |key| match own_type.get("type_info")?.get(key)? {
                 Json::Number(number) => number.parse::<usize>().ok(),

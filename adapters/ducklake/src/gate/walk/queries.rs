@@ -203,7 +203,7 @@ fn number(item: &Json<'_>) -> Option<String> {
     match item.get("value")?.get("value")? {
         Json::Number(number) => {
             Some(number.split_once('e').filter(|(_, exponent)| !exponent.starts_with('-')).map_or_else(
-                || (*number).to_owned(),
+                || number.to_string(),
                 |(mantissa, exponent)| format!("{mantissa}e+{}", exponent.trim_start_matches('+')),
             ))
         }

@@ -13,6 +13,27 @@ const TABLE_COLUMNS: u64 = 10;
 /// The schema under which a recursive query with keys reads all its rows so far.
 const RECURRING: &str = "recurring";
 
+/// `AT (VERSION => n)`, as the engine writes it.
+fn at_version<'a>(version: u64) -> Json<'a> {
+    let object = |members: Vec<(&'static str, Json<'a>)>| {
+        Json::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    };
+    let id = if i32::try_from(version).is_ok() { "INTEGER" } else { "BIGINT" };
+    let value = object(vec![
+        ("type", object(vec![("id", Json::text(id)), ("type_info", Json::Null)])),
+        ("is_null", Json::Bool(false)),
+        ("value", Json::Number(version.to_string().into())),
+    ]);
+    let constant = object(vec![
+        ("class", Json::text("CONSTANT")),
+        ("type", Json::text("VALUE_CONSTANT")),
+        ("alias", Json::text("")),
+        ("query_location", Json::Number("0".into())),
+        ("value", value),
+    ]);
+    object(vec![("unit", Json::text("VERSION")), ("expr", constant)])
+}
+
 impl Walk<'_> {
     /// Walks a table reference; answers how many columns it brings into scope.
     pub(super) fn table(&mut self, value: &mut Json<'_>, place: Place) -> Result<u64, GateError> {
@@ -83,6 +104,11 @@ impl Walk<'_> {
         set(members, "catalog_name", Json::text(resolved.catalog.clone()));
         set(members, "schema_name", Json::text(resolved.schema.clone()));
         set(members, "table_name", Json::text(resolved.table.clone()));
+        if let Some(version) = self.names.version()
+            && matches!(get(members, "at_clause"), None | Some(Json::Null))
+        {
+            set(members, "at_clause", at_version(version));
+        }
         if !self.tables.contains(&resolved) {
             self.tables.push(resolved);
         }

@@ -1,35 +1,56 @@
 //! Reads a lake's structure out of DuckLake's own tables: one statement, one consistent state, and no
 //! introspection that would walk every attached lake.
 
+mod details;
+mod past;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use duckdb::{Connection, Row};
 use gadwall_domain::commit::{Commit, CommitInfo};
-use gadwall_domain::history::TableVersion;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ColumnName, TableName};
 use gadwall_domain::ports::lake::{LakeError, StoredBucket, StoredTable};
 use gadwall_domain::schema::{Column, DefaultValue};
-use gadwall_domain::table::{Comments, TableRef, TableSize};
+use gadwall_domain::table::{TableRef, TableSize};
 
 use crate::error::{fault, lake_error};
 use crate::sql;
 use crate::types::{RawColumn, data_type};
 
+use details::Details;
+pub(crate) use past::{dropped, of_table, one, snapshot_at};
+
 /// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.
 const SIZES: &str = "
     (SELECT coalesce(sum(f.record_count), 0) FROM {md}.ducklake_data_file f
-      WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL)
+      WHERE f.table_id = t.table_id AND {live f})
   - (SELECT coalesce(sum(d.delete_count), 0) FROM {md}.ducklake_delete_file d
-      WHERE d.table_id = t.table_id AND d.end_snapshot IS NULL) AS row_count,
+      WHERE d.table_id = t.table_id AND {live d}) AS row_count,
     (SELECT coalesce(sum(f.file_size_bytes), 0) FROM {md}.ducklake_data_file f
-      WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL) AS size_bytes";
+      WHERE f.table_id = t.table_id AND {live f}) AS size_bytes";
+
+/// Writes a statement over a lake's own tables: `{md}` is the database they are in, `{sizes}` are [`SIZES`], and
+/// `{live x}` holds for rows of `x` that are part of the version.
+fn at(lake: LakeId, version: ReadAt, statement: &str) -> String {
+    let mut text = statement.replace("{sizes}", SIZES);
+    for alias in ["s", "t", "c", "f", "d", "p", "o", "g", "h"] {
+        let live = match version {
+            ReadAt::Head => format!("{alias}.end_snapshot IS NULL"),
+            ReadAt::Snapshot(number) => format!(
+                "({alias}.begin_snapshot <= {number} AND ({alias}.end_snapshot IS NULL OR {alias}.end_snapshot > {number}))"
+            ),
+        };
+        text = text.replace(&format!("{{live {alias}}}"), &live);
+    }
+    on(lake, &text)
+}
 
 fn on(lake: LakeId, statement: &str) -> String {
-    statement.replace("{sizes}", SIZES).replace("{md}", &sql::metadata_of(lake))
+    statement.replace("{md}", &sql::metadata_of(lake))
 }
 
 fn rows<T>(
@@ -113,14 +134,15 @@ pub(crate) fn commits_after(
 }
 
 /// All buckets; `main` once it holds a table.
-pub(crate) fn buckets(connection: &Connection, lake: LakeId) -> Result<Vec<StoredBucket>, LakeError> {
-    let statement = on(
+pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
+    let statement = at(
         lake,
+        version,
         "SELECT s.schema_name, count(t.table_id)::BIGINT, coalesce(sum(t.size_bytes), 0)::BIGINT
            FROM {md}.ducklake_schema s
-           LEFT JOIN (SELECT t.table_id, t.schema_id, {sizes} FROM {md}.ducklake_table t WHERE t.end_snapshot IS NULL) t
+           LEFT JOIN (SELECT t.table_id, t.schema_id, {sizes} FROM {md}.ducklake_table t WHERE {live t}) t
                   ON t.schema_id = s.schema_id
-          WHERE s.end_snapshot IS NULL
+          WHERE {live s}
           GROUP BY s.schema_name
          HAVING lower(s.schema_name) <> 'main' OR count(t.table_id) > 0
           ORDER BY lower(s.schema_name)",
@@ -142,29 +164,39 @@ fn count(number: i64) -> Result<u64, LakeError> {
 }
 
 /// The bucket's name as it is stored, if there is such a bucket.
-pub(crate) fn bucket(connection: &Connection, lake: LakeId, name: &BucketName) -> Result<Option<String>, LakeError> {
-    let statement =
-        on(lake, "SELECT schema_name FROM {md}.ducklake_schema WHERE end_snapshot IS NULL AND lower(schema_name) = ?");
+pub(crate) fn bucket(
+    connection: &Connection,
+    lake: LakeId,
+    name: &BucketName,
+    version: ReadAt,
+) -> Result<Option<String>, LakeError> {
+    let statement = at(
+        lake,
+        version,
+        "SELECT s.schema_name FROM {md}.ducklake_schema s WHERE {live s} AND lower(s.schema_name) = ?",
+    );
     Ok(rows(connection, &statement, &[&name.folded()], |row| row.get(0))?.pop())
 }
 
 /// Limits tables `t` to a bucket, or one table in it, as they are now.
 const IN_SCOPE: &str = "
-    JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-   WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
+    JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
+   WHERE {live t} AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
 
 /// The columns of tables in scope, nested parts among them, by the table's id.
 fn raw_columns(
     connection: &Connection,
     lake: LakeId,
+    version: ReadAt,
     parameters: &[&dyn duckdb::ToSql],
 ) -> Result<HashMap<i64, Vec<RawColumn>>, LakeError> {
-    let statement = on(
+    let statement = at(
         lake,
+        version,
         &format!(
             "SELECT c.table_id, c.column_id, c.parent_column, c.column_name, c.column_type, c.nulls_allowed, c.default_value
                FROM {{md}}.ducklake_column c
-              WHERE c.end_snapshot IS NULL AND c.table_id IN (SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE})
+              WHERE {{live c}} AND c.table_id IN (SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE})
               ORDER BY c.table_id, c.column_order"
         ),
     );
@@ -191,9 +223,10 @@ pub(crate) fn columns(
     connection: &Connection,
     lake: LakeId,
     table: &TableRef,
+    version: ReadAt,
 ) -> Result<Option<Vec<Column>>, LakeError> {
     let (bucket_name, table_name) = (table.bucket.folded(), table.table.folded());
-    let found = raw_columns(connection, lake, &[&bucket_name, &table_name, &table_name])?;
+    let found = raw_columns(connection, lake, version, &[&bucket_name, &table_name, &table_name])?;
     found.values().next().map(|columns| top_columns(columns)).transpose()
 }
 
@@ -203,11 +236,13 @@ pub(crate) fn tables(
     lake: LakeId,
     bucket: &BucketName,
     table: Option<&TableName>,
+    version: ReadAt,
 ) -> Result<Vec<StoredTable>, LakeError> {
     let (bucket_name, table_name) = (bucket.folded(), table.map(TableName::folded));
     let parameters: [&dyn duckdb::ToSql; 3] = [&bucket_name, &table_name, &table_name];
-    let statement = on(
+    let statement = at(
         lake,
+        version,
         &format!(
             "SELECT t.table_id, s.schema_name, t.table_name, row_count::BIGINT, size_bytes::BIGINT
                FROM (SELECT t.*, {{sizes}} FROM {{md}}.ducklake_table t) t {IN_SCOPE}
@@ -223,22 +258,38 @@ pub(crate) fn tables(
             row.get::<_, i64>(4)?,
         ))
     })?;
-    let columns_of = raw_columns(connection, lake, &parameters)?;
+    let columns_of = raw_columns(connection, lake, version, &parameters)?;
+    let ids: Vec<i64> = found.iter().map(|row| row.0).collect();
+    let mut details = details::of(connection, lake, version, &ids, &columns_of)?;
     found
         .into_iter()
         .map(|(id, bucket, table, row_count, size_bytes)| {
             let name = table_ref(&bucket, &table)?;
             let columns = top_columns(columns_of.get(&id).map_or(&[], Vec::as_slice))?;
-            Ok(StoredTable {
-                name,
-                columns,
-                size: TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? },
-                layout: Layout::default(),
-                comments: Comments::default(),
-                version: TableVersion::default(),
-            })
+            let Details { layout, comments, version } = details.remove(&id).unwrap_or_default();
+            let size = TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? };
+            Ok(StoredTable { name, columns, size, layout, comments, version })
         })
         .collect()
+}
+
+/// A table's number, by its name in a version.
+pub(crate) fn table_id(
+    connection: &Connection,
+    lake: LakeId,
+    table: &TableRef,
+    version: ReadAt,
+) -> Result<Option<i64>, LakeError> {
+    let statement = at(lake, version, &format!("SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE}"));
+    let (bucket_name, table_name) = (table.bucket.folded(), table.table.folded());
+    Ok(rows(connection, &statement, &[&bucket_name, &table_name, &table_name], |row| row.get(0))?.pop())
+}
+
+/// Whether a snapshot is kept.
+pub(crate) fn is_kept(connection: &Connection, lake: LakeId, snapshot: SnapshotId) -> Result<bool, LakeError> {
+    let statement = on(lake, "SELECT count(*) FROM {md}.ducklake_snapshot WHERE snapshot_id = ?");
+    let number = i64::try_from(snapshot.get()).unwrap_or(i64::MAX);
+    Ok(rows(connection, &statement, &[&number], |row| row.get::<_, i64>(0))?.pop() == Some(1))
 }
 
 fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
@@ -284,12 +335,13 @@ pub(crate) fn table_folder(
 }
 
 /// All tables' names.
-pub(crate) fn table_names(connection: &Connection, lake: LakeId) -> Result<Vec<TableRef>, LakeError> {
-    let statement = on(
+pub(crate) fn table_names(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<TableRef>, LakeError> {
+    let statement = at(
         lake,
+        version,
         "SELECT s.schema_name, t.table_name
-           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-          WHERE t.end_snapshot IS NULL",
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
+          WHERE {live t}",
     );
     let found = rows(connection, &statement, &[], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     found.into_iter().map(|(bucket, table)| table_ref(&bucket, &table)).collect()
@@ -301,12 +353,14 @@ pub(crate) fn stored_name(
     lake: LakeId,
     bucket: &BucketName,
     table: &TableName,
+    version: ReadAt,
 ) -> Result<Option<(String, String)>, LakeError> {
-    let statement = on(
+    let statement = at(
         lake,
+        version,
         "SELECT s.schema_name, t.table_name
-           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-          WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND lower(t.table_name) = ?",
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
+          WHERE {live t} AND lower(s.schema_name) = ? AND lower(t.table_name) = ?",
     );
     let parameters: [&dyn duckdb::ToSql; 2] = [&bucket.folded(), &table.folded()];
     Ok(rows(connection, &statement, &parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.pop())

@@ -1,0 +1,197 @@
+//! What belongs to tables beside their columns: layout, comments, versions.
+
+use std::collections::{BTreeMap, HashMap};
+
+use duckdb::Connection;
+use gadwall_domain::history::{ReadAt, TableVersion};
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::layout::{Layout, Partition, SortKey, Transform};
+use gadwall_domain::names::ColumnName;
+use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::table::Comments;
+
+use super::{at, rows, snapshot};
+use crate::error::fault;
+use crate::types::RawColumn;
+
+/// What belongs to a table beside its columns.
+#[derive(Default)]
+pub(super) struct Details {
+    pub(super) layout: Layout,
+    pub(super) comments: Comments,
+    pub(super) version: TableVersion,
+}
+
+/// The details of tables, by their numbers.
+pub(super) fn of(
+    connection: &Connection,
+    lake: LakeId,
+    version: ReadAt,
+    ids: &[i64],
+    columns: &HashMap<i64, Vec<RawColumn>>,
+) -> Result<HashMap<i64, Details>, LakeError> {
+    let mut details: HashMap<i64, Details> = ids.iter().map(|id| (*id, Details::default())).collect();
+    if ids.is_empty() {
+        return Ok(details);
+    }
+    let look = Look { connection, lake, version, ids: numbers(ids), columns };
+    look.versions(&mut details)?;
+    look.partitions(&mut details)?;
+    look.orders(&mut details)?;
+    look.comments(&mut details)?;
+    Ok(details)
+}
+
+fn numbers(ids: &[i64]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+struct Look<'a> {
+    connection: &'a Connection,
+    lake: LakeId,
+    version: ReadAt,
+    ids: String,
+    columns: &'a HashMap<i64, Vec<RawColumn>>,
+}
+
+impl Look<'_> {
+    fn statement(&self, text: &str) -> String {
+        at(self.lake, self.version, &text.replace("{ids}", &self.ids))
+    }
+
+    fn column(&self, table: i64, id: i64) -> Option<ColumnName> {
+        let column = self.columns.get(&table)?.iter().find(|column| column.id == id)?;
+        ColumnName::parse(&column.name).ok()
+    }
+
+    /// When a table's shape and rows last changed: the youngest beginning or end of any of its parts.
+    fn versions(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
+        let until = match self.version {
+            ReadAt::Head => i64::MAX,
+            ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
+        };
+        let changed = |of: &str, id: &str, kind: i32| {
+            format!(
+                "SELECT {id} AS id, {kind} AS kind,
+                        greatest(max(begin_snapshot) FILTER (WHERE begin_snapshot <= {until}),
+                                 coalesce(max(end_snapshot) FILTER (WHERE end_snapshot <= {until}), 0)) AS changed
+                   FROM {{md}}.{of} WHERE {id} IN ({{ids}}) GROUP BY {id}"
+            )
+        };
+        let parts = [
+            changed("ducklake_table", "table_id", 0),
+            changed("ducklake_column", "table_id", 1),
+            changed("ducklake_partition_info", "table_id", 1),
+            changed("ducklake_sort_info", "table_id", 1),
+            changed("ducklake_tag", "object_id", 1),
+            changed("ducklake_column_tag", "table_id", 1),
+            changed("ducklake_data_file", "table_id", 2),
+            changed("ducklake_delete_file", "table_id", 2),
+        ];
+        let text = format!(
+            "SELECT id, max(changed) FILTER (WHERE kind < 2), max(changed) FILTER (WHERE kind = 2)
+               FROM ({}) GROUP BY id",
+            parts.join(" UNION ALL ")
+        );
+        // A table was made with its first name; renaming it changes its shape and not its rows.
+        let made = self.statement(
+            "SELECT t.table_id, min(t.begin_snapshot) FROM {md}.ducklake_table t
+                                    WHERE t.table_id IN ({ids}) GROUP BY t.table_id",
+        );
+        let made: HashMap<i64, i64> =
+            rows(self.connection, &made, &[], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
+        let found = rows(self.connection, &self.statement(&text), &[], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<i64>>(2)?))
+        })?;
+        for (id, shape, content) in found {
+            let Some(entry) = details.get_mut(&id) else { continue };
+            let first = made.get(&id).copied().unwrap_or_default();
+            entry.version.schema = snapshot(shape.unwrap_or_default().max(first))?;
+            entry.version.rows = snapshot(content.unwrap_or_default().max(first))?;
+        }
+        Ok(())
+    }
+
+    fn partitions(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
+        let statement = self.statement(
+            "SELECT g.table_id, g.column_id, g.transform
+               FROM {md}.ducklake_partition_info p
+               JOIN {md}.ducklake_partition_column g ON g.partition_id = p.partition_id AND g.table_id = p.table_id
+              WHERE {live p} AND p.table_id IN ({ids}) ORDER BY g.table_id, g.partition_key_index",
+        );
+        let found = rows(self.connection, &statement, &[], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?;
+        for (table, column, transform) in found {
+            let (Some(column), Some(entry)) = (self.column(table, column), details.get_mut(&table)) else { continue };
+            let transform = transform_of(&transform).ok_or_else(|| fault("a partition transform is unknown"))?;
+            entry.layout.partition_by.push(Partition { column, transform });
+        }
+        Ok(())
+    }
+
+    fn orders(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
+        let statement = self.statement(
+            "SELECT g.table_id, g.expression, g.sort_direction, g.null_order
+               FROM {md}.ducklake_sort_info p
+               JOIN {md}.ducklake_sort_expression g ON g.sort_id = p.sort_id AND g.table_id = p.table_id
+              WHERE {live p} AND p.table_id IN ({ids}) ORDER BY g.table_id, g.sort_key_index",
+        );
+        let found = rows(self.connection, &statement, &[], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+        })?;
+        for (table, expression, direction, nulls) in found {
+            // Something else may have sorted by more than a column; that isn't shown.
+            let unquoted = expression.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            let name = unquoted.map_or(expression.clone(), |text| text.replace("\"\"", "\""));
+            let (Ok(column), Some(entry)) = (ColumnName::parse(&name), details.get_mut(&table)) else { continue };
+            let (descending, nulls_first) = (direction == "DESC", nulls == "NULLS_FIRST");
+            entry.layout.sort_by.push(SortKey { column, descending, nulls_first });
+        }
+        Ok(())
+    }
+
+    fn comments(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
+        let of_tables = self.statement(
+            "SELECT g.object_id, g.value FROM {md}.ducklake_tag g
+              WHERE {live g} AND g.key = 'comment' AND g.value IS NOT NULL AND g.object_id IN ({ids})",
+        );
+        let found =
+            rows(self.connection, &of_tables, &[], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        for (table, comment) in found {
+            if let Some(entry) = details.get_mut(&table) {
+                entry.comments.table = Some(comment);
+            }
+        }
+        let of_columns = self.statement(
+            "SELECT g.table_id, g.column_id, g.value FROM {md}.ducklake_column_tag g
+              WHERE {live g} AND g.key = 'comment' AND g.value IS NOT NULL AND g.table_id IN ({ids})",
+        );
+        let found = rows(self.connection, &of_columns, &[], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?;
+        let mut by_table: HashMap<i64, BTreeMap<ColumnName, String>> = HashMap::new();
+        for (table, column, comment) in found {
+            if let Some(name) = self.column(table, column) {
+                by_table.entry(table).or_default().insert(name, comment);
+            }
+        }
+        for (table, columns) in by_table {
+            if let Some(entry) = details.get_mut(&table) {
+                entry.comments.columns = columns;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn transform_of(word: &str) -> Option<Transform> {
+    Some(match word {
+        "identity" => Transform::Identity,
+        "year" => Transform::Year,
+        "month" => Transform::Month,
+        "day" => Transform::Day,
+        "hour" => Transform::Hour,
+        other => Transform::Bucket(other.strip_prefix("bucket(")?.strip_suffix(')')?.trim().parse().ok()?),
+    })
+}
