@@ -7,7 +7,7 @@ use std::time::Duration;
 use gadwall_domain::access::Scope;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::names::ProjectId;
+use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{Lake, TableProfile};
 use gadwall_domain::project::Project;
 use gadwall_domain::rows::RowStream;
@@ -47,6 +47,11 @@ impl OpenedTable {
     pub fn table(&self) -> &Table {
         &self.table
     }
+
+    /// The table by itself.
+    pub fn into_table(self) -> Table {
+        self.table
+    }
 }
 
 impl Data {
@@ -71,6 +76,19 @@ impl Data {
         };
         let table = self.tables.require_at(&project, table, at).await?;
         Ok(OpenedTable { project, table, at })
+    }
+
+    /// A bucket's tables in a version, by name.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: &BucketName,
+        version: &Version,
+    ) -> Result<Vec<Table>, UseCaseError> {
+        let opened = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
+        let at = self.versions.resolve(&opened, version).await?;
+        self.tables.list(caller, project, bucket, at).await
     }
 
     /// A part of an opened table, and the snapshot it is of.

@@ -40,10 +40,12 @@ use poem_openapi::OpenApiService;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
+use api::edits::EditsApi;
 use api::history::HistoryApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
+use api::shape::ShapeApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
@@ -135,6 +137,8 @@ type Apis = (
     ProjectsApi,
     BucketsApi,
     TablesApi,
+    ShapeApi,
+    EditsApi,
     DataApi,
     HistoryApi,
     DatasetsApi,
@@ -180,7 +184,9 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
-        TablesApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
+        TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },
+        ShapeApi { tables: Arc::clone(&services.tables) },
+        EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
         DatasetsApi { datasets: Arc::clone(&services.datasets) },

@@ -198,11 +198,6 @@ impl ApiError {
         Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail))
     }
 
-    /// Something asked for that would change the request's meaning and isn't there yet.
-    pub(crate) fn not_yet(code: &str, detail: &str) -> Self {
-        Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
-    }
-
     /// No format that the client accepts.
     pub(crate) fn not_acceptable(wish: &str, offered: &str) -> Self {
         let shown: String = wish.chars().take(100).collect();
@@ -227,6 +222,23 @@ impl ApiError {
         let shown: String = given.chars().take(100).collect();
         let detail = format!("the Content-Type {shown:?} is not taken here; send one of {taken}");
         Self::of(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+    }
+
+    /// A header that can't be read.
+    pub(crate) fn malformed_header(detail: &str) -> Self {
+        Self::of(Problem::new(StatusCode::BAD_REQUEST, "malformed_header", detail))
+    }
+
+    /// A change that changes nothing.
+    pub(crate) fn no_changes(could: &str) -> Self {
+        let detail = format!("the body asks for no change; name one of {could}");
+        Self::of(Problem::new(StatusCode::BAD_REQUEST, "no_changes_specified", detail))
+    }
+
+    /// Changes that can't be made at once.
+    pub(crate) fn multiple_changes(could: &str) -> Self {
+        let detail = format!("each request makes one change, so that each has its snapshot; name one of {could}");
+        Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "multiple_changes", detail))
     }
 
     /// An idempotency key that can't be one.

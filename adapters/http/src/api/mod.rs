@@ -1,13 +1,16 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
 pub(crate) mod buckets;
+pub(crate) mod conditions;
 pub(crate) mod data;
 pub(crate) mod datasets;
+pub(crate) mod edits;
 pub(crate) mod history;
 pub(crate) mod models;
 pub(crate) mod projects;
 pub(crate) mod queries;
 pub(crate) mod rows;
+pub(crate) mod shape;
 pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
@@ -28,8 +31,10 @@ pub(crate) enum Area {
     Projects,
     /// Buckets: named groups of tables.
     Buckets,
-    /// Tables and their rows.
+    /// Tables and their shapes.
     Tables,
+    /// Rows put into tables, changed and deleted.
+    Rows,
     /// Datasets: files of a project.
     Datasets,
     /// Snapshots, tags, and what can be brought back.

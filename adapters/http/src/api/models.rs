@@ -1,11 +1,16 @@
 //! The documents of the API.
 
 use chrono::{DateTime, Utc};
+use gadwall_application::caller::Caller;
+use gadwall_application::tables::Outcome;
 use gadwall_domain::bucket::Bucket;
+use gadwall_domain::history::TableVersion;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::{Layout, Partition, SortKey};
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::project::{Project, ProjectSize};
 use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
-use gadwall_domain::table::Table;
+use gadwall_domain::table::{Comments, Table};
 use gadwall_domain::types::DataType;
 use poem_openapi::Object;
 use poem_openapi::types::Any;
@@ -197,17 +202,21 @@ pub(crate) struct ColumnBody {
     /// What a row gets that doesn't mention it.
     #[oai(skip_serializing_if_is_none)]
     default: Option<String>,
+    /// What it is for.
+    #[oai(skip_serializing_if_is_none)]
+    comment: Option<String>,
     /// Its place, from 1.
     ordinal_position: u32,
 }
 
 /// The columns of a table, in order.
-pub(crate) fn columns(schema: &TableSchema) -> Vec<ColumnBody> {
+pub(crate) fn columns(schema: &TableSchema, comments: &Comments) -> Vec<ColumnBody> {
     let body = |(index, column): (usize, &Column)| ColumnBody {
         name: column.name.to_string(),
         data_type: column.data_type.spelling(),
         nullable: column.nullable,
         default: column.default.as_ref().map(|default| default.literal(&column.data_type)),
+        comment: comments.columns.get(&column.name).cloned(),
         ordinal_position: u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
     schema.columns().iter().enumerate().map(body).collect()
@@ -229,6 +238,15 @@ pub(crate) struct TableBody {
     size_bytes: u64,
     /// The columns of its primary key; empty without one.
     primary_key: Vec<String>,
+    /// How its files are kept apart.
+    partition_by: Vec<String>,
+    /// How rows are ordered in its files.
+    sort_by: Vec<String>,
+    /// What it is for.
+    #[oai(skip_serializing_if_is_none)]
+    comment: Option<String>,
+    /// Its version, as in `ETag`: the last snapshots that changed its shape and its rows.
+    version: String,
     /// When it was created.
     created_at: Option<DateTime<Utc>>,
     /// `main`: the table is the project's own.
@@ -238,7 +256,11 @@ pub(crate) struct TableBody {
 impl From<Table> for TableBody {
     fn from(table: Table) -> Self {
         Self {
-            columns: columns(&table.schema),
+            columns: columns(&table.schema, &table.comments),
+            partition_by: table.layout.partition_by.iter().map(ToString::to_string).collect(),
+            sort_by: table.layout.sort_by.iter().map(ToString::to_string).collect(),
+            comment: table.comments.table,
+            version: etag_of(table.version),
             primary_key: table.schema.key_columns().iter().map(ToString::to_string).collect(),
             name: table.name.table.to_string(),
             bucket: table.name.bucket.to_string(),
@@ -282,9 +304,21 @@ pub(crate) struct CreateTable {
     columns: Vec<NewColumn>,
     /// The columns that identify a row.
     primary_key: Option<Vec<String>>,
+    /// How its files are kept apart: `column`, `year(column)`, `month(…)`, `day(…)`, `hour(…)`, `bucket(16, column)`.
+    partition_by: Option<Vec<String>>,
+    /// How rows are ordered in its files: `column`, `column desc`, `column nulls first`.
+    sort_by: Option<Vec<String>>,
 }
 
 impl CreateTable {
+    /// How its files are laid out.
+    pub(crate) fn layout(&self) -> ApiResult<Layout> {
+        Ok(Layout {
+            partition_by: partitions(self.partition_by.as_deref().unwrap_or_default())?,
+            sort_by: sort_keys(self.sort_by.as_deref().unwrap_or_default())?,
+        })
+    }
+
     /// Checks columns and key.
     pub(crate) fn schema(&self) -> ApiResult<TableSchema> {
         let key = self.primary_key.as_deref().unwrap_or_default();
@@ -314,7 +348,7 @@ impl CreateTable {
 }
 
 impl NewColumn {
-    fn parse(&self) -> ApiResult<Column> {
+    pub(crate) fn parse(&self) -> ApiResult<Column> {
         Ok(Column {
             name: ColumnName::parse(&self.name)?,
             data_type: DataType::parse(&self.data_type)?,
@@ -324,13 +358,51 @@ impl NewColumn {
     }
 }
 
-/// Rows that were appended.
+/// What a change of a table's rows touched.
 #[derive(Debug, Clone, Object)]
-pub(crate) struct Appended {
-    /// How many.
+pub(crate) struct Changed {
+    /// Rows touched in any way.
     pub(crate) rows: u64,
-    /// The snapshot they stand in. They are durable.
-    pub(crate) snapshot_id: u64,
+    /// New rows.
+    pub(crate) inserted: u64,
+    /// Rows that changed.
+    pub(crate) updated: u64,
+    /// Rows that went away.
+    pub(crate) deleted: u64,
+    /// The snapshot it stands in, durably; none on a dry run.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) snapshot_id: Option<u64>,
+    /// Whether nothing was written.
+    pub(crate) dry_run: bool,
     /// The request.
     pub(crate) request_id: String,
+}
+
+impl Changed {
+    pub(crate) fn new(outcome: Outcome, caller: &Caller) -> Self {
+        Self {
+            rows: outcome.rows.total(),
+            inserted: outcome.rows.inserted,
+            updated: outcome.rows.updated,
+            deleted: outcome.rows.deleted,
+            snapshot_id: outcome.snapshot.map(SnapshotId::get),
+            dry_run: outcome.snapshot.is_none(),
+            request_id: caller.request_id.to_string(),
+        }
+    }
+}
+
+/// Parts of a partitioning.
+pub(crate) fn partitions(texts: &[String]) -> ApiResult<Vec<Partition>> {
+    texts.iter().map(|text| Ok(Partition::parse(text)?)).collect()
+}
+
+/// Parts of an order.
+pub(crate) fn sort_keys(texts: &[String]) -> ApiResult<Vec<SortKey>> {
+    texts.iter().map(|text| Ok(SortKey::parse(text)?)).collect()
+}
+
+/// A version as an entity tag: the part before the dot changes with the shape, the one after it with the rows.
+pub(crate) fn etag_of(version: TableVersion) -> String {
+    format!("\"{}.{}\"", version.schema, version.rows)
 }

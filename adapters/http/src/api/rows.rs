@@ -9,8 +9,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use gadwall_application::caller::Caller;
-use gadwall_application::tables::Tables;
+use gadwall_application::tables::{Outcome, TableChange, Tables};
+use gadwall_domain::access::Scope;
+use gadwall_domain::history::Expected;
 use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::lake::LoadMode;
 use gadwall_domain::ports::system::IdGenerator;
 use gadwall_domain::rows::{RowSource, RowsError, StagedFile};
 use gadwall_domain::table::TableRef;
@@ -20,7 +23,6 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaR
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::io::AsyncWriteExt as _;
 
-use super::models::Appended;
 use crate::layers::body::BodyError;
 use crate::problem::{ApiError, ApiResult};
 
@@ -138,16 +140,24 @@ pub(crate) struct Spool {
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, RowsError>> + Send>>;
 
-/// Appends a body's rows to a table. Nothing of the body is read before the caller is known to be allowed.
-pub(crate) async fn append(
+/// How rows are put into a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Putting {
+    pub(crate) mode: LoadMode,
+    pub(crate) expected: Expected,
+    pub(crate) dry_run: bool,
+}
+
+/// Puts a body's rows into a table. Nothing of the body is read before the caller is known to be allowed.
+pub(crate) async fn put_rows(
     tables: &Tables,
     spool: &Spool,
     caller: &Caller,
-    project: &ProjectId,
-    table: &TableRef,
+    (project, table): (&ProjectId, &TableRef),
     body: RowsBody,
-) -> ApiResult<Appended> {
-    let open = tables.open_for_append(caller, project, table).await?;
+    how: Putting,
+) -> ApiResult<Outcome> {
+    let open = tables.open(caller, project, table, Scope::Write).await?;
     let given = body.content_type.unwrap_or_default();
     let format = InputFormat::from_content_type(&given)
         .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;
@@ -157,12 +167,8 @@ pub(crate) async fn append(
     } else {
         RowSource::Batches(decode(format, chunks, open.schema(), &DecodeOptions::default()))
     };
-    let committed = tables.append(caller, open, rows).await?;
-    Ok(Appended {
-        rows: committed.rows.inserted,
-        snapshot_id: committed.snapshot.get(),
-        request_id: caller.request_id.to_string(),
-    })
+    let load = TableChange::Load { mode: how.mode, rows };
+    Ok(tables.change(caller, open, load, how.expected, how.dry_run).await?)
 }
 
 fn rows_error(error: &io::Error) -> RowsError {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use gadwall_application::access::Access;
 use gadwall_application::queries::Queries;
 use gadwall_application::tables::Tables;
+use gadwall_domain::history::Expected;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{ColumnName, ProjectId};
 use gadwall_domain::query::{Parameters, Query};
 use gadwall_domain::schema::{Column, TableSchema};
@@ -20,7 +23,7 @@ use serde_json::{Map, Value};
 use super::Area;
 use super::models::JsonObject;
 use super::queries::QueryLimits;
-use super::rows::{ShortRowsBody, Spool, append};
+use super::rows::{Putting, ShortRowsBody, Spool, put_rows};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
 use crate::output::{OBJECTS, Streamed, respond, usual};
@@ -112,7 +115,7 @@ impl ShortTablesApi {
         let table = TableRef::parse(&body.0.name)?;
         let columns = body.0.schema.0.iter().map(|(name, value)| column(name, value)).collect::<ApiResult<_>>()?;
         let schema = TableSchema::new(columns, Vec::new())?;
-        let created = self.tables.create(auth.caller(), &project, table, schema).await?;
+        let created = self.tables.create(auth.caller(), &project, table, schema, Layout::default()).await?;
         Ok(done(&auth, format!("Table {} created successfully", created.name.short())))
     }
 
@@ -143,12 +146,13 @@ impl ShortTablesApi {
     async fn append(&self, auth: Auth, table: Path<String>, body: ShortRowsBody) -> ApiResult<Json<ShortAppended>> {
         let project = self.project(&auth)?;
         let table = TableRef::parse(&table.0)?;
-        let appended = append(&self.tables, &self.spool, auth.caller(), &project, &table, body.0).await?;
+        let target = (&project, &table);
+        let done = put_rows(&self.tables, &self.spool, auth.caller(), target, body.0, Putting::default()).await?;
         Ok(Json(ShortAppended {
             message: "Data appended successfully".to_owned(),
-            rows: appended.rows,
-            snapshot_id: appended.snapshot_id,
-            request_id: appended.request_id,
+            rows: done.rows.inserted,
+            snapshot_id: done.snapshot.map(SnapshotId::get).unwrap_or_default(),
+            request_id: auth.caller().request_id.to_string(),
         }))
     }
 
@@ -157,7 +161,7 @@ impl ShortTablesApi {
     async fn delete(&self, auth: Auth, table: Path<String>) -> ApiResult<Json<Done>> {
         let project = self.project(&auth)?;
         let table = TableRef::parse(&table.0)?;
-        self.tables.delete(auth.caller(), &project, &table).await?;
+        self.tables.delete(auth.caller(), &project, &table, Expected::ANY).await?;
         Ok(done(&auth, format!("Table {} deleted successfully", table.short())))
     }
 

@@ -1,27 +1,30 @@
 //! `/projects/{id}/buckets/{bucket}/tables`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use gadwall_application::data::Data;
 use gadwall_application::tables::Tables;
+use gadwall_domain::selection::Selection;
 use gadwall_formats::encode::Document;
 use gadwall_formats::{Output, OutputFormat};
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON as _;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::models::{Appended, ColumnBody, CreateTable, JsonObject, TableBody, TableList, columns};
+use super::conditions::{if_match_rows, is_known};
+use super::models::{ColumnBody, CreateTable, JsonObject, TableBody, TableList, columns, etag_of};
 use super::projects::Gone;
-use super::rows::{RowsBody, Spool, append};
-use super::{Area, bucket_name, number, project_id, table_ref};
+use super::{Area, bucket_name, number, project_id, table_ref, version};
 use crate::auth::Auth;
 use crate::negotiate::{JsonOnly, Wanted};
 use crate::output::{PREVIEW, Streamed, respond};
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::ApiResult;
 
 pub(crate) struct TablesApi {
     pub(crate) tables: Arc<Tables>,
-    pub(crate) spool: Spool,
+    pub(crate) data: Arc<Data>,
 }
 
 #[derive(ApiResponse)]
@@ -29,6 +32,19 @@ pub(crate) enum TableCreated {
     /// The table is there.
     #[oai(status = 201)]
     Created(Json<TableBody>),
+}
+
+/// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
+const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(ApiResponse)]
+pub(crate) enum TableShown {
+    /// The table.
+    #[oai(status = 200)]
+    Table(Json<TableBody>, #[oai(header = "ETag")] String),
+    /// The client has it already.
+    #[oai(status = 304)]
+    Known(#[oai(header = "ETag")] String),
 }
 
 /// The first rows of a table.
@@ -49,9 +65,21 @@ pub(crate) struct Preview {
 impl TablesApi {
     /// List a bucket's tables
     #[oai(path = "/projects/:project/buckets/:bucket/tables", method = "get", operation_id = "list_tables")]
-    async fn list(&self, auth: Auth, project: Path<String>, bucket: Path<String>) -> ApiResult<Json<TableList>> {
+    async fn list(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        bucket: Path<String>,
+        /// As of a snapshot's number.
+        snapshot: Query<Option<String>>,
+        /// As of a time (RFC 3339).
+        as_of: Query<Option<String>>,
+        /// As of a tag.
+        tag: Query<Option<String>>,
+    ) -> ApiResult<Json<TableList>> {
         let (project, bucket) = (project_id(&project.0)?, bucket_name(&bucket.0)?);
-        let tables = self.tables.list(auth.caller(), &project, &bucket).await?;
+        let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let tables = self.data.list(auth.caller(), &project, &bucket, &version).await?;
         let total = tables.len() as u64;
         Ok(Json(TableList { tables: tables.into_iter().map(Into::into).collect(), total }))
     }
@@ -66,24 +94,46 @@ impl TablesApi {
         body: Json<CreateTable>,
     ) -> ApiResult<TableCreated> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &body.0.name)?);
-        let table = self.tables.create(auth.caller(), &project, table, body.0.schema()?).await?;
+        let (schema, layout) = (body.0.schema()?, body.0.layout()?);
+        let table = self.tables.create(auth.caller(), &project, table, schema, layout).await?;
         Ok(TableCreated::Created(Json(table.into())))
     }
 
     /// Look at a table
+    ///
+    /// The `ETag` changes with its shape (the part before the dot) and its rows (the part after it): send it as
+    /// `If-Match` with a change that must not be made on top of others' changes.
     #[oai(path = "/projects/:project/buckets/:bucket/tables/:table", method = "get", operation_id = "get_table")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the route")]
     async fn get(
         &self,
         auth: Auth,
         project: Path<String>,
         bucket: Path<String>,
         table: Path<String>,
-    ) -> ApiResult<Json<TableBody>> {
+        /// As of a snapshot's number.
+        snapshot: Query<Option<String>>,
+        /// As of a time (RFC 3339).
+        as_of: Query<Option<String>>,
+        /// As of a tag.
+        tag: Query<Option<String>>,
+        /// Versions that the client has already.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+    ) -> ApiResult<TableShown> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
-        Ok(Json(self.tables.get(auth.caller(), &project, &table).await?.into()))
+        let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let table = self.data.open(auth.caller(), &project, &table, &version).await?.into_table();
+        let etag = etag_of(table.version);
+        if is_known(if_none_match.0.as_deref(), &etag) {
+            return Ok(TableShown::Known(etag));
+        }
+        Ok(TableShown::Table(Json(table.into()), etag))
     }
 
     /// Delete a table
+    ///
+    /// It can be brought back while its last snapshot is kept.
     #[oai(path = "/projects/:project/buckets/:bucket/tables/:table", method = "delete", operation_id = "delete_table")]
     async fn delete(
         &self,
@@ -91,9 +141,13 @@ impl TablesApi {
         project: Path<String>,
         bucket: Path<String>,
         table: Path<String>,
+        /// The version that is meant to be deleted.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
     ) -> ApiResult<Gone> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
-        self.tables.delete(auth.caller(), &project, &table).await?;
+        let expected = if_match_rows(if_match.0.as_deref())?;
+        self.tables.delete(auth.caller(), &project, &table, expected).await?;
         Ok(Gone::NoContent)
     }
 
@@ -103,6 +157,7 @@ impl TablesApi {
         method = "get",
         operation_id = "preview_table"
     )]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the route")]
     async fn preview(
         &self,
         auth: Auth,
@@ -111,43 +166,25 @@ impl TablesApi {
         table: Path<String>,
         /// At most so many rows: 1 to 10000, 1000 unless told.
         limit: Query<Option<i64>>,
+        /// As of a snapshot's number.
+        snapshot: Query<Option<String>>,
+        /// As of a time (RFC 3339).
+        as_of: Query<Option<String>>,
+        /// As of a tag.
+        tag: Query<Option<String>>,
     ) -> ApiResult<Streamed<Preview, JsonOnly>> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let limit = number("limit", limit.0, 1..=10_000, 1_000)?;
-        let (table, rows) = self.tables.preview(auth.caller(), &project, &table, limit).await?;
-        let head = format!("{{\"columns\":{},\"rows\":[", columns(&table.schema).to_json_string());
+        let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let opened = self.data.open(auth.caller(), &project, &table, &version).await?;
+        let selection = Selection { limit: Some(limit.into()), ..Selection::default() };
+        let (rows, snapshot) = self.data.rows(&opened, selection, PREVIEW_TIMEOUT).await?;
+        let table = opened.into_table();
+        let head = format!("{{\"columns\":{},\"rows\":[", columns(&table.schema, &table.comments).to_json_string());
         let total = table.size.row_count;
         let tail =
             move |shown: u64| format!("],\"total_row_count\":{},\"preview_row_count\":{shown}}}", total.max(shown));
         let document = Output::Json(Document { rows: PREVIEW, head, tail: Box::new(tail) });
-        respond(rows, Wanted::plain(OutputFormat::Json), document, "preview").await
-    }
-
-    /// Append rows
-    ///
-    /// All or none, durable when answered. Send an array of objects as `application/json`, one object a line as
-    /// `application/x-ndjson`, or `text/csv` with a header, Parquet, or an Arrow IPC stream or file. Columns are
-    /// matched by name; what is left out gets the column's default. Rows that don't fit are refused as a whole:
-    /// `errors` names row, column and reason of the first 20.
-    #[oai(
-        path = "/projects/:project/buckets/:bucket/tables/:table/rows",
-        method = "post",
-        operation_id = "append_rows"
-    )]
-    async fn append_rows(
-        &self,
-        auth: Auth,
-        project: Path<String>,
-        bucket: Path<String>,
-        table: Path<String>,
-        /// `append`: a row whose key is there already is a conflict.
-        mode: Query<Option<String>>,
-        body: RowsBody,
-    ) -> ApiResult<Json<Appended>> {
-        let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
-        if mode.0.is_some_and(|mode| mode != "append") {
-            return Err(ApiError::not_yet("mode_unsupported", "rows can only be appended so far; leave out mode"));
-        }
-        append(&self.tables, &self.spool, auth.caller(), &project, &table, body).await.map(Json)
+        Ok(respond(rows, Wanted::plain(OutputFormat::Json), document, "preview").await?.with_snapshot(snapshot))
     }
 }
