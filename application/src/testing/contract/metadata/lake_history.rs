@@ -94,7 +94,7 @@ async fn look(store: &Arc<dyn MetadataStore>, at: ReadAt) -> Vec<String> {
 
 fn told(facts: &TableFacts) -> String {
     let [only_column] = facts.columns.as_slice() else { panic!("one column: {facts:?}") };
-    assert_eq!(facts.primary_key, [only_column.name.clone()]);
+    assert_eq!(facts.primary_key, std::slice::from_ref(&only_column.name));
     let seconds = (facts.created_at - seconds_past_noon(0)).num_seconds();
     format!("{} {} {seconds}", facts.table, ColumnName::as_str(&only_column.name))
 }
