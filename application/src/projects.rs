@@ -280,6 +280,7 @@ impl Projects {
         tx.projects().record_size(&project.id, ProjectSize::default()).await?;
         tx.keys().revoke_all(&project.id, now).await?;
         tx.lake_index().clear(&project.id).await?;
+        tx.tags().clear(&project.id).await?;
         self.record(&mut *tx, caller, &project.id, &[ProjectFact::Deleted]).await?;
         tx.commit().await?;
         self.projection.forget(project.lake);
@@ -402,8 +403,9 @@ mod tests {
 
     use chrono::{DateTime, Utc};
     use gadwall_domain::commit::{Commit, RowCounts, WriteOrigin};
+    use gadwall_domain::history::Tag;
     use gadwall_domain::ids::SnapshotId;
-    use gadwall_domain::names::{BucketName, TableName};
+    use gadwall_domain::names::{BucketName, TableName, TagName};
     use gadwall_domain::ports::lake::{
         Committed, DroppedTable, LakeError, LakeHistory, LakeWrite, Purge, PurgeError, PurgeReport, SnapshotFilter,
         StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
@@ -549,14 +551,32 @@ mod tests {
         assert!(matches!(lost, Err(UseCaseError::ProjectExists { .. })));
     }
 
+    async fn tag_first_snapshot(world: &World, project: &str) {
+        let tag = Tag {
+            project: project_id(project),
+            name: TagName::parse("first").unwrap(),
+            snapshot: SnapshotId::new(1).unwrap(),
+            description: None,
+            created_at: noon(),
+            created_by: "admin".to_owned(),
+        };
+        let mut tx = world.store.write().await.unwrap();
+        tx.tags().insert(&tag).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     #[tokio::test]
-    async fn deletion_takes_the_lake_the_keys_and_the_index_but_not_the_id() {
+    async fn deletion_takes_the_lake_the_keys_the_index_and_the_tags_but_not_the_id() {
         let world = World::new();
         let (key, owner) = world.project("p").await;
         world.buckets.create(&owner, &project_id("p"), bucket("b"), None).await.unwrap();
         let lake = world.projects.get(&owner, &project_id("p")).await.unwrap().lake;
+        tag_first_snapshot(&world, "p").await;
         world.projects.delete(&owner, &project_id("p")).await.unwrap();
         assert!(matches!(world.lakes.head(lake).await, Err(LakeError::NoLake)));
+        let mut tx = world.store.read().await.unwrap();
+        assert!(tx.tags().list(&project_id("p")).await.unwrap().is_empty());
+        assert!(tx.lake_index().buckets(&project_id("p"), ReadAt::Head).await.unwrap().is_empty());
         assert_eq!(world.access.authenticate(Some(&key)).await.unwrap(), Identity::Unknown);
         let seen = world.projects.get(&world.admin(), &project_id("p")).await.unwrap();
         assert_eq!((seen.status, seen.size), (ProjectStatus::Deleted, ProjectSize::default()));

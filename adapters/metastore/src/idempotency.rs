@@ -9,6 +9,8 @@ use uuid::Uuid;
 use crate::rows::{self, micros, to_json};
 use crate::tx::SqliteTx;
 
+pub(crate) const FORGET_BEFORE: &str = "DELETE FROM idempotency WHERE created_at < $1";
+
 #[async_trait]
 impl IdempotencyRepository for SqliteTx {
     async fn begin(
@@ -65,6 +67,6 @@ impl IdempotencyRepository for SqliteTx {
     }
 
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query("DELETE FROM idempotency WHERE created_at < $1").bind(micros(before))).await
+        self.run(sqlx::query(FORGET_BEFORE).bind(micros(before))).await
     }
 }

@@ -12,6 +12,8 @@ mod keys;
 mod lake_index;
 mod open;
 mod operations;
+#[cfg(test)]
+mod plans;
 mod projects;
 mod rows;
 mod tags;

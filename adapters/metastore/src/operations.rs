@@ -11,6 +11,13 @@ use crate::error::value_fault;
 use crate::rows::{self, micros, number, to_json};
 use crate::tx::SqliteTx;
 
+pub(crate) const LIST: &str = "
+    SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
+     WHERE o.project = $1 AND o.id < $2 ORDER BY o.id DESC LIMIT $3";
+pub(crate) const UNFINISHED: &str = "
+    SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
+     WHERE o.finished_at IS NULL ORDER BY o.id";
+pub(crate) const FORGET_BEFORE: &str = "DELETE FROM operations WHERE finished_at < $1";
 /// Sorts behind every UUID.
 const PAST_ALL_IDS: &str = "~";
 
@@ -68,27 +75,19 @@ impl OperationRepository for SqliteTx {
     }
 
     async fn list(&mut self, project: &ProjectId, filter: OperationFilter) -> Result<Vec<Operation>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
-              WHERE o.project = $1 AND o.id < $2
-              ORDER BY o.id DESC LIMIT $3",
-        )
-        .bind(project.folded())
-        .bind(filter.after.map_or_else(|| PAST_ALL_IDS.to_owned(), |id| id.to_string()))
-        .bind(i64::from(filter.limit));
+        let statement = sqlx::query(LIST)
+            .bind(project.folded())
+            .bind(filter.after.map_or_else(|| PAST_ALL_IDS.to_owned(), |id| id.to_string()))
+            .bind(i64::from(filter.limit));
         self.all(statement).await?.iter().map(rows::operation).collect()
     }
 
     async fn unfinished(&mut self) -> Result<Vec<Operation>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
-              WHERE o.finished_at IS NULL ORDER BY o.id",
-        );
-        self.all(statement).await?.iter().map(rows::operation).collect()
+        self.all(sqlx::query(UNFINISHED)).await?.iter().map(rows::operation).collect()
     }
 
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query("DELETE FROM operations WHERE finished_at < $1").bind(micros(before))).await
+        self.run(sqlx::query(FORGET_BEFORE).bind(micros(before))).await
     }
 }
 

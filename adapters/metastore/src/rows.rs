@@ -129,11 +129,11 @@ fn idempotency_state(row: &SqliteRow) -> Parsed<IdempotencyState> {
     let Some(status) = get::<Option<i64>>(row, "status")? else { return Ok(IdempotencyState::Running) };
     let status = u16::try_from(status).ok().filter(|status| (100..1_000).contains(status));
     Ok(IdempotencyState::Answered {
-        fingerprint: get(row, "fingerprint")?,
+        fingerprint: present(row, "fingerprint")?,
         answer: StoredAnswer {
             status: status.ok_or_else(|| value_fault("status", "it is not of three digits"))?,
             headers: json(row, "headers")?,
-            body: get(row, "body")?,
+            body: present(row, "body")?,
         },
     })
 }
@@ -195,6 +195,14 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
 
 fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &'static str) -> Parsed<T> {
     row.try_get(column).map_err(store_error)
+}
+
+/// A value of a column that may be NULL but isn't here. (Taken for text or bytes, NULL would read as empty.)
+fn present<'r, T>(row: &'r SqliteRow, column: &'static str) -> Parsed<T>
+where
+    Option<T>: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
 fn parsed<T, E: Display>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {

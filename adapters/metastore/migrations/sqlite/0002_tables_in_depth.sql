@@ -3,8 +3,7 @@
 -- What the first migration fixes holds here too. Besides:
 --   * Idempotency keys and callers are compared as they are: their case matters.
 
--- What holds now, and what held in a snapshot, without going through all that ever held.
-CREATE INDEX bucket_facts_by_end ON bucket_facts (project, end_snapshot);
+-- What held in a snapshot holds now or ended later: it is found without going through all that ended before.
 CREATE INDEX table_facts_by_end ON table_facts (project, end_snapshot);
 
 -- Writes that were made under an idempotency key; part of the index of the commits. `key_id` is the API key used, empty

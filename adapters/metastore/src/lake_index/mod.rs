@@ -15,6 +15,15 @@ use gadwall_domain::table::TableRef;
 use crate::rows::{self, micros, number};
 use crate::tx::SqliteTx;
 
+/// What holds now and what ended later, apart: each half has an index of its own.
+pub(crate) const TABLES: &str = "
+    SELECT bucket_key, table_key, bucket, table_name, columns, primary_key, created_at FROM table_facts
+     WHERE project = $1 AND end_snapshot IS NULL AND begin_snapshot <= $2 AND bucket_key = coalesce($3, bucket_key)
+     UNION ALL
+    SELECT bucket_key, table_key, bucket, table_name, columns, primary_key, created_at FROM table_facts
+     WHERE project = $1 AND end_snapshot > $2 AND begin_snapshot <= $2 AND bucket_key = coalesce($3, bucket_key)
+     ORDER BY bucket_key, table_key";
+pub(crate) const FORGET_KEYS: &str = "DELETE FROM keyed_writes WHERE committed_at < $1";
 const FORGET: [&str; 4] = [
     "DELETE FROM table_facts WHERE project = $1",
     "DELETE FROM bucket_facts WHERE project = $1",
@@ -40,15 +49,8 @@ impl LakeIndex for SqliteTx {
         bucket: Option<&BucketName>,
         at: ReadAt,
     ) -> Result<Vec<TableFacts>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT bucket, table_name, columns, primary_key, created_at FROM table_facts
-              WHERE project = $1 AND begin_snapshot <= $2 AND (end_snapshot IS NULL OR end_snapshot > $2)
-                AND bucket_key = coalesce($3, bucket_key)
-              ORDER BY bucket_key, table_key",
-        )
-        .bind(project.folded())
-        .bind(version(at)?)
-        .bind(bucket.map(BucketName::folded));
+        let statement =
+            sqlx::query(TABLES).bind(project.folded()).bind(version(at)?).bind(bucket.map(BucketName::folded));
         self.all(statement).await?.iter().map(rows::table_facts).collect()
     }
 
@@ -90,7 +92,7 @@ impl LakeIndex for SqliteTx {
     }
 
     async fn forget_keys(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query("DELETE FROM keyed_writes WHERE committed_at < $1").bind(micros(before))).await
+        self.run(sqlx::query(FORGET_KEYS).bind(micros(before))).await
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {

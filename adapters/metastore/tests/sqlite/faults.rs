@@ -1,13 +1,20 @@
 //! Rows that something else wrote: a fault, told, and never a panic.
 
 use gadwall_application::testing::builders::{
-    api_key, audit_entry, bucket_created, column, commit, event, project_id, schema, table, table_created,
+    api_key, audit_entry, bucket_created, column, commit, event, noon, project_id, request, schema, table,
+    table_created,
 };
-use gadwall_domain::history::ReadAt;
-use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
+use gadwall_domain::commit::{Change, Commit};
+use gadwall_domain::history::{ReadAt, Tag};
+use gadwall_domain::idempotency::StoredAnswer;
+use gadwall_domain::ids::{OperationId, SnapshotId};
+use gadwall_domain::names::TagName;
+use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, OperationFilter, ProjectFilter, StoreError};
 use gadwall_metastore::SqliteMetadata;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::{fresh, insert, stranger};
 
@@ -20,13 +27,50 @@ async fn filled() -> (std::sync::Arc<SqliteMetadata>, TempDir) {
     tx.keys().insert(&api_key("p1", "secret")).await.unwrap();
     tx.events().append(&[event("p1")]).await.unwrap();
     tx.audit().append(&[audit_entry("p1", "project.created")]).await.unwrap();
-    let commit = commit(1, vec![bucket_created("b", None), made]);
-    assert!(tx.lake_index().apply(&project_id("p1"), &commit).await.unwrap());
+    assert!(tx.lake_index().apply(&project_id("p1"), &keyed(vec![bucket_created("b", None), made])).await.unwrap());
+    tx.tags().insert(&tag()).await.unwrap();
+    tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon()).await.unwrap();
+    let answer = StoredAnswer { status: 200, headers: Vec::new(), body: b"x".to_vec() };
+    assert!(tx.idempotency().answer("admin", "k", "f", &answer).await.unwrap());
+    tx.operations().insert(&failed()).await.unwrap();
     tx.commit().await.unwrap();
     (store, folder)
 }
 
-/// Reads from the table; every row of it.
+/// A commit whose first change was made under a key.
+fn keyed(changes: Vec<Change>) -> Commit {
+    let mut commit = commit(1, changes);
+    commit.writes[0].origin.idempotency_key = Some("k".to_owned());
+    commit
+}
+
+fn tag() -> Tag {
+    Tag {
+        project: project_id("p1"),
+        name: TagName::parse("v1").unwrap(),
+        snapshot: SnapshotId::new(1).unwrap(),
+        description: None,
+        created_at: noon(),
+        created_by: "admin".to_owned(),
+    }
+}
+
+fn failed() -> Operation {
+    Operation {
+        id: OperationId::new(Uuid::from_u128(1)),
+        project: project_id("p1"),
+        kind: OperationKind::Export,
+        subject: "main.t".to_owned(),
+        started_by: "admin".to_owned(),
+        request_id: request("r1"),
+        created_at: noon(),
+        finished_at: Some(noon()),
+        state: OperationState::Failed(serde_json::json!({"code": "x"})),
+        progress: Progress::default(),
+    }
+}
+
+/// Reads from the table; every row of it. A repeated request is looked at by beginning it again, which writes.
 async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
     let p1 = project_id("p1");
     match from {
@@ -39,6 +83,16 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
         "audit" => tx.audit().latest(&p1, 10).await.map(drop),
         "lake_applied" => tx.lake_index().applied(&p1).await.map(drop),
         "bucket_facts" => tx.lake_index().buckets(&p1, ReadAt::Head).await.map(drop),
+        "keyed_writes" => tx.lake_index().write_of_key(&p1, None, "k").await.map(drop),
+        "tags" => {
+            tx.tags().find(&p1, &tag().name).await?;
+            tx.tags().list(&p1).await.map(drop)
+        }
+        "idempotency" => tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon()).await.map(drop),
+        "operations" => {
+            tx.operations().find(&p1, failed().id).await?;
+            tx.operations().list(&p1, OperationFilter { after: None, limit: 9 }).await.map(drop)
+        }
         _ => {
             tx.lake_index().table(&p1, &table("t"), ReadAt::Head).await?;
             tx.lake_index().tables(&p1, None, ReadAt::Head).await.map(drop)
@@ -71,14 +125,33 @@ async fn a_row_that_does_not_parse_is_a_fault() {
         ("table_facts", "table_name = ''"),
         ("table_facts", "columns = '[{\"name\":\"a\",\"data_type\":\"WRONG\"}]'"),
         ("table_facts", "primary_key = '\"id\"'"),
+        ("keyed_writes", "snapshot = -1"),
+        ("keyed_writes", "record = '{\"request_id\":\"r1\"}'"),
+        ("tags", "name = 'v 1'"),
+        ("tags", "snapshot = -1"),
+        ("tags", "created_at = 9223372036854775807"),
+        ("idempotency", "instance = '1'"),
+        ("idempotency", "status = 20"),
+        ("idempotency", "status = -200"),
+        ("idempotency", "status = 65736"),
+        ("idempotency", "fingerprint = NULL"),
+        ("idempotency", "headers = '[[\"only a name\"]]'"),
+        ("idempotency", "body = NULL"),
+        ("operations", "kind = 'explode'"),
+        ("operations", "request_id = ''"),
+        ("operations", "state = 'lost'"),
+        ("operations", "outcome = NULL"),
+        ("operations", "outcome = '{'"),
+        ("operations", "rows_done = -1"),
+        ("operations", "finished_at = -9223372036854775808"),
     ] {
-        read(&mut *store.read().await.unwrap(), from).await.unwrap();
+        read(&mut *store.write().await.unwrap(), from).await.unwrap();
         let (column, _) = change.split_once(' ').unwrap();
         let mut run =
             async |statement: String| sqlx::query(AssertSqlSafe(statement)).execute(&mut stranger).await.unwrap();
         run(format!("CREATE TEMP TABLE kept AS SELECT {column} AS value FROM {from}")).await;
         run(format!("UPDATE {from} SET {change}")).await;
-        let found = read(&mut *store.read().await.unwrap(), from).await;
+        let found = read(&mut *store.write().await.unwrap(), from).await;
         let Err(StoreError::Fault(source)) = found else { panic!("{change}: a fault, not {found:?}") };
         assert!(source.to_string().contains(column), "{change}: {source}");
         run(format!("UPDATE {from} SET {column} = (SELECT value FROM kept)")).await;

@@ -1,6 +1,7 @@
 //! Opening a file: a new one, one's own, one from the future, one that isn't ours.
 
-use gadwall_application::testing::builders::project_id;
+use gadwall_application::testing::builders::{bucket_created, commit, project_id};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ports::metadata::{MetadataStore as _, StoreError};
 use gadwall_domain::ports::system::HealthProbe as _;
 use gadwall_metastore::{OpenError, SqliteMetadata};
@@ -28,6 +29,38 @@ async fn what_was_committed_is_there_without_closing() {
     }
     let store = SqliteMetadata::open(config(&database(&copy))).await.unwrap();
     assert!(store.read().await.unwrap().projects().find(&project_id("p1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let (store, folder) = fresh().await;
+    insert(&*store, "p1").await;
+    let history = [commit(1, vec![bucket_created("b", None)]), commit(2, vec![bucket_created("c", None)])];
+    let mut tx = store.write().await.unwrap();
+    for commit in &history {
+        assert!(tx.lake_index().apply(&project_id("p1"), commit).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    store.close().await;
+    let mut stranger = stranger(&folder).await;
+    for undo in [
+        "DROP TABLE keyed_writes",
+        "DROP TABLE tags",
+        "DROP TABLE idempotency",
+        "DROP TABLE operations",
+        "DROP INDEX table_facts_by_end",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+    ] {
+        sqlx::query(undo).execute(&mut stranger).await.unwrap();
+    }
+    stranger.close().await.unwrap();
+    let store = SqliteMetadata::open(config(&database(&folder))).await.unwrap();
+    let mut tx = store.write().await.unwrap();
+    let then = ReadAt::Snapshot(history[0].snapshot);
+    assert_eq!(tx.lake_index().buckets(&project_id("p1"), then).await.unwrap().len(), 1);
+    assert_eq!(tx.lake_index().buckets(&project_id("p1"), ReadAt::Head).await.unwrap().len(), 2);
+    assert!(tx.tags().list(&project_id("p1")).await.unwrap().is_empty());
+    assert!(tx.operations().unfinished().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ pub async fn a_dead_request_is_taken_over(store: Arc<dyn MetadataStore>) {
 pub async fn an_answer_is_given_again(store: Arc<dyn MetadataStore>) {
     let headers = [("content-type", "application/json"), ("x-odd", "é \"quoted\", 'and' more"), ("x-odd", "")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let body = (0..1 << 20).map(|index: u32| index.to_le_bytes()[usize::from(index % 3 == 0)]).collect();
+    let body = (0..1_u32 << 20).map(|index| index.to_le_bytes()[0]).collect();
     let large = StoredAnswer { status: 201, headers: headers.into(), body };
     for (key, kept) in [("large", large), ("empty", short(204))] {
         begin(&store, "admin", key, ANOTHER, 1).await;

@@ -16,7 +16,7 @@ fn id(number: u128) -> OperationId {
 }
 
 /// An operation that waits for its turn. A greater number is a newer one.
-fn pending(project: &str, number: u128) -> Operation {
+pub(super) fn pending(project: &str, number: u128) -> Operation {
     Operation {
         id: id(number),
         project: project_id(project),

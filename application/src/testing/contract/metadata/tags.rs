@@ -14,7 +14,7 @@ fn name(name: &str) -> TagName {
     TagName::parse(name).unwrap()
 }
 
-fn tag(project: &str, tag: &str, snapshot: i64) -> Tag {
+pub(super) fn tag(project: &str, tag: &str, snapshot: i64) -> Tag {
     Tag {
         project: project_id(project),
         name: name(tag),

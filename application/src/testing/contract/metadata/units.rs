@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::ProjectSize;
+use uuid::Uuid;
 
+use super::operations::pending;
+use super::tags::tag;
 use super::{insert, projects_in};
 use crate::testing::builders::{api_key, audit_entry, event, noon, project, project_id};
 
@@ -45,6 +48,14 @@ pub async fn a_reading_unit_of_work_refuses_writes(store: Arc<dyn MetadataStore>
     assert!(store.read().await.unwrap().events().append(&[event("p1")]).await.is_err());
     assert!(store.read().await.unwrap().audit().append(&[audit_entry("p1", "x")]).await.is_err());
     assert!(store.read().await.unwrap().lake_index().clear(&id).await.is_err());
+    assert!(store.read().await.unwrap().lake_index().forget_keys(noon()).await.is_err());
+    assert!(store.read().await.unwrap().tags().insert(&tag("p1", "a", 1)).await.is_err());
+    assert!(store.read().await.unwrap().tags().clear(&id).await.is_err());
+    let instance = Uuid::from_u128(1);
+    assert!(store.read().await.unwrap().idempotency().begin("admin", "k", instance, noon()).await.is_err());
+    assert!(store.read().await.unwrap().idempotency().forget("admin", "k").await.is_err());
+    assert!(store.read().await.unwrap().operations().insert(&pending("p1", 1)).await.is_err());
+    assert!(store.read().await.unwrap().operations().forget_before(noon()).await.is_err());
     assert_eq!(projects_in(&store).await, ["p1"]);
 }
 
@@ -83,6 +94,8 @@ pub async fn nothing_is_kept_for_a_project_that_is_not_there(store: Arc<dyn Meta
     assert!(store.write().await.unwrap().keys().insert(&api_key("p1", "secret")).await.is_err());
     assert!(store.write().await.unwrap().events().append(&[event("p1")]).await.is_err());
     assert!(store.write().await.unwrap().audit().append(&[audit_entry("p1", "x")]).await.is_err());
+    assert!(store.write().await.unwrap().tags().insert(&tag("p1", "a", 1)).await.is_err());
+    assert!(store.write().await.unwrap().operations().insert(&pending("p1", 1)).await.is_err());
     let commit = crate::testing::builders::commit(1, Vec::new());
     assert!(store.write().await.unwrap().lake_index().apply(&project_id("p1"), &commit).await.is_err());
 }

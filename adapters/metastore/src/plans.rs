@@ -1,0 +1,33 @@
+//! Statements over tables that grow find their rows by an index, however much there is.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::open::{self, SqliteConfig};
+use crate::{idempotency, lake_index, operations};
+
+#[tokio::test]
+async fn statements_over_growing_tables_use_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(5);
+    let path = folder.path().join("m.sqlite");
+    let config = SqliteConfig { path, max_readers: 1, acquire_timeout: patience, busy_timeout: patience };
+    let (writer, _readers) = open::pools(&config).await.unwrap();
+    for (statement, indexes) in [
+        (lake_index::TABLES, &["table_facts_now", "table_facts_by_end"][..]),
+        (lake_index::FORGET_KEYS, &["keyed_writes_by_age"]),
+        (idempotency::FORGET_BEFORE, &["idempotency_by_age"]),
+        (operations::LIST, &["operations_by_project"]),
+        (operations::UNFINISHED, &["operations_by_end"]),
+        (operations::FORGET_BEFORE, &["operations_by_end"]),
+    ] {
+        let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan = sqlx::query(plan).fetch_all(&writer).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{statement}: {plan:#?}");
+        for index in indexes {
+            assert!(plan.iter().any(|step| step.contains(index)), "{statement}: {index} in {plan:#?}");
+        }
+    }
+}
