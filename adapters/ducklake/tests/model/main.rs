@@ -41,6 +41,7 @@ impl Subject {
         Pair::new(Arc::clone(&self.store), lake(case.into())).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test may be told to look longer")]
     /// Runs so many cases, or as many as `PROPTEST_CASES` says.
     fn check<S: Strategy>(&self, cases: u32, scripts: &S, run: impl AsyncFn(Pair, S::Value)) {
         let mut config = Config { max_shrink_iters: 400, failure_persistence: None, ..Config::default() };

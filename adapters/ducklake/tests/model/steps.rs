@@ -235,13 +235,13 @@ fn act() -> impl Strategy<Value = Act> {
     let hows = [Add, AddWithDefault, Drop, Rename, Widen, NotNull, Nullable, Default, NoDefault, Key, NoKey];
     let alter = (prop::sample::select(hows.to_vec()), 0_usize..5, 0_usize..3);
     prop_oneof![
-        4 => any::<bool>().prop_map(|keyed| Act::Create { keyed }),
+        2 => any::<bool>().prop_map(|keyed| Act::Create { keyed }),
         1 => Just(Act::Drop),
         1 => (0_usize..3).prop_map(|to| Act::Rename { to }),
         12 => rows_act(),
         5 => alter.prop_map(|(how, column, other)| Act::Alter { how, column, other }),
         2 => (0_u64..12).prop_map(|back| Act::Restore { back }),
-        2 => (0_u64..12).prop_map(|back| Act::Undelete { back }),
+        1 => (0_u64..12).prop_map(|back| Act::Undelete { back }),
     ]
 }
 
