@@ -36,7 +36,7 @@ impl State {
         let Target { table, schema, expected } = target;
         let stored = self.change(&table, expected)?;
         stored.expect_shape(&schema)?;
-        let rows = with_defaults(loaded, &stored.columns);
+        let rows = with_defaults(loaded, &stored.columns)?;
         let given = rows.len() as u64;
         let change = match mode {
             LoadMode::Append => {
@@ -119,16 +119,20 @@ fn touched(stored: &mut Stored, change: Change, now: SnapshotId) -> Option<Chang
 }
 
 /// The table's defaults, as they are now, for what the rows don't mention.
-fn with_defaults(loaded: Loaded, columns: &[Column]) -> Vec<Row> {
+fn with_defaults(loaded: Loaded, columns: &[Column]) -> Result<Vec<Row>, WriteError> {
     let Loaded { mut rows, mentioned } = loaded;
     let missing = mentioned.iter().enumerate().filter(|(_, mentioned)| !**mentioned);
     for (position, _) in missing {
         let default = default_of(&columns[position]);
+        if default.is_null() && !columns[position].nullable && !rows.is_empty() {
+            // There was a default when the rows were checked.
+            return Err(WriteError::TableChanged);
+        }
         for row in &mut rows {
             row[position].clone_from(&default);
         }
     }
-    rows
+    Ok(rows)
 }
 
 fn refuse_known_keys(schema: &TableSchema, stored: &Stored, rows: &[Row]) -> Result<(), WriteError> {

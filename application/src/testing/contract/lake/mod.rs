@@ -134,6 +134,7 @@ macro_rules! lake_contract {
                 a_widened_column_keeps_its_values,
                 not_null_is_checked_against_the_rows,
                 a_default_is_for_rows_to_come,
+                a_default_that_is_gone_fills_nothing,
                 a_key_is_checked_against_the_rows,
                 comments_are_kept_and_removed,
                 a_layout_is_kept_and_changes_no_rows,

@@ -179,6 +179,20 @@ pub async fn a_default_is_for_rows_to_come(store: Arc<dyn Lake>) {
     }
 }
 
+/// Rows that leave a column out that may not be NULL are refused once its default is gone, whatever their writer knew.
+pub async fn a_default_that_is_gone_fills_nothing(store: Arc<dyn Lake>) {
+    fresh_lake(&store).await;
+    let n = gadwall_domain::schema::Column { nullable: false, ..defaulted("n", "INTEGER", "7") };
+    let old = super::make_table(&store, "t", schema(vec![column("id", "INTEGER"), n], &["id"])).await;
+    altered(&store, &old, Alteration::DropDefault { column: id("n") }).await;
+    for mode in [LoadMode::Append, LoadMode::Upsert, LoadMode::Replace] {
+        let error = refused(&store, load_write(&old, mode, rows(["id"], &[[Some("1")]]))).await;
+        assert!(matches!(error, WriteError::TableChanged), "{error:?}");
+    }
+    append(&store, "t", &old, rows(["id", "n"], &[[Some("1"), Some("1")]])).await;
+    assert_eq!(rows_of(&store, "t").await, ["1|1"]);
+}
+
 /// A key over duplicates or NULLs is refused; over others it holds from then on, until it is dropped.
 pub async fn a_key_is_checked_against_the_rows(store: Arc<dyn Lake>) {
     let shape = people(&store).await;
