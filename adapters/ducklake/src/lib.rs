@@ -15,6 +15,7 @@ mod gate;
 mod history;
 mod known;
 mod names;
+mod past;
 mod query;
 mod read;
 mod runtime;
@@ -23,6 +24,8 @@ mod stage;
 mod store;
 mod structure;
 mod types;
+mod values;
+mod version;
 mod writer;
 
 pub use config::LakeConfig;

@@ -28,11 +28,11 @@ const SIZES: &str = "
     (SELECT coalesce(sum(f.file_size_bytes), 0) FROM {md}.ducklake_data_file f
       WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL) AS size_bytes";
 
-fn on(lake: LakeId, statement: &str) -> String {
+pub(crate) fn on(lake: LakeId, statement: &str) -> String {
     statement.replace("{sizes}", SIZES).replace("{md}", &sql::metadata_of(lake))
 }
 
-fn rows<T>(
+pub(crate) fn rows<T>(
     connection: &Connection,
     statement: &str,
     parameters: &[&dyn duckdb::ToSql],
@@ -249,7 +249,7 @@ fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
     })
 }
 
-fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
+pub(crate) fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
     let top = all.iter().filter(|column| column.parent.is_none());
     top.map(|column| {
         Ok(Column {

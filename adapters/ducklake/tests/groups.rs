@@ -94,11 +94,10 @@ async fn good_and_bad_callers_are_answered_apart() {
     let one = |id: &'static str, code: Option<&'static str>, n: &'static str| {
         ("main.t", &shape, rows(["id", "code", "n"], &[[Some(id), code, Some(n)]]))
     };
-    let bad_third = rows(["id", "code", "n"], &[[Some("20"), Some("a"), None], [Some("21"), Some("b"), None], [
-        Some("22"),
-        Some("long"),
-        Some("300"),
-    ]]);
+    let bad_third = rows(
+        ["id", "code", "n"],
+        &[[Some("20"), Some("a"), None], [Some("21"), Some("b"), None], [Some("22"), Some("long"), Some("300")]],
+    );
     let answers = place
         .together(vec![
             one("1", Some("a"), "1"),
@@ -170,7 +169,11 @@ async fn of_callers_with_the_same_key_the_first_wins() {
         ("main.t", &shape, rows(["id", "s"], &many))
     };
     place.together(vec![given(&["100"], "there")]).await[0].as_ref().unwrap();
-    place.lakes.write(lake(1), LakeWrite::DropBucket { bucket: "busy".parse_bucket(), cascade: false }, origin("r")).await.unwrap();
+    place
+        .lakes
+        .write(lake(1), LakeWrite::DropBucket { bucket: "busy".parse_bucket(), cascade: false }, origin("r"))
+        .await
+        .unwrap();
     let answers = place
         .together(vec![
             given(&["1"], "first"),
@@ -212,14 +215,11 @@ async fn an_upsert_keeps_its_place_among_appends() {
     place.table("main.t", &shape).await;
     let load = |mode, s: &str| {
         let rows = rows(["id", "s"], &[[Some("1"), Some(s)]]);
-        let write = LakeWrite::Load { table: table("main.t"), schema: shape.clone(), mode, rows, expected: Expected::ANY };
+        let write =
+            LakeWrite::Load { table: table("main.t"), schema: shape.clone(), mode, rows, expected: Expected::ANY };
         place.lakes.write(lake(1), write, origin("r"))
     };
-    let (a, b, c) = tokio::join!(
-        load(LoadMode::Append, "a"),
-        load(LoadMode::Upsert, "b"),
-        load(LoadMode::Append, "c")
-    );
+    let (a, b, c) = tokio::join!(load(LoadMode::Append, "a"), load(LoadMode::Upsert, "b"), load(LoadMode::Append, "c"));
     assert!(a.is_ok() && matches!(c, Err(WriteError::DuplicateKeys { .. })));
     assert_eq!((b.unwrap().rows.updated, place.texts("SELECT s FROM t").await), (1, vec!["b".to_owned()]));
 }
@@ -229,7 +229,8 @@ async fn rows_in_many_batches_are_few_as_well() {
     let place = Place::new().await;
     let shape = schema(vec![column("id", "INTEGER")], &["id"]);
     place.table("main.t", &shape).await;
-    let many = |from: i32| source((from..from + 40).map(|id| batch(["id"], &[[Some(id.to_string().as_str())]])).collect());
+    let many =
+        |from: i32| source((from..from + 40).map(|id| batch(["id"], &[[Some(id.to_string().as_str())]])).collect());
     let mut bad: Vec<RowBatch> = (80..100).map(|id| batch(["id"], &[[Some(id.to_string().as_str())]])).collect();
     bad.push(batch(["id"], &[[Some("y")]]));
     let answers = place
