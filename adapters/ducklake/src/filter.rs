@@ -77,7 +77,7 @@ fn symbol(operator: Comparison) -> &'static str {
     }
 }
 
-fn typed(value: &Literal, data_type: &DataType) -> String {
+pub(crate) fn typed(value: &Literal, data_type: &DataType) -> String {
     let text = sql::text(value.as_str());
     match data_type.without_lengths() {
         DataType::Varchar(_) => text,

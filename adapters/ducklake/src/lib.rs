@@ -15,6 +15,7 @@ mod gate;
 mod history;
 mod known;
 mod names;
+mod past;
 mod profiles;
 mod query;
 mod read;
@@ -25,6 +26,8 @@ mod stage;
 mod store;
 mod structure;
 mod types;
+mod values;
+mod version;
 mod writer;
 
 pub use config::LakeConfig;

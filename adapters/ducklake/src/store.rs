@@ -30,7 +30,7 @@ use crate::profiles::Profiles;
 use crate::query::{self, Work};
 use crate::stage::stage;
 use crate::structure;
-use crate::writer::{Ready, Shared, Structure, Writers};
+use crate::writer::{Ready, Shared, Writers};
 
 /// A health check must answer quickly or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -180,18 +180,12 @@ impl LakeStore for EmbeddedLakes {
 
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let ready = match write {
-            LakeWrite::CreateBucket { bucket, description } => {
-                Ready::Structure(Structure::CreateBucket { bucket, description })
-            }
-            LakeWrite::DropBucket { bucket, cascade } => Ready::Structure(Structure::DropBucket { bucket, cascade }),
-            LakeWrite::CreateTable { table, schema, .. } => Ready::Structure(Structure::CreateTable { table, schema }),
-            LakeWrite::DropTable { table, .. } => Ready::Structure(Structure::DropTable { table }),
             LakeWrite::Load { table, schema, mode, rows, expected } => {
-                Ready::Load(Box::new(self.loading(table, schema, mode, rows, expected).await?))
+                Ready::Load(Box::new(self.loading(table, schema, mode, rows, expected).await?), origin)
             }
-            _ => return Err(fault("not supported yet").into()),
+            change => Ready::Alone(Box::new(move |commit| commit.change(&change, origin))),
         };
-        self.writers.submit(lake, ready, origin).await
+        self.writers.submit(lake, ready).await
     }
 
     async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
@@ -205,12 +199,29 @@ impl LakeStore for EmbeddedLakes {
                 };
                 self.engine.run(&self.engine.staging, look).await?
             }
-            _ => Err(fault("not supported yet").into()),
+            change => {
+                let ready = Ready::Alone(Box::new(move |commit| commit.try_change(&change)));
+                Ok(self.writers.submit(lake, ready).await?.rows)
+            }
         }
     }
 
-    async fn purge(&self, _: LakeId, _: Purge, _: Vec<SnapshotId>, _: WriteOrigin) -> Result<PurgeReport, PurgeError> {
-        Err(WriteError::from(fault("not supported yet")).into())
+    async fn purge(
+        &self,
+        lake: LakeId,
+        purge: Purge,
+        held: Vec<SnapshotId>,
+        origin: WriteOrigin,
+    ) -> Result<PurgeReport, PurgeError> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let work = move |commit: &CommitWork<'_>| {
+            let purged = commit.purge(&purge, &held, origin);
+            let snapshot = purged.as_ref().map_or(SnapshotId::ZERO, |report| report.snapshot);
+            let _ = tell.send(purged);
+            Ok(Committed { snapshot, rows: RowCounts::default() })
+        };
+        self.writers.submit(lake, Ready::Alone(Box::new(work))).await?;
+        told.await.unwrap_or_else(|_| Err(WriteError::from(fault("the purge ended before it answered")).into()))
     }
 }
 

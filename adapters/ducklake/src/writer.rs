@@ -9,10 +9,7 @@ use std::time::Duration;
 
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::ids::LakeId;
-use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
-use gadwall_domain::schema::TableSchema;
-use gadwall_domain::table::TableRef;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogs::Catalogs;
@@ -26,17 +23,14 @@ const IDLE: Duration = Duration::from_mins(1);
 
 /// A write that is ready to be committed.
 pub(crate) enum Ready {
-    Structure(Structure),
-    Load(Box<Load>),
+    /// Something that has commits of its own, or only looks at what one would do.
+    Alone(Work),
+    /// Rows, and where they come from.
+    Load(Box<Load>, WriteOrigin),
 }
 
-/// A change of what there is. It has a commit of its own.
-pub(crate) enum Structure {
-    CreateBucket { bucket: BucketName, description: Option<String> },
-    DropBucket { bucket: BucketName, cascade: bool },
-    CreateTable { table: TableRef, schema: TableSchema },
-    DropTable { table: TableRef },
-}
+/// What is done in the writer's turn, with nobody beside it.
+pub(crate) type Work = Box<dyn FnOnce(&Commit<'_>) -> Result<Committed, WriteError> + Send>;
 
 /// Requests that go into one commit at most.
 const GROUP: usize = 256;
@@ -53,7 +47,6 @@ type Answer = oneshot::Sender<Result<Committed, WriteError>>;
 
 struct Job {
     write: Ready,
-    origin: WriteOrigin,
     answer: Answer,
 }
 
@@ -76,14 +69,9 @@ impl Writers {
     }
 
     /// Queues a write and waits until it is durable or refused.
-    pub(crate) async fn submit(
-        &self,
-        lake: LakeId,
-        write: Ready,
-        origin: WriteOrigin,
-    ) -> Result<Committed, WriteError> {
+    pub(crate) async fn submit(&self, lake: LakeId, write: Ready) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(lake, Job { write, origin, answer })?;
+        self.enqueue(lake, Job { write, answer })?;
         answered.await.unwrap_or_else(|_| Err(fault("the writer stopped before it answered").into()))
     }
 
@@ -141,17 +129,17 @@ async fn work(
 async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
     let mut group = Group::default();
     let mut next = Some(job);
-    while let Some(Job { write, origin, answer }) = next.take() {
+    while let Some(Job { write, answer }) = next.take() {
         if answer.is_closed() {
             // Its client went away before its turn: nothing was promised.
         } else {
             match write {
-                Ready::Load(load) => {
+                Ready::Load(load, origin) => {
                     // What looks at the rows that are there goes by itself, after those before it.
                     let sociable = load.is_sociable();
                     if !sociable && !group.loads.is_empty() {
                         commit_loads(shared, lake, group).await;
-                        return Some(Job { write: Ready::Load(load), origin, answer });
+                        return Some(Job { write: Ready::Load(load, origin), answer });
                     }
                     group.loads.push(*load);
                     group.origins.push(origin);
@@ -160,13 +148,13 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
                         break;
                     }
                 }
-                Ready::Structure(change) if group.loads.is_empty() => {
-                    commit_change(shared, lake, change, origin, answer).await;
+                Ready::Alone(work) if group.loads.is_empty() => {
+                    do_alone(shared, lake, work, answer).await;
                     return None;
                 }
-                Ready::Structure(_) => {
+                Ready::Alone(_) => {
                     commit_loads(shared, lake, group).await;
-                    return Some(Job { write, origin, answer });
+                    return Some(Job { write, answer });
                 }
             }
         }
@@ -180,11 +168,11 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
     None
 }
 
-async fn commit_change(shared: &Arc<Shared>, lake: LakeId, write: Structure, origin: WriteOrigin, answer: Answer) {
+async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer) {
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
         let lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit::new(&worker, connection, lake, &lease.known).change(&write, origin))
+        Ok(work(&Commit::new(&worker, connection, lake, &lease.known)))
     });
     let result = done.await.unwrap_or_else(|error| Err(error.into()));
     // The client may be gone by now; the write stands all the same.

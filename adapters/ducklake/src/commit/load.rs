@@ -102,7 +102,7 @@ impl Commit<'_> {
     }
 
     /// Runs a statement that changes rows; answers how many.
-    fn count_of(&self, statement: &str) -> Result<u64, WriteError> {
+    pub(super) fn count_of(&self, statement: &str) -> Result<u64, WriteError> {
         let changed = self.connection.execute(statement, []).map_err(|error| lake_error(&error))?;
         Ok(changed as u64)
     }
@@ -166,7 +166,7 @@ impl Commit<'_> {
     }
 
     /// The count that a statement answers.
-    fn count(&self, statement: &str) -> Result<u64, WriteError> {
+    pub(super) fn count(&self, statement: &str) -> Result<u64, WriteError> {
         let read = self.connection.query_row(statement, [], |row| row.get::<_, i64>(0));
         Ok(read.map(i64::unsigned_abs).map_err(|error| lake_error(&error))?)
     }

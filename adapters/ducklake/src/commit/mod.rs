@@ -1,27 +1,34 @@
 //! A commit: what waits, in one DuckLake transaction, as one durable snapshot that says what it holds.
 
+mod alter;
 mod appends;
+mod build;
+mod change;
+mod edit;
 mod load;
+mod purge;
+mod register;
+mod restore;
 mod structure;
 
-use std::cell::RefCell;
-use std::path::Path;
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use duckdb::Connection;
-use gadwall_domain::commit::{CommitInfo, RowCounts, WriteOrigin, WriteRecord};
+use gadwall_domain::commit::{CommitInfo, WriteRecord};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
+use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
 use crate::durable::sync_new;
 use crate::error::{fault, io_error, lake_error, message};
 use crate::known::{Known, LogFile, Shape};
-use crate::writer::{Shared, Structure};
+use crate::writer::Shared;
 use crate::{sql, structure as stored};
 
 pub(crate) use load::{Load, keys_of};
@@ -34,33 +41,31 @@ pub(crate) struct Commit<'a> {
     known: &'a Known,
     /// What the commit says of itself, until it is made.
     said: RefCell<Vec<WriteRecord>>,
+    /// Whether the change is only tried: what is done is undone.
+    dry: Cell<bool>,
+    /// Whether files were written that aren't in the folder of the table as it was before.
+    wrote_elsewhere: Cell<bool>,
+    /// Files that were put into the lake's folder, to be removed should the change fail.
+    linked: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Commit<'a> {
     /// A commit to a lake that is attached for as long as this lives.
     pub(crate) fn new(shared: &'a Shared, connection: &'a Connection, lake: LakeId, known: &'a Known) -> Self {
-        Self { shared, connection, lake, known, said: RefCell::default() }
+        Self {
+            shared,
+            connection,
+            lake,
+            known,
+            said: RefCell::default(),
+            dry: Cell::default(),
+            wrote_elsewhere: Cell::default(),
+            linked: RefCell::default(),
+        }
     }
 
-    /// Commits a change that isn't rows.
-    pub(crate) fn change(&self, write: &Structure, origin: WriteOrigin) -> Result<Committed, WriteError> {
-        let snapshot = self.transaction(|| {
-            let change = self.apply(write)?;
-            self.say(vec![WriteRecord { origin, change }])
-        })?;
-        Ok(Committed { snapshot, rows: RowCounts::default() })
-    }
-
-    /// Runs work in a transaction and makes it durable. Nothing of it stays when it fails.
-    fn transaction(&self, work: impl FnOnce() -> Result<(), WriteError>) -> Result<SnapshotId, WriteError> {
-        self.known.forget_shapes();
-        let done = self.transaction_of_rows(|| work().map(Some));
-        self.known.forget_shapes();
-        done?.map(|((), snapshot)| snapshot).ok_or_else(|| fault("a write was not committed").into())
-    }
-
-    /// Like [`Commit::transaction`], for work that changes nothing but rows, and that may find that there is nothing
-    /// to commit.
+    /// Runs work in a transaction and makes it durable. Nothing of it stays when it fails, or says that there is
+    /// nothing to commit.
     fn transaction_of_rows<T>(
         &self,
         work: impl FnOnce() -> Result<Option<T>, WriteError>,

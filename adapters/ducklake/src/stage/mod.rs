@@ -27,6 +27,7 @@ use crate::sql;
 pub(crate) use batches::{Few, stage_few};
 pub(crate) use check::{Keys, duplicates};
 pub(crate) use group::{numbers, stage_group};
+pub(crate) use source::exact_form;
 
 /// Numbers the request that a row came with, where rows of several are together. No table's column can have this name.
 pub(crate) const REQUEST: &str = "__gadwall_request";

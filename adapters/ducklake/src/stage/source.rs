@@ -125,7 +125,7 @@ impl Source {
 }
 
 /// What text must look like where a cast from text would round it, cut it or drop an offset in silence.
-fn exact_form(target: &DataType) -> Option<&'static str> {
+pub(crate) fn exact_form(target: &DataType) -> Option<&'static str> {
     match target {
         target if is_integer(target) => Some(r"[+-]?[0-9]+(\.0*)?([eE]\+?[0-9]+)?"),
         DataType::Date => Some(r"[^ T:]+( \(BC\))?"),

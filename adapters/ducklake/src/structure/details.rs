@@ -71,9 +71,11 @@ impl Look<'_> {
             ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
         };
         let changed = |of: &str, id: &str, kind: i32| {
+            // A file that was merged of several begins with the oldest of them.
+            let begin = if kind == 2 { "greatest(begin_snapshot, coalesce(partial_max, 0))" } else { "begin_snapshot" };
             format!(
                 "SELECT {id} AS id, {kind} AS kind,
-                        greatest(max(begin_snapshot) FILTER (WHERE begin_snapshot <= {until}),
+                        greatest(max({begin}) FILTER (WHERE {begin} <= {until}),
                                  coalesce(max(end_snapshot) FILTER (WHERE end_snapshot <= {until}), 0)) AS changed
                    FROM {{md}}.{of} WHERE {id} IN ({{ids}}) GROUP BY {id}"
             )
@@ -108,6 +110,23 @@ impl Look<'_> {
             let first = made.get(&id).copied().unwrap_or_default();
             entry.version.schema = snapshot(shape.unwrap_or_default().max(first))?;
             entry.version.rows = snapshot(content.unwrap_or_default().max(first))?;
+        }
+        self.rebuilt(details)
+    }
+
+    /// A table that was built anew tells its versions in its own way.
+    fn rebuilt(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
+        if self.version != ReadAt::Head {
+            return Ok(());
+        }
+        let statement = self.statement(
+            "SELECT DISTINCT t.table_id FROM {md}.ducklake_table t
+              WHERE t.table_id IN ({ids}) AND starts_with(t.path, '__gadwall_')",
+        );
+        for id in rows(self.connection, &statement, &[], |row| row.get::<_, i64>(0))? {
+            if let Some(entry) = details.get_mut(&id) {
+                entry.version = crate::version::version(self.connection, self.lake, id)?;
+            }
         }
         Ok(())
     }

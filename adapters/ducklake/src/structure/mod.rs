@@ -49,11 +49,11 @@ fn at(lake: LakeId, version: ReadAt, statement: &str) -> String {
     on(lake, &text)
 }
 
-fn on(lake: LakeId, statement: &str) -> String {
+pub(crate) fn on(lake: LakeId, statement: &str) -> String {
     statement.replace("{md}", &sql::metadata_of(lake))
 }
 
-fn rows<T>(
+pub(crate) fn rows<T>(
     connection: &Connection,
     statement: &str,
     parameters: &[&dyn duckdb::ToSql],
@@ -300,7 +300,7 @@ fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
     })
 }
 
-fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
+pub(crate) fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
     let top = all.iter().filter(|column| column.parent.is_none());
     top.map(|column| {
         Ok(Column {

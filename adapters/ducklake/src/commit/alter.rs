@@ -1,0 +1,246 @@
+//! Tables that change their shape.
+//!
+//! DuckLake takes one change of a table in a transaction, and some not at all; then the table is built anew with the
+//! rows that it has.
+
+use gadwall_domain::alteration::{Alteration, AlterationError};
+use gadwall_domain::commit::Change;
+use gadwall_domain::layout::{Layout, Transform};
+use gadwall_domain::names::{ColumnName, TableName};
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
+use gadwall_domain::table::TableRef;
+use gadwall_domain::types::DataType;
+
+use super::Commit;
+use super::build::{Plan, added, sort_keys};
+use crate::error::{Failure, classify, lake_error};
+use crate::past::{self, Told};
+use crate::stage::duplicates;
+use crate::version::{name_with_rows_of, version};
+use crate::{sql, structure, values};
+
+impl Commit<'_> {
+    pub(super) fn rename_table(&self, told: &Told, table: &TableRef, to: &TableName) -> Result<Change, WriteError> {
+        let renamed = TableRef { bucket: told.name.bucket.clone(), table: to.clone() };
+        if past::named(self.connection, self.lake, &renamed, None)?.is_some() {
+            return Err(WriteError::TableExists);
+        }
+        let target = sql::table(self.lake, &told.name);
+        self.execute(&format!("ALTER TABLE {target} RENAME TO {}", sql::ident(to.as_str())))?;
+        Ok(Change::TableRenamed { table: table.clone(), to: renamed })
+    }
+
+    pub(super) fn alter(
+        &self,
+        told: &Told,
+        table: &TableRef,
+        schema: &TableSchema,
+        alteration: &Alteration,
+    ) -> Result<Change, WriteError> {
+        let after = alteration.apply(schema)?;
+        let target = sql::table(self.lake, &told.name);
+        let alter = |what: String| self.execute(&format!("ALTER TABLE {target} {what}"));
+        match alteration {
+            Alteration::AddColumn { column } => self.add_column(told, &after, column)?,
+            Alteration::DropColumn { column } => {
+                refuse_layout_column(&told.layout, column)?;
+                alter(format!("DROP COLUMN {}", sql::ident(column.as_str())))?;
+            }
+            Alteration::RenameColumn { column, to } => self.rename_column(told, column, to)?,
+            Alteration::SetType { column, data_type } => self.set_type(told, column, data_type)?,
+            Alteration::SetNotNull { column } => {
+                self.refuse_nulls(told, column)?;
+                self.set_not_null(told, std::slice::from_ref(column), &after)?;
+            }
+            Alteration::DropNotNull { column } if find(&told.columns, column).is_some_and(|column| column.nullable) => {
+                self.touch(told)?;
+            }
+            Alteration::DropNotNull { column } => {
+                alter(format!("ALTER COLUMN {} DROP NOT NULL", sql::ident(column.as_str())))?;
+            }
+            Alteration::SetDefault { column, default } => {
+                find(after.columns(), column).map_or(Ok(()), |column| self.check_default(column))?;
+                let (name, value) = (sql::ident(column.as_str()), sql::text(default.as_str()));
+                alter(format!("ALTER COLUMN {name} SET DEFAULT {value}"))?;
+            }
+            Alteration::DropDefault { column } => {
+                alter(format!("ALTER COLUMN {} DROP DEFAULT", sql::ident(column.as_str())))?;
+            }
+            Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
+            Alteration::DropPrimaryKey => self.touch(told)?,
+            Alteration::Comment { column: None, comment } => {
+                self.execute(&self.comment_on_table(&target, comment.as_deref()))?;
+            }
+            Alteration::Comment { column: Some(column), comment } => {
+                self.execute(&self.comment_on_column(&target, column, comment.as_deref()))?;
+            }
+            Alteration::PartitionBy { partition_by } => {
+                let layout = Layout { partition_by: partition_by.clone(), sort_by: Vec::new() };
+                self.set_layout(told, schema, &layout, "PARTITIONED", told.layout.partition_by.is_empty())?;
+            }
+            Alteration::SortBy { sort_by } => {
+                let layout = Layout { partition_by: Vec::new(), sort_by: sort_by.clone() };
+                self.set_layout(told, schema, &layout, "SORTED", told.layout.sort_by.is_empty())?;
+            }
+        }
+        Ok(Change::TableAltered {
+            table: table.clone(),
+            alteration: alteration.clone(),
+            columns: after.columns().to_vec(),
+            primary_key: after.key_columns().to_vec(),
+        })
+    }
+
+    fn add_column(&self, told: &Told, after: &TableSchema, column: &Column) -> Result<(), WriteError> {
+        self.check_default(column)?;
+        if column.nullable {
+            let target = sql::table(self.lake, &told.name);
+            return Ok(self.execute(&format!("ALTER TABLE {target} ADD COLUMN {}", added(column)))?);
+        }
+        let target = sql::table(self.lake, &told.name);
+        if column.default.is_none() && self.count(&format!("SELECT count(*) FROM {target}"))? > 0 {
+            return Err(AlterationError::NeedsDefault(column.name.clone()).into());
+        }
+        let old = sql::columns(told.columns.iter().map(|column| &column.name));
+        self.rebuild(told, after, &format!("{old}, {}", sql::default_of(column)))
+    }
+
+    /// A column in the sort order is renamed there, too: DuckLake keeps the order as text.
+    fn rename_column(&self, told: &Told, column: &ColumnName, to: &ColumnName) -> Result<(), WriteError> {
+        let target = sql::table(self.lake, &told.name);
+        let (old, new) = (sql::ident(column.as_str()), sql::ident(to.as_str()));
+        self.execute(&format!("ALTER TABLE {target} RENAME COLUMN {old} TO {new}"))?;
+        let mut keys = told.layout.sort_by.clone();
+        let renamed: Vec<_> = keys.iter_mut().filter(|key| key.column == *column).collect();
+        if renamed.is_empty() {
+            return Ok(());
+        }
+        renamed.into_iter().for_each(|key| key.column = to.clone());
+        Ok(self.execute(&format!("ALTER TABLE {target} SET SORTED BY ({})", sort_keys(&keys)))?)
+    }
+
+    fn set_type(&self, told: &Told, column: &ColumnName, data_type: &DataType) -> Result<(), WriteError> {
+        let wanted = data_type.without_lengths();
+        let Some(now) = find(&told.columns, column) else {
+            return Err(AlterationError::NoColumn(column.clone()).into());
+        };
+        if now.data_type == wanted {
+            return self.touch(told);
+        }
+        // The same number of another type has another hash.
+        let hashed = |transform| matches!(transform, Transform::Bucket(_));
+        if told.layout.partition_by.iter().any(|part| part.column == *column && hashed(part.transform)) {
+            return Err(AlterationError::ColumnInUse { column: column.clone(), part: "partitioning" }.into());
+        }
+        let target = sql::table(self.lake, &told.name);
+        let statement =
+            format!("ALTER TABLE {target} ALTER COLUMN {} SET DATA TYPE {wanted}", sql::ident(column.as_str()));
+        self.connection.execute_batch(&statement).map_err(|error| match classify(&error) {
+            Failure::Statement => {
+                let (from, to) = (now.data_type.spelling(), wanted.spelling());
+                AlterationError::NotWider { from, to, why: "the files that are there can't be read as it" }.into()
+            }
+            _ => lake_error(&error).into(),
+        })
+    }
+
+    fn set_key(&self, told: &Told, key: &[ColumnName], after: &TableSchema) -> Result<(), WriteError> {
+        key.iter().try_for_each(|column| self.refuse_nulls(told, column))?;
+        let (names, target) = (sql::columns(key), sql::table(self.lake, &told.name));
+        let twice = format!("SELECT {names} FROM {target} GROUP BY ALL HAVING count(*) > 1");
+        duplicates(self.connection, &twice, key)?;
+        self.set_not_null(told, key, after)
+    }
+
+    fn refuse_nulls(&self, told: &Told, column: &ColumnName) -> Result<(), WriteError> {
+        let (target, name) = (sql::table(self.lake, &told.name), sql::ident(column.as_str()));
+        match self.count(&format!("SELECT count(*) FROM {target} WHERE {name} IS NULL"))? {
+            0 => Ok(()),
+            rows => Err(AlterationError::HasNulls { column: column.clone(), rows }.into()),
+        }
+    }
+
+    /// Columns without NULLs may not be NULL from now on. DuckLake wants statistics for it that it doesn't always have
+    /// (of added columns, nested ones, and empty tables there are none), and takes one column at a time.
+    fn set_not_null(&self, told: &Told, columns: &[ColumnName], after: &TableSchema) -> Result<(), WriteError> {
+        let nullable = |name: &&ColumnName| find(&told.columns, name).is_some_and(|column| column.nullable);
+        let wanted: Vec<&ColumnName> = columns.iter().filter(nullable).collect();
+        if wanted.is_empty() {
+            return self.touch(told);
+        }
+        if let [column] = wanted.as_slice() {
+            let target = sql::table(self.lake, &told.name);
+            let statement = format!("ALTER TABLE {target} ALTER COLUMN {} SET NOT NULL", sql::ident(column.as_str()));
+            match self.connection.execute_batch(&statement) {
+                Ok(()) => return Ok(()),
+                Err(error) if classify(&error) == Failure::Statement => {}
+                Err(error) => return Err(lake_error(&error).into()),
+            }
+        }
+        self.rebuild(told, after, &sql::columns(told.columns.iter().map(|column| &column.name)))
+    }
+
+    /// Builds the table anew with the rows that it has.
+    fn rebuild(&self, told: &Told, after: &TableSchema, select: &str) -> Result<(), WriteError> {
+        let rows = version(self.connection, self.lake, told.id)?.rows;
+        let head = structure::head(self.connection, self.lake)?;
+        let plan = Plan {
+            columns: after.columns(),
+            layout: &told.layout,
+            comments: &told.comments,
+            rows: Some(format!("SELECT {select} FROM {}", sql::table(self.lake, &told.name))),
+        };
+        self.build(&told.name, Some(told), &name_with_rows_of(rows, head), &plan).map(drop)
+    }
+
+    fn set_layout(
+        &self,
+        told: &Told,
+        schema: &TableSchema,
+        layout: &Layout,
+        word: &str,
+        is_plain: bool,
+    ) -> Result<(), WriteError> {
+        check_layout(layout, schema)?;
+        if !layout.is_plain() {
+            return self.lay_out(&sql::table(self.lake, &told.name), layout);
+        }
+        if is_plain {
+            return self.touch(told);
+        }
+        Ok(self.execute(&format!("ALTER TABLE {} RESET {word} BY", sql::table(self.lake, &told.name)))?)
+    }
+
+    /// A default must be a value of its column: DuckLake takes any text.
+    pub(super) fn check_default(&self, column: &Column) -> Result<(), WriteError> {
+        if values::default_fits(self.connection, column)? {
+            return Ok(());
+        }
+        let text = column.default.as_ref().map_or("", DefaultValue::as_str);
+        Err(AlterationError::Schema(SchemaError::Default(text.chars().take(60).collect())).into())
+    }
+}
+
+/// A layout is of columns that are there, and can be had of their types.
+pub(super) fn check_layout(layout: &Layout, schema: &TableSchema) -> Result<(), WriteError> {
+    if let Some(part) = layout.partition_by.iter().find(|part| part.transform == Transform::Bucket(0)) {
+        return Err(AlterationError::Layout(format!("{part} has no bucket; use at least one")).into());
+    }
+    layout.check(schema).map_err(|error| AlterationError::Layout(error.to_string()).into())
+}
+
+fn refuse_layout_column(layout: &Layout, column: &ColumnName) -> Result<(), WriteError> {
+    let part = if layout.partition_by.iter().any(|part| part.column == *column) {
+        "partitioning"
+    } else if layout.sort_by.iter().any(|key| key.column == *column) {
+        "sort order"
+    } else {
+        return Ok(());
+    };
+    Err(AlterationError::ColumnInUse { column: column.clone(), part }.into())
+}
+
+fn find<'a>(columns: &'a [Column], name: &ColumnName) -> Option<&'a Column> {
+    columns.iter().find(|column| column.name == *name)
+}

@@ -1,0 +1,113 @@
+//! Tables that become what they were, or are there again.
+//!
+//! Where the shape is the same, the table stays and its rows change places with those of then. Else another table
+//! takes its place: its rows are then written once, and its changes begin anew.
+
+use gadwall_domain::commit::Change;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::schema::TableSchema;
+use gadwall_domain::table::TableRef;
+
+use super::build::Plan;
+use super::{Commit, same_shape};
+use crate::past::{self, Told, is_kept};
+use crate::version::name_of_new;
+use crate::{sql, structure};
+
+/// Columns that DuckLake gives every table, unless the table has one of that name: each tells rows that stand in a
+/// snapshot from those that this transaction has added.
+const MARKS: [(&str, &str); 2] = [("snapshot_id", "IS NOT NULL"), ("rowid", "< 1000000000000000000")];
+
+impl Commit<'_> {
+    pub(super) fn restore(
+        &self,
+        told: &Told,
+        table: &TableRef,
+        from: SnapshotId,
+        schema: &TableSchema,
+    ) -> Result<Change, WriteError> {
+        if !is_kept(self.connection, self.lake, from)? {
+            return Err(WriteError::NoSnapshot);
+        }
+        let then = match past::numbered(self.connection, self.lake, told.id, Some(from))? {
+            Some(then) => then,
+            None => past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?,
+        };
+        if !same_shape(&then.columns, schema) {
+            return Err(WriteError::TableChanged);
+        }
+        let target = sql::table(self.lake, &told.name);
+        let stays = then.columns == told.columns && then.layout == told.layout && then.comments == told.comments;
+        let is_free = |mark: &&(&str, &str)| !told.columns.iter().any(|column| column.name.folded() == mark.0);
+        let (inserted, deleted) = match MARKS.iter().find(is_free).filter(|_| stays) {
+            Some((mark, stands)) => {
+                self.touch(told)?;
+                let names = sql::columns(told.columns.iter().map(|column| &column.name));
+                // Rows of then first: what a transaction deletes is gone for its looks at the past, too.
+                let inserted =
+                    self.count_of(&format!("INSERT INTO {target} ({names}) {}", self.rows_of(&then, from)))?;
+                let deleted = self.count_of(&format!("DELETE FROM {target} WHERE {mark} {stands}"))?;
+                (inserted, deleted)
+            }
+            None => {
+                let deleted = self.count(&format!("SELECT count(*) FROM {target}"))?;
+                let inserted = self.build(&told.name, Some(told), &self.new_name()?, &self.plan(&then, from))?;
+                (inserted, deleted)
+            }
+        };
+        Ok(Change::TableRestored {
+            table: table.clone(),
+            from,
+            columns: schema.columns().to_vec(),
+            primary_key: schema.key_columns().to_vec(),
+            inserted,
+            deleted,
+        })
+    }
+
+    pub(super) fn undelete(
+        &self,
+        table: &TableRef,
+        from: SnapshotId,
+        schema: &TableSchema,
+    ) -> Result<Change, WriteError> {
+        let Some(bucket) = structure::bucket(self.connection, self.lake, &table.bucket, ReadAt::Head)? else {
+            return Err(WriteError::NoBucket);
+        };
+        if past::named(self.connection, self.lake, table, None)?.is_some() {
+            return Err(WriteError::TableExists);
+        }
+        if !is_kept(self.connection, self.lake, from)? {
+            return Err(WriteError::NoSnapshot);
+        }
+        let then = past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?;
+        if !same_shape(&then.columns, schema) {
+            return Err(WriteError::TableChanged);
+        }
+        tracing::debug!(bucket, "a dropped table is brought back");
+        let rows = self.build(table, None, &self.new_name()?, &self.plan(&then, from))?;
+        Ok(Change::TableUndeleted {
+            table: table.clone(),
+            from,
+            columns: schema.columns().to_vec(),
+            primary_key: schema.key_columns().to_vec(),
+            rows,
+        })
+    }
+
+    fn new_name(&self) -> Result<String, WriteError> {
+        Ok(name_of_new(structure::head(self.connection, self.lake)?))
+    }
+
+    fn rows_of(&self, then: &Told, from: SnapshotId) -> String {
+        let names = sql::columns(then.columns.iter().map(|column| &column.name));
+        format!("SELECT {names} FROM {} AT (VERSION => {})", sql::table(self.lake, &then.name), from.get())
+    }
+
+    fn plan<'a>(&self, then: &'a Told, from: SnapshotId) -> Plan<'a> {
+        let rows = Some(self.rows_of(then, from));
+        Plan { columns: &then.columns, layout: &then.layout, comments: &then.comments, rows }
+    }
+}
