@@ -5,7 +5,7 @@ mod load;
 mod structure;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -34,12 +34,14 @@ pub(crate) struct Commit<'a> {
     known: &'a Known,
     /// What the commit says of itself, until it is made.
     said: RefCell<Vec<WriteRecord>>,
+    /// Files that were put among the table's, until the commit is made.
+    placed: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Commit<'a> {
     /// A commit to a lake that is attached for as long as this lives.
     pub(crate) fn new(shared: &'a Shared, connection: &'a Connection, lake: LakeId, known: &'a Known) -> Self {
-        Self { shared, connection, lake, known, said: RefCell::default() }
+        Self { shared, connection, lake, known, said: RefCell::default(), placed: RefCell::default() }
     }
 
     /// Commits a change that isn't rows.
@@ -67,12 +69,18 @@ impl<'a> Commit<'a> {
     ) -> Result<Option<(T, SnapshotId)>, WriteError> {
         self.said.borrow_mut().clear();
         self.execute("BEGIN TRANSACTION")?;
-        let done = work().and_then(|done| {
+        let done = work();
+        if !matches!(done, Ok(Some(_))) {
+            self.remove_placed();
+        }
+        // Should COMMIT fail, files stay where they were put: who knows how far it came.
+        let done = done.and_then(|done| {
             if done.is_some() {
                 self.execute("COMMIT")?;
             }
             Ok(done)
         });
+        self.placed.take();
         let Ok(Some(done)) = done else {
             // A failed COMMIT has rolled back by itself; then this has nothing to do.
             if let Err(rollback) = self.connection.execute_batch("ROLLBACK") {
@@ -138,7 +146,10 @@ impl<'a> Commit<'a> {
     fn make_files_last(&self, shape: &Shape, started: SystemTime) -> Result<(), WriteError> {
         let data = self.shared.catalogs.data_folder(self.lake);
         let sync = &*self.shared.sync;
-        sync_new(&data.join(&shape.folder), started, sync).map_err(io_error)?;
+        let mut synced = self.known.take_synced();
+        let done = sync_new(&data.join(&shape.folder), started, &mut synced, sync);
+        self.known.put_synced(synced);
+        done.map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
         for folder in shape.folder.ancestors() {
             let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };
@@ -148,6 +159,15 @@ impl<'a> Commit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes files that didn't become part of their table after all.
+    fn remove_placed(&self) {
+        for path in self.placed.take() {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(error = %error, "a file of a failed load was not removed");
+            }
+        }
     }
 
     /// DuckLake syncs the catalog's log, but the log may be a new file, and its name must last too.

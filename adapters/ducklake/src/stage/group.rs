@@ -46,7 +46,7 @@ pub(crate) fn stage_group(
         let statement = format!("SELECT DISTINCT {REQUEST} FROM {} WHERE {}", staged.relation(), broken.join(" OR "));
         numbers(connection, &statement).map_err(|error| engine_refused("the rows", &error))?
     };
-    staged.columns = sources.iter().map(|source| (source.column.name.clone(), source.expression())).collect();
+    staged.read_as(&sources);
     staged.leave_out(connection, &refused)?;
     Ok((staged, refused))
 }
