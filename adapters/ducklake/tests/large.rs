@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use futures_util::StreamExt as _;
-use gadwall_application::testing::builders::{column, defaulted, lake, origin, required, schema, source, stream, table};
+use gadwall_application::testing::builders::{
+    column, defaulted, lake, origin, required, schema, source, stream, table,
+};
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, LoadMode, QueryEngine as _, WriteError};
 use gadwall_domain::query::{Parameters, Query, ReadScope};
@@ -82,7 +84,10 @@ fn files_in(folder: &Path) -> usize {
 fn part(from: i32, to: i32) -> RowBatch {
     let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(from..to));
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values((from..to).map(|id| format!("row {id}"))));
-    RowBatch { rows: RecordBatch::try_from_iter([("id", ids), ("s", texts)]).unwrap(), violations: Violations::default() }
+    RowBatch {
+        rows: RecordBatch::try_from_iter([("id", ids), ("s", texts)]).unwrap(),
+        violations: Violations::default(),
+    }
 }
 
 fn parts(count: i32) -> Vec<RowBatch> {
@@ -94,7 +99,10 @@ const DIGEST: &str = "SELECT concat_ws(' ', count(*), sum(id), min(n), max(n), c
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_rows_come_as_files_and_read_back() {
     let place = Place::new(&["id"]).await;
-    assert_eq!(place.load(LoadMode::Append, source(parts(ROWS))).await.unwrap().rows.inserted, u64::try_from(ROWS).unwrap());
+    assert_eq!(
+        place.load(LoadMode::Append, source(parts(ROWS))).await.unwrap().rows.inserted,
+        u64::try_from(ROWS).unwrap()
+    );
     assert_eq!(place.text(DIGEST).await, "600000 179999700000 7 7 600000");
     assert_eq!((place.size().await, place.waiting()), (600_000, 0));
     assert_eq!(place.text("SELECT s FROM t WHERE id = 543210").await, "row 543210");
@@ -112,7 +120,8 @@ async fn many_rows_come_as_files_and_read_back() {
     assert_eq!((done.rows.inserted, done.rows.deleted), (200_000, 600_000));
     assert_eq!(place.text(DIGEST).await, "200000 19999900000 7 7 200000");
     // Files of rows that were loaded so are files like others.
-    let reopened = EmbeddedLakes::open(&LakeConfig { staging_dir: place.config.staging_dir.join("2"), ..place.config.clone() });
+    let reopened =
+        EmbeddedLakes::open(&LakeConfig { staging_dir: place.config.staging_dir.join("2"), ..place.config.clone() });
     assert!(reopened.is_ok());
 }
 

@@ -105,9 +105,9 @@ impl Commit<'_> {
     /// Makes rows part of their table: their files are put in place where that will do.
     fn place(&self, load: &Load, staged: &Staged, shape: &Shape) -> Result<(), WriteError> {
         let target = sql::table(self.lake, &load.table);
-        let Some(files) = staged.files() else { return self.insert(&target, &[staged]) };
+        let Some(files) = staged.files() else { return self.insert(&target, &[(staged, &[])]) };
         if structure::arranges_files(self.connection, self.lake, &load.table)? {
-            return self.insert(&target, &[staged]);
+            return self.insert(&target, &[(staged, &[])]);
         }
         let folder = self.shared.catalogs.data_folder(self.lake).join(&shape.folder);
         for file in files {

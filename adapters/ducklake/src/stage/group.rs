@@ -59,13 +59,23 @@ pub(crate) fn numbers(connection: &Connection, statement: &str) -> duckdb::Resul
 }
 
 impl Staged {
+    /// `SELECT` of all rows as the table's types, but for those of these requests.
+    pub(crate) fn select_without(&self, requests: &[usize]) -> String {
+        let condition =
+            if requests.is_empty() { String::new() } else { format!(" WHERE {REQUEST} NOT IN ({})", list(requests)) };
+        format!("SELECT {} FROM {}{condition}", self.values(), self.relation())
+    }
+
     /// Takes the rows of these requests out again.
-    pub(crate) fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
+    fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
         if requests.is_empty() {
             return Ok(());
         }
-        let list = requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let statement = format!("DELETE FROM {} WHERE {REQUEST} IN ({list})", self.relation());
+        let statement = format!("DELETE FROM {} WHERE {REQUEST} IN ({})", self.relation(), list(requests));
         Ok(connection.execute_batch(&statement).map_err(|error| lake_error(&error))?)
     }
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -57,9 +57,8 @@ impl Spool {
         fs::create_dir_all(&folder).map_err(io_error)?;
         let file = SpooledFile { path: folder.join(format!("ducklake-{}.parquet", Uuid::now_v7())) };
         let columns = schema.columns().iter();
-        let values: Vec<String> = columns
-            .map(|column| format!("{} AS {}", staged.value(column), sql::ident(column.name.as_str())))
-            .collect();
+        let values: Vec<String> =
+            columns.map(|column| format!("{} AS {}", staged.value(column), sql::ident(column.name.as_str()))).collect();
         let copy = format!(
             "COPY (SELECT {} FROM {}) TO {} (FORMAT parquet)",
             values.join(", "),
