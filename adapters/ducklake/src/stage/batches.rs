@@ -44,9 +44,11 @@ impl Few {
 pub(super) async fn take(
     spool: &Spool,
     schema: &TableSchema,
-    mut batches: RowBatchStream,
+    batches: RowBatchStream,
     keys: Keys,
 ) -> Result<Incoming, WriteError> {
+    // It may have ended when it is looked at again.
+    let mut batches = batches.fuse();
     let (mut first, mut rows, mut bytes, mut fine) = (Vec::new(), 0, 0, true);
     let mut ended = false;
     while !ended && rows <= FEW_ROWS && bytes <= FEW_BYTES {
