@@ -61,6 +61,10 @@ impl Commit<'_> {
             let snapshot = structure::head(self.connection, self.lake)?;
             return Ok(Committed { snapshot, rows: RowCounts::default() });
         }
+        if load.expected != Expected::ANY {
+            // To ignore it would be to overwrite what the caller hasn't seen.
+            return Err(fault("tables' versions are not compared yet").into());
+        }
         let started = SystemTime::now();
         let done = self.transaction_of_rows(|| {
             let shape = self.shape(&load.table)?;

@@ -12,7 +12,7 @@ use gadwall_domain::schema::TableSchema;
 use tokio::task::JoinHandle;
 
 use super::check::{Keys, check, check_missing, check_unique, check_values};
-use super::columns::{append, create_stage, internal, numbered};
+use super::columns::{append, create_stage, given, internal, numbered};
 use super::source::Source;
 use super::{Incoming, Spool, SpooledFile, Staged, step};
 use crate::engine::Engine;
@@ -93,12 +93,16 @@ async fn stage_batches(
     let mut rows = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        rows += batch.rows.num_rows() as u64;
-        piece = piece.add(&schema, batch, rows).await?;
+        piece.take(batch, rows)?;
+        rows = piece.last;
+        if piece.has_waiting() {
+            piece = piece.load(&schema).await?;
+        }
         if piece.is_full() && spool.takes(rows) {
             whole.add(spool, &schema, std::mem::replace(&mut piece, Piece::new(engine))).await?;
         }
     }
+    piece = piece.load(&schema).await?;
     if whole.is_empty() {
         let Piece { staged, sources, found, .. } = piece;
         return step(engine, move |connection| check(connection, &schema, staged, &sources, found, keys)).await;
@@ -117,6 +121,9 @@ async fn stage_batches(
 
 /// Rows of a piece that go into one file.
 const PIECE_ROWS: u64 = 491_520;
+/// Bytes of batches that are loaded together, and how many batches at most.
+const WAITING_BYTES: usize = 4 << 20;
+const MAX_WAITING: usize = 256;
 /// Bytes of a piece. Two are in memory at a time: one is filled while the other is written.
 const PIECE_BYTES: usize = 48 << 20;
 
@@ -128,32 +135,62 @@ struct Piece {
     /// What the decoder found wrong.
     found: Violations,
     bytes: usize,
+    /// Batches that aren't in the table yet: a table takes many small ones faster together.
+    waiting: Vec<RecordBatch>,
+    waiting_bytes: usize,
+    /// The number of the last row.
+    last: u64,
 }
 
 impl Piece {
     fn new(engine: &Arc<Engine>) -> Self {
         let (staged, name) = Staged::in_memory(engine);
-        Self { staged, name, sources: Vec::new(), found: Violations::default(), bytes: 0 }
+        Self {
+            staged,
+            name,
+            sources: Vec::new(),
+            found: Violations::default(),
+            bytes: 0,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            last: 0,
+        }
     }
 
     fn is_full(&self) -> bool {
         self.staged.rows >= PIECE_ROWS || self.bytes >= PIECE_BYTES
     }
 
-    /// Takes a batch in, the last of whose rows has this number.
-    async fn add(mut self, schema: &Arc<TableSchema>, batch: RowBatch, last: u64) -> Result<Self, WriteError> {
+    /// Takes a batch in, that comes after so many rows.
+    fn take(&mut self, batch: RowBatch, before: u64) -> Result<(), WriteError> {
         let RowBatch { rows, violations } = batch;
-        let count = rows.num_rows() as u64;
         self.found.merge(violations);
-        self.bytes += size(&rows);
-        let numbered = numbered(0, &rows, last - count)?;
+        self.waiting_bytes += size(&rows);
+        self.last = before + rows.num_rows() as u64;
+        self.waiting.push(numbered(0, &rows, before)?);
+        Ok(())
+    }
+
+    /// Whether enough batches wait to be loaded.
+    fn has_waiting(&self) -> bool {
+        self.waiting_bytes >= WAITING_BYTES || self.waiting.len() >= MAX_WAITING
+    }
+
+    /// Puts the batches that wait into the table.
+    async fn load(mut self, schema: &Arc<TableSchema>) -> Result<Self, WriteError> {
+        if self.waiting.is_empty() {
+            return Ok(self);
+        }
         let (schema, engine) = (Arc::clone(schema), Arc::clone(&self.staged.engine));
         let load = move |connection: &Connection| {
-            if self.sources.is_empty() {
-                self.sources = create_stage(connection, &self.name, &schema, rows.schema_ref())?;
+            let waiting = std::mem::take(&mut self.waiting);
+            if self.sources.is_empty()
+                && let Some(first) = waiting.first()
+            {
+                self.sources = create_stage(connection, &self.name, &schema, &given(first.schema_ref()))?;
             }
-            append(connection, &self.name, numbered)?;
-            self.staged.rows += count;
+            self.staged.rows += append(connection, &self.name, waiting)?;
+            self.bytes += std::mem::take(&mut self.waiting_bytes);
             Ok(self)
         };
         step(&engine, load).await
@@ -226,7 +263,6 @@ pub(crate) fn stage_few(
 ) -> Result<Staged, WriteError> {
     let (mut staged, name) = Staged::in_memory(engine);
     let sources = create_stage(connection, &name, schema, few.rows.schema_ref())?;
-    append(connection, &name, numbered(0, &few.rows, 0)?)?;
-    staged.rows = few.rows.num_rows() as u64;
+    staged.rows = append(connection, &name, vec![numbered(0, &few.rows, 0)?])?;
     check(connection, schema, staged, &sources, Violations::default(), keys)
 }

@@ -36,7 +36,7 @@ pub(crate) fn stage_group(
     let all =
         batches.first().map(|first| concat_batches(first.schema_ref(), &batches)).transpose().map_err(internal)?;
     if let Some(all) = all {
-        append(connection, &name, all)?;
+        append(connection, &name, vec![all])?;
     }
     let broken: Vec<String> =
         sources.iter().flat_map(|source| rules_of(source, true)).map(|rule| format!("({})", rule.broken)).collect();
