@@ -201,8 +201,17 @@ impl ServerProcess {
 
     /// The memory it holds, in MB; none where there is no `/proc`.
     pub fn resident_mb(&self) -> Option<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that the process has held so far, in MB, where the system tells.
+    pub fn peak_mb(&self) -> Option<f64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, of: &str) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(of))?;
         let kib: u32 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(f64::from(kib) / 1024.0)
     }

@@ -1,6 +1,6 @@
 //! Which lakes are attached: on first use, and the least recently used one makes room.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,8 @@ pub(crate) struct Catalogs {
 #[derive(Default)]
 struct Attached {
     lakes: HashMap<LakeId, Use>,
+    /// Lakes that were attached before, though they may not be now.
+    known: HashSet<LakeId>,
     clock: u64,
 }
 
@@ -76,6 +78,16 @@ impl Catalogs {
         self.folder(lake).join("data")
     }
 
+    /// The folder where files with rows wait for their commit. Emptied when the process first uses the lake.
+    pub(crate) fn incoming_folder(&self, lake: LakeId) -> PathBuf {
+        self.folder(lake).join("incoming")
+    }
+
+    /// Whether data files are encrypted.
+    pub(crate) fn encrypts(&self) -> bool {
+        self.encrypted
+    }
+
     /// The log of a lake's catalog.
     pub(crate) fn log(&self, lake: LakeId) -> PathBuf {
         self.folder(lake).join("catalog.ducklake.wal")
@@ -105,6 +117,9 @@ impl Catalogs {
             }
             self.make_room(connection, &mut attached)?;
             self.attach(connection, lake)?;
+            if attached.known.insert(lake) {
+                self.clear_incoming(lake);
+            }
         }
         let entry = attached.lakes.entry(lake).or_default();
         entry.leases += 1;
@@ -126,6 +141,7 @@ impl Catalogs {
             self.make_room(connection, &mut attached)?;
             self.attach(connection, lake)?;
             attached.lakes.insert(lake, Use::default());
+            attached.known.insert(lake);
         }
         // The new files' names must last as well as their contents.
         [&folder, &self.dir].into_iter().try_for_each(|dir| self.sync.sync(dir)).map_err(io_error)
@@ -144,6 +160,16 @@ impl Catalogs {
         match fs::remove_dir_all(self.folder(lake)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Removes files that waited for a commit when an earlier life of the process ended: nobody was told of their rows.
+    fn clear_incoming(&self, lake: LakeId) {
+        match fs::remove_dir_all(self.incoming_folder(lake)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(error = %error, "files of an interrupted load were not removed");
+            }
+            _ => {}
         }
     }
 

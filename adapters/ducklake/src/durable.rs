@@ -3,9 +3,10 @@
 //! DuckLake syncs its catalog but neither the data files nor their folders, so the writer syncs what is
 //! new under a lake's data folder before it commits.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Forces a file or folder to disk. A trait, so that a test can tell what would be lost.
@@ -27,14 +28,21 @@ impl FileSync for Fsync {
 /// File clocks may lag behind the system's by a tick; syncing a file twice does no harm.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// Data files that were synced lately. They are written once, so that once is enough.
+#[derive(Default)]
+pub(crate) struct Synced(HashSet<PathBuf>);
+
+/// Names that are kept; with more, files of the last moments are synced again.
+const MAX_SYNCED: usize = 4096;
+
 /// Syncs every file and folder under `dir` that is new since a moment, and `dir` itself.
-pub(crate) fn sync_new(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
+pub(crate) fn sync_new(dir: &Path, since: SystemTime, synced: &mut Synced, sync: &dyn FileSync) -> io::Result<()> {
     let since = since.checked_sub(SLACK).unwrap_or(SystemTime::UNIX_EPOCH);
-    sync_tree(dir, since, sync)?;
+    sync_tree(dir, since, synced, sync)?;
     sync.sync(dir)
 }
 
-fn sync_tree(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<()> {
+fn sync_tree(dir: &Path, since: SystemTime, synced: &mut Synced, sync: &dyn FileSync) -> io::Result<()> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -42,24 +50,29 @@ fn sync_tree(dir: &Path, since: SystemTime, sync: &dyn FileSync) -> io::Result<(
     for entry in entries {
         let entry = entry?;
         let kind = entry.file_type()?;
+        // A folder with thousands of files is gone through with each commit, so a file is asked for its time only
+        // where its name doesn't tell.
+        let made = entry.file_name().to_str().and_then(made_at);
+        if made.is_some_and(|made| made < since) {
+            continue;
+        }
         let path = entry.path();
         if kind.is_dir() {
-            sync_tree(&path, since, sync)?;
+            sync_tree(&path, since, synced, sync)?;
         }
-        if (kind.is_dir() || kind.is_file()) && is_new(&entry, since)? {
+        if made.is_some() && kind.is_file() {
+            if !synced.0.contains(&path) {
+                sync.sync(&path)?;
+                if synced.0.len() >= MAX_SYNCED {
+                    synced.0.clear();
+                }
+                synced.0.insert(path);
+            }
+        } else if (kind.is_dir() || kind.is_file()) && entry.metadata()?.modified()? >= since {
             sync.sync(&path)?;
         }
     }
     Ok(())
-}
-
-/// Whether a file or folder is new. A folder with thousands of files is gone through with each commit, so the file is
-/// asked only where its name doesn't tell.
-fn is_new(entry: &fs::DirEntry, since: SystemTime) -> io::Result<bool> {
-    if let Some(made) = entry.file_name().to_str().and_then(made_at) {
-        return Ok(made >= since);
-    }
-    Ok(entry.metadata()?.modified()? >= since)
 }
 
 /// When a data file was made, as its name says: DuckLake names files by UUIDs of version 7, which begin with the time.
@@ -72,7 +85,6 @@ fn made_at(name: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::sync::Mutex;
 
     use super::*;
@@ -97,12 +109,26 @@ mod tests {
         old.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
 
         let recorder = Recorder::default();
-        sync_new(dir.path(), SystemTime::now(), &recorder).unwrap();
+        sync_new(dir.path(), SystemTime::now(), &mut Synced::default(), &recorder).unwrap();
         let synced = recorder.0.into_inner().unwrap();
         for path in [nested.join("new.parquet"), nested.clone(), dir.path().join("sales"), dir.path().to_owned()] {
             assert!(synced.contains(&path), "{path:?} was not synced");
         }
         assert!(!synced.contains(&nested.join("old.parquet")));
+    }
+
+    #[test]
+    fn a_data_file_is_synced_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(format!("ducklake-{}.parquet", uuid::Uuid::now_v7()));
+        fs::write(&file, "x").unwrap();
+        let (mut synced, recorder) = (Synced::default(), Recorder::default());
+        for _ in 0..3 {
+            sync_new(dir.path(), SystemTime::now(), &mut synced, &recorder).unwrap();
+        }
+        let made = recorder.0.into_inner().unwrap();
+        assert_eq!(made.iter().filter(|path| **path == file).count(), 1);
+        assert_eq!(made.iter().filter(|path| *path == dir.path()).count(), 3);
     }
 
     #[test]

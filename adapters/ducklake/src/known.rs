@@ -10,6 +10,8 @@ use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
+use crate::durable::Synced;
+
 /// Tables whose shape is kept; with more in use at once, some are asked for again.
 const MAX_SHAPES: usize = 1024;
 /// Commits that are kept for whoever follows them.
@@ -35,6 +37,8 @@ struct Inner {
     commits: VecDeque<Commit>,
     /// Folders whose own names are on disk.
     lasting: HashSet<PathBuf>,
+    /// Data files that are on disk.
+    synced: Synced,
     /// The catalog's log whose name is on disk.
     log: Option<LogFile>,
 }
@@ -80,6 +84,16 @@ impl Known {
             inner.lasting.clear();
         }
         inner.lasting.insert(folder);
+    }
+
+    /// The data files that are known to be on disk. Given back with [`Known::put_synced`].
+    pub(crate) fn take_synced(&self) -> Synced {
+        std::mem::take(&mut self.lock().synced)
+    }
+
+    /// Keeps what was taken.
+    pub(crate) fn put_synced(&self, synced: Synced) {
+        self.lock().synced = synced;
     }
 
     /// Whether the name of this log is known to be on disk.

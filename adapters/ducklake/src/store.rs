@@ -28,7 +28,7 @@ use crate::engine::{Engine, OpenError};
 use crate::error::{fault, lake_error};
 use crate::profiles::Profiles;
 use crate::query::{self, Work};
-use crate::stage::stage;
+use crate::stage::{Spool, stage};
 use crate::structure;
 use crate::writer::{Ready, Shared, Writers};
 
@@ -71,6 +71,7 @@ impl EmbeddedLakes {
     /// Takes rows in, up to what only the writer can do.
     async fn loading(
         &self,
+        lake: LakeId,
         table: TableRef,
         schema: TableSchema,
         mode: LoadMode,
@@ -80,7 +81,9 @@ impl EmbeddedLakes {
         if mode == LoadMode::Upsert && schema.key_columns().is_empty() {
             return Err(WriteError::NoKey);
         }
-        let rows = stage(&self.engine, &schema, rows, keys_of(mode)).await?;
+        let keys = keys_of(mode);
+        let spool = Spool::new(Arc::clone(&self.shared), lake, &schema, keys);
+        let rows = stage(spool, &schema, rows, keys).await?;
         Ok(Load { table, schema, mode, expected, rows })
     }
 
@@ -181,7 +184,7 @@ impl LakeStore for EmbeddedLakes {
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let ready = match write {
             LakeWrite::Load { table, schema, mode, rows, expected } => {
-                Ready::Load(Box::new(self.loading(table, schema, mode, rows, expected).await?), origin)
+                Ready::Load(Box::new(self.loading(lake, table, schema, mode, rows, expected).await?), origin)
             }
             change => Ready::Alone(Box::new(move |commit| commit.change(&change, origin))),
         };
@@ -191,7 +194,7 @@ impl LakeStore for EmbeddedLakes {
     async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
         match write {
             LakeWrite::Load { table, schema, mode, rows, expected } => {
-                let load = self.loading(table, schema, mode, rows, expected).await?;
+                let load = self.loading(lake, table, schema, mode, rows, expected).await?;
                 let shared = Arc::clone(&self.shared);
                 let look = move |connection: &Connection| {
                     let lease = shared.catalogs.lease(connection, lake)?;

@@ -187,6 +187,8 @@ async fn of_callers_with_the_same_key_the_first_wins() {
         .await;
     let refused: Vec<usize> = (0..answers.len()).filter(|index| answers[*index].is_err()).collect();
     assert_eq!(refused, [1, 2]);
+    let shared = [0, 4].map(|index: usize| answers[index].as_ref().unwrap().snapshot);
+    assert_eq!(shared[0], shared[1], "those that don't collide share a commit");
     let keys = |answer: &Answer| match answer {
         Err(WriteError::DuplicateKeys { first, count }) => (first.clone(), *count),
         other => panic!("{other:?}"),

@@ -20,6 +20,9 @@ struct Arguments {
     /// What to measure; all without.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
+    /// Rows of the large loads; none without.
+    #[arg(long, default_value_t = 5_000_000)]
+    bulk: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,5 +61,8 @@ async fn main() -> Result<()> {
     };
     let report = load::run(&options).await?;
     print!("\n{report}");
+    if arguments.bulk > 0 {
+        print!("\n{}", load::bulk::run(&options, arguments.bulk).await?);
+    }
     Ok(())
 }

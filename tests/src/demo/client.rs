@@ -1,14 +1,18 @@
 //! A small client of the HTTP API.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 /// Longer than any step of the demo takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_mins(10);
 /// How much of an answer that isn't a problem document an error shows.
 const SHOWN: usize = 300;
+/// How much of a file is sent at a time.
+const CHUNK: usize = 256 * 1024;
 
 /// Speaks to one server with one key.
 #[derive(Debug, Clone)]
@@ -41,22 +45,48 @@ impl Client {
         self.post_body(path, "application/json", serde_json::to_vec(body)?, expected).await
     }
 
+    /// Sends a file as it is read, and returns the JSON of the answer, which must have the status `expected`.
+    pub async fn post_file(&self, path: &str, content_type: &str, file: &Path, expected: u16) -> Result<Value> {
+        let file = tokio::fs::File::open(file).await.with_context(|| format!("{} can't be read", file.display()))?;
+        let chunks = futures_util::stream::try_unfold(file, |mut file| async move {
+            let mut chunk = vec![0; CHUNK];
+            let read = file.read(&mut chunk).await?;
+            chunk.truncate(read);
+            std::io::Result::Ok((read > 0).then_some((chunk, file)))
+        });
+        self.send(path, content_type, reqwest::Body::wrap_stream(chunks), expected).await
+    }
+
+    /// Asks for something and returns the JSON of the answer, which must have the status `expected`.
+    pub async fn get(&self, path: &str, expected: u16) -> Result<Value> {
+        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        json_of(request, path, expected).await
+    }
+
     /// Sends a body of any type and returns the JSON of the answer, which must have the status `expected`.
     pub async fn post_body(&self, path: &str, content_type: &str, body: Vec<u8>, expected: u16) -> Result<Value> {
+        self.send(path, content_type, reqwest::Body::from(body), expected).await
+    }
+
+    async fn send(&self, path: &str, content_type: &str, body: reqwest::Body, expected: u16) -> Result<Value> {
         let request = self
             .http
             .post(format!("{}{path}", self.url))
             .bearer_auth(&self.key)
             .header("content-type", content_type)
             .body(body);
-        let answer = request.send().await.with_context(|| format!("POST {path}: no answer"))?;
-        let status = answer.status().as_u16();
-        let bytes = answer.bytes().await.with_context(|| format!("POST {path}: the answer broke off"))?;
-        if status != expected {
-            bail!("POST {path}: {status} instead of {expected}: {}", problem(&bytes));
-        }
-        serde_json::from_slice(&bytes).with_context(|| format!("POST {path}: the answer is not JSON"))
+        json_of(request, path, expected).await
     }
+}
+
+async fn json_of(request: reqwest::RequestBuilder, path: &str, expected: u16) -> Result<Value> {
+    let answer = request.send().await.with_context(|| format!("{path}: no answer"))?;
+    let status = answer.status().as_u16();
+    let bytes = answer.bytes().await.with_context(|| format!("{path}: the answer broke off"))?;
+    if status != expected {
+        bail!("{path}: {status} instead of {expected}: {}", problem(&bytes));
+    }
+    serde_json::from_slice(&bytes).with_context(|| format!("{path}: the answer is not JSON"))
 }
 
 /// What a problem document says, in one line.

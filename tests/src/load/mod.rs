@@ -4,6 +4,7 @@
 //! does the same in this process: on tables of its own, and on a DuckLake. So the ratios hold even on a machine
 //! that is busy with other things.
 
+pub mod bulk;
 pub mod local;
 mod measure;
 mod report;

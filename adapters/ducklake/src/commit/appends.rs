@@ -162,10 +162,9 @@ impl Commit<'_> {
                     if part.members().iter().all(|number| colliding.contains(number)) {
                         continue;
                     }
-                    if let Part::Many(_, staged) = part {
-                        staged.leave_out(self.connection, &colliding)?;
-                    }
-                    relations.push(part.staged());
+                    // The engine doesn't let one transaction write to the lake and to its own memory.
+                    let without: &[usize] = if matches!(part, Part::Many(..)) { &colliding } else { &[] };
+                    relations.push((part.staged(), without));
                 }
                 if !relations.is_empty() {
                     self.insert(&sql::table(self.lake, target.table), &relations)?;
@@ -216,12 +215,13 @@ impl Commit<'_> {
         Ok(numbers(self.connection, &statement).map_err(|error| lake_error(&error))?)
     }
 
-    /// Inserts rows into a table: DuckLake writes a file for each statement, so rows with the same columns go into one.
-    pub(super) fn insert(&self, target: &str, relations: &[&Staged]) -> Result<(), WriteError> {
+    /// Inserts rows into a table, without those of some requests: DuckLake writes a file for each statement, so rows with
+    /// the same columns go into one.
+    pub(super) fn insert(&self, target: &str, relations: &[(&Staged, &[usize])]) -> Result<(), WriteError> {
         let mut selects: HashMap<String, Vec<String>> = HashMap::new();
-        for staged in relations {
+        for (staged, without) in relations {
             let names = sql::columns(staged.columns.iter().map(|(name, _)| name));
-            selects.entry(names).or_default().push(format!("SELECT {} FROM {}", staged.values(), staged.relation()));
+            selects.entry(names).or_default().push(staged.select_without(without));
         }
         for (names, selects) in selects {
             self.execute(&format!("INSERT INTO {target} ({names}) {}", selects.join(" UNION ALL ")))?;

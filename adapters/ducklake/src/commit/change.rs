@@ -60,7 +60,10 @@ impl Commit<'_> {
     fn make_written_last(&self, table: &TableRef, started: SystemTime) -> Result<(), WriteError> {
         if self.wrote_elsewhere.get() {
             let data = self.shared.catalogs.data_folder(self.lake);
-            return sync_new(&data, started, &*self.shared.sync).map_err(|error| io_error(error).into());
+            let mut synced = self.known.take_synced();
+            let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
+            self.known.put_synced(synced);
+            return done.map_err(|error| io_error(error).into());
         }
         let shape = self.shape(table)?;
         self.make_files_last(&shape, started)

@@ -9,7 +9,8 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
-use crate::error::lake_error;
+use crate::error::{fault, io_error, lake_error};
+use crate::known::Shape;
 use crate::stage::{Incoming, Keys, ROW, Staged, duplicates, stage_few};
 use crate::{sql, structure};
 
@@ -60,13 +61,17 @@ impl Commit<'_> {
             let snapshot = structure::head(self.connection, self.lake)?;
             return Ok(Committed { snapshot, rows: RowCounts::default() });
         }
+        if load.expected != Expected::ANY {
+            // To ignore it would be to overwrite what the caller hasn't seen.
+            return Err(fault("tables' versions are not compared yet").into());
+        }
         let started = SystemTime::now();
         let done = self.transaction_of_rows(|| {
             let shape = self.shape(&load.table)?;
             if !same_shape(&shape.columns, &load.schema) {
                 return Err(WriteError::TableChanged);
             }
-            let change = self.put(load, staged)?;
+            let change = self.put(load, staged, &shape)?;
             let counts = change.counts();
             self.say(vec![WriteRecord { origin: origin.clone(), change }])?;
             self.make_files_last(&shape, started)?;
@@ -74,23 +79,23 @@ impl Commit<'_> {
         })?;
         match done {
             Some((rows, snapshot)) => Ok(Committed { snapshot, rows }),
-            None => Err(crate::error::fault("rows were not committed").into()),
+            None => Err(fault("rows were not committed").into()),
         }
     }
 
-    fn put(&self, load: &Load, staged: &Staged) -> Result<Change, WriteError> {
+    fn put(&self, load: &Load, staged: &Staged, shape: &Shape) -> Result<Change, WriteError> {
         let (table, rows) = (load.table.clone(), staged.rows);
         let target = sql::table(self.lake, &table);
         match load.mode {
             LoadMode::Append => {
                 self.refuse_known_keys(&target, &load.schema, staged)?;
-                self.insert(&target, &[staged])?;
+                self.place(load, staged, shape)?;
                 Ok(Change::RowsAppended { table, rows })
             }
             LoadMode::Replace => {
                 let deleted = self.count_of(&format!("DELETE FROM {target}"))?;
                 if rows > 0 {
-                    self.insert(&target, &[staged])?;
+                    self.place(load, staged, shape)?;
                 }
                 Ok(Change::RowsReplaced { table, inserted: rows, deleted })
             }
@@ -99,6 +104,29 @@ impl Commit<'_> {
                 Ok(Change::RowsUpserted { table, inserted, updated })
             }
         }
+    }
+
+    /// Makes rows part of their table: their files are put in place where that will do.
+    fn place(&self, load: &Load, staged: &Staged, shape: &Shape) -> Result<(), WriteError> {
+        let target = sql::table(self.lake, &load.table);
+        let Some(files) = staged.files() else { return self.insert(&target, &[(staged, &[])]) };
+        if structure::arranges_files(self.connection, self.lake, &load.table)? {
+            return self.insert(&target, &[(staged, &[])]);
+        }
+        let folder = self.shared.catalogs.data_folder(self.lake).join(&shape.folder);
+        for file in files {
+            let path = file.move_to(&folder).map_err(io_error)?;
+            self.placed.borrow_mut().push(path.clone());
+            self.shared.sync.sync(&path).map_err(io_error)?;
+            self.execute(&format!(
+                "CALL ducklake_add_data_files({}, {}, {}, schema => {})",
+                sql::text(&sql::catalog(self.lake)),
+                sql::text(load.table.table.as_str()),
+                sql::text(&path.to_string_lossy()),
+                sql::text(load.table.bucket.as_str())
+            ))?;
+        }
+        Ok(())
     }
 
     /// Runs a statement that changes rows; answers how many.

@@ -47,6 +47,8 @@ pub(crate) struct Commit<'a> {
     wrote_elsewhere: Cell<bool>,
     /// Files that were put into the lake's folder, to be removed should the change fail.
     linked: RefCell<Vec<PathBuf>>,
+    /// Files that were put among the table's, until the commit is made.
+    placed: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Commit<'a> {
@@ -61,6 +63,7 @@ impl<'a> Commit<'a> {
             dry: Cell::default(),
             wrote_elsewhere: Cell::default(),
             linked: RefCell::default(),
+            placed: RefCell::default(),
         }
     }
 
@@ -72,12 +75,18 @@ impl<'a> Commit<'a> {
     ) -> Result<Option<(T, SnapshotId)>, WriteError> {
         self.said.borrow_mut().clear();
         self.execute("BEGIN TRANSACTION")?;
-        let done = work().and_then(|done| {
+        let done = work();
+        if !matches!(done, Ok(Some(_))) {
+            self.remove_placed();
+        }
+        // Should COMMIT fail, files stay where they were put: who knows how far it came.
+        let done = done.and_then(|done| {
             if done.is_some() {
                 self.execute("COMMIT")?;
             }
             Ok(done)
         });
+        self.placed.take();
         let Ok(Some(done)) = done else {
             // A failed COMMIT has rolled back by itself; then this has nothing to do.
             if let Err(rollback) = self.connection.execute_batch("ROLLBACK") {
@@ -143,7 +152,10 @@ impl<'a> Commit<'a> {
     fn make_files_last(&self, shape: &Shape, started: SystemTime) -> Result<(), WriteError> {
         let data = self.shared.catalogs.data_folder(self.lake);
         let sync = &*self.shared.sync;
-        sync_new(&data.join(&shape.folder), started, sync).map_err(io_error)?;
+        let mut synced = self.known.take_synced();
+        let done = sync_new(&data.join(&shape.folder), started, &mut synced, sync);
+        self.known.put_synced(synced);
+        done.map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
         for folder in shape.folder.ancestors() {
             let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };
@@ -153,6 +165,15 @@ impl<'a> Commit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes files that didn't become part of their table after all.
+    fn remove_placed(&self) {
+        for path in self.placed.take() {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(error = %error, "a file of a failed load was not removed");
+            }
+        }
     }
 
     /// DuckLake syncs the catalog's log, but the log may be a new file, and its name must last too.

@@ -41,20 +41,30 @@ pub(super) fn check(
     keys: Keys,
 ) -> Result<Staged, WriteError> {
     if staged.rows > 0 {
-        // Where the decoder refused a value it may have left NULL, and has said so already.
-        let decoder_was_content = found.is_empty();
         check_missing(schema, sources, staged.rows, &mut found);
-        let rules: Vec<Rule<'_>> = sources.iter().flat_map(|source| rules_of(source, decoder_was_content)).collect();
-        check_rules(connection, &staged.relation(), &rules, &mut found)?;
+        check_values(connection, &staged, sources, &mut found)?;
     }
     if !found.is_empty() {
         return Err(WriteError::Violations(found));
     }
-    staged.columns = sources.iter().map(|source| (source.column.name.clone(), source.expression())).collect();
+    staged.read_as(sources);
     if keys == Keys::Once {
         check_unique(connection, schema, &staged)?;
     }
     Ok(staged)
+}
+
+/// Holds the values to their columns' rules.
+pub(super) fn check_values(
+    connection: &Connection,
+    staged: &Staged,
+    sources: &[Source],
+    found: &mut Violations,
+) -> Result<(), WriteError> {
+    // Where the decoder refused a value it may have left NULL, and has said so already.
+    let decoder_was_content = found.is_empty();
+    let rules: Vec<Rule<'_>> = sources.iter().flat_map(|source| rules_of(source, decoder_was_content)).collect();
+    check_rules(connection, &staged.relation(), &rules, found)
 }
 
 /// A column that may not be NULL, has no default, and isn't among the rows' columns.
@@ -138,7 +148,7 @@ fn describe(connection: &Connection, relation: &str, rule: &Rule<'_>) -> Result<
 }
 
 /// No two rows of a request may have the same key.
-fn check_unique(connection: &Connection, schema: &TableSchema, staged: &Staged) -> Result<(), WriteError> {
+pub(super) fn check_unique(connection: &Connection, schema: &TableSchema, staged: &Staged) -> Result<(), WriteError> {
     let key = schema.key_columns();
     if key.is_empty() || staged.rows == 0 {
         return Ok(());

@@ -38,14 +38,24 @@ pub(super) fn create_stage(
     Ok(sources)
 }
 
-/// Puts rows into a table in memory.
-pub(super) fn append(connection: &Connection, name: &str, rows: RecordBatch) -> Result<(), WriteError> {
+/// Puts rows into a table in memory; answers how many.
+pub(super) fn append(connection: &Connection, name: &str, batches: Vec<RecordBatch>) -> Result<u64, WriteError> {
     let load = || {
         let mut appender = connection.appender_to_catalog_and_db(name, "memory", "main")?;
-        appender.append_record_batch(rows)?;
-        appender.flush()
+        let mut rows = 0;
+        for batch in batches {
+            rows += batch.num_rows() as u64;
+            appender.append_record_batch(batch)?;
+        }
+        appender.flush()?;
+        Ok(rows)
     };
     load().map_err(|error| engine_refused("the rows", &error))
+}
+
+/// The columns of numbered rows without the numbers.
+pub(super) fn given(numbered: &Schema) -> Schema {
+    Schema::new(numbered.fields().iter().skip(2).cloned().collect::<Vec<_>>())
 }
 
 /// Puts the number of the request and of the row before the row's values.

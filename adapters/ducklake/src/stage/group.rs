@@ -36,7 +36,7 @@ pub(crate) fn stage_group(
     let all =
         batches.first().map(|first| concat_batches(first.schema_ref(), &batches)).transpose().map_err(internal)?;
     if let Some(all) = all {
-        append(connection, &name, all)?;
+        append(connection, &name, vec![all])?;
     }
     let broken: Vec<String> =
         sources.iter().flat_map(|source| rules_of(source, true)).map(|rule| format!("({})", rule.broken)).collect();
@@ -46,7 +46,7 @@ pub(crate) fn stage_group(
         let statement = format!("SELECT DISTINCT {REQUEST} FROM {} WHERE {}", staged.relation(), broken.join(" OR "));
         numbers(connection, &statement).map_err(|error| engine_refused("the rows", &error))?
     };
-    staged.columns = sources.iter().map(|source| (source.column.name.clone(), source.expression())).collect();
+    staged.read_as(&sources);
     staged.leave_out(connection, &refused)?;
     Ok((staged, refused))
 }
@@ -59,13 +59,23 @@ pub(crate) fn numbers(connection: &Connection, statement: &str) -> duckdb::Resul
 }
 
 impl Staged {
+    /// `SELECT` of all rows as the table's types, but for those of these requests.
+    pub(crate) fn select_without(&self, requests: &[usize]) -> String {
+        let condition =
+            if requests.is_empty() { String::new() } else { format!(" WHERE {REQUEST} NOT IN ({})", list(requests)) };
+        format!("SELECT {} FROM {}{condition}", self.values(), self.relation())
+    }
+
     /// Takes the rows of these requests out again.
-    pub(crate) fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
+    fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
         if requests.is_empty() {
             return Ok(());
         }
-        let list = requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let statement = format!("DELETE FROM {} WHERE {REQUEST} IN ({list})", self.relation());
+        let statement = format!("DELETE FROM {} WHERE {REQUEST} IN ({})", self.relation(), list(requests));
         Ok(connection.execute_batch(&statement).map_err(|error| lake_error(&error))?)
     }
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

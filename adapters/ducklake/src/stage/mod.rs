@@ -9,6 +9,7 @@ mod columns;
 mod group;
 mod parquet;
 mod source;
+mod spool;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use batches::{Few, stage_few};
 pub(crate) use check::{Keys, duplicates};
 pub(crate) use group::{numbers, stage_group};
 pub(crate) use source::exact_form;
+pub(crate) use spool::{Spool, SpooledFile};
 
 /// Numbers the request that a row came with, where rows of several are together. No table's column can have this name.
 pub(crate) const REQUEST: &str = "__gadwall_request";
@@ -57,6 +59,8 @@ enum Relation {
     Memory(String),
     /// A Parquet file, kept as long as this lives.
     File(Arc<StagedFile>),
+    /// Files with all columns of the table.
+    Spooled(Vec<SpooledFile>),
     /// Removed again.
     Nothing,
 }
@@ -69,6 +73,10 @@ impl Relation {
                 let path = sql::text(&file.path().to_string_lossy());
                 format!("(SELECT *, file_row_number + 1 AS {ROW} FROM read_parquet({path}, file_row_number = true))")
             }
+            Self::Spooled(files) => {
+                let paths: Vec<String> = files.iter().map(|file| sql::text(&file.path.to_string_lossy())).collect();
+                format!("read_parquet([{}])", paths.join(", "))
+            }
             Self::Nothing => "(SELECT 1 WHERE false)".to_owned(),
         }
     }
@@ -80,6 +88,11 @@ impl Staged {
         let name = engine.next_stage();
         let relation = Relation::Memory(name.clone());
         (Self { engine: Arc::clone(engine), relation, columns: Vec::new(), rows: 0 }, name)
+    }
+
+    /// Says how to read the rows as the table's types.
+    fn read_as(&mut self, sources: &[source::Source]) {
+        self.columns = sources.iter().map(|source| (source.column.name.clone(), source.expression())).collect();
     }
 
     /// The rows as something to select from.
@@ -113,6 +126,14 @@ impl Staged {
     /// `SELECT` of the key's values of all rows.
     pub(crate) fn key_values(&self, schema: &TableSchema) -> String {
         format!("SELECT {} FROM {}", self.key_list(schema), self.relation())
+    }
+
+    /// The files that hold the rows, if they only have to be put in their place.
+    pub(crate) fn files(&self) -> Option<&[SpooledFile]> {
+        match &self.relation {
+            Relation::Spooled(files) => Some(files),
+            _ => None,
+        }
     }
 
     /// Removes what was staged, now and with a connection that is there.
@@ -149,17 +170,17 @@ impl Drop for Staged {
 
 /// Loads rows and checks them against the table; a few are taken as they are.
 pub(crate) async fn stage(
-    engine: &Arc<Engine>,
+    spool: Spool,
     schema: &TableSchema,
     source: RowSource,
     keys: Keys,
 ) -> Result<Incoming, WriteError> {
     match source {
-        RowSource::Batches(batches) => batches::take(engine, schema, batches, keys).await,
+        RowSource::Batches(batches) => batches::take(&spool, schema, batches, keys).await,
         RowSource::Parquet(file) => {
-            let (staging, schema) = (Arc::clone(engine), schema.clone());
-            let work = move |connection: &Connection| parquet::stage_parquet(&staging, connection, &schema, file, keys);
-            step(engine, work).await.map(Incoming::Staged)
+            let (engine, schema) = (Arc::clone(&spool.shared.engine), schema.clone());
+            let work = move |connection: &Connection| parquet::stage_parquet(&spool, connection, &schema, file, keys);
+            step(&engine, work).await.map(Incoming::Staged)
         }
     }
 }

@@ -10,19 +10,20 @@ use gadwall_domain::schema::TableSchema;
 use super::check::{Keys, check};
 use super::columns::table_column;
 use super::source::Source;
-use super::{Relation, Staged, engine_refused};
+use super::{Relation, Spool, Staged, engine_refused};
 use crate::engine::Engine;
 use crate::error::{Failure, classify, message};
 use crate::sql;
 
 /// Looks into the file and holds its rows to the table's rules.
 pub(super) fn stage_parquet(
-    engine: &Arc<Engine>,
+    spool: &Spool,
     connection: &Connection,
     schema: &TableSchema,
     file: Arc<StagedFile>,
     keys: Keys,
 ) -> Result<Staged, WriteError> {
+    let engine = &spool.shared.engine;
     let path = sql::text(&file.path().to_string_lossy());
     let refused = |error: &duckdb::Error| match classify(error) {
         Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => engine_refused("the file", error),
@@ -49,7 +50,12 @@ pub(super) fn stage_parquet(
         .map_err(|error| refused(&error))?;
     let rows = u64::try_from(rows).unwrap_or_default();
     let staged = Staged { engine: Arc::clone(engine), relation: Relation::File(file), columns: Vec::new(), rows };
-    check(connection, schema, staged, &sources, Violations::default(), keys)
+    let staged = check(connection, schema, staged, &sources, Violations::default(), keys)?;
+    if !spool.takes(rows) {
+        return Ok(staged);
+    }
+    let file = spool.write(connection, schema, &staged)?;
+    Ok(spool.staged(schema, vec![file], rows))
 }
 
 fn malformed_parquet(engine: &Engine, error: &duckdb::Error) -> RowsError {

@@ -334,6 +334,21 @@ pub(crate) fn table_folder(
     Ok(found.into_iter().next())
 }
 
+/// Whether the lake lays out a table's files by its rows' values, so that it must write them itself.
+pub(crate) fn arranges_files(connection: &Connection, lake: LakeId, table: &TableRef) -> Result<bool, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT count(*)
+           FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+          WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = ? AND lower(t.table_name) = ?
+            AND (EXISTS (FROM {md}.ducklake_partition_info p WHERE p.table_id = t.table_id AND p.end_snapshot IS NULL)
+              OR EXISTS (FROM {md}.ducklake_sort_info o WHERE o.table_id = t.table_id AND o.end_snapshot IS NULL))",
+    );
+    let parameters: [&dyn duckdb::ToSql; 2] = [&table.bucket.folded(), &table.table.folded()];
+    let found = rows(connection, &statement, &parameters, |row| row.get::<_, i64>(0))?;
+    Ok(found.first().is_none_or(|count| *count > 0))
+}
+
 /// All tables' names.
 pub(crate) fn table_names(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<TableRef>, LakeError> {
     let statement = at(

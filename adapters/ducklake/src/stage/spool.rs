@@ -1,0 +1,114 @@
+//! Many rows, written as Parquet files beside the table's own: nothing that grows with them stays in memory, and the
+//! commit only has to put the files in their place.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duckdb::Connection;
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::schema::TableSchema;
+use gadwall_domain::types::DataType;
+use uuid::Uuid;
+
+use super::{Keys, Relation, Staged, engine_refused};
+use crate::error::io_error;
+use crate::sql;
+use crate::writer::Shared;
+
+/// From how many rows on files are better than a table in memory.
+pub(super) const MANY_ROWS: u64 = 100_000;
+
+/// Where the files of a request's rows are written.
+#[derive(Clone)]
+pub(crate) struct Spool {
+    pub(super) shared: Arc<Shared>,
+    lake: LakeId,
+    usable: bool,
+}
+
+impl Spool {
+    /// For rows of this table. Rows of an upsert are read once more, in their order, so they stay where they are; and
+    /// the files of an encrypted lake are written by the lake alone.
+    pub(crate) fn new(shared: Arc<Shared>, lake: LakeId, schema: &TableSchema, keys: Keys) -> Self {
+        let types = schema.columns().iter().all(|column| can_be_registered(&column.data_type));
+        let usable = keys == Keys::Once && types && !shared.catalogs.encrypts();
+        Self { shared, lake, usable }
+    }
+
+    /// Whether so many rows should go into files.
+    pub(super) fn takes(&self, rows: u64) -> bool {
+        self.usable && rows >= MANY_ROWS
+    }
+
+    /// Writes rows that were checked into a file of their own, with all columns of the table. It is on disk when this
+    /// returns.
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        schema: &TableSchema,
+        staged: &Staged,
+    ) -> Result<SpooledFile, WriteError> {
+        // The first look at the lake clears away what an earlier life of the process left in the folder.
+        let _lease = self.shared.catalogs.lease(connection, self.lake)?;
+        let folder = self.shared.catalogs.incoming_folder(self.lake);
+        fs::create_dir_all(&folder).map_err(io_error)?;
+        let file = SpooledFile { path: folder.join(format!("ducklake-{}.parquet", Uuid::now_v7())) };
+        let columns = schema.columns().iter();
+        let values: Vec<String> =
+            columns.map(|column| format!("{} AS {}", staged.value(column), sql::ident(column.name.as_str()))).collect();
+        let copy = format!(
+            "COPY (SELECT {} FROM {}) TO {} (FORMAT parquet)",
+            values.join(", "),
+            staged.relation(),
+            sql::text(&file.path.to_string_lossy())
+        );
+        connection.execute_batch(&copy).map_err(|error| engine_refused("the rows", &error))?;
+        self.shared.sync.sync(&file.path).map_err(io_error)?;
+        Ok(file)
+    }
+
+    /// Rows that are all in files.
+    pub(super) fn staged(&self, schema: &TableSchema, files: Vec<SpooledFile>, rows: u64) -> Staged {
+        let columns = schema.columns().iter();
+        Staged {
+            engine: Arc::clone(&self.shared.engine),
+            relation: Relation::Spooled(files),
+            columns: columns.map(|column| (column.name.clone(), sql::ident(column.name.as_str()))).collect(),
+            rows,
+        }
+    }
+}
+
+/// Types that a file holds just as the lake would write them.
+fn can_be_registered(data_type: &DataType) -> bool {
+    // DuckLake keeps statistics of a variant's parts that it doesn't take from a file.
+    !data_type.to_string().contains("VARIANT")
+}
+
+/// A file with rows of a request. Unless it was put in its place, it goes with this.
+pub(crate) struct SpooledFile {
+    pub(super) path: PathBuf,
+}
+
+impl SpooledFile {
+    /// Puts the file into its table's folder; answers where it is by then.
+    pub(crate) fn move_to(&self, folder: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(folder)?;
+        let target = folder.join(self.path.file_name().unwrap_or_default());
+        fs::rename(&self.path, &target)?;
+        Ok(target)
+    }
+}
+
+impl Drop for SpooledFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(error = %error, "a file with staged rows was not removed");
+        }
+    }
+}
