@@ -7,6 +7,7 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::layout::SortKey;
 use gadwall_domain::names::ColumnName;
+use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::schema::Column;
 use gadwall_domain::selection::Selection;
@@ -14,7 +15,7 @@ use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
 
 use crate::query::lake_failed;
-use crate::{filter, sql, structure};
+use crate::{sql, structure, values};
 
 /// Columns that are profiled by one statement.
 const PROFILED_AT_ONCE: usize = 50;
@@ -38,7 +39,7 @@ impl Reading<'_> {
         let list: Vec<String> = read.into_iter().map(handed_over).collect();
         let mut statement = format!("SELECT {} FROM {}", list.join(", "), self.source(table, at));
         if let Some(condition) = &selection.filter {
-            let condition = filter::condition(condition, &columns).map_err(QueryError::Sql)?;
+            let condition = values::condition(self.connection, Some(condition), &columns).map_err(unfit)?;
             let _ = write!(statement, " WHERE {condition}");
         }
         if !selection.order_by.is_empty() {
@@ -112,6 +113,14 @@ impl Reading<'_> {
             ReadAt::Head => name,
             ReadAt::Snapshot(snapshot) => format!("{name} AT (VERSION => {snapshot})"),
         }
+    }
+}
+
+fn unfit(error: WriteError) -> QueryError {
+    match error {
+        WriteError::BadFilter(reason) => QueryError::Sql(reason),
+        WriteError::Lake(error) => lake_failed(error),
+        other => QueryError::Engine(other.to_string()),
     }
 }
 
@@ -201,15 +210,15 @@ fn profiled(column: &Column, source: &str) -> String {
                    GROUP BY {name} ORDER BY n DESC, v LIMIT {TOP}))"
     );
     let numeric = worth == Worth::Numeric;
-    // Means of values that aren't finite are none.
-    let finite = |value: String| format!("CASE WHEN isfinite({value}) THEN to_json({value}) END");
+    // A mean of values that aren't finite would be none.
+    let double = format!("CAST({name} AS DOUBLE)");
     format!(
         "{{'count': count({name}), 'distinct': {}, 'min': {}, 'max': {}, 'mean': {}, 'std_dev': {}, 'quantiles': {}, 'top': {}}}",
         when(ordered, format!("to_json(approx_count_distinct({name}))")),
         when(ordered, exact(format!("min({name})"))),
         when(ordered, exact(format!("max({name})"))),
-        when(numeric, finite(format!("avg(CAST({name} AS DOUBLE))"))),
-        when(numeric, finite(format!("try(stddev_samp(CAST({name} AS DOUBLE)))"))),
+        when(numeric, format!("to_json(avg({double}) FILTER (WHERE isfinite({double})))")),
+        when(numeric, format!("to_json(stddev_samp({double}) FILTER (WHERE isfinite({double})))")),
         quantiles,
         when(ordered, top),
     )

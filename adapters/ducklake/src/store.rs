@@ -105,6 +105,14 @@ impl EmbeddedLakes {
     }
 }
 
+/// Whether a version isn't there, or not any more.
+fn is_gone(connection: &Connection, lake: LakeId, at: ReadAt) -> Result<bool, LakeError> {
+    match at {
+        ReadAt::Head => Ok(false),
+        ReadAt::Snapshot(snapshot) => Ok(!structure::is_kept(connection, lake, snapshot)?),
+    }
+}
+
 #[async_trait]
 impl LakeStore for EmbeddedLakes {
     async fn create(&self, lake: LakeId) -> Result<(), LakeError> {
@@ -138,7 +146,10 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
-        self.read(lake, move |connection| structure::buckets(connection, lake, at)).await
+        let read = move |connection: &Connection| {
+            if is_gone(connection, lake, at)? { Ok(Vec::new()) } else { structure::buckets(connection, lake, at) }
+        };
+        self.read(lake, read).await
     }
 
     async fn tables(
@@ -150,7 +161,7 @@ impl LakeStore for EmbeddedLakes {
         let bucket = bucket.clone();
         let inlines = self.catalogs.inlines() && at == ReadAt::Head;
         let read = move |connection: &Connection| {
-            if structure::bucket(connection, lake, &bucket, at)?.is_none() {
+            if is_gone(connection, lake, at)? || structure::bucket(connection, lake, &bucket, at)?.is_none() {
                 return Ok(None);
             }
             let mut tables = structure::tables(connection, lake, &bucket, None, at)?;
@@ -172,6 +183,9 @@ impl LakeStore for EmbeddedLakes {
         let (bucket, table) = (bucket.clone(), table.clone());
         let inlines = self.catalogs.inlines() && at == ReadAt::Head;
         let read = move |connection: &Connection| {
+            if is_gone(connection, lake, at)? {
+                return Ok(None);
+            }
             let mut found = structure::tables(connection, lake, &bucket, Some(&table), at)?.pop();
             if let Some(table) = found.as_mut().filter(|_| inlines) {
                 structure::count_rows(connection, lake, table)?;

@@ -44,6 +44,11 @@ pub(crate) fn keys_of(mode: LoadMode) -> Keys {
 }
 
 impl Commit<'_> {
+    /// Fails unless the table is what the caller expects.
+    fn require_expected(&self, table: &TableRef, expected: Expected) -> Result<(), WriteError> {
+        if expected == Expected::ANY { Ok(()) } else { self.found(table, expected).map(drop) }
+    }
+
     /// Commits the rows of one request.
     pub(super) fn load(&self, load: &Load, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         let few = match &load.rows {
@@ -61,13 +66,10 @@ impl Commit<'_> {
             let snapshot = structure::head(self.connection, self.lake)?;
             return Ok(Committed { snapshot, rows: RowCounts::default() });
         }
-        if load.expected != Expected::ANY {
-            // To ignore it would be to overwrite what the caller hasn't seen.
-            return Err(fault("tables' versions are not compared yet").into());
-        }
         let started = SystemTime::now();
         let done = self.transaction_of_rows(|| {
             let shape = self.shape(&load.table)?;
+            self.require_expected(&load.table, load.expected)?;
             if !same_shape(&shape.columns, &load.schema) {
                 return Err(WriteError::TableChanged);
             }
@@ -221,6 +223,7 @@ impl Commit<'_> {
 
     fn would_touch(&self, load: &Load, staged: &Staged) -> Result<RowCounts, WriteError> {
         let stored = self.stored_columns(&load.table)?.ok_or(WriteError::NoTable)?;
+        self.require_expected(&load.table, load.expected)?;
         if !same_shape(&stored, &load.schema) {
             return Err(WriteError::TableChanged);
         }

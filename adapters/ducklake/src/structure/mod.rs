@@ -29,6 +29,7 @@ const SIZES: &str = "
     (SELECT coalesce(sum(f.record_count), 0) FROM {md}.ducklake_data_file f
       WHERE f.table_id = t.table_id AND {live f})
   - (SELECT coalesce(sum(d.delete_count), 0) FROM {md}.ducklake_delete_file d
+       JOIN {md}.ducklake_data_file f ON f.data_file_id = d.data_file_id AND {live f}
       WHERE d.table_id = t.table_id AND {live d}) AS row_count,
     (SELECT coalesce(sum(f.file_size_bytes), 0) FROM {md}.ducklake_data_file f
       WHERE f.table_id = t.table_id AND {live f}) AS size_bytes";
