@@ -93,10 +93,6 @@ impl Catalogs {
         self.folder(lake).join("catalog.ducklake.wal")
     }
 
-    pub(crate) fn encrypts(&self) -> bool {
-        self.encrypted
-    }
-
     pub(crate) fn inlines(&self) -> bool {
         self.inlining_row_limit > 0
     }

@@ -119,13 +119,13 @@ impl Commit<'_> {
         let statement = on(
             self.lake,
             &format!(
-                "WITH at(n) AS (SELECT begin_snapshot FROM {{md}}.ducklake_data_file WHERE table_id IN ({ids})
+                "WITH changed(n) AS (SELECT begin_snapshot FROM {{md}}.ducklake_data_file WHERE table_id IN ({ids})
                           UNION SELECT begin_snapshot FROM {{md}}.ducklake_table WHERE table_id IN ({ids})
                           UNION SELECT begin_snapshot FROM {{md}}.ducklake_column WHERE table_id IN ({ids})
                           UNION SELECT snapshot_id FROM {{md}}.ducklake_snapshot_changes
                                  WHERE contains(changes_made, 'inlined_insert'))
                  SELECT DISTINCT (SELECT min(s.snapshot_id) FROM {{md}}.ducklake_snapshot s WHERE s.snapshot_id >= n) AS k
-                   FROM at WHERE k IS NOT NULL ORDER BY k"
+                   FROM changed WHERE k IS NOT NULL ORDER BY k"
             ),
         );
         let found = rows(self.connection, &statement, &[], |row| row.get::<_, i64>(0))?;

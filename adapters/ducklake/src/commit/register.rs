@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gadwall_domain::commit::Change;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::{EngineFile, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
@@ -206,7 +207,7 @@ impl Commit<'_> {
     }
 
     fn add(&self, told: &Told, found: &Registered<'_>) -> Result<(), WriteError> {
-        let bucket = structure::bucket(self.connection, self.lake, &told.name.bucket)?;
+        let bucket = structure::bucket(self.connection, self.lake, &told.name.bucket, ReadAt::Head)?;
         let bucket = bucket.unwrap_or_else(|| told.name.bucket.to_string());
         let statement = format!(
             "CALL ducklake_add_data_files({}, {}, {}, schema => {}, allow_missing => true)",
