@@ -60,16 +60,25 @@ fn sync_tree(dir: &Path, since: SystemTime, synced: &mut Synced, sync: &dyn File
         if kind.is_dir() {
             sync_tree(&path, since, synced, sync)?;
         }
+        // What somebody else tried and took back may be gone again; what is to last is there.
+        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         if made.is_some() && kind.is_file() {
             if !synced.0.contains(&path) {
-                sync.sync(&path)?;
+                match sync.sync(&path) {
+                    Err(error) if gone(&error) => continue,
+                    done => done?,
+                }
                 if synced.0.len() >= MAX_SYNCED {
                     synced.0.clear();
                 }
                 synced.0.insert(path);
             }
-        } else if (kind.is_dir() || kind.is_file()) && entry.metadata()?.modified()? >= since {
-            sync.sync(&path)?;
+        } else if kind.is_dir() || kind.is_file() {
+            let sync_new = || if entry.metadata()?.modified()? >= since { sync.sync(&path) } else { Ok(()) };
+            match sync_new() {
+                Err(error) if gone(&error) => {}
+                done => done?,
+            }
         }
     }
     Ok(())

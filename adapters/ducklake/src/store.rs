@@ -159,14 +159,14 @@ impl LakeStore for EmbeddedLakes {
         at: ReadAt,
     ) -> Result<Option<Vec<StoredTable>>, LakeError> {
         let bucket = bucket.clone();
-        let inlines = self.catalogs.inlines() && at == ReadAt::Head;
+        let counts = self.catalogs.inlines() || at != ReadAt::Head;
         let read = move |connection: &Connection| {
             if is_gone(connection, lake, at)? || structure::bucket(connection, lake, &bucket, at)?.is_none() {
                 return Ok(None);
             }
             let mut tables = structure::tables(connection, lake, &bucket, None, at)?;
-            if inlines {
-                tables.iter_mut().try_for_each(|table| structure::count_rows(connection, lake, table))?;
+            if counts {
+                tables.iter_mut().try_for_each(|table| structure::count_rows(connection, lake, table, at))?;
             }
             Ok(Some(tables))
         };
@@ -181,14 +181,14 @@ impl LakeStore for EmbeddedLakes {
         at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
         let (bucket, table) = (bucket.clone(), table.clone());
-        let inlines = self.catalogs.inlines() && at == ReadAt::Head;
+        let counts = self.catalogs.inlines() || at != ReadAt::Head;
         let read = move |connection: &Connection| {
             if is_gone(connection, lake, at)? {
                 return Ok(None);
             }
             let mut found = structure::tables(connection, lake, &bucket, Some(&table), at)?.pop();
-            if let Some(table) = found.as_mut().filter(|_| inlines) {
-                structure::count_rows(connection, lake, table)?;
+            if let Some(table) = found.as_mut().filter(|_| counts) {
+                structure::count_rows(connection, lake, table, at)?;
             }
             Ok(found)
         };

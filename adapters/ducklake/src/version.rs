@@ -30,10 +30,10 @@ pub(crate) fn version(connection: &Connection, lake: LakeId, table_id: i64) -> R
     let statement = on(
         lake,
         &format!(
-            "WITH made AS (SELECT min(begin_snapshot) AS since,
+            "WITH made AS (SELECT min(begin_snapshot) AS n,
                                   max(try_cast(regexp_extract(path, '^{SAME_ROWS}([0-9]+)_', 1) AS BIGINT)) AS same
                              FROM {{md}}.ducklake_table WHERE table_id = {table_id}),
-                  shape(since) AS (
+                  shape(n) AS (
                     SELECT max(begin_snapshot) FROM {{md}}.ducklake_table WHERE table_id = {table_id}
                     UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
                                 FROM {{md}}.ducklake_column WHERE table_id = {table_id}
@@ -45,8 +45,8 @@ pub(crate) fn version(connection: &Connection, lake: LakeId, table_id: i64) -> R
                                 FROM {{md}}.ducklake_tag WHERE object_id = {table_id}
                     UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
                                 FROM {{md}}.ducklake_column_tag WHERE table_id = {table_id}),
-                  filled(since) AS (
-                    SELECT CASE WHEN begin_snapshot = made.since AND made.same IS NOT NULL
+                  filled(n) AS (
+                    SELECT CASE WHEN begin_snapshot = made.n AND made.same IS NOT NULL
                                 THEN coalesce(end_snapshot, made.same)
                                 ELSE greatest(begin_snapshot, coalesce(end_snapshot, 0), coalesce(partial_max, 0)) END
                       FROM {{md}}.ducklake_data_file, made WHERE table_id = {table_id}
@@ -55,8 +55,8 @@ pub(crate) fn version(connection: &Connection, lake: LakeId, table_id: i64) -> R
                     UNION ALL SELECT max(snapshot_id) FROM {{md}}.ducklake_snapshot_changes
                                WHERE list_has_any(string_split(changes_made, ','),
                                      ['inlined_insert:{table_id}', 'inlined_delete:{table_id}'])
-                    UNION ALL SELECT coalesce(made.same, made.since) FROM made)
-             SELECT (SELECT max(since) FROM shape), (SELECT max(since) FROM filled)"
+                    UNION ALL SELECT coalesce(made.same, made.n) FROM made)
+             SELECT (SELECT max(n) FROM shape), (SELECT max(n) FROM filled)"
         ),
     );
     let found = rows(connection, &statement, &[], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;

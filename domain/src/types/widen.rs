@@ -18,6 +18,19 @@ fn integer(of: &DataType) -> Option<(u8, bool)> {
     })
 }
 
+/// Digits before and after the point that a number may have; none for what isn't exact.
+fn whole_and_scale(of: &DataType) -> Option<(u8, u8)> {
+    Some(match of {
+        DataType::TinyInt | DataType::UTinyInt => (3, 0),
+        DataType::SmallInt | DataType::USmallInt => (5, 0),
+        DataType::Integer | DataType::UInteger => (10, 0),
+        DataType::BigInt => (19, 0),
+        DataType::UBigInt => (20, 0),
+        DataType::Decimal { precision, scale } => (precision.saturating_sub(*scale), *scale),
+        _ => return None,
+    })
+}
+
 impl DataType {
     /// Fails unless `wider` holds every value of this type unchanged, and files written before stay readable.
     pub fn widens_to(&self, wider: &Self) -> Result<(), AlterationError> {
@@ -39,6 +52,13 @@ impl DataType {
                 return if holds { Ok(()) } else { refuse("some of its values don't fit") };
             }
             _ if matches!((self, wider), (Self::Float, Self::Double)) => return Ok(()),
+            _ if whole_and_scale(self).zip(whole_and_scale(wider)).is_some() => {
+                let holds = matches!(wider, Self::Decimal { .. })
+                    && whole_and_scale(self)
+                        .zip(whole_and_scale(wider))
+                        .is_some_and(|(now, then)| now.0 <= then.0 && now.1 <= then.1);
+                return if holds { Ok(()) } else { refuse("some of its values don't fit") };
+            }
             _ => {}
         }
         refuse("the types differ in kind")
@@ -63,6 +83,10 @@ mod tests {
             ("VARCHAR(3)", "VARCHAR(4)"),
             ("CHAR(3)", "VARCHAR"),
             ("INTEGER", "INTEGER"),
+            ("DECIMAL(4,2)", "DECIMAL(10,2)"),
+            ("DECIMAL(4,2)", "DECIMAL(6,4)"),
+            ("INTEGER", "DECIMAL(12,2)"),
+            ("UBIGINT", "DECIMAL(38,2)"),
         ] {
             assert!(widens(from, to), "{from} to {to}");
         }
@@ -76,6 +100,10 @@ mod tests {
             ("INTEGER", "VARCHAR"),
             ("INTEGER", "DOUBLE"),
             ("TIMESTAMP", "DATE"),
+            ("DECIMAL(4,2)", "DECIMAL(4,3)"),
+            ("DECIMAL(4,2)", "DECIMAL(5,1)"),
+            ("BIGINT", "DECIMAL(18,0)"),
+            ("DECIMAL(4,0)", "BIGINT"),
         ] {
             assert!(!widens(from, to), "{from} to {to}");
         }

@@ -224,7 +224,7 @@ impl Commit<'_> {
             selects.entry(names).or_default().push(staged.select_without(without));
         }
         for (names, selects) in selects {
-            self.execute(&format!("INSERT INTO {target} ({names}) {}", selects.join(" UNION ALL ")))?;
+            self.execute_rows(&format!("INSERT INTO {target} ({names}) {}", selects.join(" UNION ALL ")))?;
         }
         Ok(())
     }

@@ -175,7 +175,7 @@ impl Commit<'_> {
             if set.is_empty() { String::new() } else { format!("WHEN MATCHED THEN UPDATE SET {}", set.join(", ")) };
         let all_names = sql::columns(columns.iter().map(|column| &column.name));
         let new = columns.iter().map(|column| format!("s.{}", quoted(&column.name))).collect::<Vec<_>>().join(", ");
-        self.execute(&format!(
+        self.execute_rows(&format!(
             "MERGE INTO {target} AS t USING ({source}) AS s ON {same} {matched}
              WHEN NOT MATCHED THEN INSERT ({all_names}) VALUES ({new})"
         ))?;

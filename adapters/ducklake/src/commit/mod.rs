@@ -105,6 +105,15 @@ impl<'a> Commit<'a> {
         self.connection.execute_batch(statement).map_err(|error| lake_error(&error))
     }
 
+    /// Runs a statement that puts rows in. They were checked against the columns as their writer knew them; if one is
+    /// NULL all the same, it counted on a default that is gone.
+    fn execute_rows(&self, statement: &str) -> Result<(), WriteError> {
+        self.connection.execute_batch(statement).map_err(|error| {
+            let gone = message(&error).contains("NOT NULL constraint failed");
+            if gone { WriteError::TableChanged } else { lake_error(&error).into() }
+        })
+    }
+
     /// The snapshot that was just made: nobody else makes any.
     fn committed_snapshot(&self) -> Result<(SnapshotId, DateTime<Utc>), LakeError> {
         stored::newest(self.connection, self.lake, self.known.last().unwrap_or(SnapshotId::ZERO))
@@ -207,7 +216,5 @@ fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {
             stored.name == known.name
                 && stored.data_type == known.data_type.without_lengths()
                 && stored.nullable == known.nullable
-                // A row may count on a default that is gone by now.
-                && stored.default.is_some() == known.default.is_some()
         })
 }

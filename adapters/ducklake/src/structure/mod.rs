@@ -382,9 +382,19 @@ pub(crate) fn stored_name(
     Ok(rows(connection, &statement, &parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
 }
 
-/// Counts a table's rows by reading it, where small inserts may stand in the catalog instead of files.
-pub(crate) fn count_rows(connection: &Connection, lake: LakeId, table: &mut StoredTable) -> Result<(), LakeError> {
-    let statement = format!("SELECT count(*) FROM {}", sql::table(lake, &table.name));
+/// Counts a table's rows by reading it: where small inserts may stand in the catalog instead of files, and for the
+/// past, whose files may have been merged with later ones.
+pub(crate) fn count_rows(
+    connection: &Connection,
+    lake: LakeId,
+    table: &mut StoredTable,
+    version: ReadAt,
+) -> Result<(), LakeError> {
+    let then = match version {
+        ReadAt::Head => String::new(),
+        ReadAt::Snapshot(snapshot) => format!(" AT (VERSION => {snapshot})"),
+    };
+    let statement = format!("SELECT count(*) FROM {}{then}", sql::table(lake, &table.name));
     let counted: i64 = connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
     table.size.row_count = count(counted)?;
     Ok(())
