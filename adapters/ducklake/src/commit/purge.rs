@@ -162,10 +162,6 @@ impl Commit<'_> {
         let version = format!("{} AT (VERSION => {})", sql::table(self.lake, &then.name), at.get());
         let (mut number, mut same) = (String::new(), String::new());
         if own && meant_now {
-            let hidden = |told: &Told| told.columns.iter().any(|column| column.name.folded() == "rowid");
-            if hidden(then) || hidden(&target.told) {
-                return Ok(true);
-            }
             ", rowid AS __gadwall_number".clone_into(&mut number);
             same = format!(" OR __gadwall_number IN (SELECT rowid FROM {name} WHERE {})", target.condition);
         }

@@ -16,9 +16,9 @@ use crate::past::{self, Told, is_kept};
 use crate::version::name_of_new;
 use crate::{sql, structure};
 
-/// Columns that DuckLake gives every table, unless the table has one of that name: each tells rows that stand in a
-/// snapshot from those that this transaction has added.
-const MARKS: [(&str, &str); 2] = [("snapshot_id", "IS NOT NULL"), ("rowid", "< 1000000000000000000")];
+/// True for rows that stand in a snapshot: those that a transaction adds are numbered from here until it commits. No
+/// user's column can be named `rowid`.
+const STANDS: &str = "rowid < 1000000000000000000";
 
 impl Commit<'_> {
     pub(super) fn restore(
@@ -40,22 +40,15 @@ impl Commit<'_> {
         }
         let target = sql::table(self.lake, &told.name);
         let stays = then.columns == told.columns && then.layout == told.layout && then.comments == told.comments;
-        let is_free = |mark: &&(&str, &str)| !told.columns.iter().any(|column| column.name.folded() == mark.0);
-        let (inserted, deleted) = match MARKS.iter().find(is_free).filter(|_| stays) {
-            Some((mark, stands)) => {
-                self.touch(told)?;
-                let names = sql::columns(told.columns.iter().map(|column| &column.name));
-                // Rows of then first: what a transaction deletes is gone for its looks at the past, too.
-                let inserted =
-                    self.count_of(&format!("INSERT INTO {target} ({names}) {}", self.rows_of(&then, from)))?;
-                let deleted = self.count_of(&format!("DELETE FROM {target} WHERE {mark} {stands}"))?;
-                (inserted, deleted)
-            }
-            None => {
-                let deleted = self.count(&format!("SELECT count(*) FROM {target}"))?;
-                let inserted = self.build(&told.name, Some(told), &self.new_name()?, &self.plan(&then, from))?;
-                (inserted, deleted)
-            }
+        let (inserted, deleted) = if stays {
+            self.touch(told)?;
+            let names = sql::columns(told.columns.iter().map(|column| &column.name));
+            // Rows of then first: what a transaction deletes is gone for its looks at the past, too.
+            let inserted = self.count_of(&format!("INSERT INTO {target} ({names}) {}", self.rows_of(&then, from)))?;
+            (inserted, self.count_of(&format!("DELETE FROM {target} WHERE {STANDS}"))?)
+        } else {
+            let deleted = self.count(&format!("SELECT count(*) FROM {target}"))?;
+            (self.build(&told.name, Some(told), &self.new_name()?, &self.plan(&then, from))?, deleted)
         };
         Ok(Change::TableRestored {
             table: table.clone(),
@@ -73,9 +66,9 @@ impl Commit<'_> {
         from: SnapshotId,
         schema: &TableSchema,
     ) -> Result<Change, WriteError> {
-        let Some(bucket) = structure::bucket(self.connection, self.lake, &table.bucket, ReadAt::Head)? else {
+        if structure::bucket(self.connection, self.lake, &table.bucket, ReadAt::Head)?.is_none() {
             return Err(WriteError::NoBucket);
-        };
+        }
         if past::named(self.connection, self.lake, table, None)?.is_some() {
             return Err(WriteError::TableExists);
         }
@@ -86,7 +79,6 @@ impl Commit<'_> {
         if !same_shape(&then.columns, schema) {
             return Err(WriteError::TableChanged);
         }
-        tracing::debug!(bucket, "a dropped table is brought back");
         let rows = self.build(table, None, &self.new_name()?, &self.plan(&then, from))?;
         Ok(Change::TableUndeleted {
             table: table.clone(),
