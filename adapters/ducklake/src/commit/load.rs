@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
 use gadwall_domain::history::Expected;
 use gadwall_domain::ports::lake::{Committed, LoadMode, WriteError};
-use gadwall_domain::schema::TableSchema;
+use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
@@ -91,6 +91,9 @@ impl Commit<'_> {
     fn put(&self, load: &Load, staged: &Staged, shape: &Shape) -> Result<Change, WriteError> {
         let (table, rows) = (load.table.clone(), staged.rows);
         let target = sql::table(self.lake, &table);
+        if counts_on_gone_default(&shape.columns, staged) {
+            return Err(WriteError::TableChanged);
+        }
         match load.mode {
             LoadMode::Append => {
                 self.refuse_known_keys(&target, &load.schema, staged)?;
@@ -245,4 +248,11 @@ impl Commit<'_> {
         };
         Ok(RowCounts { inserted, updated, deleted })
     }
+}
+
+/// Whether rows leave a column out that has no value for them any more: they were checked when it still had a default.
+fn counts_on_gone_default(stored: &[Column], staged: &Staged) -> bool {
+    let needed = |column: &&Column| !column.nullable && column.default.is_none();
+    let given = |column: &Column| staged.columns.iter().any(|(name, _)| *name == column.name);
+    staged.rows > 0 && stored.iter().filter(needed).any(|column| !given(column))
 }
