@@ -211,6 +211,7 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
     let engine = &config.engine;
     Ok(LakeConfig {
         lakes_dir: folders.lakes(),
+        files_dir: Some(folders.files()),
         staging_dir: folders.staging(),
         spill_dir: folders.spill(),
         extension_dir: find_extension_dir(engine.extension_dir.as_deref())?,
