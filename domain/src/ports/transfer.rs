@@ -26,9 +26,6 @@ pub enum TransferError {
     /// What should be exported can't be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// A condition doesn't fit the table.
-    #[error("{0}")]
-    BadFilter(String),
     /// The engine or its storage failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -46,8 +43,6 @@ pub enum ExportSource {
         lake: LakeId,
         /// Which table.
         table: TableRef,
-        /// Its columns at that version.
-        columns: Vec<Column>,
         /// Which part of it.
         selection: Selection,
         /// Which version.

@@ -103,6 +103,11 @@ impl FilePattern {
         &self.dataset
     }
 
+    /// The pattern without its dataset. Its extension is that of all it finds.
+    pub fn name(&self) -> &ObjectName {
+        &self.text
+    }
+
     /// The one object it means, if it has nothing to match.
     pub fn literal(&self) -> Option<&ObjectName> {
         (!self.text.as_str().contains(['*', '?'])).then_some(&self.text)

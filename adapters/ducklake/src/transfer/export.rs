@@ -6,13 +6,9 @@ use std::sync::Arc;
 use duckdb::Connection;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::transfer::{ExportSource, Exported, TransferError};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::StagedFile;
-use gadwall_domain::schema::Column;
-use gadwall_domain::selection::Selection;
-use gadwall_domain::table::TableRef;
 use gadwall_domain::transfer::{Codec, FileFormat};
 
 use super::scan::describe;
@@ -20,7 +16,8 @@ use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::{io_error, query_error};
 use crate::query::{checked, lake_failed};
-use crate::{filter, sql, structure};
+use crate::reading::Reading;
+use crate::{sql, structure};
 
 pub(super) struct Exporter<'a> {
     pub(super) engine: &'a Engine,
@@ -44,8 +41,9 @@ impl Exporter<'_> {
         // One transaction, so that the snapshot named is the snapshot read.
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;
         let snapshot = self.snapshot(lake, at)?;
+        let reading = Reading { connection: self.connection, lake };
         let select = match source {
-            ExportSource::Table { table, columns, selection, .. } => select(lake, table, columns, selection, at)?,
+            ExportSource::Table { table, selection, .. } => reading.rows(table, selection, at)?,
             ExportSource::Query { scope, query } => checked(self.connection, scope, query, &failed)?,
         };
         let shaped = self.shaped(&select, format).map_err(|error| failed(&error))?;
@@ -60,7 +58,10 @@ impl Exporter<'_> {
     fn snapshot(&self, lake: LakeId, at: ReadAt) -> Result<SnapshotId, QueryError> {
         match at {
             ReadAt::Head => structure::head(self.connection, lake).map_err(lake_failed),
-            ReadAt::Snapshot(snapshot) => Ok(snapshot),
+            ReadAt::Snapshot(snapshot) => {
+                let kept = structure::is_kept(self.connection, lake, snapshot).map_err(lake_failed)?;
+                if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }
+            }
         }
     }
 
@@ -89,45 +90,17 @@ fn as_text(value: &str, type_text: &str, csv: bool) -> String {
         "BLOB" => format!("to_base64({value})"),
         "VARIANT" if csv => format!("CAST(CAST({value} AS JSON) AS VARCHAR)"),
         "VARIANT" => format!("CAST({value} AS JSON)"),
+        // More digits than most readers of JSON keep.
+        _ if !csv && precision(type_text).is_some_and(|digits| digits > 15) => format!("CAST({value} AS VARCHAR)"),
         _ if csv && nested => format!("CAST(to_json({value}) AS VARCHAR)"),
         _ => value.to_owned(),
     }
 }
 
-/// A part of a table as a statement.
-fn select(
-    lake: LakeId,
-    table: &TableRef,
-    columns: &[Column],
-    selection: &Selection,
-    at: ReadAt,
-) -> Result<String, TransferError> {
-    let all = || columns.iter().map(|column| &column.name).collect();
-    let chosen: Vec<&ColumnName> = selection.columns.as_ref().map_or_else(all, |columns| columns.iter().collect());
-    if let Some(unknown) = chosen.iter().find(|name| !columns.iter().any(|column| column.name == ***name)) {
-        return Err(TransferError::BadFilter(format!("the table has no column {unknown}")));
-    }
-    let mut text = format!("SELECT {} FROM {}", sql::columns(chosen), sql::table(lake, table));
-    if let ReadAt::Snapshot(snapshot) = at {
-        let _ = write!(text, " AT (VERSION => {})", snapshot.get());
-    }
-    if let Some(filter) = &selection.filter {
-        let condition = filter::condition(filter, columns).map_err(TransferError::BadFilter)?;
-        let _ = write!(text, " WHERE {condition}");
-    }
-    for (index, key) in selection.order_by.iter().enumerate() {
-        let word = if index == 0 { " ORDER BY" } else { "," };
-        let direction = if key.descending { "DESC" } else { "ASC" };
-        let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
-        let _ = write!(text, "{word} {} {direction} NULLS {nulls}", sql::ident(key.column.as_str()));
-    }
-    if let Some(limit) = selection.limit {
-        let _ = write!(text, " LIMIT {limit}");
-    }
-    if selection.offset > 0 {
-        let _ = write!(text, " OFFSET {}", selection.offset);
-    }
-    Ok(text)
+/// The digits of a decimal type.
+fn precision(type_text: &str) -> Option<u8> {
+    let (digits, _) = type_text.strip_prefix("DECIMAL(")?.split_once(',')?;
+    digits.parse().ok()
 }
 
 fn options(format: &FileFormat) -> String {

@@ -95,7 +95,7 @@ impl Reader<'_> {
         let matched = self.matched(&names)?;
         let typed: Vec<String> = matched.iter().map(|(name, _)| format!("{}: 'JSON'", sql::text(name))).collect();
         let from = format!(
-            "read_json({}, format='newline_delimited', compression='none', hive_partitioning=false, columns={{{}}})",
+            "read_json({}, format='newline_delimited', compression='uncompressed', hive_partitioning=false, columns={{{}}})",
             scan::list(self.files),
             typed.join(", ")
         );
@@ -153,5 +153,14 @@ fn json_as_text(value: &str, column: &Column) -> String {
     if as_document {
         return format!("CASE WHEN json_type({value}) = 'NULL' THEN NULL ELSE CAST({value} AS VARCHAR) END");
     }
-    as_text(&format!("({value} ->> '$')"), column)
+    let text = format!("({value} ->> '$')");
+    if !matches!(column.data_type, DataType::Decimal { precision: 16.., .. } | DataType::Varchar(_) | DataType::Char(_))
+    {
+        return as_text(&text, column);
+    }
+    // The engine reads a fraction as a double. What has so few digits came through unchanged.
+    let digits = format!("ltrim(regexp_replace(regexp_extract({text}, '^[^eE]*'), '[^0-9]', '', 'g'), '0')");
+    let lost = format!("json_type({value}) = 'DOUBLE' AND length({digits}) > 15");
+    let told = sql::text(&format!("a number in column {} has more than 15 digits; write it as a string", column.name));
+    format!("CASE WHEN {lost} THEN error({told}) ELSE {text} END")
 }

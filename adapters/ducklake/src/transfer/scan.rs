@@ -50,7 +50,7 @@ pub(super) fn csv(files: &[EngineFile], options: &CsvOptions) -> String {
 /// All the files' lines, each as a document.
 pub(super) fn documents(files: &[EngineFile]) -> String {
     format!(
-        "read_json_objects({}, format='newline_delimited', compression='none', hive_partitioning=false)",
+        "read_json_objects({}, format='newline_delimited', compression='uncompressed', hive_partitioning=false)",
         list(files)
     )
 }
@@ -65,7 +65,7 @@ pub(super) fn typed(files: &[EngineFile], format: &FileFormat) -> String {
         FileFormat::Parquet(_) => parquet(files),
         FileFormat::Csv(options) => csv(files, options),
         FileFormat::Ndjson => format!(
-            "read_json({}, format='newline_delimited', compression='none', hive_partitioning=false, union_by_name=true, \
+            "read_json({}, format='newline_delimited', compression='uncompressed', hive_partitioning=false, union_by_name=true, \
              sample_size=-1, map_inference_threshold=-1)",
             list(files)
         ),
