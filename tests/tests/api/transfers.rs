@@ -149,11 +149,17 @@ async fn patterns_create_and_modes() -> Result<()> {
     let twice = run(&owner, &format!("{T}/t/import"), &json!({"files": "/d/more.csv"})).await?;
     assert_eq!(
         (&twice["problem"]["code"], &twice["problem"]["status"]),
-        (&json!("duplicate_keys"), &json!(409)),
+        (&json!("duplicate_key"), &json!(409)),
         "{twice}"
     );
     assert!(!twice.to_string().contains(&*server.data_dir().to_string_lossy()), "{twice}");
     assert_eq!(rows_of(&owner, "SELECT count(*) FROM t").await?, json!([[3]]));
+    for (mode, rows) in [("upsert", json!([[4, "3rd"]])), ("replace", json!([[2, "3rd"]]))] {
+        let done = run(&owner, &format!("{T}/t/import"), &json!({"files": "/d/more.csv", "mode": mode})).await?;
+        assert_eq!(done["state"], "succeeded", "{done}");
+        let seen = rows_of(&owner, "SELECT count(*), max(name) FILTER (id = 3) FROM t").await?;
+        assert_eq!(seen, rows, "{mode}");
+    }
     Ok(())
 }
 
@@ -164,7 +170,7 @@ async fn a_part_of_a_table_and_a_query_go_out() -> Result<()> {
     make(&owner, "t").await?;
     let first = owner.post(&format!("{T}/t/rows"), &json!([{"id": 1, "name": "x"}, {"id": 2}])).await?.json();
     owner.post(&format!("{T}/t/rows"), &json!([{"id": 3, "name": "z"}])).await?;
-    let part = json!({"to": "/d/part.csv", "columns": ["name", "id"], "filter": {"column": "id", "op": ">", "value": 1}, "options": {"header": false}});
+    let part = json!({"to": "/d/part.csv", "columns": ["name", "id"], "filter": {"column": "id", "op": "gt", "value": 1}, "options": {"header": false}});
     let done = run(&owner, &format!("{T}/t/export"), &part).await?;
     assert_eq!(done["state"], "succeeded", "{done}");
     assert_eq!(owner.get("/projects/p/datasets/d/part.csv").await?.text, ",2\nz,3\n");
@@ -176,7 +182,7 @@ async fn a_part_of_a_table_and_a_query_go_out() -> Result<()> {
     run(&owner, "/projects/p/export", &query).await?;
     assert_eq!(owner.get("/projects/p/datasets/d/q.ndjson").await?.text, "{\"s\":6}\n");
     for (sql, code) in [
-        ("DROP TABLE t", "statement_forbidden"),
+        ("DROP TABLE t", "statement_unsupported"),
         ("SELECT * FROM '/etc/passwd'", "statement_forbidden"),
         ("SELECT nope FROM t", "sql_error"),
     ] {
@@ -218,7 +224,7 @@ async fn what_cannot_be_is_refused_before_it_begins() -> Result<()> {
         (&export, json!({"to": "/d/../../x.csv"}), 400, "invalid_name"),
         (&export, json!({"to": "/d/x.csv", "columns": ["zz"]}), 422, "invalid_filter"),
         (&export, json!({"to": "/d/x.csv", "columns": []}), 422, "invalid_filter"),
-        (&export, json!({"to": "/d/x.csv", "filter": {"column": "zz", "op": "=", "value": 1}}), 422, "invalid_filter"),
+        (&export, json!({"to": "/d/x.csv", "filter": {"column": "zz", "op": "eq", "value": 1}}), 422, "invalid_filter"),
         (&export, json!({"to": "/d/x.csv", "snapshot": 999_999}), 404, "snapshot_not_found"),
     ] {
         let reply = owner.post(path, &body).await?;
