@@ -135,7 +135,9 @@ async fn one_that_runs_is_dropped_where_it_stands_unless_it_takes_effect_already
     let sealed = scene
         .start(async |running: Running| {
             running.seal()?;
-            tokio::task::yield_now().await;
+            for _ in 0..9 {
+                tokio::task::yield_now().await;
+            }
             Ok(json!("done"))
         })
         .await
@@ -147,7 +149,7 @@ async fn one_that_runs_is_dropped_where_it_stands_unless_it_takes_effect_already
             scene.operations.cancel(&scene.owner, &scene.project.id, &id.to_string()).await.unwrap();
         }
     };
-    futures_util::join!(futures_util::future::join_all(work), cancel);
+    futures_util::future::join(futures_util::future::join_all(work), cancel).await;
     assert_eq!(scene.get(endless.id).await.state, OperationState::Cancelled);
     assert_eq!(scene.get(sealed.id).await.state, OperationState::Succeeded(json!("done")));
 }

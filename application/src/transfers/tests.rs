@@ -125,9 +125,9 @@ impl Scene {
     }
 
     async fn put(&self, name: &str) {
-        let open = self.world.datasets.open_for_put(&self.owner, &project_id("p"), &dataset("d"), &object(name));
+        let (id, d, object) = (project_id("p"), dataset("d"), object(name));
         let content = futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]);
-        let open = open.await.unwrap();
+        let open = self.world.datasets.open_for_put(&self.owner, &id, &d, &object).await.unwrap();
         self.world.datasets.put(open, Box::pin(content), PutOptions::default()).await.unwrap();
     }
 
@@ -225,7 +225,7 @@ async fn a_table_made_for_rows_that_do_not_fit_goes_with_them() {
     let started = scene.transfers.import(&scene.owner, &id, import_of(&["/d/a.csv"], true)).await.unwrap();
     // The lake in memory reads no Parquet, so the load fails.
     assert!(matches!(scene.ended(&started).await, OperationState::Failed(_)));
-    assert_eq!(scene.world.events("p").await[1..], ["table.created", "table.deleted"]);
+    assert_eq!(scene.world.events("p").await[2..], ["table.created", "table.deleted"]);
     let missing = scene.world.tables.get(&scene.owner, &id, &table("main.t")).await;
     assert!(matches!(missing, Err(UseCaseError::NoTable { .. })), "{missing:?}");
 }
