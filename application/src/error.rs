@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::datasets::DatasetError;
+use crate::operations::OperationError;
+use crate::transfers::FilesError;
 
 /// The failures of all use cases.
 #[derive(Debug, Error)]
@@ -200,6 +202,12 @@ pub enum UseCaseError {
     /// A dataset or object can't be had or changed.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// An operation can't be started or isn't there.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// Files can't be read or written so.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -253,6 +261,8 @@ impl Classify for UseCaseError {
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
+            Self::Operation(error) => error.kind(),
+            Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
             Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
@@ -296,6 +306,8 @@ impl Classify for UseCaseError {
             Self::Rows(error) => error.code(),
             Self::Query(error) => error.code(),
             Self::Dataset(error) => error.code(),
+            Self::Operation(error) => error.code(),
+            Self::Files(error) => error.code(),
             Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::Busy) => "busy",
             Self::Lake(LakeError::NoLake) => "lake_unavailable",
@@ -324,6 +336,8 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.details(),
             Self::Query(error) => error.details(),
             Self::Dataset(error) => error.details(),
+            Self::Operation(error) => error.details(),
+            Self::Files(error) => error.details(),
             _ => None,
         }
     }

@@ -13,12 +13,14 @@ pub mod datasets;
 pub mod error;
 pub mod history;
 pub mod idempotency;
+pub mod operations;
 pub mod projection;
 pub mod projects;
 pub mod queries;
 pub mod recovery;
 pub mod system;
 pub mod tables;
+pub mod transfers;
 pub mod versions;
 pub mod writes;
 

@@ -13,21 +13,25 @@ use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
+use gadwall_application::transfers::{Parts, Transfers};
 use gadwall_application::versions::Versions;
 use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
+use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::lake::{Lake, QueryEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
-use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
+use gadwall_domain::ports::transfer::BulkTransfer;
+use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use gadwall_objects::LocalObjects;
@@ -35,6 +39,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::background::{StopBackground, TokioBackground};
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
@@ -48,13 +53,14 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
     _housekeeping: Housekeeping,
+    _background: StopBackground,
     _lock: DataLock,
 }
 
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let Opened { services, generated_admin_key, lock } = open(config).await?;
+        let Opened { services, generated_admin_key, background, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -66,9 +72,17 @@ impl Server {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
-        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency));
+        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency), Arc::clone(&services.operations));
         tracing::info!(%address, "gadwall serves");
-        Ok(Self { address, generated_admin_key, stop, serving, _housekeeping: housekeeping, _lock: lock })
+        Ok(Self {
+            address,
+            generated_admin_key,
+            stop,
+            serving,
+            _housekeeping: housekeeping,
+            _background: background,
+            _lock: lock,
+        })
     }
 
     /// Where it listens.
@@ -98,6 +112,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 struct Opened {
     services: Services,
     generated_admin_key: Option<String>,
+    background: StopBackground,
     lock: DataLock,
 }
 
@@ -107,8 +122,12 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     folders.create().context("the data directory can't be used")?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
     let lake_config = lake_config(config, &folders)?;
-    let lakes = tokio::task::spawn_blocking(move || EmbeddedLakes::open(&lake_config)).await??;
-    let lakes = Arc::new(lakes);
+    let open_lakes = move || {
+        let lakes = EmbeddedLakes::open(&lake_config)?;
+        let transfers = EngineTransfers::new(&lakes, &lake_config);
+        anyhow::Ok((Arc::new(lakes), Arc::new(transfers)))
+    };
+    let (lakes, transfers) = tokio::task::spawn_blocking(open_lakes).await??;
     let files = folders.files();
     let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
@@ -116,23 +135,31 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
     let system = System::new(probes, Arc::new(folders));
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
-    let services = services(metadata, Arc::clone(&lakes) as _, lakes, objects, admins, system, keep);
+    let background = TokioBackground::new();
+    let stop_background = background.stop_with();
+    let outside =
+        Outside { store: metadata, lakes: Arc::clone(&lakes) as _, engine: lakes, objects, transfers, background };
+    let services = services(outside, admins, system, keep);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
-    Ok(Opened { services, generated_admin_key, lock })
+    services.operations.mark_interrupted().await?;
+    Ok(Opened { services, generated_admin_key, background: stop_background, lock })
 }
 
-fn services(
+/// The adapters, as the use cases see them.
+struct Outside {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
     objects: Arc<dyn ObjectStorage>,
-    admins: AdminPolicy,
-    system: System,
-    keep: TimeDelta,
-) -> Services {
+    transfers: Arc<dyn BulkTransfer>,
+    background: Arc<dyn Background>,
+}
+
+fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDelta) -> Services {
+    let Outside { store, lakes, engine, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
@@ -162,7 +189,7 @@ fn services(
         Arc::clone(&projects),
     ));
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
-    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, projection));
+    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection)));
     let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
     let recovery = Recovery::new(
         Arc::clone(&lakes),
@@ -172,7 +199,19 @@ fn services(
         versions,
         writes,
     );
-    let history = History::new(store, lakes, Arc::clone(&access), Arc::clone(&clock));
+    let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
+    let operations =
+        Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
+    let transfers = Transfers::new(Parts {
+        lakes,
+        objects: Arc::clone(&objects),
+        bulk: transfers,
+        access: Arc::clone(&access),
+        tables: Arc::clone(&tables),
+        projection,
+        projects: Arc::clone(&projects),
+        operations: Arc::clone(&operations),
+    });
     Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
         queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
@@ -184,6 +223,8 @@ fn services(
         history: Arc::new(history),
         recovery: Arc::new(recovery),
         idempotency,
+        operations,
+        transfers: Arc::new(transfers),
         system: Arc::new(system),
         clock,
         ids,
@@ -211,6 +252,7 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
     let engine = &config.engine;
     Ok(LakeConfig {
         lakes_dir: folders.lakes(),
+        files_dir: Some(folders.files()),
         staging_dir: folders.staging(),
         spill_dir: folders.spill(),
         extension_dir: find_extension_dir(engine.extension_dir.as_deref())?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::operations::Operations;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -16,7 +17,7 @@ pub(crate) struct Housekeeping(JoinHandle<()>);
 
 impl Housekeeping {
     /// Starts it: the first round at once.
-    pub(crate) fn start(idempotency: Arc<Idempotency>) -> Self {
+    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>) -> Self {
         Self(tokio::spawn(async move {
             let mut rounds = interval(EVERY);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,6 +26,10 @@ impl Housekeeping {
                 match idempotency.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "answers of repeatable requests forgotten"),
                     Err(error) => tracing::warn!(error = %error, "answers of repeatable requests were not cleaned up"),
+                }
+                match operations.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "operations forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "operations were not cleaned up"),
                 }
             }
         }))

@@ -3,6 +3,7 @@
 //! The only crate that reads the environment and the only one that knows all adapters.
 
 mod app;
+mod background;
 pub mod config;
 mod folders;
 mod housekeeping;

@@ -54,6 +54,13 @@ uuid_id!(
     OperationId
 );
 
+impl OperationId {
+    /// The id that a client sent back; none if it can't be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
 /// Identifies one request, in logs, errors, events and commits.
 ///
 /// Taken from the client's `X-Request-ID` when that is 1–128 printable ASCII characters, else minted.

@@ -28,4 +28,5 @@ pub mod rows;
 pub mod schema;
 pub mod selection;
 pub mod table;
+pub mod transfer;
 pub mod types;

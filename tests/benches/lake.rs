@@ -42,6 +42,7 @@ impl Ports {
     async fn open(folder: &Path, rows: &Path) -> Result<Self> {
         let config = LakeConfig {
             lakes_dir: folder.join("lakes"),
+            files_dir: None,
             staging_dir: folder.join("staging"),
             spill_dir: folder.join("spill"),
             extension_dir: find_extension_dir(None)?,

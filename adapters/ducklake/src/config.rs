@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct LakeConfig {
     /// Folder of the lakes, one sub-folder each. Created if missing.
     pub lakes_dir: PathBuf,
+    /// Folder of the projects' datasets, whose files the engine may read; none if they lie elsewhere.
+    pub files_dir: Option<PathBuf>,
     /// Folder for files on their way in. Emptied at start.
     pub staging_dir: PathBuf,
     /// Folder for what doesn't fit in memory. Emptied at start.

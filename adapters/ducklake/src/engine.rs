@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -111,7 +111,7 @@ impl Engine {
             queries: Lane::new(config.max_queries, config.max_waiting, config.queue_timeout),
             staging: Lane::new(STAGING_PLACES, config.max_waiting, config.queue_timeout),
             catalog: Lane::new(CATALOG_PLACES, config.max_waiting, config.queue_timeout),
-            scrub: Scrub::new(vec![config.lakes_dir.clone(), config.staging_dir.clone(), config.spill_dir.clone()]),
+            scrub: Scrub::new(hidden_paths(config)),
         })
     }
 
@@ -163,6 +163,11 @@ impl Engine {
     }
 }
 
+fn hidden_paths(config: &LakeConfig) -> Vec<PathBuf> {
+    let folders = [&config.lakes_dir, &config.staging_dir, &config.spill_dir];
+    folders.into_iter().chain(&config.files_dir).cloned().collect()
+}
+
 fn prepare_folder(folder: &'static str, path: &Path, emptied: bool) -> Result<(), OpenError> {
     let prepare = || {
         if emptied && path.exists() {
@@ -206,6 +211,7 @@ fn warm_up(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
 fn lock_in(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
     let allowed: Vec<String> = [&config.lakes_dir, &config.staging_dir, &config.spill_dir]
         .into_iter()
+        .chain(&config.files_dir)
         .map(|dir| sql::text(&format!("{}/", dir.to_string_lossy())))
         .collect();
     root.execute_batch(&format!(

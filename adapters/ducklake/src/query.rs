@@ -91,7 +91,7 @@ pub(crate) async fn start(
 }
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
-async fn watch(
+pub(crate) async fn watch(
     handle: oneshot::Receiver<Arc<InterruptHandle>>,
     reader: oneshot::Receiver<()>,
     deadline: Instant,
@@ -265,34 +265,40 @@ impl Running {
         }
     }
 
-    /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
-    /// prints a statement from that tree, and the gate sees that it reads as the same tree.
     fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<String, QueryError> {
-        gate::admit(&query.sql)?;
-        let tree = self.parse(connection, &query.sql)?;
-        let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
-        let checked = gate::check(&query.sql, &tree, &names)?;
-        let statement: String = connection
-            .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
-            .map_err(|error| self.failed(&error))?;
-        gate::confirm(&statement, &self.parse(connection, &statement)?, &checked)?;
-        Ok(statement)
-    }
-
-    /// A statement's tree, as JSON.
-    fn parse(&self, connection: &Connection, statement: &str) -> Result<String, QueryError> {
-        let parsed = connection.query_row(
-            "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)",
-            [statement],
-            |row| row.get(0),
-        );
-        parsed.map_err(|error| self.failed(&error))
+        checked(connection, scope, query, &|error| self.failed(error))
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
         let limit = self.timed_out.load(Ordering::Acquire).then_some(self.timeout);
         query_error(error, &self.engine.scrub, &sql::catalog(self.lake), limit)
     }
+}
+
+/// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
+/// prints a statement from that tree, and the gate sees that it reads as the same tree.
+pub(crate) fn checked(
+    connection: &Connection,
+    scope: &ReadScope,
+    query: &Query,
+    failed: &dyn Fn(&duckdb::Error) -> QueryError,
+) -> Result<String, QueryError> {
+    gate::admit(&query.sql)?;
+    let tree = parse(connection, &query.sql).map_err(|error| failed(&error))?;
+    let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
+    let checked = gate::check(&query.sql, &tree, &names)?;
+    let statement: String = connection
+        .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
+        .map_err(|error| failed(&error))?;
+    let again = parse(connection, &statement).map_err(|error| failed(&error))?;
+    gate::confirm(&statement, &again, &checked)?;
+    Ok(statement)
+}
+
+/// A statement's tree, as JSON.
+fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
+    let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
+    connection.query_row(tree, [statement], |row| row.get(0))
 }
 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {

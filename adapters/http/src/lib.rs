@@ -25,11 +25,13 @@ use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::recovery::Recovery;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
+use gadwall_application::transfers::Transfers;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
@@ -42,6 +44,7 @@ use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
 use api::history::HistoryApi;
+use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
@@ -49,6 +52,7 @@ use api::shape::ShapeApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
+use api::transfers::TransfersApi;
 use auth::AccessData;
 use layers::allow::Allowed;
 use layers::body::Bounds;
@@ -79,6 +83,10 @@ pub struct Services {
     pub history: Arc<History>,
     /// Bringing back what was.
     pub recovery: Arc<Recovery>,
+    /// Long work.
+    pub operations: Arc<Operations>,
+    /// Imports and exports.
+    pub transfers: Arc<Transfers>,
     /// Queries.
     pub queries: Arc<Queries>,
     /// Requests that may be repeated.
@@ -142,6 +150,8 @@ type Apis = (
     DataApi,
     HistoryApi,
     DatasetsApi,
+    TransfersApi,
+    OperationsApi,
     QueriesApi,
     ShortTablesApi,
     ShortDatasetsApi,
@@ -190,6 +200,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
+        TransfersApi { transfers: Arc::clone(&services.transfers) },
+        OperationsApi { operations: Arc::clone(&services.operations) },
         QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
         ShortTablesApi {
             access: Arc::clone(&services.access),

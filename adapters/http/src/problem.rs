@@ -10,7 +10,7 @@ use poem_openapi::error::{
 };
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
-use poem_openapi::types::Type as _;
+use poem_openapi::types::{Any, Type as _};
 use poem_openapi::{ApiResponse, Object};
 use serde_json::Value;
 
@@ -44,10 +44,10 @@ pub(crate) struct Problem {
     retryable: bool,
     /// What it was about.
     #[oai(skip_serializing_if_is_none)]
-    details: Option<poem_openapi::types::Any<Value>>,
+    details: Option<Any<Value>>,
     /// Single findings, where there are several.
     #[oai(skip_serializing_if_is_empty)]
-    errors: Vec<poem_openapi::types::Any<Value>>,
+    errors: Vec<Any<Value>>,
     /// As `code`.
     error: String,
     /// As `detail`.
@@ -72,6 +72,17 @@ impl Problem {
             message: detail.clone(),
             detail,
         }
+    }
+
+    /// A failure that was kept, told as it would have been when it happened.
+    pub(crate) fn kept(kept: &Value, request_id: &str) -> Self {
+        let text = |name: &str| kept[name].as_str().unwrap_or_default();
+        let kind = ErrorKind::parse(text("kind")).unwrap_or(ErrorKind::Internal);
+        let mut problem = Self::new(status_of(kind), text("code"), text("detail"));
+        problem.details = Some(&kept["details"]).filter(|details| !details.is_null()).cloned().map(Any);
+        problem.errors = kept["errors"].as_array().into_iter().flatten().cloned().map(Any).collect();
+        request_id.clone_into(&mut problem.request_id);
+        problem
     }
 
     fn status(&self) -> StatusCode {
@@ -250,7 +261,7 @@ impl ApiError {
     /// A failure of the service as a whole.
     pub(crate) fn unavailable(code: &str, detail: &str, details: Value) -> Self {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
-        problem.details = Some(poem_openapi::types::Any(details));
+        problem.details = Some(Any(details));
         Self::of(problem)
     }
 
@@ -258,7 +269,7 @@ impl ApiError {
     pub(crate) fn init_failed(errors: &[Value]) -> Self {
         let detail = "some storage folders can't be made or written";
         let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "init_failed", detail);
-        problem.details = Some(poem_openapi::types::Any(serde_json::json!({ "errors": errors })));
+        problem.details = Some(Any(serde_json::json!({ "errors": errors })));
         Self::of(problem)
     }
 }
@@ -291,8 +302,8 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
             tracing::warn!(error = chain(&error), "request not served");
         }
         let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());
-        problem.details = error.details().map(poem_openapi::types::Any);
-        problem.errors = error.findings().into_iter().map(poem_openapi::types::Any).collect();
+        problem.details = error.details().map(Any);
+        problem.errors = error.findings().into_iter().map(Any).collect();
         Self::of(problem)
     }
 }

@@ -117,7 +117,7 @@ impl Classify for DatasetError {
 }
 
 /// Tells storage's failure in terms of the dataset it was about.
-pub(super) fn about_dataset(project: &ProjectId, dataset: &DatasetName) -> impl FnOnce(ObjectError) -> DatasetError {
+pub(crate) fn about_dataset(project: &ProjectId, dataset: &DatasetName) -> impl FnOnce(ObjectError) -> DatasetError {
     let (project, dataset) = (project.clone(), dataset.clone());
     move |error| match error {
         ObjectError::NoDataset => DatasetError::NoDataset { project, dataset },
@@ -128,7 +128,7 @@ pub(super) fn about_dataset(project: &ProjectId, dataset: &DatasetName) -> impl 
 }
 
 /// Tells storage's failure in terms of the object it was about.
-pub(super) fn about_object(
+pub(crate) fn about_object(
     project: &ProjectId,
     dataset: &DatasetName,
     object: &ObjectName,

@@ -17,7 +17,7 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
-use error::{about_dataset, about_object};
+pub(crate) use error::{about_dataset, about_object};
 
 pub use error::DatasetError;
 

@@ -17,3 +17,4 @@ mod rows;
 mod service;
 mod short_routes;
 mod tables;
+mod transfers;

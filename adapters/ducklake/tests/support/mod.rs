@@ -11,6 +11,7 @@ pub(crate) fn config(dir: &Path) -> LakeConfig {
     let dir = dir.canonicalize().unwrap();
     LakeConfig {
         lakes_dir: dir.join("lakes"),
+        files_dir: Some(dir.join("files")),
         staging_dir: dir.join("staging"),
         spill_dir: dir.join("spill"),
         extension_dir: find_extension_dir(None).unwrap(),

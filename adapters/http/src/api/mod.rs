@@ -7,6 +7,7 @@ pub(crate) mod datasets;
 pub(crate) mod edits;
 pub(crate) mod history;
 pub(crate) mod models;
+pub(crate) mod operations;
 pub(crate) mod projects;
 pub(crate) mod queries;
 pub(crate) mod rows;
@@ -14,6 +15,7 @@ pub(crate) mod shape;
 pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
+pub(crate) mod transfers;
 
 use chrono::{DateTime, Utc};
 use gadwall_application::versions::Version;
@@ -39,6 +41,8 @@ pub(crate) enum Area {
     Datasets,
     /// Snapshots, tags, and what can be brought back.
     History,
+    /// Imports, exports, and other long work.
+    Operations,
     /// SQL.
     Queries,
     /// Tables and files of one's own project, under shorter names.

@@ -1,0 +1,208 @@
+//! Operations over fakes: a background that runs nothing until it is told to.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use gadwall_domain::access::Principal;
+use gadwall_domain::ports::background::{BackgroundFull, Place, Work};
+use serde_json::json;
+
+use super::*;
+use crate::caller::Identity;
+use crate::testing::SeqIds;
+use crate::testing::builders::{api_key, bucket, project_id};
+use crate::world::{World, caller};
+
+/// Holds work back; takes as much as it has places.
+struct Held {
+    places: AtomicUsize,
+    work: Arc<Mutex<Vec<Work>>>,
+}
+
+struct HeldPlace(Arc<Mutex<Vec<Work>>>);
+
+impl Background for Held {
+    fn reserve(&self) -> Result<Box<dyn Place>, BackgroundFull> {
+        let taken = self.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        taken.map_err(|_| BackgroundFull)?;
+        Ok(Box::new(HeldPlace(Arc::clone(&self.work))))
+    }
+}
+
+impl Place for HeldPlace {
+    fn start(self: Box<Self>, _: &'static str, work: Work) {
+        self.0.lock().unwrap().push(work);
+    }
+}
+
+struct Scene {
+    world: World,
+    owner: Caller,
+    project: Project,
+    operations: Arc<Operations>,
+    work: Arc<Mutex<Vec<Work>>>,
+}
+
+impl Scene {
+    async fn with_places(places: usize) -> Self {
+        let world = World::new();
+        let (_, owner) = world.project("p").await;
+        let project = world.access.open(&owner, &project_id("p"), Scope::Read).await.unwrap();
+        let work: Arc<Mutex<Vec<Work>>> = Arc::default();
+        let background = Held { places: AtomicUsize::new(places), work: Arc::clone(&work) };
+        let operations = Self::operations(&world, background);
+        Self { world, owner, project, operations, work }
+    }
+
+    fn operations(world: &World, background: Held) -> Arc<Operations> {
+        let (store, clock) = (Arc::clone(&world.store) as _, Arc::clone(&world.clock) as _);
+        let ids = Arc::new(SeqIds::default());
+        Arc::new(Operations::new(store, Arc::clone(&world.access), clock, ids, Arc::new(background)))
+    }
+
+    async fn start<W>(&self, work: impl FnOnce(Running) -> W + Send + 'static) -> Result<Operation, UseCaseError>
+    where
+        W: Future<Output = Result<Value, UseCaseError>> + Send + 'static,
+    {
+        self.operations.start(&self.owner, &self.project, OperationKind::Export, "main.t".to_owned(), work).await
+    }
+
+    async fn run_all(&self) {
+        let work: Vec<Work> = self.work.lock().unwrap().drain(..).collect();
+        for work in work {
+            work.await;
+        }
+    }
+
+    async fn get(&self, id: OperationId) -> Operation {
+        self.operations.get(&self.owner, &self.project.id, &id.to_string()).await.unwrap()
+    }
+}
+
+async fn quick(running: Running) -> Result<Value, UseCaseError> {
+    running.progress(Progress { percent: Some(50.0), rows: 3, bytes: 9 });
+    running.seal()?;
+    Ok(json!({ "rows": 3 }))
+}
+
+#[tokio::test]
+async fn an_operation_is_kept_from_its_start_to_its_end() {
+    let scene = Scene::with_places(9).await;
+    let started = scene.start(quick).await.unwrap();
+    assert_eq!(scene.get(started.id).await, started);
+    assert_eq!((started.state.clone(), started.request_id.as_str()), (OperationState::Pending, "r1"));
+    scene.run_all().await;
+    let ended = scene.get(started.id).await;
+    assert_eq!(ended.state, OperationState::Succeeded(json!({ "rows": 3 })));
+    assert_eq!(ended.progress, Progress { percent: Some(100.0), rows: 3, bytes: 9 });
+    assert!(ended.finished_at.is_some() && scene.operations.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_is_kept_as_its_client_would_have_got_it() {
+    let scene = Scene::with_places(9).await;
+    let started = scene.start(async |_| Err(UseCaseError::BadFilter("no such column".to_owned()))).await.unwrap();
+    let secret = scene.start(async |_| Err(UseCaseError::Store(StoreError::AlreadyExists))).await.unwrap();
+    scene.run_all().await;
+    let OperationState::Failed(kept) = scene.get(started.id).await.state else { panic!("it fails") };
+    assert_eq!((&kept["code"], &kept["kind"]), (&json!("invalid_filter"), &json!("unprocessable")));
+    assert_eq!(kept["detail"], "no such column");
+    let OperationState::Failed(kept) = scene.get(secret.id).await.state else { panic!("it fails") };
+    assert!(kept["detail"].as_str().unwrap().contains("on our side"), "{kept}");
+}
+
+#[tokio::test]
+async fn one_that_waits_is_cancelled_at_once_and_never_begins() {
+    let scene = Scene::with_places(9).await;
+    let began = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&began);
+    let work = async move |_| {
+        told.store(true, Ordering::Relaxed);
+        Ok(json!(null))
+    };
+    let started = scene.start(work).await.unwrap();
+    let id = started.id.to_string();
+    let cancelled = scene.operations.cancel(&scene.owner, &scene.project.id, &id).await.unwrap();
+    assert_eq!(cancelled.state, OperationState::Cancelled);
+    scene.run_all().await;
+    assert!(!began.load(Ordering::Relaxed));
+    assert_eq!(scene.get(started.id).await.state, OperationState::Cancelled);
+}
+
+#[tokio::test]
+async fn one_that_runs_is_dropped_where_it_stands_unless_it_takes_effect_already() {
+    let scene = Scene::with_places(9).await;
+    let endless = scene.start(async |_| std::future::pending().await).await.unwrap();
+    let sealed = scene
+        .start(async |running: Running| {
+            running.seal()?;
+            for _ in 0..9 {
+                tokio::task::yield_now().await;
+            }
+            Ok(json!("done"))
+        })
+        .await
+        .unwrap();
+    let work: Vec<Work> = scene.work.lock().unwrap().drain(..).collect();
+    let cancel = async {
+        tokio::task::yield_now().await;
+        for id in [endless.id, sealed.id] {
+            scene.operations.cancel(&scene.owner, &scene.project.id, &id.to_string()).await.unwrap();
+        }
+    };
+    futures_util::future::join(futures_util::future::join_all(work), cancel).await;
+    assert_eq!(scene.get(endless.id).await.state, OperationState::Cancelled);
+    assert_eq!(scene.get(sealed.id).await.state, OperationState::Succeeded(json!("done")));
+}
+
+#[tokio::test]
+async fn a_full_queue_and_a_greedy_project_are_refused() {
+    let scene = Scene::with_places(1).await;
+    scene.start(quick).await.unwrap();
+    let refused = scene.start(quick).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("too_many_operations", ErrorKind::Unavailable));
+
+    let scene = Scene::with_places(1_000).await;
+    for _ in 0..MAX_OF_PROJECT {
+        scene.start(quick).await.unwrap();
+    }
+    assert_eq!(scene.start(quick).await.unwrap_err().code(), "too_many_operations");
+    scene.run_all().await;
+    scene.start(quick).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_life_marks_what_the_old_one_left_and_forgets_after_a_week() {
+    let scene = Scene::with_places(9).await;
+    let left = scene.start(quick).await.unwrap();
+    let next = Scene::operations(&scene.world, Held { places: AtomicUsize::new(0), work: Arc::default() });
+    next.mark_interrupted().await.unwrap();
+    let found = next.get(&scene.owner, &scene.project.id, &left.id.to_string()).await.unwrap();
+    let OperationState::Failed(kept) = &found.state else { panic!("it is marked") };
+    assert_eq!((&kept["code"], found.finished_at.is_some()), (&json!("interrupted"), true));
+    scene.world.clock.advance(TimeDelta::days(6));
+    assert_eq!(next.clean_up().await.unwrap(), 0);
+    scene.world.clock.advance(TimeDelta::days(2));
+    assert_eq!(next.clean_up().await.unwrap(), 1);
+    let gone = next.get(&scene.owner, &scene.project.id, &left.id.to_string()).await.unwrap_err();
+    assert_eq!(gone.code(), "operation_not_found");
+}
+
+#[tokio::test]
+async fn strangers_and_keys_of_one_bucket_see_nothing() {
+    let scene = Scene::with_places(9).await;
+    let started = scene.start(quick).await.unwrap();
+    let (_, stranger) = scene.world.project("q").await;
+    let limited = caller(Identity::Known(Principal::Key {
+        id: api_key("p", "x").id,
+        project: project_id("p"),
+        scopes: [Scope::Read, Scope::Write].into(),
+        bucket: Some(bucket("main")),
+    }));
+    let id = started.id.to_string();
+    for other in [&stranger, &limited] {
+        assert!(matches!(scene.operations.get(other, &scene.project.id, &id).await, Err(UseCaseError::Forbidden)));
+        assert!(matches!(scene.operations.cancel(other, &scene.project.id, &id).await, Err(UseCaseError::Forbidden)));
+    }
+    let own = scene.operations.get(&stranger, &project_id("q"), &id).await.unwrap_err();
+    assert_eq!(own.code(), "operation_not_found");
+}

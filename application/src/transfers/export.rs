@@ -1,0 +1,159 @@
+//! Files from tables and queries.
+
+use std::sync::Arc;
+
+use gadwall_domain::access::Scope;
+use gadwall_domain::dataset::ContentType;
+use gadwall_domain::filter::Filter;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::names::{ColumnName, ProjectId};
+use gadwall_domain::operation::{Operation, OperationKind, Progress};
+use gadwall_domain::ports::transfer::ExportSource;
+use gadwall_domain::project::Project;
+use gadwall_domain::query::{Parameters, Query, ReadScope};
+use gadwall_domain::selection::Selection;
+use gadwall_domain::table::TableRef;
+use gadwall_domain::transfer::{FileFormat, ObjectPath};
+use serde_json::{Value, json};
+
+use super::{LIMIT, Parts, Transfers};
+use crate::caller::Caller;
+use crate::datasets::{about_dataset, about_object};
+use crate::error::UseCaseError;
+use crate::operations::Running;
+
+/// What is exported.
+#[derive(Debug, Clone)]
+pub enum ExportOf {
+    /// A part of a table.
+    Table {
+        /// Which table.
+        table: TableRef,
+        /// Only these columns; all without.
+        columns: Option<Vec<ColumnName>>,
+        /// Only rows that fit, as clients write conditions; all without.
+        filter: Option<Value>,
+    },
+    /// A statement's result.
+    Query(String),
+}
+
+/// An export to start.
+#[derive(Debug, Clone)]
+pub struct NewExport {
+    /// What is exported.
+    pub of: ExportOf,
+    /// As of this version; the newest, without.
+    pub snapshot: Option<SnapshotId>,
+    /// Into which file.
+    pub to: ObjectPath,
+    /// In which format.
+    pub format: FileFormat,
+}
+
+impl Transfers {
+    /// Accepts an export.
+    #[tracing::instrument(skip_all, fields(project.id = %project))]
+    pub async fn export(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        new: NewExport,
+    ) -> Result<Operation, UseCaseError> {
+        self.open_files(caller, project, Scope::Read).await?;
+        let project = self.open_files(caller, project, Scope::Write).await?;
+        let there = self.parts.objects.engine_location(project.lake, &new.to.dataset).await;
+        there.map_err(about_dataset(&project.id, &new.to.dataset))?;
+        let at = self.version(&project, new.snapshot).await?;
+        let subject = match &new.of {
+            ExportOf::Table { table, .. } => table.to_string(),
+            ExportOf::Query(_) => "query".to_owned(),
+        };
+        let (source, stored_bytes) = self.source(caller, &project, new.of, at).await?;
+        let (parts, of_project) = (Arc::clone(&self.parts), project.clone());
+        // A table's own files say about how large the new one gets.
+        let expected = stored_bytes.filter(|_| matches!(new.format, FileFormat::Parquet(_)));
+        let work = move |running| async move {
+            carry_out(&parts, &of_project, source, &new.to, &new.format, expected, &running).await
+        };
+        self.parts.operations.start(caller, &project, OperationKind::Export, subject, work).await
+    }
+
+    async fn version(&self, project: &Project, snapshot: Option<SnapshotId>) -> Result<ReadAt, UseCaseError> {
+        let Some(snapshot) = snapshot else { return Ok(ReadAt::Head) };
+        if snapshot > self.parts.lakes.head(project.lake).await? {
+            return Err(UseCaseError::NoSnapshot { project: project.id.clone(), snapshot: snapshot.get().to_string() });
+        }
+        Ok(ReadAt::Snapshot(snapshot))
+    }
+
+    /// What to read; and of a whole table, the bytes of its files.
+    async fn source(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        of: ExportOf,
+        at: ReadAt,
+    ) -> Result<(ExportSource, Option<u64>), UseCaseError> {
+        let (table, chosen, filter) = match of {
+            ExportOf::Query(sql) => {
+                let scope = ReadScope { lake: project.lake, only_bucket: None, at };
+                let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout: LIMIT };
+                return Ok((ExportSource::Query { scope, query }, None));
+            }
+            ExportOf::Table { table, columns, filter } => (table, columns, filter),
+        };
+        let stored = match at {
+            // Tells what of it is missing.
+            ReadAt::Head => {
+                let found = self.parts.tables.get(caller, &project.id, &table).await?;
+                Some((found.name, found.schema.columns().to_vec(), found.size))
+            }
+            ReadAt::Snapshot(_) => {
+                let found = self.parts.lakes.table(project.lake, &table.bucket, &table.table, at).await?;
+                found.map(|found| (found.name, found.columns, found.size))
+            }
+        };
+        let missing = || UseCaseError::NoTable { project: project.id.clone(), table: table.clone() };
+        let (table, columns, size) = stored.ok_or_else(missing)?;
+        let filter = filter.map(|document| Filter::parse(&document, &columns)).transpose()?;
+        let selection = Selection { columns: chosen, filter, ..Selection::default() };
+        if selection.columns.as_ref().is_some_and(Vec::is_empty) {
+            return Err(UseCaseError::BadFilter("columns is empty; leave it out for all of them".to_owned()));
+        }
+        if let Some(unknown) =
+            selection.columns.iter().flatten().find(|name| !columns.iter().any(|column| column.name == **name))
+        {
+            return Err(UseCaseError::BadFilter(format!("the table has no column {unknown}")));
+        }
+        let stored_bytes = (selection == Selection::default()).then_some(size.size_bytes);
+        Ok((ExportSource::Table { lake: project.lake, table, selection, at }, stored_bytes))
+    }
+}
+
+async fn carry_out(
+    parts: &Parts,
+    project: &Project,
+    source: ExportSource,
+    to: &ObjectPath,
+    format: &FileFormat,
+    expected: Option<u64>,
+    running: &Running,
+) -> Result<Value, UseCaseError> {
+    let exported = parts.bulk.export(source, format, running.watcher(expected), LIMIT).await?;
+    running.progress(Progress { percent: None, rows: exported.rows, bytes: exported.bytes });
+    // Up to here it can be stopped; the rest is quick, and whole or not at all.
+    running.seal()?;
+    let path = exported.file.path().to_owned();
+    let content_type = ContentType::guess(&to.object);
+    let stored = parts.objects.adopt(project.lake, &to.dataset, &to.object, path, content_type).await;
+    let stored = stored.map_err(about_object(&project.id, &to.dataset, &to.object))?;
+    Ok(json!({
+        "rows": exported.rows,
+        "bytes": stored.info.size,
+        "snapshot_id": exported.snapshot.get(),
+        "file_count": 1,
+        "files": [{ "path": to.to_string(), "size": stored.info.size, "etag": stored.info.etag }],
+    }))
+}
