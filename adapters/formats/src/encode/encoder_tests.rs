@@ -68,7 +68,9 @@ fn canonical(data_type: &str, text: String) -> Value {
         }
     }
     match data_type {
-        "FLOAT" | "DOUBLE" => Value::from(format!("{:?}", text.parse::<f64>().unwrap())),
+        // Two shortest texts may stand for one value.
+        "FLOAT" => Value::from(format!("{:?}", text.parse::<f32>().unwrap())),
+        "DOUBLE" => Value::from(format!("{:?}", text.parse::<f64>().unwrap())),
         instant if instant.starts_with("TIMESTAMP") => Value::from(text.replace('T', " ")),
         "JSON" => serde_json::from_str(&text).unwrap(),
         nested if nested.contains('[') || nested.starts_with("STRUCT") || nested.starts_with("MAP") => {

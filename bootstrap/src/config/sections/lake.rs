@@ -80,6 +80,6 @@ section! {
         /// Longest wait for a connection.
         acquire_timeout: Duration = seconds(5), Kind::span(1, 300);
         /// How long the answer to a request with an `Idempotency-Key` is kept.
-        idempotency_retention: Duration = seconds(86_400), Kind::span(60, 2_592_000);
+        idempotency_retention: Duration = seconds(86_400), Kind::span(1, 2_592_000);
     }
 }
