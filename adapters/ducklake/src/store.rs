@@ -232,7 +232,7 @@ impl LakeStore for EmbeddedLakes {
     ) -> Result<PurgeReport, PurgeError> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let work = move |commit: &CommitWork<'_>| {
-            let purged = commit.purge(&purge, &held, origin);
+            let purged = commit.purge(&purge, &held, &origin);
             let snapshot = purged.as_ref().map_or(SnapshotId::ZERO, |report| report.snapshot);
             let _ = tell.send(purged);
             Ok(Committed { snapshot, rows: RowCounts::default() })

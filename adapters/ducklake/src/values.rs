@@ -49,15 +49,10 @@ pub(crate) fn assignments(connection: &Connection, set: &[Assignment], columns: 
             None if !column.nullable => return refuse(format!("column {} may not be NULL", column.name)),
             None => {}
             Some(value) => {
-                if let Some(limit) = column.data_type.max_chars() {
-                    if value.as_str().chars().count() > limit as usize {
-                        let allowed = column.data_type.spelling();
-                        return refuse(format!(
-                            "column {}: {} is longer than {allowed} allows",
-                            column.name,
-                            shown(value)
-                        ));
-                    }
+                let length = value.as_str().chars().count();
+                if column.data_type.max_chars().is_some_and(|limit| length > limit as usize) {
+                    let allowed = column.data_type.spelling();
+                    return refuse(format!("column {}: {} is longer than {allowed} allows", column.name, shown(value)));
                 }
                 values.push((column, value));
             }

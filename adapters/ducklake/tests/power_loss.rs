@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gadwall_application::testing::builders;
-use gadwall_domain::history::ReadAt;
-use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, TableReader as _};
+use gadwall_domain::alteration::Alteration;
+use gadwall_domain::history::{Expected, ReadAt};
+use gadwall_domain::ports::lake::{EngineFile, LakeStore as _, LakeWrite, TableReader as _};
+use gadwall_domain::schema::Column;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_ducklake::{EmbeddedLakes, FileSync};
@@ -90,5 +92,53 @@ async fn every_answered_row_is_there_after_a_power_loss() {
             rows += batch.unwrap().num_rows();
         }
         assert_eq!(rows, 3, "{name}");
+    }
+}
+
+/// Rows that were changed, deleted, built anew, restored and registered: the files of all of these last, too.
+#[tokio::test]
+async fn every_answered_change_is_there_after_a_power_loss() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let lake = builders::lake(1);
+    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
+    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
+    lakes.create(lake).await.unwrap();
+    let columns = vec![builders::column("id", "INTEGER"), builders::column("name", "VARCHAR")];
+    let shape = builders::schema(columns, &["id"]);
+    let (table, filter) = (TableRef::parse("main.t").unwrap(), || Some(builders::equals("id", "1")));
+    let file = place.path().join("file.parquet");
+    let writer = duckdb::Connection::open_in_memory().unwrap();
+    writer.execute_batch(&format!("COPY (SELECT 9::INTEGER AS id) TO '{}'", file.display())).unwrap();
+    let expected = Expected::ANY;
+    let write = async |write| lakes.write(lake, write, builders::origin("r")).await.unwrap().snapshot;
+    write(LakeWrite::create_table(table.clone(), shape.clone())).await;
+    let rows =
+        builders::rows(["id", "name"], &[[Some("1"), Some("a")], [Some("2"), Some("b")], [Some("3"), Some("c")]]);
+    let from = write(LakeWrite::append(table.clone(), shape.clone(), rows)).await;
+    let schema = || shape.clone();
+    write(LakeWrite::Delete { table: table.clone(), schema: schema(), filter: filter(), expected }).await;
+    write(LakeWrite::Restore { table: table.clone(), from, schema: schema(), expected }).await;
+    let set = vec![builders::assign("name", Some("z"))];
+    write(LakeWrite::Update { table: table.clone(), schema: schema(), filter: filter(), set, expected }).await;
+    let file = EngineFile { location: file.to_string_lossy().into_owned(), name: "file".to_owned() };
+    write(LakeWrite::RegisterFiles { table: table.clone(), schema: schema(), files: vec![file], expected }).await;
+    let must = Column { nullable: false, ..builders::defaulted("must", "INTEGER", "5") };
+    let alteration = Alteration::AddColumn { column: must };
+    let wider = alteration.apply(&shape).unwrap();
+    write(LakeWrite::Alter { table: table.clone(), schema: schema(), alteration, expected }).await;
+    let filter = Some(builders::equals("id", "2"));
+    write(LakeWrite::Delete { table: table.clone(), schema: wider, filter, expected }).await;
+
+    disk.survivors(&before.lakes_dir, &after.lakes_dir);
+    let lakes = EmbeddedLakes::open(&after).unwrap();
+    let limit = Duration::from_secs(30);
+    for (at, expected) in [(ReadAt::Head, 3), (ReadAt::Snapshot(from), 3)] {
+        let mut read = lakes.rows(lake, &table, Selection::default(), at, limit).await.unwrap().0;
+        let mut rows = 0;
+        while let Some(batch) = read.batches.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert_eq!(rows, expected, "{at:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 use gadwall_application::testing::builders::{column, names, rows, schema, table};
 use gadwall_domain::alteration::Alteration;
-use gadwall_domain::ports::lake::LakeWrite;
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
 
 #[path = "support/table.rs"]
 mod place;
@@ -58,7 +58,6 @@ async fn a_table_is_brought_back_after_its_bucket_was_and_keeps_its_comments() {
     let done = place.write(LakeWrite::Undelete { table: table("b.x"), from, schema: shape.clone() }).await.unwrap();
     assert_eq!(done.rows.inserted, 1);
     assert_eq!(place.texts("SELECT \"it's\" FROM b.x").await, ["a"]);
-    use gadwall_domain::ports::lake::LakeStore as _;
     let (lake, name, head) =
         (gadwall_application::testing::builders::lake(1), table("b.x"), gadwall_domain::history::ReadAt::Head);
     let found = place.lakes.table(lake, &name.bucket, &name.table, head).await.unwrap().unwrap();

@@ -40,12 +40,12 @@ impl Commit<'_> {
     ) -> Result<Change, WriteError> {
         let after = alteration.apply(schema)?;
         let target = sql::table(self.lake, &told.name);
-        let alter = |what: String| self.execute(&format!("ALTER TABLE {target} {what}"));
+        let change = |what: String| self.execute(&format!("ALTER TABLE {target} {what}"));
         match alteration {
             Alteration::AddColumn { column } => self.add_column(told, &after, column)?,
             Alteration::DropColumn { column } => {
                 refuse_layout_column(&told.layout, column)?;
-                alter(format!("DROP COLUMN {}", sql::ident(column.as_str())))?;
+                change(format!("DROP COLUMN {}", sql::ident(column.as_str())))?;
             }
             Alteration::RenameColumn { column, to } => self.rename_column(told, column, to)?,
             Alteration::SetType { column, data_type } => self.set_type(told, column, data_type)?,
@@ -57,15 +57,15 @@ impl Commit<'_> {
                 self.touch(told)?;
             }
             Alteration::DropNotNull { column } => {
-                alter(format!("ALTER COLUMN {} DROP NOT NULL", sql::ident(column.as_str())))?;
+                change(format!("ALTER COLUMN {} DROP NOT NULL", sql::ident(column.as_str())))?;
             }
             Alteration::SetDefault { column, default } => {
                 find(after.columns(), column).map_or(Ok(()), |column| self.check_default(column))?;
                 let (name, value) = (sql::ident(column.as_str()), sql::text(default.as_str()));
-                alter(format!("ALTER COLUMN {name} SET DEFAULT {value}"))?;
+                change(format!("ALTER COLUMN {name} SET DEFAULT {value}"))?;
             }
             Alteration::DropDefault { column } => {
-                alter(format!("ALTER COLUMN {} DROP DEFAULT", sql::ident(column.as_str())))?;
+                change(format!("ALTER COLUMN {} DROP DEFAULT", sql::ident(column.as_str())))?;
             }
             Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
             Alteration::DropPrimaryKey => self.touch(told)?,
@@ -112,11 +112,10 @@ impl Commit<'_> {
         let (old, new) = (sql::ident(column.as_str()), sql::ident(to.as_str()));
         self.execute(&format!("ALTER TABLE {target} RENAME COLUMN {old} TO {new}"))?;
         let mut keys = told.layout.sort_by.clone();
-        let renamed: Vec<_> = keys.iter_mut().filter(|key| key.column == *column).collect();
-        if renamed.is_empty() {
+        if !keys.iter().any(|key| key.column == *column) {
             return Ok(());
         }
-        renamed.into_iter().for_each(|key| key.column = to.clone());
+        keys.iter_mut().filter(|key| key.column == *column).for_each(|key| key.column = to.clone());
         Ok(self.execute(&format!("ALTER TABLE {target} SET SORTED BY ({})", sort_keys(&keys)))?)
     }
 

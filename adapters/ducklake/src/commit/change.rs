@@ -48,7 +48,9 @@ impl Commit<'_> {
         self.wrote_elsewhere.set(false);
         let linked = self.linked.take();
         if !matches!(done, Ok(Some(_))) {
-            linked.iter().for_each(|path| drop(fs::remove_file(path)));
+            for path in linked {
+                drop(fs::remove_file(path));
+            }
         }
         let snapshot = match done? {
             Some(((), snapshot)) => snapshot,

@@ -21,10 +21,11 @@ impl Commit<'_> {
         let target = sql::table(self.lake, &told.name);
         let rows = self.count_of(&format!("DELETE FROM {target} WHERE {condition}"))?;
         let table = told.name.clone();
-        Ok((rows > 0).then(|| match filter {
-            Some(_) => Change::RowsDeleted { table, rows },
-            None => Change::TableTruncated { table, rows },
-        }))
+        Ok(match filter {
+            _ if rows == 0 => None,
+            Some(_) => Some(Change::RowsDeleted { table, rows }),
+            None => Some(Change::TableTruncated { table, rows }),
+        })
     }
 
     pub(super) fn update(

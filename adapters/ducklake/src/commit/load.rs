@@ -62,7 +62,7 @@ impl Commit<'_> {
     }
 
     fn load_staged(&self, load: &Load, staged: &Staged, origin: &WriteOrigin) -> Result<Committed, WriteError> {
-        if load.expected != Expected::ANY || staged.rows == 0 {
+        if staged.rows == 0 {
             self.found(&load.table, load.expected)?;
         }
         if staged.rows == 0 && load.mode != LoadMode::Replace {
@@ -228,7 +228,6 @@ impl Commit<'_> {
     }
 
     fn would_touch(&self, load: &Load, staged: &Staged) -> Result<RowCounts, WriteError> {
-        self.found(&load.table, load.expected)?;
         let stored = self.stored_columns(&load.table)?.ok_or(WriteError::NoTable)?;
         self.require_expected(&load.table, load.expected)?;
         if !same_shape(&stored, &load.schema) {

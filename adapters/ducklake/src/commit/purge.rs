@@ -39,7 +39,7 @@ impl Commit<'_> {
         &self,
         purge: &Purge,
         held: &[SnapshotId],
-        origin: WriteOrigin,
+        origin: &WriteOrigin,
     ) -> Result<PurgeReport, PurgeError> {
         let told = self.target(&purge.table, &purge.schema, Expected::ANY)?;
         let columns = purge.schema.columns().to_vec();
@@ -204,7 +204,7 @@ impl Commit<'_> {
 
     /// Writes the files anew that hold deleted rows; the snapshot of it says what the purge is. Answers how many files
     /// were written.
-    fn rewrite(&self, target: &Target, rows: u64, shown: bool, origin: WriteOrigin) -> Result<u64, WriteError> {
+    fn rewrite(&self, target: &Target, rows: u64, shown: bool, origin: &WriteOrigin) -> Result<u64, WriteError> {
         let (started, mut files) = (SystemTime::now(), 0);
         let record = || {
             let change = Change::RowsPurged { table: target.told.name.clone(), rows };
@@ -346,7 +346,7 @@ impl Commit<'_> {
                       WHERE table_id = ? AND column_id = ?",
                 );
                 let values: [&dyn duckdb::ToSql; 4] = [&really.0, &really.1, &target.told.id, id];
-                self.connection.execute(&narrow, &values).map_err(|error| crate::error::lake_error(&error))?;
+                self.connection.execute(&narrow, values).map_err(|error| crate::error::lake_error(&error))?;
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
 //! A lake with one table, written to and looked at by SQL.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Place {
             sql: sql.to_owned(),
             parameters: Parameters::None,
             default_bucket: None,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         };
         let scope = ReadScope { lake: lake(1), only_bucket: None, at: ReadAt::Head };
         let mut output = self.lakes.query(scope, query).await.map_err(|error| format!("{error:?}"))?;
