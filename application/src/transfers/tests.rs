@@ -8,6 +8,7 @@ use bytes::Bytes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::Layout;
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::background::{Background, BackgroundFull, Place, Work};
 use gadwall_domain::ports::lake::{EngineFile, LoadMode};
@@ -242,12 +243,7 @@ async fn what_cannot_work_is_told_at_once() {
     assert_eq!(code(import_of(&["/d/a.csv", "/d/b.parquet"], true)).await, "unsupported_format");
     assert_eq!(code(import_of(&["/d/c.zip"], true)).await, "unsupported_format");
     let t = schema(vec![column("a", "INTEGER")], &[]);
-    scene
-        .world
-        .tables
-        .create(&scene.owner, &id, table("main.t"), t, gadwall_domain::layout::Layout::default())
-        .await
-        .unwrap();
+    scene.world.tables.create(&scene.owner, &id, table("main.t"), t, Layout::default()).await.unwrap();
     let upsert = NewImport { mode: LoadMode::Upsert, ..import_of(&["/d/a.csv"], false) };
     assert!(matches!(scene.transfers.import(&scene.owner, &id, upsert).await, Err(UseCaseError::NoKey(_))));
     assert!(scene.work.lock().unwrap().is_empty());

@@ -59,8 +59,8 @@ impl Reader<'_> {
     fn parquet(&self) -> Result<Select, TransferError> {
         let from = scan::parquet(self.files);
         let names = self.names(&from)?;
-        let named = self.matched(&names)?;
-        let list = named.iter().map(|(name, column)| aliased(&sql::ident(name), column)).collect();
+        let matched = self.matched(&names)?;
+        let list = matched.iter().map(|(name, column)| aliased(&sql::ident(name), column)).collect();
         Ok(Select { list, from })
     }
 

@@ -151,7 +151,7 @@ impl TransfersApi {
         };
         let format = match (format, options) {
             (format, None) => format,
-            (Some(format), Some(options)) => Some(options.apply(format)?),
+            (Some(format), Some(options)) => Some(options.apply(&format)?),
             (None, Some(_)) => return Err(ApiError::out_of_range("options need a format; say which one with format")),
         };
         let new = NewImport { table, files, format, mode, create };
@@ -243,7 +243,7 @@ impl TransfersApi {
             Some(word) => FileFormat::by_word(&word, "written")?,
             None => FileFormat::by_name(&to.object, "written")?,
         };
-        let format = target.options.unwrap_or_default().apply(format)?;
+        let format = target.options.unwrap_or_default().apply(&format)?;
         let snapshot = target.snapshot.map(snapshot).transpose()?;
         let new = NewExport { of, snapshot, to, format };
         Ok(accepted(self.transfers.export(auth.caller(), project, new).await?))
@@ -257,7 +257,7 @@ fn snapshot(number: u64) -> ApiResult<SnapshotId> {
 
 impl TransferOptions {
     /// The format with these options. One that the format doesn't know is refused.
-    fn apply(self, format: FileFormat) -> ApiResult<FileFormat> {
+    fn apply(self, format: &FileFormat) -> ApiResult<FileFormat> {
         let of_parquet = self.compression.is_some() || self.row_group_size.is_some();
         let of_csv = self.delimiter.is_some()
             || self.quote.is_some()
@@ -267,7 +267,7 @@ impl TransferOptions {
         let foreign = |known: &str| {
             Err(ApiError::out_of_range(format!("{} takes {known}; leave the other options out", format.name())))
         };
-        Ok(match &format {
+        Ok(match format {
             FileFormat::Parquet(_) if of_csv => return foreign("compression and row_group_size"),
             FileFormat::Csv(_) if of_parquet => return foreign("delimiter, quote, escape, header and null_string"),
             FileFormat::Ndjson if of_csv || of_parquet => return foreign("no options"),
