@@ -316,7 +316,6 @@ async fn a_project_cannot_fill_the_queue_and_a_restart_interrupts() -> Result<()
 }
 
 #[tokio::test]
-#[ignore = "the lake doesn't register files yet"]
 async fn files_become_part_of_a_table_where_they_lie() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = owner(&server).await?;
@@ -325,7 +324,12 @@ async fn files_become_part_of_a_table_where_they_lie() -> Result<()> {
     run(&owner, "/projects/p/export", &json!({"to": "/d/a/1.parquet", "query": "SELECT range AS id FROM range(5)"}))
         .await?;
     let done = owner.post(&format!("{T}/r/files"), &json!({"files": "/d/a/*.parquet"})).await?;
-    assert_eq!((done.status, &done.json()["files"], &done.json()["rows"]), (200, &json!(1), &json!(5)), "{}", done.text);
+    assert_eq!(
+        (done.status, &done.json()["files"], &done.json()["rows"]),
+        (200, &json!(1), &json!(5)),
+        "{}",
+        done.text
+    );
     assert_eq!(rows_of(&owner, "SELECT count(*) FROM r").await?, json!([[5]]));
     put(&owner, "bad.parquet", "nothing of the kind").await?;
     let bad = owner.post(&format!("{T}/r/files"), &json!({"files": "/d/bad.parquet"})).await?;
