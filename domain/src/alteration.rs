@@ -156,9 +156,9 @@ pub enum AlterationError {
 impl Classify for AlterationError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoColumn(_) | Self::NoKey => ErrorKind::NotFound,
+            Self::NoColumn(_) => ErrorKind::NotFound,
             Self::Schema(error) => error.kind(),
-            Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
+            Self::NoKey | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
             _ => ErrorKind::Conflict,
         }
     }
@@ -248,6 +248,11 @@ impl Alteration {
                 columns[at].default = None;
             }
             Self::SetPrimaryKey { .. } if !key.is_empty() => return Err(AlterationError::HasKey),
+            Self::SetPrimaryKey { columns: wanted } if wanted.is_empty() => {
+                let columns = columns.iter().map(|column| column.name.to_string()).collect();
+                let reason = "has no column; name at least one".to_owned();
+                return Err(SchemaError::PrimaryKey { reason, key: Vec::new(), columns }.into());
+            }
             Self::SetPrimaryKey { columns: wanted } => key.clone_from(wanted),
             Self::DropPrimaryKey if key.is_empty() => return Err(AlterationError::NoKey),
             Self::DropPrimaryKey => key.clear(),

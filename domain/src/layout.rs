@@ -75,7 +75,7 @@ pub struct SortKey {
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let column = &self.column;
+        let column = Quoted(&self.column);
         match self.transform {
             Transform::Identity => write!(f, "{column}"),
             Transform::Year => write!(f, "year({column})"),
@@ -91,7 +91,21 @@ impl fmt::Display for SortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = if self.descending { " desc" } else { "" };
         let nulls = if self.nulls_first { " nulls first" } else { "" };
-        write!(f, "{}{direction}{nulls}", self.column)
+        write!(f, "{}{direction}{nulls}", Quoted(&self.column))
+    }
+}
+
+/// A column's name as it is written in a part: in double quotes if it could be taken for more than a name.
+struct Quoted<'a>(&'a ColumnName);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.as_str();
+        let is_bare = |name: &str| {
+            let key = SortKey::parse(name).is_ok_and(|key| key.column.as_str() == name);
+            key && Partition::parse(name).is_ok_and(|part| part.column.as_str() == name)
+        };
+        if is_bare(name) { f.write_str(name) } else { write!(f, "\"{name}\"") }
     }
 }
 
@@ -110,14 +124,21 @@ impl Classify for LayoutError {
     }
 }
 
+/// A name, with or without double quotes; no name has one in it.
 fn column(text: &str) -> Result<ColumnName, LayoutError> {
-    ColumnName::parse(text.trim()).map_err(|error| LayoutError(error.to_string()))
+    let text = text.trim();
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    ColumnName::parse(quoted.unwrap_or(text)).map_err(|error| LayoutError(error.to_string()))
 }
 
 impl Partition {
-    /// Reads `column`, `year(column)`, `month(…)`, `day(…)`, `hour(…)` or `bucket(16, column)`.
+    /// Reads `column`, `year(column)`, `month(…)`, `day(…)`, `hour(…)` or `bucket(16, column)`. A column's name may stand
+    /// in double quotes.
     pub fn parse(text: &str) -> Result<Self, LayoutError> {
         let text = text.trim();
+        if text.starts_with('"') {
+            return Ok(Self { column: column(text)?, transform: Transform::Identity });
+        }
         let call = text.strip_suffix(')').and_then(|text| text.split_once('('));
         let Some((function, inner)) = call else {
             return Ok(Self { column: column(text)?, transform: Transform::Identity });
@@ -143,7 +164,8 @@ impl Partition {
 }
 
 impl SortKey {
-    /// Reads `column`, with `asc` or `desc` and `nulls first` or `nulls last` after it as wanted.
+    /// Reads `column`, with `asc` or `desc` and `nulls first` or `nulls last` after it as wanted. A column's name may
+    /// stand in double quotes.
     pub fn parse(text: &str) -> Result<Self, LayoutError> {
         let mut rest = text.trim();
         let mut nulls_first = false;
@@ -175,7 +197,10 @@ impl Layout {
         if self.partition_by.len() > MAX_PARTS || self.sort_by.len() > MAX_PARTS {
             return Err(LayoutError(format!("a partitioning and an order have at most {MAX_PARTS} parts")));
         }
-        for partition in &self.partition_by {
+        for (index, partition) in self.partition_by.iter().enumerate() {
+            if self.partition_by[..index].contains(partition) {
+                return Err(LayoutError(format!("{partition} partitions the table twice")));
+            }
             let of = type_of(schema, &partition.column)?;
             let fits = match partition.transform {
                 Transform::Identity | Transform::Bucket(_) => is_plain(of),
@@ -186,7 +211,10 @@ impl Layout {
                 return Err(LayoutError(format!("{partition} doesn't fit a column of type {}", of.spelling())));
             }
         }
-        for key in &self.sort_by {
+        for (index, key) in self.sort_by.iter().enumerate() {
+            if self.sort_by[..index].iter().any(|before| before.column == key.column) {
+                return Err(LayoutError(format!("column {} orders the rows twice", key.column)));
+            }
             let of = type_of(schema, &key.column)?;
             if !is_plain(of) {
                 return Err(LayoutError(format!(
@@ -230,9 +258,29 @@ mod tests {
             assert_eq!(SortKey::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(SortKey::parse(" a ASC NULLS LAST ").unwrap().to_string(), "a");
-        for bad in ["", "bucket(0, a)", "bucket(a)", "year()", "a,b", "a;b"] {
+        assert_eq!(SortKey::parse("\"US Gross\" desc").unwrap().to_string(), "US Gross desc");
+        assert_eq!(Partition::parse("year( \"a b\" )").unwrap().to_string(), "year(a b)");
+        for bad in
+            ["", "bucket(0, a)", "bucket(5000, a)", "bucket(a)", "year()", "a,b", "a;b", "\"", "\"a", "\"a\"b\"", "a\0"]
+        {
             assert!(Partition::parse(bad).is_err(), "{bad}");
         }
+        for bad in ["", "\"a desc", "a;b desc", "desc\0"] {
+            assert!(SortKey::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_more_stands_in_quotes() {
+        let key = SortKey::parse("\"a desc\"").unwrap();
+        assert_eq!((key.column.as_str(), key.descending), ("a desc", false));
+        assert_eq!(key.to_string(), "\"a desc\"");
+        let part = Partition::parse("\"year(ts)\"").unwrap();
+        assert_eq!((part.column.as_str(), part.transform), ("year(ts)", Transform::Identity));
+        assert_eq!(part.to_string(), "\"year(ts)\"");
+        let hashed = Partition { transform: Transform::Bucket(4), ..part };
+        assert_eq!(hashed.to_string(), "bucket(4, \"year(ts)\")");
+        assert_eq!(Partition::parse(&hashed.to_string()), Ok(hashed));
     }
 
     #[test]
@@ -255,6 +303,10 @@ mod tests {
         assert!(check("year(d)", "i desc") && check("hour(t)", "d") && check("bucket(4, i)", "t"));
         assert!(!check("hour(d)", "i") && !check("year(i)", "i") && !check("j", "i") && !check("i", "j"));
         assert!(!check("none", "i") && !check("i", "none"));
+        let twice = vec![Partition::parse("i").unwrap(), Partition::parse("I").unwrap()];
+        assert!(Layout { partition_by: twice, sort_by: Vec::new() }.check(&schema).is_err());
+        let twice = vec![SortKey::parse("i").unwrap(), SortKey::parse("I desc").unwrap()];
+        assert!(Layout { partition_by: Vec::new(), sort_by: twice }.check(&schema).is_err());
     }
 
     proptest! {
@@ -264,7 +316,22 @@ mod tests {
                 prop_assert_eq!(Partition::parse(&partition.to_string()), Ok(partition));
             }
             if let Ok(key) = SortKey::parse(&text) {
-                prop_assert!(!key.column.as_str().is_empty());
+                prop_assert_eq!(SortKey::parse(&key.to_string()), Ok(key));
+            }
+        }
+
+        #[test]
+        fn any_column_can_be_named(
+            name in "(year|bucket|a|é| |desc|asc|nulls first|nulls last|[(]|[)]|4|[.']){1,6}",
+            descending in any::<bool>(), nulls_first in any::<bool>()
+        ) {
+            if let Ok(column) = ColumnName::parse(&name) {
+                let key = SortKey { column: column.clone(), descending, nulls_first };
+                prop_assert_eq!(SortKey::parse(&key.to_string()), Ok(key));
+                for transform in [Transform::Identity, Transform::Day, Transform::Bucket(9)] {
+                    let part = Partition { column: column.clone(), transform };
+                    prop_assert_eq!(Partition::parse(&part.to_string()), Ok(part));
+                }
             }
         }
     }

@@ -8,6 +8,8 @@
 
 pub mod access;
 pub mod alteration;
+#[cfg(test)]
+mod alteration_tests;
 pub mod audit;
 pub mod bucket;
 pub mod commit;

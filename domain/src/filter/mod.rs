@@ -1,6 +1,9 @@
 //! Which rows are meant: a structured condition on a table's columns, never SQL text.
 
+mod json;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 
 use crate::names::ColumnName;
 
