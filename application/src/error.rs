@@ -12,7 +12,7 @@ use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{RowsError, Violations};
 use gadwall_domain::schema::SchemaError;
-use gadwall_domain::table::TableRef;
+use gadwall_domain::table::{Table, TableRef};
 use gadwall_domain::types::TypeError;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -111,6 +111,8 @@ pub enum UseCaseError {
     NotExpected {
         /// The table.
         table: TableRef,
+        /// What it is now, if it is still there.
+        found: Option<Box<Table>>,
     },
     /// Others can't go on as before, and the caller didn't say that this is meant.
     #[error("this change of table {table} is breaking: {why}; repeat it with allow_breaking=true if that is meant")]
@@ -361,7 +363,7 @@ pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(
         WriteError::TableExists => UseCaseError::TableExists { project, table },
         WriteError::NoTable => UseCaseError::NoTable { project, table },
         WriteError::TableChanged => UseCaseError::TableChanged(table),
-        WriteError::NotExpected { .. } => UseCaseError::NotExpected { table },
+        WriteError::NotExpected { .. } => UseCaseError::NotExpected { table, found: None },
         WriteError::NoKey => UseCaseError::NoKey(table),
         WriteError::BadFilter(reason) => UseCaseError::BadFilter(reason),
         WriteError::Alteration(error) => UseCaseError::Alteration(error),

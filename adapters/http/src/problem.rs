@@ -14,6 +14,7 @@ use poem_openapi::types::{Any, Type as _};
 use poem_openapi::{ApiResponse, Object};
 use serde_json::Value;
 
+use crate::api::models::etag_of;
 use crate::context;
 
 /// Where a problem's type is explained.
@@ -156,7 +157,12 @@ pub(crate) enum ApiError {
     Conflict(ProblemJson),
     /// It isn't of the version that the request names.
     #[oai(status = 412)]
-    PreconditionFailed(ProblemJson),
+    PreconditionFailed(
+        ProblemJson,
+        /// What a table is now.
+        #[oai(header = "ETag")]
+        Option<String>,
+    ),
     /// The body is too large.
     #[oai(status = 413)]
     PayloadTooLarge(ProblemJson),
@@ -194,7 +200,7 @@ impl ApiError {
             406 => Self::NotAcceptable(body),
             408 => Self::RequestTimeout(body),
             409 => Self::Conflict(body),
-            412 => Self::PreconditionFailed(body),
+            412 => Self::PreconditionFailed(body, None),
             413 => Self::PayloadTooLarge(body),
             415 => Self::UnsupportedMediaType(body),
             422 => Self::Unprocessable(body),
@@ -304,7 +310,12 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
         let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());
         problem.details = error.details().map(Any);
         problem.errors = error.findings().into_iter().map(Any).collect();
-        Self::of(problem)
+        match (Self::of(problem), error) {
+            (Self::PreconditionFailed(body, _), UseCaseError::NotExpected { found: Some(found), .. }) => {
+                Self::PreconditionFailed(body, Some(etag_of(&found)))
+            }
+            (error, _) => error,
+        }
     }
 }
 

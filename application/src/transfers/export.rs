@@ -117,7 +117,7 @@ impl Transfers {
         };
         let missing = || UseCaseError::NoTable { project: project.id.clone(), table: table.clone() };
         let (table, columns, size) = stored.ok_or_else(missing)?;
-        let filter = filter.map(|document| Filter::parse(&document, &columns)).transpose()?;
+        let filter = filter.map(|document| Filter::parse(&document.to_string(), &columns)).transpose()?;
         let selection = Selection { columns: chosen, filter, ..Selection::default() };
         if selection.columns.as_ref().is_some_and(Vec::is_empty) {
             return Err(UseCaseError::BadFilter("columns is empty; leave it out for all of them".to_owned()));

@@ -242,12 +242,7 @@ async fn what_cannot_work_is_told_at_once() {
     assert_eq!(code(import_of(&["/d/a.csv", "/d/b.parquet"], true)).await, "unsupported_format");
     assert_eq!(code(import_of(&["/d/c.zip"], true)).await, "unsupported_format");
     let t = schema(vec![column("a", "INTEGER")], &[]);
-    scene
-        .world
-        .tables
-        .create(&scene.owner, &id, table("main.t"), t, gadwall_domain::layout::Layout::default())
-        .await
-        .unwrap();
+    scene.world.tables.create(&scene.owner, &id, table("main.t"), t.into()).await.unwrap();
     let upsert = NewImport { mode: LoadMode::Upsert, ..import_of(&["/d/a.csv"], false) };
     assert!(matches!(scene.transfers.import(&scene.owner, &id, upsert).await, Err(UseCaseError::NoKey(_))));
     assert!(scene.work.lock().unwrap().is_empty());

@@ -17,11 +17,27 @@ pub(crate) fn if_match_shape(header: Option<&str>) -> ApiResult<Expected> {
 
 fn parse(header: Option<&str>) -> ApiResult<Expected> {
     let Some(given) = header.map(str::trim).filter(|given| *given != "*") else { return Ok(Expected::ANY) };
-    let inner = given.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let (schema, rows) = inner.and_then(|text| text.split_once('.')).ok_or_else(malformed)?;
-    let number = |text: &str| text.parse::<i64>().ok().and_then(|number| SnapshotId::new(number).ok());
-    let (schema, rows) = (number(schema).ok_or_else(malformed)?, number(rows).ok_or_else(malformed)?);
-    Ok(Expected { schema: Some(schema), rows: Some(rows) })
+    // Weak tags are never the same for changes, and others' tags are none of ours: well-formed, but of no version.
+    let (weak, quoted) = given.strip_prefix("W/").map_or((false, given), |quoted| (true, quoted));
+    let tag = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(malformed)?;
+    if tag.bytes().any(|byte| byte == b'"' || byte <= b' ' || byte == 0x7f) {
+        return Err(malformed());
+    }
+    Ok(version(tag).filter(|_| !weak).unwrap_or(NO_VERSION))
+}
+
+/// No table is of this version: the first snapshot that can hold one is 1.
+const NO_VERSION: Expected = Expected { schema: Some(SnapshotId::ZERO), rows: Some(SnapshotId::ZERO) };
+
+/// `12.15`, with or without the size that [`etag_of`](super::models::etag_of) puts behind it: files may be merged, and
+/// neither shape nor rows are others for it.
+fn version(tag: &str) -> Option<Expected> {
+    let mut parts = tag.splitn(3, '.').map(|part| {
+        let number = part.parse::<i64>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+        number.and_then(|number| SnapshotId::new(number).ok())
+    });
+    let (schema, rows) = (parts.next()??, parts.next()??);
+    Some(Expected { schema: Some(schema), rows: Some(rows) })
 }
 
 fn malformed() -> ApiError {
@@ -46,7 +62,11 @@ mod tests {
         for any in [None, Some("*"), Some(" * ")] {
             assert_eq!(if_match_rows(any).unwrap(), Expected::ANY);
         }
-        for bad in ["", "3.7", "\"3\"", "W/\"3.7\"", "\"a.b\"", "\"1.2\", \"3.4\"", "\"-1.2\""] {
+        assert_eq!(if_match_rows(Some("\"3.7.1f0\"")).unwrap(), if_match_rows(Some("\"3.7\"")).unwrap());
+        for foreign in ["\"3\"", "W/\"3.7\"", "\"a.b\"", "\"\"", "\"-1.2\"", "\"+1.2\"", "\"99999999999999999999.1\""] {
+            assert_eq!(if_match_rows(Some(foreign)).unwrap(), NO_VERSION, "{foreign}");
+        }
+        for bad in ["", "3.7", "\"", "\"3.7", "\"1.2\", \"3.4\"", "'3.7'", "w/\"1.2\"", "**"] {
             assert!(if_match_rows(Some(bad)).is_err(), "{bad}");
         }
     }

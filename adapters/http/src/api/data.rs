@@ -316,9 +316,7 @@ fn order(text: &str) -> ApiResult<Vec<SortKey>> {
 }
 
 fn condition(text: &str, schema: &TableSchema) -> ApiResult<Filter> {
-    let document: Value =
-        serde_json::from_str(text).map_err(|error| ApiError::out_of_range(format!("filter is not JSON: {error}")))?;
-    Ok(Filter::parse(&document, schema.columns())?)
+    Ok(Filter::parse(text, schema.columns())?)
 }
 
 /// The same question from another row on.

@@ -5,6 +5,7 @@ pub(crate) mod conditions;
 pub(crate) mod data;
 pub(crate) mod datasets;
 pub(crate) mod edits;
+mod exact;
 pub(crate) mod history;
 pub(crate) mod models;
 pub(crate) mod operations;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use gadwall_application::caller::Caller;
-use gadwall_application::tables::Outcome;
+use gadwall_application::tables::{NewTable, Outcome};
 use gadwall_domain::bucket::Bucket;
 use gadwall_domain::history::TableVersion;
 use gadwall_domain::ids::SnapshotId;
@@ -13,7 +13,7 @@ use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
 use gadwall_domain::table::{Comments, Table};
 use gadwall_domain::types::DataType;
 use poem_openapi::Object;
-use poem_openapi::types::Any;
+use poem_openapi::types::{Any, Example};
 use serde_json::{Map, Value};
 
 use crate::problem::{ApiError, ApiResult};
@@ -245,7 +245,7 @@ pub(crate) struct TableBody {
     /// What it is for.
     #[oai(skip_serializing_if_is_none)]
     comment: Option<String>,
-    /// Its version, as in `ETag`: the last snapshots that changed its shape and its rows.
+    /// Its version: the last snapshots that changed its shape and its rows. `If-Match` takes it in quotes.
     version: String,
     /// When it was created.
     created_at: Option<DateTime<Utc>>,
@@ -260,7 +260,7 @@ impl From<Table> for TableBody {
             partition_by: table.layout.partition_by.iter().map(ToString::to_string).collect(),
             sort_by: table.layout.sort_by.iter().map(ToString::to_string).collect(),
             comment: table.comments.table,
-            version: etag_of(table.version),
+            version: version_of(table.version),
             primary_key: table.schema.key_columns().iter().map(ToString::to_string).collect(),
             name: table.name.table.to_string(),
             bucket: table.name.bucket.to_string(),
@@ -293,10 +293,13 @@ pub(crate) struct NewColumn {
     nullable: Option<bool>,
     /// A literal: a number, `'text'`, `TRUE`, `FALSE` or `NULL`.
     default: Option<String>,
+    /// What it is for.
+    pub(crate) comment: Option<String>,
 }
 
 /// What a new table should be.
 #[derive(Debug, Clone, Object)]
+#[oai(example)]
 pub(crate) struct CreateTable {
     /// 1–64 characters of `A-Z a-z 0-9 _ -`, unique in the bucket without regard to case.
     pub(crate) name: String,
@@ -306,21 +309,53 @@ pub(crate) struct CreateTable {
     primary_key: Option<Vec<String>>,
     /// How its files are kept apart: `column`, `year(column)`, `month(…)`, `day(…)`, `hour(…)`, `bucket(16, column)`.
     partition_by: Option<Vec<String>>,
-    /// How rows are ordered in its files: `column`, `column desc`, `column nulls first`.
+    /// How rows are ordered in its files: `column`, `column desc`, `column nulls first`. Names that could be taken for more
+    /// stand in double quotes.
     sort_by: Option<Vec<String>>,
+    /// What it is for. This and the columns' comments are snapshots of their own, right after the table's.
+    comment: Option<String>,
+}
+
+impl Example for CreateTable {
+    fn example() -> Self {
+        let column = |name: &str, data_type: &str| NewColumn {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            nullable: None,
+            default: None,
+            comment: None,
+        };
+        Self {
+            name: "orders".to_owned(),
+            columns: vec![
+                column("id", "BIGINT"),
+                NewColumn { comment: Some("Ordered at, in UTC".to_owned()), ..column("at", "TIMESTAMP") },
+                NewColumn { default: Some("0".to_owned()), ..column("amount", "DECIMAL(10,2)") },
+            ],
+            primary_key: Some(vec!["id".to_owned()]),
+            partition_by: Some(vec!["year(at)".to_owned()]),
+            sort_by: Some(vec!["at desc".to_owned()]),
+            comment: Some("What we sold".to_owned()),
+        }
+    }
 }
 
 impl CreateTable {
-    /// How its files are laid out.
-    pub(crate) fn layout(&self) -> ApiResult<Layout> {
-        Ok(Layout {
+    /// The table that is wanted.
+    pub(crate) fn table(&self) -> ApiResult<NewTable> {
+        let layout = Layout {
             partition_by: partitions(self.partition_by.as_deref().unwrap_or_default())?,
             sort_by: sort_keys(self.sort_by.as_deref().unwrap_or_default())?,
-        })
+        };
+        let schema = self.schema()?;
+        let commented = schema.columns().iter().zip(&self.columns);
+        let commented = commented.filter_map(|(column, given)| Some((column.name.clone(), given.comment.clone()?)));
+        let comments = Comments { table: self.comment.clone(), columns: commented.collect() };
+        Ok(NewTable { schema, layout, comments })
     }
 
     /// Checks columns and key.
-    pub(crate) fn schema(&self) -> ApiResult<TableSchema> {
+    fn schema(&self) -> ApiResult<TableSchema> {
         let key = self.primary_key.as_deref().unwrap_or_default();
         let key: Vec<ColumnName> = key.iter().map(|name| self.key_column(name)).collect::<ApiResult<_>>()?;
         let columns = self.columns.iter().map(NewColumn::parse).collect::<ApiResult<Vec<_>>>()?;
@@ -402,7 +437,13 @@ pub(crate) fn sort_keys(texts: &[String]) -> ApiResult<Vec<SortKey>> {
     texts.iter().map(|text| Ok(SortKey::parse(text)?)).collect()
 }
 
-/// A version as an entity tag: the part before the dot changes with the shape, the one after it with the rows.
-pub(crate) fn etag_of(version: TableVersion) -> String {
-    format!("\"{}.{}\"", version.schema, version.rows)
+/// A version as text: the part before the dot changes with the shape, the one after it with the rows.
+fn version_of(version: TableVersion) -> String {
+    format!("{}.{}", version.schema, version.rows)
+}
+
+/// A table's entity tag: its version, and its size, which its document shows, too, and which changes when files are
+/// merged.
+pub(crate) fn etag_of(table: &Table) -> String {
+    format!("\"{}.{:x}\"", version_of(table.version), table.size.size_bytes)
 }

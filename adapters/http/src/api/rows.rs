@@ -9,9 +9,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use gadwall_application::caller::Caller;
-use gadwall_application::tables::{Outcome, TableChange, Tables};
+use gadwall_application::tables::{Meant, Outcome, Tables};
 use gadwall_domain::access::Scope;
-use gadwall_domain::history::Expected;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LoadMode;
 use gadwall_domain::ports::system::IdGenerator;
@@ -144,8 +143,7 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, RowsError>> + Send>>;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Putting {
     pub(crate) mode: LoadMode,
-    pub(crate) expected: Expected,
-    pub(crate) dry_run: bool,
+    pub(crate) meant: Meant,
 }
 
 /// Puts a body's rows into a table. Nothing of the body is read before the caller is known to be allowed.
@@ -167,8 +165,7 @@ pub(crate) async fn put_rows(
     } else {
         RowSource::Batches(decode(format, chunks, open.schema(), &DecodeOptions::default()))
     };
-    let load = TableChange::Load { mode: how.mode, rows };
-    Ok(tables.change(caller, open, load, how.expected, how.dry_run).await?)
+    Ok(tables.load(caller, open, how.mode, rows, how.meant).await?)
 }
 
 fn rows_error(error: &io::Error) -> RowsError {

@@ -3,26 +3,22 @@
 use std::sync::Arc;
 
 use gadwall_application::caller::Caller;
-use gadwall_application::tables::{Alter, Outcome, Tables};
-use gadwall_domain::access::Scope;
+use gadwall_application::tables::{Meant, Reshape, Reshaped, Tables};
 use gadwall_domain::alteration::{Alteration, Compatibility};
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::schema::DefaultValue;
-use gadwall_domain::table::Table;
 use gadwall_domain::types::DataType;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::MaybeUndefined;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::conditions::if_match_shape;
-use super::models::{NewColumn, TableBody, partitions, sort_keys};
+use super::models::{NewColumn, TableBody, etag_of, partitions, sort_keys};
 use super::{Area, project_id, table_ref};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
-
-/// Longest comment, in characters.
-const MAX_COMMENT: usize = 10_000;
 
 pub(crate) struct ShapeApi {
     pub(crate) tables: Arc<Tables>,
@@ -30,7 +26,8 @@ pub(crate) struct ShapeApi {
 
 /// A table whose shape changed.
 #[derive(Debug, Object)]
-pub(crate) struct Reshaped {
+#[oai(rename = "Reshaped")]
+pub(crate) struct ReshapedBody {
     /// The table as it is now (on a dry run: as it still is).
     #[oai(flatten)]
     table: TableBody,
@@ -55,7 +52,8 @@ pub(crate) struct CompatibilityBody {
 }
 
 /// What changes of a column: exactly one of these.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
+#[oai(example)]
 pub(crate) struct ChangeColumn {
     /// Its new name.
     new_name: Option<String>,
@@ -63,7 +61,7 @@ pub(crate) struct ChangeColumn {
     new_type: Option<String>,
     /// Whether it may be null.
     nullable: Option<bool>,
-    /// `true`: it may not be null.
+    /// `true`: it may not be null; `false`: it may.
     set_not_null: Option<bool>,
     /// A literal for rows to come; null removes it.
     default: MaybeUndefined<String>,
@@ -74,7 +72,8 @@ pub(crate) struct ChangeColumn {
 }
 
 /// What changes of a table: exactly one of these.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
+#[oai(example)]
 pub(crate) struct ChangeTable {
     /// Its new name.
     name: Option<String>,
@@ -88,19 +87,45 @@ pub(crate) struct ChangeTable {
 
 /// A primary key.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub(crate) struct NewKey {
     /// Its columns.
     columns: Vec<String>,
+}
+
+impl Example for ChangeColumn {
+    fn example() -> Self {
+        Self { new_type: Some("DECIMAL(12,2)".to_owned()), ..Self::default() }
+    }
+}
+
+impl Example for ChangeTable {
+    fn example() -> Self {
+        Self { sort_by: Some(vec!["customer".to_owned(), "at desc".to_owned()]), ..Self::default() }
+    }
+}
+
+impl Example for NewKey {
+    fn example() -> Self {
+        Self { columns: vec!["id".to_owned()] }
+    }
 }
 
 #[derive(ApiResponse)]
 pub(crate) enum ShapeMade {
     /// It is there.
     #[oai(status = 201)]
-    Created(Json<Reshaped>),
+    Created(Json<ReshapedBody>, #[oai(header = "ETag")] String),
     /// It would be there: this was a dry run.
     #[oai(status = 200)]
-    DryRun(Json<Reshaped>),
+    DryRun(Json<ReshapedBody>, #[oai(header = "ETag")] String),
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum ShapeChanged {
+    /// It was changed, or could be: see `dry_run`.
+    #[oai(status = 200)]
+    Changed(Json<ReshapedBody>, #[oai(header = "ETag")] String),
 }
 
 /// What a request says beside its body.
@@ -108,9 +133,27 @@ struct Said<'a> {
     project: &'a str,
     bucket: &'a str,
     table: &'a str,
-    allow_breaking: Option<bool>,
-    dry_run: Option<bool>,
+    allow_breaking: bool,
+    dry_run: bool,
     if_match: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn new(
+        (project, bucket, table): (&'a Path<String>, &'a Path<String>, &'a Path<String>),
+        allow_breaking: &Query<Option<bool>>,
+        dry_run: &Query<Option<bool>>,
+        if_match: &'a Header<Option<String>>,
+    ) -> Self {
+        Self {
+            project: &project.0,
+            bucket: &bucket.0,
+            table: &table.0,
+            allow_breaking: allow_breaking.0.unwrap_or(false),
+            dry_run: dry_run.0.unwrap_or(false),
+            if_match: if_match.0.as_deref(),
+        }
+    }
 }
 
 #[OpenApi(tag = "Area::Tables")]
@@ -139,16 +182,12 @@ impl ShapeApi {
         if_match: Header<Option<String>>,
         body: Json<NewColumn>,
     ) -> ApiResult<ShapeMade> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
+        if body.0.comment.is_some() {
+            return Err(ApiError::multiple_changes("the column itself, and then PUT its comment"));
+        }
         let alteration = Alteration::AddColumn { column: body.0.parse()? };
-        Ok(made(self.alter(auth.caller(), &said, alteration).await?))
+        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeMade::from)
     }
 
     /// Change a column
@@ -175,17 +214,10 @@ impl ShapeApi {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
         body: Json<ChangeColumn>,
-    ) -> ApiResult<Json<Reshaped>> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
+    ) -> ApiResult<ShapeChanged> {
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
         let alteration = body.0.alteration(&ColumnName::parse(&column.0)?)?;
-        self.alter(auth.caller(), &said, alteration).await.map(Json)
+        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
     }
 
     /// Drop a column
@@ -211,17 +243,10 @@ impl ShapeApi {
         /// The version of the table that this is meant for; rows that came in between don't count.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
-    ) -> ApiResult<Json<Reshaped>> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
+    ) -> ApiResult<ShapeChanged> {
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
         let alteration = Alteration::DropColumn { column: ColumnName::parse(&column.0)? };
-        self.alter(auth.caller(), &said, alteration).await.map(Json)
+        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
     }
 
     /// Give a table a primary key
@@ -248,19 +273,13 @@ impl ShapeApi {
         if_match: Header<Option<String>>,
         body: Json<NewKey>,
     ) -> ApiResult<ShapeMade> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
         if body.0.columns.is_empty() {
             return Err(ApiError::out_of_range("columns is a list of at least one column"));
         }
         let columns = body.0.columns.iter().map(|name| Ok(ColumnName::parse(name)?)).collect::<ApiResult<_>>()?;
-        Ok(made(self.alter(auth.caller(), &said, Alteration::SetPrimaryKey { columns }).await?))
+        let key = Reshape::Alter(Alteration::SetPrimaryKey { columns });
+        self.reshape(auth.caller(), &said, key).await.map(ShapeMade::from)
     }
 
     /// Drop a table's primary key
@@ -283,16 +302,9 @@ impl ShapeApi {
         /// The version of the table that this is meant for; rows that came in between don't count.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
-    ) -> ApiResult<Json<Reshaped>> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
-        self.alter(auth.caller(), &said, Alteration::DropPrimaryKey).await.map(Json)
+    ) -> ApiResult<ShapeChanged> {
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
+        self.reshape(auth.caller(), &said, Reshape::Alter(Alteration::DropPrimaryKey)).await.map(ShapeChanged::from)
     }
 
     /// Change a table
@@ -314,73 +326,56 @@ impl ShapeApi {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
         body: Json<ChangeTable>,
-    ) -> ApiResult<Json<Reshaped>> {
-        let said = Said {
-            project: &project.0,
-            bucket: &bucket.0,
-            table: &table.0,
-            allow_breaking: allow_breaking.0,
-            dry_run: dry_run.0,
-            if_match: if_match.0.as_deref(),
-        };
-        match body.0.change()? {
-            TableChangeAsked::Rename(to) => self.rename(auth.caller(), &said, to).await.map(Json),
-            TableChangeAsked::Alter(alteration) => self.alter(auth.caller(), &said, alteration).await.map(Json),
-        }
+    ) -> ApiResult<ShapeChanged> {
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
+        self.reshape(auth.caller(), &said, body.0.change()?).await.map(ShapeChanged::from)
     }
 }
 
 impl ShapeApi {
-    async fn alter(&self, caller: &Caller, said: &Said<'_>, alteration: Alteration) -> ApiResult<Reshaped> {
+    async fn reshape(&self, caller: &Caller, said: &Said<'_>, reshape: Reshape) -> ApiResult<Reshaped> {
         let (project, table) = (project_id(said.project)?, table_ref(said.bucket, said.table)?);
-        let expected = if_match_shape(said.if_match)?;
-        let open = self.tables.open(caller, &project, &table, Scope::Manage).await?;
-        let compatibility = alteration.compatibility();
-        let (table, outcome) = self.tables.alter(caller, open, alteration, expected, said.how()).await?;
-        Ok(reshaped(table, &compatibility, outcome))
-    }
-
-    async fn rename(&self, caller: &Caller, said: &Said<'_>, to: TableName) -> ApiResult<Reshaped> {
-        let (project, table) = (project_id(said.project)?, table_ref(said.bucket, said.table)?);
-        let expected = if_match_shape(said.if_match)?;
-        let open = self.tables.open(caller, &project, &table, Scope::Manage).await?;
-        let (table, outcome) = self.tables.rename(caller, open, to, expected, said.how()).await?;
-        let why = "those who know the table by its old name no longer find it";
-        Ok(reshaped(table, &Compatibility::Breaking { why }, outcome))
+        let meant = Meant { expected: if_match_shape(said.if_match)?, dry_run: said.dry_run };
+        Ok(self.tables.reshape(caller, &project, &table, reshape, meant, said.allow_breaking).await?)
     }
 }
 
-impl Said<'_> {
-    fn how(&self) -> Alter {
-        Alter { allow_breaking: self.allow_breaking.unwrap_or(false), dry_run: self.dry_run.unwrap_or(false) }
+impl From<Reshaped> for ShapeMade {
+    fn from(reshaped: Reshaped) -> Self {
+        let etag = etag_of(&reshaped.table);
+        let body = ReshapedBody::from(reshaped);
+        if body.dry_run { Self::DryRun(Json(body), etag) } else { Self::Created(Json(body), etag) }
     }
 }
 
-fn made(reshaped: Reshaped) -> ShapeMade {
-    if reshaped.dry_run { ShapeMade::DryRun(Json(reshaped)) } else { ShapeMade::Created(Json(reshaped)) }
-}
-
-fn reshaped(table: Table, compatibility: &Compatibility, outcome: Outcome) -> Reshaped {
-    let (kind, why) = match compatibility {
-        Compatibility::Compatible => ("compatible", None),
-        Compatibility::Breaking { why } => ("breaking", Some((*why).to_owned())),
-    };
-    Reshaped {
-        table: table.into(),
-        compatibility: CompatibilityBody { kind: kind.to_owned(), why },
-        snapshot_id: outcome.snapshot.map(gadwall_domain::ids::SnapshotId::get),
-        dry_run: outcome.snapshot.is_none(),
+impl From<Reshaped> for ShapeChanged {
+    fn from(reshaped: Reshaped) -> Self {
+        let etag = etag_of(&reshaped.table);
+        Self::Changed(Json(reshaped.into()), etag)
     }
 }
 
-fn comment(text: &MaybeUndefined<String>) -> ApiResult<Option<Option<String>>> {
-    match text {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Null => Ok(Some(None)),
-        MaybeUndefined::Value(text) if text.chars().count() > MAX_COMMENT || text.contains('\0') => {
-            Err(ApiError::out_of_range(format!("a comment has at most {MAX_COMMENT} characters, and no NUL")))
+impl From<Reshaped> for ReshapedBody {
+    fn from(reshaped: Reshaped) -> Self {
+        let (kind, why) = match reshaped.compatibility {
+            Compatibility::Compatible => ("compatible", None),
+            Compatibility::Breaking { why } => ("breaking", Some(why.to_owned())),
+        };
+        Self {
+            table: reshaped.table.into(),
+            compatibility: CompatibilityBody { kind: kind.to_owned(), why },
+            snapshot_id: reshaped.snapshot.map(SnapshotId::get),
+            dry_run: reshaped.snapshot.is_none(),
         }
-        MaybeUndefined::Value(text) => Ok(Some(Some(text.clone()))),
+    }
+}
+
+/// `None` when nothing was said of it, `Some(None)` when it shall go.
+fn comment(text: &MaybeUndefined<String>) -> Option<Option<String>> {
+    match text {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(text) => Some(Some(text.clone())),
     }
 }
 
@@ -402,7 +397,7 @@ impl ChangeColumn {
         if let Some(text) = &self.new_type {
             asked.push(Alteration::SetType { column: column.clone(), data_type: DataType::parse(text)? });
         }
-        if let Some(not_null) = self.set_not_null.or(self.nullable.map(|nullable| !nullable)) {
+        for not_null in [self.set_not_null, self.nullable.map(|nullable| !nullable)].into_iter().flatten() {
             let column = column.clone();
             asked.push(if not_null { Alteration::SetNotNull { column } } else { Alteration::DropNotNull { column } });
         }
@@ -417,33 +412,27 @@ impl ChangeColumn {
                 }),
             }
         }
-        if let Some(comment) = comment(&self.comment)? {
+        if let Some(comment) = comment(&self.comment) {
             asked.push(Alteration::Comment { column: Some(column.clone()), comment });
         }
         only(asked, "new_name, new_type, nullable, default and comment")
     }
 }
 
-/// What a body asks of a table.
-enum TableChangeAsked {
-    Rename(TableName),
-    Alter(Alteration),
-}
-
 impl ChangeTable {
-    fn change(&self) -> ApiResult<TableChangeAsked> {
+    fn change(&self) -> ApiResult<Reshape> {
         let mut asked = Vec::new();
         if let Some(name) = &self.name {
-            asked.push(TableChangeAsked::Rename(TableName::parse(name)?));
+            asked.push(Reshape::Rename(TableName::parse(name)?));
         }
-        if let Some(comment) = comment(&self.comment)? {
-            asked.push(TableChangeAsked::Alter(Alteration::Comment { column: None, comment }));
+        if let Some(comment) = comment(&self.comment) {
+            asked.push(Reshape::Alter(Alteration::Comment { column: None, comment }));
         }
         if let Some(parts) = &self.partition_by {
-            asked.push(TableChangeAsked::Alter(Alteration::PartitionBy { partition_by: partitions(parts)? }));
+            asked.push(Reshape::Alter(Alteration::PartitionBy { partition_by: partitions(parts)? }));
         }
         if let Some(parts) = &self.sort_by {
-            asked.push(TableChangeAsked::Alter(Alteration::SortBy { sort_by: sort_keys(parts)? }));
+            asked.push(Reshape::Alter(Alteration::SortBy { sort_by: sort_keys(parts)? }));
         }
         only(asked, "name, comment, partition_by and sort_by")
     }

@@ -7,7 +7,6 @@ use gadwall_application::queries::Queries;
 use gadwall_application::tables::Tables;
 use gadwall_domain::history::Expected;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{ColumnName, ProjectId};
 use gadwall_domain::query::{Parameters, Query};
 use gadwall_domain::schema::{Column, TableSchema};
@@ -115,7 +114,7 @@ impl ShortTablesApi {
         let table = TableRef::parse(&body.0.name)?;
         let columns = body.0.schema.0.iter().map(|(name, value)| column(name, value)).collect::<ApiResult<_>>()?;
         let schema = TableSchema::new(columns, Vec::new())?;
-        let created = self.tables.create(auth.caller(), &project, table, schema, Layout::default()).await?;
+        let created = self.tables.create(auth.caller(), &project, table, schema.into()).await?;
         Ok(done(&auth, format!("Table {} created successfully", created.name.short())))
     }
 

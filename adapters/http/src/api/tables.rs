@@ -31,7 +31,7 @@ pub(crate) struct TablesApi {
 pub(crate) enum TableCreated {
     /// The table is there.
     #[oai(status = 201)]
-    Created(Json<TableBody>),
+    Created(Json<TableBody>, #[oai(header = "ETag")] String),
 }
 
 /// A preview reads a bounded number of rows; if that takes longer than this, something is wrong.
@@ -94,15 +94,15 @@ impl TablesApi {
         body: Json<CreateTable>,
     ) -> ApiResult<TableCreated> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &body.0.name)?);
-        let (schema, layout) = (body.0.schema()?, body.0.layout()?);
-        let table = self.tables.create(auth.caller(), &project, table, schema, layout).await?;
-        Ok(TableCreated::Created(Json(table.into())))
+        let table = self.tables.create(auth.caller(), &project, table, body.0.table()?).await?;
+        let etag = etag_of(&table);
+        Ok(TableCreated::Created(Json(table.into()), etag))
     }
 
     /// Look at a table
     ///
-    /// The `ETag` changes with its shape (the part before the dot) and its rows (the part after it): send it as
-    /// `If-Match` with a change that must not be made on top of others' changes.
+    /// The `ETag` changes with its shape (the part before the first dot), its rows (the part after it) and the size of its
+    /// files: send it as `If-Match` with a change that must not be made on top of others' changes.
     #[oai(path = "/projects/:project/buckets/:bucket/tables/:table", method = "get", operation_id = "get_table")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the route")]
     async fn get(
@@ -124,7 +124,7 @@ impl TablesApi {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
         let table = self.data.open(auth.caller(), &project, &table, &version).await?.into_table();
-        let etag = etag_of(table.version);
+        let etag = etag_of(&table);
         if is_known(if_none_match.0.as_deref(), &etag) {
             return Ok(TableShown::Known(etag));
         }

@@ -1,7 +1,7 @@
-//! Older services' paths, rewritten before routing. No logic of their own.
+//! Older services' paths and second names of routes, rewritten before routing. No logic of their own.
 
-use poem::http::Uri;
 use poem::http::uri::PathAndQuery;
+use poem::http::{Method, Uri};
 
 use super::object_path;
 
@@ -12,6 +12,10 @@ const UNDER_API_V1: [&str; 4] = ["jobs", "tables", "datasets", "events"];
 pub(crate) fn rewrite(uri: &Uri) -> Option<Uri> {
     let canonical = canonical(uri.path());
     let path = object_path::fold(canonical.as_deref().unwrap_or_else(|| uri.path())).or(canonical)?;
+    at(uri, path)
+}
+
+fn at(uri: &Uri, path: String) -> Option<Uri> {
     let path_and_query = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -19,6 +23,20 @@ pub(crate) fn rewrite(uri: &Uri) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// Changes in part that are served under another method.
+pub(crate) fn rewrite_patch(method: &Method, uri: &Uri) -> Option<(Method, Uri)> {
+    if *method != Method::PATCH {
+        return None;
+    }
+    let path = uri.path();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments[..] {
+        ["projects", _, "buckets", _, "tables", _, "rows"] => Some((Method::POST, at(uri, format!("{path}/update"))?)),
+        ["projects", _, "buckets", _, "tables", _, "columns", _] => Some((Method::PUT, uri.clone())),
+        _ => None,
+    }
 }
 
 fn canonical(path: &str) -> Option<String> {
@@ -52,5 +70,19 @@ mod tests {
         {
             assert_eq!(rewritten(own), None, "{own}");
         }
+    }
+
+    #[test]
+    fn changes_in_part_have_a_second_name() {
+        let rewritten = |given: &str| {
+            let (method, uri) = rewrite_patch(&Method::PATCH, &given.parse().unwrap())?;
+            Some(format!("{method} {uri}"))
+        };
+        let table = "/projects/p/buckets/b/tables/t";
+        let update = format!("POST {table}/rows/update?dry_run=true");
+        assert_eq!(rewritten(&format!("{table}/rows?dry_run=true")), Some(update));
+        assert_eq!(rewritten(&format!("{table}/columns/a%20b")), Some(format!("PUT {table}/columns/a%20b")));
+        assert_eq!(rewritten(table), None, "has its own");
+        assert!(rewrite_patch(&Method::POST, &format!("{table}/rows").parse().unwrap()).is_none());
     }
 }

@@ -66,6 +66,10 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if let Some(uri) = alias::rewrite(request.uri()) {
             *request.uri_mut() = uri;
         }
+        if let Some((method, uri)) = alias::rewrite_patch(request.method(), request.uri()) {
+            request.set_method(method);
+            *request.uri_mut() = uri;
+        }
         if let Some(key) = &self.front.stand_in_key
             && !request.headers().contains_key("authorization")
         {
