@@ -72,7 +72,7 @@ impl Data {
         // Settled once, so that all that is read of the table is of one version.
         let at = match self.versions.resolve(&project, version).await? {
             ReadAt::Head => ReadAt::Snapshot(self.lakes.head(project.lake).await?),
-            at => at,
+            at @ ReadAt::Snapshot(_) => at,
         };
         let table = self.tables.require_at(&project, table, at).await?;
         Ok(OpenedTable { project, table, at })

@@ -129,6 +129,7 @@ mod tests {
     #[test]
     fn a_data_file_is_synced_once() {
         let dir = tempfile::tempdir().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a file of now")]
         let file = dir.path().join(format!("ducklake-{}.parquet", uuid::Uuid::now_v7()));
         fs::write(&file, "x").unwrap();
         let (mut synced, recorder) = (Synced::default(), Recorder::default());

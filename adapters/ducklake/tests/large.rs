@@ -166,14 +166,14 @@ async fn files_of_an_interrupted_load_are_cleared_and_others_are_not() {
     let place = Place::new(&[]).await;
     place.load(LoadMode::Append, source(parts(200_000))).await.unwrap();
     let (digest, files) = (place.text(DIGEST).await, place.files());
-    let Place { lakes, config, shape, _dir } = place;
+    let Place { lakes, config, shape, _dir: dir } = place;
     drop(lakes);
     // As a crash between staging and commit leaves it.
     let incoming = config.lakes_dir.join(lake(1).uuid().simple().to_string()).join("incoming");
     std::fs::create_dir_all(&incoming).unwrap();
     std::fs::write(incoming.join("ducklake-1.parquet"), "PAR1").unwrap();
     let lakes = EmbeddedLakes::open(&config).unwrap();
-    let place = Place { lakes, config, shape, _dir };
+    let place = Place { lakes, config, shape, _dir: dir };
     assert_eq!((place.text(DIGEST).await, place.files(), place.waiting()), (digest, files, 0));
 }
 

@@ -165,14 +165,15 @@ impl Tables {
         self.projects.refresh_size(&project).await
     }
 
-    /// Opens a table that shall take rows.
+    /// Opens a table for something that needs the scope.
     pub async fn open(
         &self,
         caller: &Caller,
         project: &ProjectId,
         table: &TableRef,
+        scope: Scope,
     ) -> Result<OpenTable, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Write).await?;
+        let project = self.access.open_bucket(caller, project, &table.bucket, scope).await?;
         self.open_in(project, table).await
     }
 

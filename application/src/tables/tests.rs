@@ -1,6 +1,5 @@
 //! The use cases of tables over in-memory stores.
 
-use chrono::Utc;
 use gadwall_domain::alteration::{Alteration, AlterationError, Compatibility};
 use gadwall_domain::history::{TableVersion, Tag};
 use gadwall_domain::idempotency::{Fingerprint, IdempotentRequest};
@@ -9,7 +8,7 @@ use gadwall_domain::ports::lake::LoadMode;
 use gadwall_domain::table::TableSize;
 
 use super::*;
-use crate::testing::builders::{assign, bucket, column, column_name, equals, project_id, rows, schema, table};
+use crate::testing::builders::{assign, bucket, column, column_name, equals, noon, project_id, rows, schema, table};
 use crate::world::World;
 
 /// A project `p` with a table `main.t` of `i INTEGER` (its key) and `v VARCHAR`, holding (1, a) and (2, b).
@@ -19,7 +18,7 @@ async fn filled() -> (World, Caller) {
     let columns = schema(vec![column("i", "INTEGER"), column("v", "VARCHAR")], &["i"]);
     world.tables.create(&owner, &project_id("p"), table("main.t"), columns.into()).await.unwrap();
     let two = rows(["i", "v"], &[[Some("1"), Some("a")], [Some("2"), Some("b")]]);
-    let open = world.tables.open(&owner, &project_id("p"), &table("main.t")).await.unwrap();
+    let open = world.tables.open(&owner, &project_id("p"), &table("main.t"), Scope::Write).await.unwrap();
     world.tables.load(&owner, open, LoadMode::Append, two, Meant::default()).await.unwrap();
     (world, owner)
 }
@@ -70,7 +69,7 @@ async fn an_append_is_told_by_event_and_names_its_request() {
     let (_, owner) = world.project("p").await;
     let (id, t) = (project_id("p"), table("main.t"));
     world.tables.create(&owner, &id, t.clone(), schema(vec![column("i", "INTEGER")], &[]).into()).await.unwrap();
-    let open = world.tables.open(&owner, &id, &t).await.unwrap();
+    let open = world.tables.open(&owner, &id, &t, Scope::Write).await.unwrap();
     let two = rows(["i"], &[[Some("1")], [Some("2")]]);
     let done = world.tables.load(&owner, open, LoadMode::Append, two, Meant::default()).await.unwrap();
     assert_eq!(done.rows.inserted, 2);
@@ -118,7 +117,7 @@ async fn a_dry_run_tells_and_writes_nothing() {
     let dry = Meant { dry_run: true, ..Meant::default() };
     let told = world.edited(&owner, delete_one(), dry).await.unwrap();
     assert_eq!((told.rows.deleted, told.snapshot), (1, None));
-    let open = world.tables.open(&owner, &project_id("p"), &table("main.t")).await.unwrap();
+    let open = world.tables.open(&owner, &project_id("p"), &table("main.t"), Scope::Write).await.unwrap();
     let twice = rows(["i", "v"], &[[Some("1"), None]]);
     let refused = world.tables.load(&owner, open, LoadMode::Append, twice, dry).await;
     assert!(matches!(refused, Err(UseCaseError::DuplicateKeys { count: 1, .. })), "as the write would be");
@@ -238,7 +237,7 @@ async fn purged_rows_are_gone_unless_a_tag_holds_them() {
         name: name.clone(),
         snapshot,
         description: None,
-        created_at: Utc::now(),
+        created_at: noon(),
         created_by: "x".to_owned(),
     };
     let mut tx = world.store.write().await.unwrap();
@@ -279,7 +278,7 @@ async fn rows_need_the_scope_write_and_shapes_the_scope_manage() {
     let elsewhere = with(&[Scope::Read, Scope::Write, Scope::Manage], Some("other"));
     for caller in [&reader, &elsewhere] {
         assert!(refused(world.edited(caller, delete_one(), Meant::default()).await.map(drop)));
-        assert!(refused(world.tables.open(caller, &project_id("p"), &table("main.t")).await.map(drop)));
+        assert!(refused(world.tables.open(caller, &project_id("p"), &table("main.t"), Scope::Write).await.map(drop)));
     }
     for caller in [&reader, &writer, &elsewhere] {
         assert!(refused(world.reshaped(caller, add(), true).await.map(drop)));

@@ -92,7 +92,7 @@ impl Transfers {
         project: &Project,
         new: &NewImport,
     ) -> Result<(TableRef, Option<Arc<TableSchema>>), UseCaseError> {
-        match self.parts.tables.open(caller, &project.id, &new.table).await {
+        match self.parts.tables.open(caller, &project.id, &new.table, Scope::Write).await {
             Ok(open) => Ok((new.table.clone(), Some(open.schema()))),
             Err(UseCaseError::NoTable { .. }) if new.create => {
                 self.parts.access.open_bucket(caller, &project.id, &new.table.bucket, Scope::Manage).await?;
@@ -112,7 +112,7 @@ impl Transfers {
         files: Vec<FilePattern>,
     ) -> Result<Registered, UseCaseError> {
         let project = self.open_files(caller, project, Scope::Write).await?;
-        let open = self.parts.tables.open(caller, &project.id, &table).await?;
+        let open = self.parts.tables.open(caller, &project.id, &table, Scope::Write).await?;
         let found = find(&*self.parts.objects, &project, &files).await?;
         let files = found.iter().map(|found| found.file.clone()).collect();
         let schema = Arc::unwrap_or_clone(open.schema());

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::layout::Layout;
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::background::{Background, BackgroundFull, Place, Work};
 use gadwall_domain::ports::lake::{EngineFile, LoadMode};

@@ -239,12 +239,12 @@ impl<'a> Parser<'a> {
                 return Ok(Filter::All(vec![compare(Comparison::Ge, low), compare(Comparison::Le, high)]));
             }
             // The operators were told apart from other words before.
-            _ => return self.like(column, operator == "like", value, place),
+            _ => return Self::like(column, operator == "like", value, place),
         };
         Ok(compare(symbol, self.literal(value, column, place)?))
     }
 
-    fn like(&self, column: &Column, wanted: bool, value: &str, place: &Place) -> Result<Filter, FilterError> {
+    fn like(column: &Column, wanted: bool, value: &str, place: &Place) -> Result<Filter, FilterError> {
         let name = column.name.clone();
         if column.data_type.without_lengths() != DataType::Varchar(None) {
             return Err(place.refuse(format!("column {name} is not text; like is for VARCHAR columns")));

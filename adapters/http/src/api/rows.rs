@@ -10,6 +10,7 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use gadwall_application::caller::Caller;
 use gadwall_application::tables::{Meant, Outcome, Tables};
+use gadwall_domain::access::Scope;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LoadMode;
 use gadwall_domain::ports::system::IdGenerator;
@@ -154,7 +155,7 @@ pub(crate) async fn put_rows(
     body: RowsBody,
     how: Putting,
 ) -> ApiResult<Outcome> {
-    let open = tables.open(caller, project, table).await?;
+    let open = tables.open(caller, project, table, Scope::Write).await?;
     let given = body.content_type.unwrap_or_default();
     let format = InputFormat::from_content_type(&given)
         .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;

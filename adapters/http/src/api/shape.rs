@@ -371,6 +371,7 @@ impl From<Reshaped> for ReshapedBody {
 }
 
 /// `None` when nothing was said of it, `Some(None)` when it shall go.
+#[expect(clippy::option_option, reason = "said or not, and if said, there or not")]
 fn comment(text: &MaybeUndefined<String>) -> Option<Option<String>> {
     match text {
         MaybeUndefined::Undefined => None,

@@ -38,6 +38,7 @@ pub(crate) enum TableCreated {
 const PREVIEW_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(ApiResponse)]
+#[expect(clippy::large_enum_variant, reason = "made once for each answer")]
 pub(crate) enum TableShown {
     /// The table.
     #[oai(status = 200)]
