@@ -182,3 +182,21 @@ async fn rows_that_come_while_a_table_changes_are_there_or_refused() {
     let found = place.texts("SELECT count(*) || ' ' || count(must) FROM t").await;
     assert_eq!(found, [format!("{there} {there}")]);
 }
+
+/// DuckLake would look for a value only in files of its bucket, and not find it in files from before.
+#[tokio::test]
+async fn buckets_are_for_tables_that_never_held_rows() {
+    let place = Place::new().await;
+    let shape = schema(vec![column("id", "INTEGER")], &[]);
+    place.make(&shape).await;
+    let buckets = || Alteration::PartitionBy { partition_by: vec![Partition::parse("bucket(4, id)").unwrap()] };
+    alter(&place, &shape, buckets()).await.unwrap();
+    alter(&place, &shape, Alteration::PartitionBy { partition_by: Vec::new() }).await.unwrap();
+    alter(&place, &shape, buckets()).await.unwrap();
+    place.append(&shape, rows(["id"], &[[Some("1")], [Some("2")], [Some("3")]])).await;
+    let again = alter(&place, &shape, buckets()).await;
+    assert!(matches!(again, Err(WriteError::Alteration(AlterationError::Layout(_)))), "{again:?}");
+    for id in ["1", "2", "3"] {
+        assert_eq!(place.texts(&format!("SELECT id FROM t WHERE id = {id}")).await, [id]);
+    }
+}

@@ -5,7 +5,7 @@
 
 use gadwall_domain::alteration::{Alteration, AlterationError};
 use gadwall_domain::commit::Change;
-use gadwall_domain::layout::{Layout, Transform};
+use gadwall_domain::layout::{Layout, Partition, Transform};
 use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
@@ -76,6 +76,7 @@ impl Commit<'_> {
                 self.execute(&self.comment_on_column(&target, column, comment.as_deref()))?;
             }
             Alteration::PartitionBy { partition_by } => {
+                self.refuse_late_buckets(told, partition_by)?;
                 let layout = Layout { partition_by: partition_by.clone(), sort_by: Vec::new() };
                 self.set_layout(told, schema, &layout, "PARTITIONED", told.layout.partition_by.is_empty())?;
             }
@@ -90,6 +91,18 @@ impl Commit<'_> {
             columns: after.columns().to_vec(),
             primary_key: after.key_columns().to_vec(),
         })
+    }
+
+    /// Once a table is partitioned by buckets, DuckLake looks for a value only in files of its bucket, and finds nothing
+    /// in files from before: rows would be missing from answers and escape deletion. So such a table must be empty.
+    fn refuse_late_buckets(&self, told: &Told, partition_by: &[Partition]) -> Result<(), WriteError> {
+        let by_bucket = partition_by.iter().any(|part| matches!(part.transform, Transform::Bucket(_)));
+        if by_bucket && structure::has_files(self.connection, self.lake, told.id)? {
+            let reason = "a table can be partitioned by buckets only while it has never held rows; \
+                          make another table with this partitioning and import the rows there";
+            return Err(AlterationError::Layout(reason.to_owned()).into());
+        }
+        Ok(())
     }
 
     fn add_column(&self, told: &Told, after: &TableSchema, column: &Column) -> Result<(), WriteError> {

@@ -286,6 +286,12 @@ pub(crate) fn table_id(
     Ok(rows(connection, &statement, &[&bucket_name, &table_name, &table_name], |row| row.get(0))?.pop())
 }
 
+/// Whether a table has data files, in any version that is kept.
+pub(crate) fn has_files(connection: &Connection, lake: LakeId, table_id: i64) -> Result<bool, LakeError> {
+    let statement = on(lake, "SELECT count(*) FROM {md}.ducklake_data_file WHERE table_id = ?");
+    Ok(rows(connection, &statement, &[&table_id], |row| row.get::<_, i64>(0))?.pop() > Some(0))
+}
+
 /// Whether a snapshot is kept.
 pub(crate) fn is_kept(connection: &Connection, lake: LakeId, snapshot: SnapshotId) -> Result<bool, LakeError> {
     let statement = on(lake, "SELECT count(*) FROM {md}.ducklake_snapshot WHERE snapshot_id = ?");
