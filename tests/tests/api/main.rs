@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod buckets;
+mod conditions;
 mod datasets;
+mod edits;
 mod formats;
 mod hostile;
 mod idempotency;
@@ -15,6 +17,7 @@ mod readme;
 mod restart;
 mod rows;
 mod service;
+mod shape;
 mod short_routes;
 mod tables;
 mod transfers;

@@ -32,7 +32,7 @@ async fn a_table_is_described_in_the_engines_spelling() -> Result<()> {
     body["created_at"] = Value::Null;
     let expected = json!({
         "name": "orders", "bucket": "main", "row_count": 0, "size_bytes": 0,
-        "primary_key": ["id"], "partition_by": [], "sort_by": [], "version": "\"1.1\"", "created_at": null, "source": "main",
+        "primary_key": ["id"], "partition_by": [], "sort_by": [], "version": "1.1", "created_at": null, "source": "main",
         "columns": [
             {"name": "id", "type": "INTEGER", "nullable": false, "ordinal_position": 1},
             {"name": "amount", "type": "DECIMAL(10,2)", "nullable": false, "default": "0", "ordinal_position": 2},

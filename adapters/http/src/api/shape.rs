@@ -370,14 +370,14 @@ impl From<Reshaped> for ReshapedBody {
     }
 }
 
-/// `None` when nothing was said of it, `Some(None)` when it shall go.
-#[expect(clippy::option_option, reason = "said or not, and if said, there or not")]
-fn comment(text: &MaybeUndefined<String>) -> Option<Option<String>> {
-    match text {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(text) => Some(Some(text.clone())),
-    }
+/// The comment that is asked for: null is none. Nothing when nothing was said of it.
+fn commented(column: Option<&ColumnName>, text: &MaybeUndefined<String>) -> Option<Alteration> {
+    let comment = match text {
+        MaybeUndefined::Undefined => return None,
+        MaybeUndefined::Null => None,
+        MaybeUndefined::Value(text) => Some(text.clone()),
+    };
+    Some(Alteration::Comment { column: column.cloned(), comment })
 }
 
 /// Takes the one change that a body asks for.
@@ -413,9 +413,7 @@ impl ChangeColumn {
                 }),
             }
         }
-        if let Some(comment) = comment(&self.comment) {
-            asked.push(Alteration::Comment { column: Some(column.clone()), comment });
-        }
+        asked.extend(commented(Some(column), &self.comment));
         only(asked, "new_name, new_type, nullable, default and comment")
     }
 }
@@ -426,9 +424,7 @@ impl ChangeTable {
         if let Some(name) = &self.name {
             asked.push(Reshape::Rename(TableName::parse(name)?));
         }
-        if let Some(comment) = comment(&self.comment) {
-            asked.push(Reshape::Alter(Alteration::Comment { column: None, comment }));
-        }
+        asked.extend(commented(None, &self.comment).map(Reshape::Alter));
         if let Some(parts) = &self.partition_by {
             asked.push(Reshape::Alter(Alteration::PartitionBy { partition_by: partitions(parts)? }));
         }
