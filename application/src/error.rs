@@ -332,6 +332,10 @@ impl Classify for UseCaseError {
             Self::Violations { table, violations } => {
                 Some(json!({ "table": table.to_string(), "violation_count": violations.count() }))
             }
+            Self::NotExpected { table, found: Some(found) } => {
+                let version = format!("{}.{}", found.version.schema, found.version.rows);
+                Some(json!({ "table": table.to_string(), "version": version }))
+            }
             Self::DuplicateKeys { table, count, .. } => {
                 Some(json!({ "table": table.to_string(), "duplicate_count": count }))
             }

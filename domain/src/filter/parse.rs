@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_PARTS: usize = 1_000;
 /// Most values in a condition's lists.
 const MAX_VALUES: usize = 10_000;
+/// Longest text of a condition, in bytes: each level reads what is below once more.
+const MAX_TEXT: usize = 1024 * 1024;
 
 /// Why a document is no condition on a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -43,7 +45,11 @@ impl Classify for FilterError {
 impl Filter {
     /// Reads a condition's JSON text: `{"column", "op", "value"}`, or `and`, `or` with a list, or `not` with one.
     pub fn parse(json: &str, columns: &[Column]) -> Result<Self, FilterError> {
-        Parser { columns, parts: 0, values: 0 }.nested(json, &mut Place::new("filter"), 0)
+        let mut place = Place::new("filter");
+        if json.len() > MAX_TEXT {
+            return Err(place.refuse(format!("a condition has at most {MAX_TEXT} bytes of text")));
+        }
+        Parser { columns, parts: 0, values: 0 }.nested(json, &mut place, 0)
     }
 }
 

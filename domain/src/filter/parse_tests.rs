@@ -116,6 +116,8 @@ fn bombs_are_refused() {
     assert!(parse(&format!("{{\"or\": [{wide}]}}")).unwrap_err().contains("parts"));
     let many: Vec<Value> = (0..20_000).map(Value::from).collect();
     assert!(read(&json!({"column": "id", "op": "in", "value": many})).unwrap_err().contains("values"));
+    let long = "x".repeat(2_000_000);
+    assert!(read(&json!({"column": "US Gross", "op": "eq", "value": long})).unwrap_err().contains("bytes"));
     let members: Vec<String> = (0..5_000).map(|i| format!("\"m{i}\": 1")).collect();
     assert!(parse(&format!("{{{}}}", members.join(","))).unwrap_err().contains("at most"));
 }

@@ -117,7 +117,7 @@ async fn what_is_no_condition_is_refused_and_nothing_is_touched() -> Result<()> 
         r#"{"column": "name", "op": "eq", "value": "a\u0000"}"#.to_owned(),
         r#"{"column": "id", "op": "eq", "value": null}"#.to_owned(),
         r#"{"and": []}"#.to_owned(),
-        r#"[]"#.to_owned(),
+        "[]".to_owned(),
         r#""id = 1""#.to_owned(),
         deep,
         format!("{{\"or\": [{wide}]}}"),

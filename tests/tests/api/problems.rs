@@ -74,6 +74,41 @@ async fn a_problem_has_this_form() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_refused_change_of_a_table_says_what_to_do() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p1").await?;
+    let table = json!({ "name": "t", "columns": [{"name": "i", "type": "INT"}, {"name": "v", "type": "INT"}] });
+    owner.post("/projects/p1/buckets/main/tables", &table).await?;
+    let path = "/projects/p1/buckets/main/tables/t";
+    let drop = |header: &'static str, value: &'static str| {
+        let request = owner.request(Method::DELETE, &format!("{path}/columns/v"));
+        send(request.header("X-Request-ID", "r-1").header(header, value))
+    };
+    insta::assert_snapshot!(serde_json::to_string_pretty(&drop("Accept", "*/*").await?.json())?, @r#"
+    {
+      "type": "https://gadwall.dev/problems/breaking_change",
+      "title": "Breaking change",
+      "status": 409,
+      "detail": "this change of table main.t is breaking: those who read or write the column no longer can; repeat it with allow_breaking=true if that is meant",
+      "instance": "/projects/p1/buckets/main/tables/t/columns/v",
+      "code": "breaking_change",
+      "request_id": "r-1",
+      "retryable": false,
+      "error": "breaking_change",
+      "message": "this change of table main.t is breaking: those who read or write the column no longer can; repeat it with allow_breaking=true if that is meant"
+    }
+    "#);
+    let stale = drop("If-Match", "\"7.7\"").await?;
+    assert_eq!(stale.code(), "breaking_change", "told first: it needs no look at the versions");
+    let stale = owner.request(Method::POST, &format!("{path}/truncate"));
+    let stale = send(stale.header("X-Request-ID", "r-1").header("If-Match", "\"7.7\"")).await?;
+    assert_eq!((stale.status, stale.header("etag")), (412, owner.get(path).await?.header("etag")));
+    let version = &owner.get(path).await?.json()["version"];
+    assert_eq!(stale.json()["details"], json!({ "table": "main.t", "version": version }));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_request_id_is_kept_when_it_is_fit_and_minted_otherwise() -> Result<()> {
     let server = TestServer::start().await?;
     let ask = |id: &'static str| send(server.request(Method::GET, "/").header("X-Request-ID", id));
