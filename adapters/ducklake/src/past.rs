@@ -13,11 +13,14 @@ use gadwall_domain::table::{Comments, TableRef};
 use crate::error::fault;
 use crate::structure::{on, rows, top_columns};
 use crate::types::RawColumn;
+use crate::version::ROOT;
 
 /// A table in a snapshot.
 pub(crate) struct Told {
     /// DuckLake's number for it, which stays when it is renamed.
     pub(crate) id: i64,
+    /// The number that it keeps when it is built anew.
+    pub(crate) root: i64,
     /// Its name then.
     pub(crate) name: TableRef,
     pub(crate) columns: Vec<Column>,
@@ -62,6 +65,16 @@ pub(crate) fn named(
     told(connection, lake, at, "lower(s.schema_name) = ? AND lower(t.table_name) = ?", &[&bucket, &name])
 }
 
+/// A table that is there, or was, by the number that it keeps.
+pub(crate) fn rooted(
+    connection: &Connection,
+    lake: LakeId,
+    root: i64,
+    at: Option<SnapshotId>,
+) -> Result<Option<Told>, LakeError> {
+    told(connection, lake, at, &format!("{ROOT} = ?"), &[&root])
+}
+
 /// A table by DuckLake's number for it.
 pub(crate) fn numbered(
     connection: &Connection,
@@ -82,7 +95,7 @@ fn told(
     let statement = on(
         lake,
         &format!(
-            "SELECT t.table_id, s.schema_name, t.table_name
+            "SELECT t.table_id, s.schema_name, t.table_name, {ROOT}
                FROM {{md}}.ducklake_table t JOIN {{md}}.ducklake_schema s ON s.schema_id = t.schema_id AND {}
               WHERE {} AND {which}",
             alive("s", at),
@@ -90,9 +103,9 @@ fn told(
         ),
     );
     let found = rows(connection, &statement, parameters, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
     })?;
-    let Some((id, bucket, table)) = found.into_iter().next() else { return Ok(None) };
+    let Some((id, bucket, table, root)) = found.into_iter().next() else { return Ok(None) };
     let bad_name = |error: gadwall_domain::names::NameError| fault(error.to_string());
     let name = TableRef {
         bucket: BucketName::parse(&bucket).map_err(bad_name)?,
@@ -105,7 +118,7 @@ fn told(
     let names: BTreeMap<i64, ColumnName> = name_of(&column_ids);
     let layout = layout(connection, lake, id, at, &names)?;
     let comments = comments(connection, lake, id, at, &names)?;
-    Ok(Some(Told { id, name, columns, column_ids, layout, comments }))
+    Ok(Some(Told { id, root, name, columns, column_ids, layout, comments }))
 }
 
 fn name_of(ids: &BTreeMap<ColumnName, i64>) -> BTreeMap<i64, ColumnName> {

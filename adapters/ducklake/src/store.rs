@@ -78,12 +78,12 @@ impl EmbeddedLakes {
         rows: RowSource,
         expected: Expected,
     ) -> Result<Load, WriteError> {
-        let keys = keys_of(mode);
-        let spool = Spool::new(Arc::clone(&self.shared), lake, &schema, keys);
-        let rows = stage(spool, &schema, rows, keys).await?;
         if mode == LoadMode::Upsert && schema.key_columns().is_empty() {
             return Err(WriteError::NoKey);
         }
+        let keys = keys_of(mode);
+        let spool = Spool::new(Arc::clone(&self.shared), lake, &schema, keys);
+        let rows = stage(spool, &schema, rows, keys).await?;
         Ok(Load { table, schema, mode, expected, rows })
     }
 

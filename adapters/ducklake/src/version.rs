@@ -1,11 +1,13 @@
-//! When a table last changed: its shape, and its rows.
+//! When a table last changed: its shape, and its rows; and which table it is.
 //!
 //! Read from when DuckLake's entries about the table begin and end. Two things are told otherwise:
-//! a table that was built anew with the same rows says in its folder's name of which version they are, and a file that
-//! was merged from several begins with the oldest.
+//! a table that was built anew says in its folder's name in whose place it stands, and of which version its rows are if
+//! they are the same; and a file that was merged from several begins with the oldest.
+
+use std::collections::HashMap;
 
 use duckdb::Connection;
-use gadwall_domain::history::TableVersion;
+use gadwall_domain::history::{ReadAt, TableVersion};
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 
@@ -15,52 +17,95 @@ use crate::structure::{on, rows};
 /// The beginning of the name of a table that is built anew with the rows of a version: the version follows.
 const SAME_ROWS: &str = "__gadwall_rows_";
 
+/// The number of the table that the entry `t` of `ducklake_table` is for its users: that of the first one, of those
+/// that were built anew in each other's place.
+pub(crate) const ROOT: &str =
+    "coalesce(try_cast(regexp_extract(t.path, '^__gadwall_.*_of_([0-9]+)/?$', 1) AS BIGINT), t.table_id)";
+
 /// A name for a table that is built to take the place of another, whose rows it has. No user's table begins so.
-pub(crate) fn name_with_rows_of(version: SnapshotId, head: SnapshotId) -> String {
-    format!("{SAME_ROWS}{}_{}", version.get(), head.get())
+pub(crate) fn name_with_rows_of(version: SnapshotId, head: SnapshotId, root: i64) -> String {
+    format!("{SAME_ROWS}{}_{}_of_{root}", version.get(), head.get())
 }
 
 /// A name for a table that is built to take another's place, with other rows.
-pub(crate) fn name_of_new(head: SnapshotId) -> String {
-    format!("__gadwall_new_{}", head.get())
+pub(crate) fn name_of_new(head: SnapshotId, root: i64) -> String {
+    format!("__gadwall_new_{}_of_{root}", head.get())
+}
+
+/// A name for a table that is built with the rows of another that lives on.
+pub(crate) fn name_of_copy(head: SnapshotId) -> String {
+    format!("__gadwall_copy_{}", head.get())
 }
 
 /// When a table last changed, as of now.
 pub(crate) fn version(connection: &Connection, lake: LakeId, table_id: i64) -> Result<TableVersion, LakeError> {
+    let mut found = versions(connection, lake, ReadAt::Head, &table_id.to_string())?;
+    found.remove(&table_id).ok_or_else(|| fault("the table's version is unknown"))
+}
+
+/// Tables that take part in a table's shape: each entry begins and ends with a change.
+const SHAPE: [(&str, &str); 6] = [
+    ("ducklake_table", "table_id"),
+    ("ducklake_column", "table_id"),
+    ("ducklake_partition_info", "table_id"),
+    ("ducklake_sort_info", "table_id"),
+    ("ducklake_tag", "object_id"),
+    ("ducklake_column_tag", "table_id"),
+];
+
+/// When tables last changed, as of a version, by their numbers; `ids` is a list of these.
+pub(crate) fn versions(
+    connection: &Connection,
+    lake: LakeId,
+    at: ReadAt,
+    ids: &str,
+) -> Result<HashMap<i64, TableVersion>, LakeError> {
+    let until = match at {
+        ReadAt::Head => i64::MAX,
+        ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
+    };
+    // What was not yet so in the version doesn't count.
+    let past = |moment: &str| format!("CASE WHEN {moment} <= {until} THEN {moment} ELSE 0 END");
+    let (ended, merged) = (past("coalesce(end_snapshot, 0)"), past("coalesce(partial_max, 0)"));
+    let shape = SHAPE.map(|(of, id)| {
+        format!(
+            "SELECT {id} AS id, greatest(begin_snapshot, {ended}) AS n FROM {{md}}.{of}
+              WHERE {id} IN ({ids}) AND begin_snapshot <= {until}"
+        )
+    });
     let statement = on(
         lake,
         &format!(
-            "WITH made AS (SELECT min(begin_snapshot) AS n,
-                                  max(try_cast(regexp_extract(path, '^{SAME_ROWS}([0-9]+)_', 1) AS BIGINT)) AS same
-                             FROM {{md}}.ducklake_table WHERE table_id = {table_id}),
-                  shape(n) AS (
-                    SELECT max(begin_snapshot) FROM {{md}}.ducklake_table WHERE table_id = {table_id}
-                    UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
-                                FROM {{md}}.ducklake_column WHERE table_id = {table_id}
-                    UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
-                                FROM {{md}}.ducklake_partition_info WHERE table_id = {table_id}
-                    UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
-                                FROM {{md}}.ducklake_sort_info WHERE table_id = {table_id}
-                    UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
-                                FROM {{md}}.ducklake_tag WHERE object_id = {table_id}
-                    UNION ALL SELECT max(greatest(begin_snapshot, coalesce(end_snapshot, 0)))
-                                FROM {{md}}.ducklake_column_tag WHERE table_id = {table_id}),
-                  filled(n) AS (
-                    SELECT CASE WHEN begin_snapshot = made.n AND made.same IS NOT NULL
-                                THEN coalesce(end_snapshot, made.same)
-                                ELSE greatest(begin_snapshot, coalesce(end_snapshot, 0), coalesce(partial_max, 0)) END
-                      FROM {{md}}.ducklake_data_file, made WHERE table_id = {table_id}
-                    UNION ALL SELECT greatest(begin_snapshot, coalesce(end_snapshot, 0), coalesce(partial_max, 0))
-                                FROM {{md}}.ducklake_delete_file WHERE table_id = {table_id}
-                    UNION ALL SELECT max(snapshot_id) FROM {{md}}.ducklake_snapshot_changes
-                               WHERE list_has_any(string_split(changes_made, ','),
-                                     ['inlined_insert:{table_id}', 'inlined_delete:{table_id}'])
-                    UNION ALL SELECT coalesce(made.same, made.n) FROM made)
-             SELECT (SELECT max(n) FROM shape), (SELECT max(n) FROM filled)"
+            "WITH made AS (
+               SELECT table_id AS id, min(begin_snapshot) AS n,
+                      max(try_cast(regexp_extract(path, '^{SAME_ROWS}([0-9]+)_', 1) AS BIGINT)) AS same
+                 FROM {{md}}.ducklake_table WHERE table_id IN ({ids}) GROUP BY table_id),
+             shape AS (SELECT id, max(n) AS n FROM ({shape}) GROUP BY id),
+             filled AS (
+               SELECT id, CASE WHEN begin_snapshot = made.n AND made.same IS NOT NULL
+                               THEN greatest(made.same, {ended})
+                               ELSE greatest(begin_snapshot, {ended}, {merged}) END AS n
+                 FROM {{md}}.ducklake_data_file JOIN made ON id = table_id WHERE begin_snapshot <= {until}
+               UNION ALL
+               SELECT table_id, greatest(begin_snapshot, {ended}, {merged})
+                 FROM {{md}}.ducklake_delete_file WHERE table_id IN ({ids}) AND begin_snapshot <= {until}
+               UNION ALL
+               SELECT try_cast(split_part(change, ':', 2) AS BIGINT), n
+                 FROM (SELECT snapshot_id AS n, unnest(string_split(changes_made, ',')) AS change
+                         FROM {{md}}.ducklake_snapshot_changes
+                        WHERE contains(changes_made, 'inlined_') AND snapshot_id <= {until})
+                WHERE starts_with(change, 'inlined_')
+               UNION ALL
+               SELECT id, coalesce(same, n) FROM made)
+             SELECT shape.id, any_value(shape.n), max(filled.n)
+               FROM shape JOIN filled ON filled.id = shape.id GROUP BY shape.id",
+            shape = shape.join(" UNION ALL ")
         ),
     );
-    let found = rows(connection, &statement, &[], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-    let (schema, rows) = found.into_iter().next().ok_or_else(|| fault("the table's version is unknown"))?;
+    let found = rows(connection, &statement, &[], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    })?;
     let snapshot = |number| SnapshotId::new(number).map_err(|error| fault(error.to_string()));
-    Ok(TableVersion { schema: snapshot(schema)?, rows: snapshot(rows)? })
+    let version = |(id, schema, rows)| Ok((id, TableVersion { schema: snapshot(schema)?, rows: snapshot(rows)? }));
+    found.into_iter().map(version).collect()
 }

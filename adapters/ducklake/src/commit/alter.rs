@@ -203,7 +203,7 @@ impl Commit<'_> {
             comments: &told.comments,
             rows: Some(format!("SELECT {select} FROM {}", sql::table(self.lake, &told.name))),
         };
-        self.build(&told.name, Some(told), &name_with_rows_of(rows, head), &plan).map(drop)
+        self.build(&told.name, Some(told), &name_with_rows_of(rows, head, told.root), &plan).map(drop)
     }
 
     fn set_layout(

@@ -13,7 +13,7 @@ use gadwall_domain::table::TableRef;
 use super::build::Plan;
 use super::{Commit, same_shape};
 use crate::past::{self, Told, is_kept};
-use crate::version::name_of_new;
+use crate::version::{name_of_copy, name_of_new};
 use crate::{sql, structure};
 
 /// True for rows that stand in a snapshot: those that a transaction adds are numbered from here until it commits. No
@@ -31,7 +31,7 @@ impl Commit<'_> {
         if !is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }
-        let then = match past::numbered(self.connection, self.lake, told.id, Some(from))? {
+        let then = match past::rooted(self.connection, self.lake, told.root, Some(from))? {
             Some(then) => then,
             None => past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?,
         };
@@ -48,7 +48,8 @@ impl Commit<'_> {
             (inserted, self.count_of(&format!("DELETE FROM {target} WHERE {STANDS}"))?)
         } else {
             let deleted = self.count(&format!("SELECT count(*) FROM {target}"))?;
-            (self.build(&told.name, Some(told), &self.new_name()?, &self.plan(&then, from))?, deleted)
+            let name = name_of_new(structure::head(self.connection, self.lake)?, told.root);
+            (self.build(&told.name, Some(told), &name, &self.plan(&then, from))?, deleted)
         };
         Ok(Change::TableRestored {
             table: table.clone(),
@@ -79,7 +80,13 @@ impl Commit<'_> {
         if !same_shape(&then.columns, schema) {
             return Err(WriteError::TableChanged);
         }
-        let rows = self.build(table, None, &self.new_name()?, &self.plan(&then, from))?;
+        let head = structure::head(self.connection, self.lake)?;
+        // It may live on under another name; this one is another table then.
+        let name = match past::rooted(self.connection, self.lake, then.root, None)? {
+            Some(_) => name_of_copy(head),
+            None => name_of_new(head, then.root),
+        };
+        let rows = self.build(table, None, &name, &self.plan(&then, from))?;
         Ok(Change::TableUndeleted {
             table: table.clone(),
             from,
@@ -87,10 +94,6 @@ impl Commit<'_> {
             primary_key: schema.key_columns().to_vec(),
             rows,
         })
-    }
-
-    fn new_name(&self) -> Result<String, WriteError> {
-        Ok(name_of_new(structure::head(self.connection, self.lake)?))
     }
 
     fn rows_of(&self, then: &Told, from: SnapshotId) -> String {

@@ -10,7 +10,7 @@ use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::table::Comments;
 
-use super::{at, rows, snapshot};
+use super::{at, rows};
 use crate::error::fault;
 use crate::types::RawColumn;
 
@@ -35,7 +35,9 @@ pub(super) fn of(
         return Ok(details);
     }
     let look = Look { connection, lake, version, ids: numbers(ids), columns };
-    look.versions(&mut details)?;
+    for (id, found) in crate::version::versions(connection, lake, version, &look.ids)? {
+        details.entry(id).or_default().version = found;
+    }
     look.partitions(&mut details)?;
     look.orders(&mut details)?;
     look.comments(&mut details)?;
@@ -62,73 +64,6 @@ impl Look<'_> {
     fn column(&self, table: i64, id: i64) -> Option<ColumnName> {
         let column = self.columns.get(&table)?.iter().find(|column| column.id == id)?;
         ColumnName::parse(&column.name).ok()
-    }
-
-    /// When a table's shape and rows last changed: the youngest beginning or end of any of its parts.
-    fn versions(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
-        let until = match self.version {
-            ReadAt::Head => i64::MAX,
-            ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
-        };
-        let changed = |of: &str, id: &str, kind: i32| {
-            // A file that was merged of several begins with the oldest of them.
-            let begin = if kind == 2 { "greatest(begin_snapshot, coalesce(partial_max, 0))" } else { "begin_snapshot" };
-            format!(
-                "SELECT {id} AS id, {kind} AS kind,
-                        greatest(max({begin}) FILTER (WHERE {begin} <= {until}),
-                                 coalesce(max(end_snapshot) FILTER (WHERE end_snapshot <= {until}), 0)) AS changed
-                   FROM {{md}}.{of} WHERE {id} IN ({{ids}}) GROUP BY {id}"
-            )
-        };
-        let parts = [
-            changed("ducklake_table", "table_id", 0),
-            changed("ducklake_column", "table_id", 1),
-            changed("ducklake_partition_info", "table_id", 1),
-            changed("ducklake_sort_info", "table_id", 1),
-            changed("ducklake_tag", "object_id", 1),
-            changed("ducklake_column_tag", "table_id", 1),
-            changed("ducklake_data_file", "table_id", 2),
-            changed("ducklake_delete_file", "table_id", 2),
-        ];
-        let text = format!(
-            "SELECT id, max(changed) FILTER (WHERE kind < 2), max(changed) FILTER (WHERE kind = 2)
-               FROM ({}) GROUP BY id",
-            parts.join(" UNION ALL ")
-        );
-        // A table was made with its first name; renaming it changes its shape and not its rows.
-        let made = self.statement(
-            "SELECT t.table_id, min(t.begin_snapshot) FROM {md}.ducklake_table t
-                                    WHERE t.table_id IN ({ids}) GROUP BY t.table_id",
-        );
-        let made: HashMap<i64, i64> =
-            rows(self.connection, &made, &[], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
-        let found = rows(self.connection, &self.statement(&text), &[], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<i64>>(2)?))
-        })?;
-        for (id, shape, content) in found {
-            let Some(entry) = details.get_mut(&id) else { continue };
-            let first = made.get(&id).copied().unwrap_or_default();
-            entry.version.schema = snapshot(shape.unwrap_or_default().max(first))?;
-            entry.version.rows = snapshot(content.unwrap_or_default().max(first))?;
-        }
-        self.rebuilt(details)
-    }
-
-    /// A table that was built anew tells its versions in its own way.
-    fn rebuilt(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {
-        if self.version != ReadAt::Head {
-            return Ok(());
-        }
-        let statement = self.statement(
-            "SELECT DISTINCT t.table_id FROM {md}.ducklake_table t
-              WHERE t.table_id IN ({ids}) AND starts_with(t.path, '__gadwall_')",
-        );
-        for id in rows(self.connection, &statement, &[], |row| row.get::<_, i64>(0))? {
-            if let Some(entry) = details.get_mut(&id) {
-                entry.version = crate::version::version(self.connection, self.lake, id)?;
-            }
-        }
-        Ok(())
     }
 
     fn partitions(&self, details: &mut HashMap<i64, Details>) -> Result<(), LakeError> {

@@ -274,18 +274,6 @@ pub(crate) fn tables(
         .collect()
 }
 
-/// A table's number, by its name in a version.
-pub(crate) fn table_id(
-    connection: &Connection,
-    lake: LakeId,
-    table: &TableRef,
-    version: ReadAt,
-) -> Result<Option<i64>, LakeError> {
-    let statement = at(lake, version, &format!("SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE}"));
-    let (bucket_name, table_name) = (table.bucket.folded(), table.table.folded());
-    Ok(rows(connection, &statement, &[&bucket_name, &table_name, &table_name], |row| row.get(0))?.pop())
-}
-
 /// Whether a table has data files, in any version that is kept.
 pub(crate) fn has_files(connection: &Connection, lake: LakeId, table_id: i64) -> Result<bool, LakeError> {
     let statement = on(lake, "SELECT count(*) FROM {md}.ducklake_data_file WHERE table_id = ?");

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use duckdb::Connection;
 use gadwall_domain::commit::{Commit, CommitInfo};
-use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{DroppedTable, LakeError, SnapshotFilter};
+use gadwall_domain::table::TableRef;
 
-use super::{on, rows, snapshot, table_id, table_ref, time};
+use super::{on, rows, snapshot, table_ref, time};
+use crate::version::ROOT;
 
 const COMMITS: &str = "
     SELECT s.snapshot_id, epoch_us(s.snapshot_time), c.commit_extra_info
@@ -71,14 +72,11 @@ pub(crate) fn of_table(
         let rest = "WHERE s.snapshot_id < ? ORDER BY s.snapshot_id DESC LIMIT ?";
         return commits(connection, lake, rest, &[&before, &limit]);
     };
-    let id = match table_id(connection, lake, table, ReadAt::Head)? {
-        Some(id) => Some(id),
-        None => last_of_name(connection, lake, &table.bucket.folded(), &table.table.folded())?,
-    };
-    let Some(id) = id else { return Ok(Vec::new()) };
+    let Some(root) = last_of_name(connection, lake, table)? else { return Ok(Vec::new()) };
     // Every part of a table begins and ends with the snapshots that changed it.
+    let ids = format!("SELECT t.table_id FROM {{md}}.ducklake_table t WHERE {ROOT} = {root}");
     let part = |of: &str, key: &str| {
-        format!("SELECT unnest([begin_snapshot, end_snapshot]) FROM {{md}}.{of} WHERE {key} = {id}")
+        format!("SELECT unnest([begin_snapshot, end_snapshot]) FROM {{md}}.{of} WHERE {key} IN ({ids})")
     };
     let parts = [
         part("ducklake_table", "table_id"),
@@ -98,14 +96,17 @@ pub(crate) fn of_table(
     commits(connection, lake, &rest, &[&before, &limit])
 }
 
-/// The number of the last table that had a name.
-fn last_of_name(connection: &Connection, lake: LakeId, bucket: &str, table: &str) -> Result<Option<i64>, LakeError> {
+/// The number that the table keeps which has a name, or had it last.
+fn last_of_name(connection: &Connection, lake: LakeId, table: &TableRef) -> Result<Option<i64>, LakeError> {
     let statement = on(
         lake,
-        "SELECT t.table_id FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id
-          WHERE lower(s.schema_name) = ? AND lower(t.table_name) = ? ORDER BY t.begin_snapshot DESC LIMIT 1",
+        &format!(
+            "SELECT {ROOT} FROM {{md}}.ducklake_table t JOIN {{md}}.ducklake_schema s ON s.schema_id = t.schema_id
+              WHERE lower(s.schema_name) = ? AND lower(t.table_name) = ? ORDER BY t.begin_snapshot DESC LIMIT 1"
+        ),
     );
-    Ok(rows(connection, &statement, &[&bucket, &table], |row| row.get(0))?.pop())
+    let parameters: [&dyn duckdb::ToSql; 2] = [&table.bucket.folded(), &table.table.folded()];
+    Ok(rows(connection, &statement, &parameters, |row| row.get(0))?.pop())
 }
 
 /// Dropped tables that can be brought back: the last of each name that isn't taken now.

@@ -87,9 +87,11 @@ impl MemoryLake {
 /// Reads what comes from outside. Slow rows must not hold the lake.
 async fn prepare(write: LakeWrite) -> Result<Ready, WriteError> {
     let LakeWrite::Load { table, schema, mode, rows, expected } = write else { return Ok(Ready::Other(write)) };
+    if mode == LoadMode::Upsert && schema.primary_key().is_none() {
+        return Err(WriteError::NoKey);
+    }
     let loaded = rows::read(&schema, rows).await?;
     match mode {
-        LoadMode::Upsert if schema.primary_key().is_none() => return Err(WriteError::NoKey),
         LoadMode::Upsert => {}
         LoadMode::Append | LoadMode::Replace => rows::refuse_duplicates(rows::twice(&schema, loaded.rows.iter()))?,
     }

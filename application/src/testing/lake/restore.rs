@@ -33,7 +33,12 @@ impl Lake {
         then.expect_shape(schema)?;
         let (inserted, deleted) = (then.rows.len() as u64, stored.rows.len() as u64);
         let same = then.id == stored.id;
-        let mut restored = Stored { id: stored.id, version: version(now), ..Stored::clone(then) };
+        // No rows in the place of none, in a table that stays: only a new version of the same shape.
+        let stays =
+            (&then.columns, &then.layout, &then.comments) == (&stored.columns, &stored.layout, &stored.comments);
+        let rows_stay = stays && inserted == 0 && deleted == 0;
+        let version = TableVersion { schema: now, rows: if rows_stay { stored.version.rows } else { now } };
+        let mut restored = Stored { id: stored.id, version, ..Stored::clone(then) };
         restored.next_row = restored.next_row.max(stored.next_row);
         if !same {
             // Rows of another table that had this name: its numbers mean nothing in this one.
