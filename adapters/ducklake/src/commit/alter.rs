@@ -38,6 +38,10 @@ impl Commit<'_> {
         schema: &TableSchema,
         alteration: &Alteration,
     ) -> Result<Change, WriteError> {
+        // The commit's document tells the whole shape: what the caller doesn't know would be told wrongly.
+        if !same_defaults(&told.columns, schema) {
+            return Err(WriteError::TableChanged);
+        }
         let after = alteration.apply(schema)?;
         let target = sql::table(self.lake, &told.name);
         let change = |what: String| self.execute(&format!("ALTER TABLE {target} {what}"));
@@ -251,6 +255,10 @@ fn refuse_layout_column(layout: &Layout, column: &ColumnName) -> Result<(), Writ
         return Ok(());
     };
     Err(AlterationError::ColumnInUse { column: column.clone(), part }.into())
+}
+
+fn same_defaults(stored: &[Column], schema: &TableSchema) -> bool {
+    stored.iter().zip(schema.columns()).all(|(stored, known)| stored.default == known.default)
 }
 
 fn find<'a>(columns: &'a [Column], name: &ColumnName) -> Option<&'a Column> {

@@ -9,7 +9,7 @@ use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
-use crate::error::{fault, io_error, lake_error};
+use crate::error::{io_error, lake_error};
 use crate::known::Shape;
 use crate::stage::{Incoming, Keys, ROW, Staged, duplicates, stage_few};
 use crate::{sql, structure};
@@ -65,9 +65,12 @@ impl Commit<'_> {
         if staged.rows == 0 {
             self.found(&load.table, load.expected)?;
         }
-        if staged.rows == 0 && load.mode != LoadMode::Replace {
+        let nothing = || {
             let snapshot = structure::head(self.connection, self.lake)?;
-            return Ok(Committed { snapshot, rows: RowCounts::default() });
+            Ok(Committed { snapshot, rows: RowCounts::default() })
+        };
+        if staged.rows == 0 && load.mode != LoadMode::Replace {
+            return nothing();
         }
         let started = SystemTime::now();
         let done = self.transaction_of_rows(|| {
@@ -78,13 +81,17 @@ impl Commit<'_> {
             }
             let change = self.put(load, staged, &shape)?;
             let counts = change.counts();
+            // No rows in the place of none: DuckLake would make no snapshot of it either.
+            if counts.total() == 0 {
+                return Ok(None);
+            }
             self.say(vec![WriteRecord { origin: origin.clone(), change }])?;
             self.make_files_last(&shape, started)?;
             Ok(Some(counts))
         })?;
         match done {
             Some((rows, snapshot)) => Ok(Committed { snapshot, rows }),
-            None => Err(fault("rows were not committed").into()),
+            None => nothing(),
         }
     }
 

@@ -41,8 +41,9 @@ pub(super) fn check(
     keys: Keys,
 ) -> Result<Staged, WriteError> {
     if staged.rows > 0 {
-        check_missing(schema, sources, staged.rows, &mut found);
+        // First: it goes by whether the decoder found something, not by what is missing.
         check_values(connection, &staged, sources, &mut found)?;
+        check_missing(schema, sources, staged.rows, &mut found);
     }
     if !found.is_empty() {
         return Err(WriteError::Violations(found));

@@ -115,22 +115,29 @@ pub(crate) fn dropped(
     lake: LakeId,
     bucket: Option<&BucketName>,
 ) -> Result<Vec<DroppedTable>, LakeError> {
+    // An entry also ends when its table is renamed or built anew; then another begins in that snapshot.
     let statement = on(
         lake,
-        "WITH named AS (
-            SELECT t.table_id, s.schema_name, t.table_name, t.end_snapshot,
-                   row_number() OVER (PARTITION BY lower(s.schema_name), lower(t.table_name)
-                                      ORDER BY t.end_snapshot DESC NULLS FIRST) AS age
-              FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id
-             WHERE s.end_snapshot IS NULL)
-         SELECT n.schema_name, n.table_name, n.end_snapshot - 1, epoch_us(x.snapshot_time)
-           FROM named n
-           JOIN {md}.ducklake_snapshot k ON k.snapshot_id = n.end_snapshot - 1
-           JOIN {md}.ducklake_snapshot x ON x.snapshot_id = n.end_snapshot
-          WHERE n.age = 1 AND n.end_snapshot IS NOT NULL
-            AND NOT EXISTS (FROM {md}.ducklake_table r WHERE r.table_id = n.table_id AND r.begin_snapshot = n.end_snapshot)
-            AND (? IS NULL OR lower(n.schema_name) = ?)
-          ORDER BY lower(n.schema_name), lower(n.table_name)",
+        &format!(
+            "WITH entry AS (
+                SELECT {ROOT} AS root, lower(s.schema_name) AS bucket, lower(t.table_name) AS name,
+                       s.schema_name, t.table_name, t.begin_snapshot, t.end_snapshot
+                  FROM {{md}}.ducklake_table t JOIN {{md}}.ducklake_schema s ON s.schema_id = t.schema_id),
+             gone AS (
+                SELECT *, row_number() OVER (PARTITION BY bucket, name ORDER BY end_snapshot DESC) AS age
+                  FROM entry e
+                 WHERE end_snapshot IS NOT NULL
+                   AND NOT EXISTS (FROM entry n WHERE n.root = e.root AND n.begin_snapshot = e.end_snapshot))
+             SELECT g.schema_name, g.table_name, g.end_snapshot - 1, epoch_us(x.snapshot_time)
+               FROM gone g
+               JOIN {{md}}.ducklake_snapshot k ON k.snapshot_id = g.end_snapshot - 1
+               JOIN {{md}}.ducklake_snapshot x ON x.snapshot_id = g.end_snapshot
+              WHERE g.age = 1
+                AND EXISTS (FROM {{md}}.ducklake_schema s WHERE s.end_snapshot IS NULL AND lower(s.schema_name) = g.bucket)
+                AND NOT EXISTS (FROM entry n WHERE n.bucket = g.bucket AND n.name = g.name AND n.end_snapshot IS NULL)
+                AND (? IS NULL OR g.bucket = ?)
+              ORDER BY g.bucket, g.name"
+        ),
     );
     let wanted = bucket.map(BucketName::folded);
     let found = rows(connection, &statement, &[&wanted, &wanted], |row| {

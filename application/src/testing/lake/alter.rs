@@ -29,6 +29,7 @@ impl State {
     ) -> Result<Change, WriteError> {
         let stored = self.change(&table, expected)?;
         stored.expect_shape(schema)?;
+        stored.expect_defaults(schema)?;
         let after = alteration.apply(schema)?;
         check(stored, &alteration, &after)?;
         change(stored, &alteration, now);

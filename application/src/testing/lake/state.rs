@@ -72,6 +72,12 @@ impl Stored {
         if same { Ok(()) } else { Err(WriteError::TableChanged) }
     }
 
+    /// Changes of the shape build on all that the caller knows of it: the defaults, too.
+    pub(super) fn expect_defaults(&self, schema: &TableSchema) -> Result<(), WriteError> {
+        let defaults = |columns: &[Column]| columns.iter().map(|column| column.default.clone()).collect::<Vec<_>>();
+        if defaults(&self.columns) == defaults(schema.columns()) { Ok(()) } else { Err(WriteError::TableChanged) }
+    }
+
     /// Adds rows after all others.
     pub(super) fn add(&mut self, rows: impl IntoIterator<Item = Row>) {
         for row in rows {
