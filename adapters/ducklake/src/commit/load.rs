@@ -63,7 +63,7 @@ impl Commit<'_> {
 
     fn load_staged(&self, load: &Load, staged: &Staged, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         if staged.rows == 0 {
-            self.found(&load.table, load.expected)?;
+            self.target(&load.table, &load.schema, load.expected)?;
         }
         let nothing = || {
             let snapshot = structure::head(self.connection, self.lake)?;
