@@ -48,7 +48,8 @@ pub(crate) async fn at_once(mut pair: Pair, (begin, crowd): (Vec<Step>, Vec<Step
             let write_again = again.remove(request).unwrap_or_else(|| panic!("{request} was committed twice"));
             let step = &crowd[request.parse::<usize>().unwrap()];
             let expected = pair.model.write(pair.lake, write_again, origin(request)).await;
-            let expected = expected.unwrap_or_else(|error| panic!("the model refuses {step:?}: {error:?}; {commits:?}"));
+            let expected =
+                expected.unwrap_or_else(|error| panic!("the model refuses {step:?}: {error:?}; {commits:?}"));
             assert_eq!(write.change.counts(), expected.rows, "{step:?} in {}", commit.snapshot);
             let answer = answers[request.parse::<usize>().unwrap()].as_ref();
             let done = answer.unwrap_or_else(|error| panic!("{step:?} was committed and refused: {error:?}"));
