@@ -1,6 +1,7 @@
 //! The lake: a project's tables, their snapshots, and queries over them.
 
 mod read;
+mod script;
 mod write;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use crate::schema::Column;
 use crate::table::{Comments, TableRef, TableSize};
 
 pub use read::*;
+pub use script::*;
 pub use write::*;
 
 /// Why the lake didn't do it.
