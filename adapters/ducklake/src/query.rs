@@ -27,6 +27,7 @@ use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
 use crate::gate::Names;
+use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::{gate, sql, structure};
@@ -211,10 +212,10 @@ impl Running {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // The watcher may be gone already, with the runtime.
         let _ = handle.send(connection.interrupt_handle());
-        let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
-        let snapshot = self.snapshot(&connection, work)?;
+        let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
         let ours = |statement| Statement { statement, deterministic: true };
         let (runs, parameters) = match work {
@@ -260,14 +261,18 @@ impl Running {
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.
-    fn snapshot(&self, connection: &Connection, work: &Work) -> Result<SnapshotId, QueryError> {
+    fn snapshot(&self, connection: &Connection, known: &Known, work: &Work) -> Result<SnapshotId, QueryError> {
         let at = match work {
             Work::Rows { at, .. } | Work::Profile { at, .. } => *at,
             Work::Changes { to, .. } => ReadAt::Snapshot(*to),
             Work::Checked { scope, .. } => scope.at,
         };
         match at {
-            ReadAt::Head => structure::head(connection, self.lake).map_err(lake_failed),
+            ReadAt::Head => {
+                let head = structure::head(connection, self.lake).map_err(lake_failed)?;
+                known.saw(head);
+                Ok(head)
+            }
             ReadAt::Snapshot(snapshot) => {
                 let kept = structure::is_kept(connection, self.lake, snapshot).map_err(lake_failed)?;
                 if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }

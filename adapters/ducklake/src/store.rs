@@ -155,6 +155,10 @@ impl LakeStore for EmbeddedLakes {
         self.read(lake, move |connection| structure::head(connection, lake)).await
     }
 
+    fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        self.catalogs.known(lake)?.head()
+    }
+
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
         let known = self.catalogs.known(lake).and_then(|known| known.commits_after(after, limit as usize));
         if let Some(commits) = known {
