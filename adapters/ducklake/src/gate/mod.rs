@@ -35,7 +35,9 @@ mod scope;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod walk;
+pub(crate) mod write;
 
 pub(crate) use error::GateError;
 pub(crate) use names::{NameError, Names, ResolvedTable};
