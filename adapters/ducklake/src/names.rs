@@ -23,7 +23,7 @@ impl<'a> VisibleTables<'a> {
         Self { connection, scope, default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main) }
     }
 
-    fn visible(&self, bucket: &BucketName) -> bool {
+    pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
         self.scope.only_bucket.as_ref().is_none_or(|only| only == bucket)
     }
 

@@ -13,6 +13,7 @@ mod openapi;
 mod problems;
 mod projects;
 mod query;
+mod query_cache;
 mod readme;
 mod restart;
 mod rows;

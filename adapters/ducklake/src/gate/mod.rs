@@ -156,6 +156,10 @@ fn unfaithful() -> GateError {
 struct Only<'t>(&'t [ResolvedTable]);
 
 impl Names for Only<'_> {
+    fn answered(&self, catalog: &str, schema: &str, table: &str) -> bool {
+        self.0.iter().any(|known| known.catalog == catalog && known.schema == schema && known.table == table)
+    }
+
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         self.0
             .iter()
