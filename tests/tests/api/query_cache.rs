@@ -178,8 +178,10 @@ async fn answers_are_compressed_for_who_can_read_that() -> Result<()> {
         let known = ask(Some(&tag)).send().await?;
         assert_eq!((known.status().as_u16(), known.headers()["etag"].to_str()?), (304, tag.as_str()));
     }
+    // What is known to be small isn't worth it; of what is streamed the size isn't known.
+    get(&owner, SUM, &[], None).await?;
     let small =
         send(owner.request(Method::GET, QUERY).query(&[("query", SUM)]).header("Accept-Encoding", "gzip")).await?;
-    assert_eq!(small.header("content-encoding"), "");
+    assert_eq!((small.header("x-cache"), small.header("content-encoding")), ("hit", ""));
     Ok(())
 }

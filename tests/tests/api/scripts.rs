@@ -115,7 +115,7 @@ async fn tables_and_buckets_are_made_and_changed() -> Result<()> {
     for sql in [
         "CREATE SCHEMA lab",
         "CREATE SCHEMA IF NOT EXISTS lab",
-        "CREATE TABLE lab.a (id INTEGER PRIMARY KEY, note VARCHAR(3) DEFAULT 'x', at TIMESTAMP NOT NULL)",
+        "CREATE TABLE lab.a (id INTEGER PRIMARY KEY, note VARCHAR(3) DEFAULT 'x', made TIMESTAMP NOT NULL)",
         "CREATE TABLE IF NOT EXISTS lab.a (other INT)",
         "CREATE OR REPLACE TABLE lab.b AS SELECT id, v FROM sales.t WHERE id < 3",
         "CREATE OR REPLACE TABLE lab.b AS SELECT id, v * 2 AS v FROM lab.b",

@@ -311,7 +311,7 @@ fn first(rows: RowStream, most: u64) -> RowStream {
             }
         }
     });
-    RowStream { schema, batches: Box::pin(limited) }
+    RowStream { schema, batches: Box::pin(limited.fuse()) }
 }
 
 /// No rows, once the statement has ended.

@@ -156,10 +156,13 @@ impl Run<'_> {
 
     fn one(&self, statement: &ScriptStatement) -> Done<StatementResult> {
         let started = Instant::now();
-        let parameters = &statement.parameters;
         let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
-        let done = match write::read(&statement.sql).map_err(QueryError::from)? {
-            Statement::Read => self.select(&statement.sql, parameters)?,
+        let read = write::read(&statement.sql).map_err(QueryError::from)?;
+        // The parts of a statement name its values by their numbers, each some of them.
+        let numbered = numbered(&statement.parameters);
+        let parameters = &numbered;
+        let done = match read {
+            Statement::Read => self.select(&statement.sql, &statement.parameters)?,
             Statement::Insert(insert) => counted(self.insert(&insert, parameters)?)?,
             Statement::Update(update) => counted(self.update(&update, parameters)?)?,
             Statement::Delete(delete) => counted(self.delete(&delete, parameters)?)?,
@@ -218,6 +221,16 @@ impl Run<'_> {
 
     fn next_name(&self) -> String {
         format!("__gadwall_script_{}", self.temporary.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn numbered(parameters: &Parameters) -> Parameters {
+    match parameters {
+        Parameters::Positional(values) => {
+            let named = (1..).zip(values).map(|(number, value): (usize, _)| (number.to_string(), value.clone()));
+            Parameters::Named(named.collect())
+        }
+        other => other.clone(),
     }
 }
 

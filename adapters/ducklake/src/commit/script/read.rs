@@ -38,6 +38,10 @@ impl Run<'_> {
         let given = values(&prepared, parameters)?;
         drop(prepared.stream_arrow(duckdb::params_from_iter(given)).map_err(|error| self.engine(&error))?);
         let schema = prepared.schema();
+        // It could run; that is all that was asked.
+        if self.script.dry_run {
+            return Ok((schema, Vec::new()));
+        }
         let (mut batches, mut rows, mut bytes) = (Vec::new(), 0_u64, 0_usize);
         while let Some(step) = prepared.step().map_err(|error| self.engine(&error))? {
             if step.is_empty() {

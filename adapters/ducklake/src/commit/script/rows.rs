@@ -48,7 +48,7 @@ impl Run<'_> {
         let wanted = wanted_columns(insert, schema, &given)?;
         let staged = self.staged_as(&aside, &given, &wanted, schema)?;
         self.put_away(&aside)?;
-        let rows = self.insert_staged(&target, schema, &staged, &insert.conflict, parameters)?;
+        let rows = self.insert_staged(&target, schema, &staged, insert, parameters)?;
         self.put_away(&staged)?;
         Ok(rows)
     }
@@ -83,9 +83,10 @@ impl Run<'_> {
         target: &Target,
         schema: &TableSchema,
         staged: &Aside,
-        conflict: &Conflict,
+        insertion: &Insert,
         parameters: &Parameters,
     ) -> Done<u64> {
+        let conflict = &insertion.conflict;
         self.refuse_long(target, schema.columns(), |column| sql::ident(column.name.as_str()), &staged.sql)?;
         let key = schema.key_columns();
         if let Conflict::Ignore { key: named } | Conflict::Update { key: named, .. } = conflict
@@ -130,7 +131,8 @@ impl Run<'_> {
             }
             Conflict::Update { set, filter, .. } => {
                 self.refuse_duplicates(target, &within, key)?;
-                let changed = self.resolve(target, schema, staged, set, filter.as_ref(), parameters)?;
+                let own = sql::ident(insertion.alias.as_deref().unwrap_or(&insertion.name.table));
+                let changed = self.resolve(target, &own, staged, set, filter.as_ref(), parameters)?;
                 let new = insert(&format!("SELECT {all} FROM {rows} ANTI JOIN {table} USING ({names})"))?;
                 let updated = self.apply_update(target, schema, &changed, &columns(set))?;
                 self.put_away(&changed)?;
@@ -144,7 +146,7 @@ impl Run<'_> {
     fn resolve(
         &self,
         target: &Target,
-        schema: &TableSchema,
+        own: &str,
         staged: &Aside,
         set: &[(String, Part)],
         filter: Option<&Part>,
@@ -152,10 +154,10 @@ impl Run<'_> {
     ) -> Done<Aside> {
         let truth = staged.sql.trim_start_matches("temp.main.").trim_matches('"').to_owned();
         let before = self.overlay.borrow_mut().name_temporary("excluded", truth);
-        let own = sql::ident(target.name.table.as_str());
-        let same: Vec<String> = schema
-            .key_columns()
+        let same: Vec<String> = target
+            .schema
             .iter()
+            .flat_map(TableSchema::key_columns)
             .map(|name| sql::ident(name.as_str()))
             .map(|name| format!("{own}.{name} = excluded.{name}"))
             .collect();

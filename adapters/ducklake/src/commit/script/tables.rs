@@ -153,7 +153,8 @@ impl Run<'_> {
         let rows = if let Some(query) = &create.query {
             let empty = if create.no_data { " WITH NO DATA" } else { "" };
             let checked = self.gated(&query.0)?;
-            Some(self.rows_of(&format!("CREATE TEMP TABLE {full} AS {checked}{empty}"), parameters)?)
+            self.rows_of(&format!("CREATE TEMP TABLE {full} AS {checked}{empty}"), parameters)?;
+            Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
         } else {
             let schema = schema_of(create, Vec::new())?;
             let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
