@@ -185,6 +185,7 @@ pub(crate) enum Action {
 
 /// `CREATE [OR REPLACE] [TEMP] TABLE [IF NOT EXISTS] table (…)` or `… AS query`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the statement that is there or not")]
 pub(crate) struct CreateTable {
     pub(crate) name: Name,
     pub(crate) temporary: bool,

@@ -215,10 +215,9 @@ pub(super) fn data_type(item: &mut Cursor<'_, '_>) -> Result<String, GateError> 
     for at in range.clone() {
         let token = item.source.tokens[at];
         let known = match token.kind {
-            Kind::Word | Kind::Quoted | Kind::Dot => true,
             Kind::Open | Kind::Close => token.text != "{" && token.text != "}",
-            // Of lengths, names of fields and the values of an ENUM.
-            Kind::Number | Kind::Text | Kind::Comma => true,
+            // Numbers are lengths, strings the values of an ENUM; both stand in parentheses.
+            Kind::Word | Kind::Quoted | Kind::Dot | Kind::Number | Kind::Text | Kind::Comma => true,
             Kind::Placeholder | Kind::Parameter | Kind::End | Kind::Operator | Kind::Bad(_) => false,
         };
         let outside = item.within(at..range.end);

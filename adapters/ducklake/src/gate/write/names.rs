@@ -7,120 +7,24 @@ use super::ast::Name;
 use super::cursor::Cursor;
 
 /// DuckDB's reserved words: none is a name without quotes, unless behind a dot or AS.
-const RESERVED: [&str; 75] = [
-    "ALL",
-    "ANALYSE",
-    "ANALYZE",
-    "AND",
-    "ANY",
-    "ARRAY",
-    "AS",
-    "ASC",
-    "ASYMMETRIC",
-    "BOTH",
-    "CASE",
-    "CAST",
-    "CHECK",
-    "COLLATE",
-    "COLUMN",
-    "CONSTRAINT",
-    "CREATE",
-    "DEFAULT",
-    "DEFERRABLE",
-    "DESC",
-    "DESCRIBE",
-    "DISTINCT",
-    "DO",
-    "ELSE",
-    "END",
-    "EXCEPT",
-    "FALSE",
-    "FETCH",
-    "FOR",
-    "FOREIGN",
-    "FROM",
-    "GROUP",
-    "HAVING",
-    "IN",
-    "INITIALLY",
-    "INTERSECT",
-    "INTO",
-    "LAMBDA",
-    "LATERAL",
-    "LEADING",
-    "LIMIT",
-    "NOT",
-    "NULL",
-    "OFFSET",
-    "ON",
-    "ONLY",
-    "OR",
-    "ORDER",
-    "PIVOT",
-    "PIVOT_LONGER",
-    "PIVOT_WIDER",
-    "PLACING",
-    "PRIMARY",
-    "QUALIFY",
-    "REFERENCES",
-    "RETURNING",
-    "SELECT",
-    "SHOW",
-    "SOME",
-    "SUMMARIZE",
-    "SYMMETRIC",
-    "TABLE",
-    "THEN",
-    "TO",
-    "TRAILING",
-    "TRUE",
-    "UNION",
-    "UNIQUE",
-    "UNPIVOT",
-    "USING",
-    "VARIADIC",
-    "WHEN",
-    "WHERE",
-    "WINDOW",
-    "WITH",
-];
+const RESERVED: &str = "\
+    ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC BOTH CASE CAST CHECK COLLATE COLUMN CONSTRAINT CREATE \
+    DEFAULT DEFERRABLE DESC DESCRIBE DISTINCT DO ELSE END EXCEPT FALSE FETCH FOR FOREIGN FROM GROUP HAVING IN \
+    INITIALLY INTERSECT INTO LAMBDA LATERAL LEADING LIMIT NOT NULL OFFSET ON ONLY OR ORDER PIVOT PIVOT_LONGER \
+    PIVOT_WIDER PLACING PRIMARY QUALIFY REFERENCES RETURNING SELECT SHOW SOME SUMMARIZE SYMMETRIC TABLE THEN TO \
+    TRAILING TRUE UNION UNIQUE UNPIVOT USING VARIADIC WHEN WHERE WINDOW WITH";
 
 /// Words that are operators, joins or functions, and so no names of tables and columns.
-const OF_JOINS: [&str; 23] = [
-    "ASOF",
-    "AT",
-    "AUTHORIZATION",
-    "BINARY",
-    "COLLATION",
-    "CONCURRENTLY",
-    "CROSS",
-    "FREEZE",
-    "FULL",
-    "GLOB",
-    "ILIKE",
-    "INNER",
-    "IS",
-    "ISNULL",
-    "JOIN",
-    "LEFT",
-    "LIKE",
-    "NATURAL",
-    "NOTNULL",
-    "OUTER",
-    "OVERLAPS",
-    "POSITIONAL",
-    "RIGHT",
-];
+const OF_JOINS: &str = "\
+    ANTI ASOF AT AUTHORIZATION BINARY COLLATION CONCURRENTLY CROSS FREEZE FULL GLOB ILIKE INNER IS ISNULL JOIN LEFT LIKE \
+    NATURAL NOTNULL OUTER OVERLAPS POSITIONAL RIGHT SEMI SIMILAR TABLESAMPLE VERBOSE";
 
-/// More of them.
-const OF_PATTERNS: [&str; 5] = ["ANTI", "SEMI", "SIMILAR", "TABLESAMPLE", "VERBOSE"];
-
-fn among(words: &[&str], word: &str) -> bool {
-    words.iter().any(|other| other.eq_ignore_ascii_case(word))
+fn among(words: &str, word: &str) -> bool {
+    words.split(' ').any(|other| other.eq_ignore_ascii_case(word))
 }
 
 pub(super) fn is_reserved(word: &str) -> bool {
-    among(&RESERVED, word)
+    among(RESERVED, word)
 }
 
 impl Cursor<'_, '_> {
@@ -128,7 +32,7 @@ impl Cursor<'_, '_> {
     pub(super) fn is_name(&self) -> bool {
         self.peek().is_some_and(|token| match token.kind {
             Kind::Quoted => true,
-            Kind::Word => !is_reserved(token.text) && !among(&OF_JOINS, token.text) && !among(&OF_PATTERNS, token.text),
+            Kind::Word => !is_reserved(token.text) && !among(OF_JOINS, token.text),
             _ => false,
         })
     }
@@ -220,8 +124,8 @@ fn decoded(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix('\'') {
         return Some(inner.strip_suffix('\'')?.replace("''", "'"));
     }
-    if text.starts_with('$') {
-        let mark = text[1..].find('$')? + 2;
+    if let Some(tagged) = text.strip_prefix('$') {
+        let mark = tagged.find('$')? + 2;
         return text.get(mark..text.len() - mark).map(str::to_owned);
     }
     let mut value = String::new();

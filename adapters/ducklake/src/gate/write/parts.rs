@@ -29,7 +29,7 @@ pub(super) fn is_operator(source: &Source<'_>, at: usize) -> bool {
     let token = source.tokens[at];
     token.is("FROM") && before(&["DISTINCT"]) && at > 1 && is(at - 2, &["IS", "NOT"])
         || token.is("DISTINCT") && before(&["IS", "NOT"]) && after(&["FROM"])
-        || token.is("GROUP") && before(&["WITHIN"])
+        || token.is("GROUP") && before(&["WITHIN"]) && source.tokens.get(at + 1).is_some_and(|next| next.text == "(")
         || token.is("WITH") && after(&["TIME", "ORDINALITY"])
 }
 

@@ -1,5 +1,7 @@
 //! The tokens of one statement, with each bracket's partner and each placeholder's number.
 
+use std::fmt::Write as _;
+
 use crate::gate::error::GateError;
 use crate::gate::tokens::{Kind, Token};
 
@@ -57,7 +59,7 @@ impl<'a> Source<'a> {
             // `AND?` is two tokens, `AND$1` is one; so are `?_0` and `$1_0`.
             let before = if text.ends_with(glued) { " " } else { "" };
             let after = if self.sql[token.end()..].starts_with(glued) { " " } else { "" };
-            text.push_str(&format!("{before}${}{after}", self.numbers[at]));
+            let _ = write!(text, "{before}${}{after}", self.numbers[at]);
             written = token.end();
         }
         if let Some(last) = to.checked_sub(1).and_then(|last| self.tokens.get(last)).filter(|_| from < to) {

@@ -28,7 +28,7 @@ fn alias(alias: Option<&String>) -> String {
 }
 
 fn set(set: &[(String, Part)]) -> String {
-    set.iter().map(|(column, part)| format!(" {column}=<{}>", part.0)).collect()
+    set.iter().map(|(column, part)| format!(" {column}=<{}>", part.0)).collect::<Vec<_>>().concat()
 }
 
 fn columns(columns: &[ColumnDefinition]) -> String {
@@ -38,7 +38,8 @@ fn columns(columns: &[ColumnDefinition]) -> String {
             let default = column.default.as_ref().map_or_else(String::new, |text| format!(" default {text}"));
             format!(" {{{}: {}{}{default}}}", column.name, column.data_type, flag("not null", column.not_null))
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn comment(comment: Option<&String>) -> String {
@@ -52,7 +53,8 @@ fn options(options: &[CopyOption]) -> String {
             let value = option.value.as_ref().map_or_else(String::new, |value| format!("={value:?}"));
             format!(" {}{value}{}", option.name, names("", &option.list).trim_start())
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn conflict(conflict: &Conflict) -> String {
@@ -70,7 +72,7 @@ fn branch(branch: &Branch) -> String {
     let action = match &branch.action {
         Action::Update(list) => format!("update{}", set(list)),
         Action::Insert { columns, values, by_name } => {
-            let values: String = values.iter().map(|value| format!(" <{}>", value.0)).collect();
+            let values = values.iter().map(|value| format!(" <{}>", value.0)).collect::<Vec<_>>().concat();
             format!("insert{}{}{values}", names("", columns), flag("by name", *by_name))
         }
         other => format!("{other:?}").to_lowercase(),
