@@ -296,7 +296,7 @@ pub(crate) fn checked(
 }
 
 /// A statement's tree, as JSON.
-fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
+pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
     connection.query_row(tree, [statement], |row| row.get(0))
 }

@@ -28,6 +28,7 @@ mod columns;
 mod error;
 mod functions;
 mod json;
+mod listing;
 mod names;
 mod same;
 mod scan;
@@ -38,6 +39,7 @@ mod tests;
 mod walk;
 
 pub(crate) use error::GateError;
+pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
 use json::{Json, JsonError};

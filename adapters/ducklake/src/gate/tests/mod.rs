@@ -3,6 +3,7 @@
 mod corpus;
 mod engine;
 mod limits;
+mod listing;
 mod lists;
 mod properties;
 mod rewriting;
