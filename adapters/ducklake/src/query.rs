@@ -26,6 +26,8 @@ use tokio::time::Instant;
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
+use crate::explain::explained;
+use crate::gate::Checked;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::{gate, sql, structure};
@@ -214,7 +216,7 @@ impl Running {
                 (reading.changes(table, *from, *to, *limit)?, &Parameters::None)
             }
             Work::Profile { table, at } => (reading.profile(table, *at)?, &Parameters::None),
-            Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
+            Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
         let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, parameters)?;
@@ -265,8 +267,22 @@ impl Running {
         }
     }
 
-    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<String, QueryError> {
-        checked(connection, scope, query, &|error| self.failed(error))
+    /// What runs for a user's statement, and the parameters it still needs.
+    fn checked<'q>(
+        &self,
+        connection: &Connection,
+        scope: &ReadScope,
+        query: &'q Query,
+    ) -> Result<(String, &'q Parameters), QueryError> {
+        let failed = |error: &duckdb::Error| self.failed(error);
+        gate::admit(&query.sql)?;
+        match gate::explain(&query.sql) {
+            Some(explain) => {
+                let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
+                Ok((answer, &Parameters::None))
+            }
+            None => Ok((checked(connection, scope, query, &failed)?, &query.parameters)),
+        }
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
@@ -275,14 +291,24 @@ impl Running {
     }
 }
 
-/// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
-/// prints a statement from that tree, and the gate sees that it reads as the same tree.
+/// The text that runs for a query.
 pub(crate) fn checked(
     connection: &Connection,
     scope: &ReadScope,
     query: &Query,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<String, QueryError> {
+    passed(connection, scope, query, failed).map(|(statement, _)| statement)
+}
+
+/// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
+/// prints a statement from that tree, and the gate sees that it reads as the same tree.
+pub(crate) fn passed(
+    connection: &Connection,
+    scope: &ReadScope,
+    query: &Query,
+    failed: &dyn Fn(&duckdb::Error) -> QueryError,
+) -> Result<(String, Checked), QueryError> {
     gate::admit(&query.sql)?;
     let tree = parse(connection, &query.sql).map_err(|error| failed(&error))?;
     let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
@@ -292,7 +318,7 @@ pub(crate) fn checked(
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(statement)
+    Ok((statement, checked))
 }
 
 /// A statement's tree, as JSON.
@@ -311,7 +337,7 @@ pub(crate) fn lake_failed(error: LakeError) -> QueryError {
 
 /// The values to bind, in the statement's order. A value that isn't given, or one too many by position, is an
 /// error; a name that the statement doesn't use is not.
-fn values(prepared: &Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
+pub(crate) fn values(prepared: &Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
     let wanted = prepared.parameter_count();
     if let Parameters::Positional(given) = parameters
         && given.len() > wanted

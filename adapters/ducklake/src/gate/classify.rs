@@ -47,7 +47,7 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ("CREATE", "create tables and buckets through the API"),
     ("DELETE", "delete rows through DELETE …/rows of the table"),
     ("DROP", "drop tables and buckets through the API"),
-    ("EXPLAIN", "send the query alone"),
+    ("EXPLAIN", "EXPLAIN stands before a query, once"),
     ("INSERT", "append rows through POST …/rows of the table"),
     ("MERGE", "upsert rows through POST …/rows of the table"),
     ("REFRESH", "send a query"),
@@ -135,7 +135,7 @@ fn statements(sql: &str) -> Vec<Vec<String>> {
     statements
 }
 
-enum Token<'a> {
+pub(super) enum Token<'a> {
     Word(&'a str),
     /// A semicolon.
     End,
@@ -144,12 +144,13 @@ enum Token<'a> {
 }
 
 /// Splits a text as the engine's scanner does, as far as the words matter.
-struct Tokens<'a> {
-    rest: &'a str,
+pub(super) struct Tokens<'a> {
+    /// What is still to be read.
+    pub(super) rest: &'a str,
 }
 
 impl<'a> Tokens<'a> {
-    fn new(sql: &'a str) -> Self {
+    pub(super) fn new(sql: &'a str) -> Self {
         Self { rest: sql }
     }
 

@@ -26,6 +26,7 @@
 mod classify;
 mod columns;
 mod error;
+mod explain;
 mod functions;
 mod json;
 mod listing;
@@ -39,6 +40,7 @@ mod tests;
 mod walk;
 
 pub(crate) use error::GateError;
+pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
