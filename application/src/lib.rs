@@ -18,6 +18,7 @@ pub mod projection;
 pub mod projects;
 pub mod queries;
 pub mod recovery;
+pub mod scripts;
 pub mod system;
 pub mod tables;
 pub mod transfers;

@@ -18,6 +18,7 @@ use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::recovery::Recovery;
+use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, Transfers};
@@ -26,7 +27,7 @@ use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
-use gadwall_domain::ports::lake::{Lake, QueryEngine};
+use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
@@ -137,8 +138,15 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     let stop_background = background.stop_with();
-    let outside =
-        Outside { store: metadata, lakes: Arc::clone(&lakes) as _, engine: lakes, objects, transfers, background };
+    let outside = Outside {
+        store: metadata,
+        lakes: Arc::clone(&lakes) as _,
+        engine: Arc::clone(&lakes) as _,
+        scripts: lakes,
+        objects,
+        transfers,
+        background,
+    };
     let services = services(outside, admins, system, keep);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
@@ -153,13 +161,14 @@ struct Outside {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
+    scripts: Arc<dyn ScriptEngine>,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
     background: Arc<dyn Background>,
 }
 
 fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDelta) -> Services {
-    let Outside { store, lakes, engine, objects, transfers, background } = outside;
+    let Outside { store, lakes, engine, scripts, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
@@ -196,9 +205,18 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         Arc::clone(&access),
         Arc::clone(&tables),
         Arc::clone(&projects),
-        versions,
+        Arc::clone(&versions),
+        Arc::clone(&writes),
+    );
+    let scripts = Scripts::new(
+        scripts,
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&projection),
+        Arc::clone(&projects),
         writes,
     );
+    let queries = Queries::new(engine, Arc::clone(&lakes) as _, Arc::clone(&access), versions);
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
@@ -214,7 +232,8 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
     });
     Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
-        queries: Arc::new(Queries::new(engine, Arc::clone(&access))),
+        queries: Arc::new(queries),
+        scripts: Arc::new(scripts),
         access,
         projects,
         buckets: Arc::new(buckets),
@@ -270,12 +289,16 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
 }
 
 fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
-    let query_limits =
-        QueryLimits { default_timeout: config.engine.query_timeout, max_timeout: config.engine.max_query_timeout };
+    let query_limits = QueryLimits {
+        default_timeout: config.engine.query_timeout,
+        max_timeout: config.engine.max_query_timeout,
+        max_batch_rows: config.engine.max_batch_rows,
+    };
     Ok(HttpConfig {
         max_body_bytes: config.server.max_body_bytes,
         body_idle_timeout: config.server.body_idle_timeout,
         query_limits,
+        result_cache_bytes: config.engine.result_cache,
         staging_dir: LocalFolders::new(data_dir(config)?).staging(),
         environment: config.environment.as_str().to_owned(),
         auth_enabled: config.auth.enabled,

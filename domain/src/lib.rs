@@ -28,6 +28,7 @@ pub mod project;
 pub mod query;
 pub mod rows;
 pub mod schema;
+pub mod script;
 pub mod selection;
 pub mod table;
 pub mod transfer;

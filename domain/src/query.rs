@@ -54,6 +54,8 @@ pub struct QueryOutput {
     pub rows: RowStream,
     /// The snapshot they are from.
     pub snapshot: SnapshotId,
+    /// Whether the same query gives the same rows as long as nothing is committed: no clock, no chance.
+    pub deterministic: bool,
 }
 
 /// Why a query was not answered.

@@ -23,7 +23,7 @@ impl<'a> VisibleTables<'a> {
         Self { connection, scope, default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main) }
     }
 
-    fn visible(&self, bucket: &BucketName) -> bool {
+    pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
         self.scope.only_bucket.as_ref().is_none_or(|only| only == bucket)
     }
 
@@ -70,7 +70,7 @@ impl Names for VisibleTables<'_> {
         }
     }
 
-    fn visible(&self) -> Result<Visible, NameError> {
+    fn listing(&self) -> Result<Visible, NameError> {
         let buckets =
             structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.scope.at);
         let buckets = buckets.map_err(|error| NameError::Unavailable(error.to_string()))?;

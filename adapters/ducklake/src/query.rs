@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use duckdb::types::Value as Bound;
-use duckdb::{Connection, InterruptHandle, Statement};
+use duckdb::{Connection, InterruptHandle};
 use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
@@ -27,7 +27,8 @@ use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
 use crate::explain::explained;
-use crate::gate::Checked;
+use crate::gate::{Names, ResolvedTable};
+use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::{gate, sql, structure};
@@ -49,7 +50,14 @@ pub(crate) enum Work {
     Profile { table: TableRef, at: ReadAt },
 }
 
-type Started = Result<(SchemaRef, SnapshotId), QueryError>;
+type Started = Result<Head, QueryError>;
+
+/// What is known of a result before its first row.
+struct Head {
+    schema: SchemaRef,
+    snapshot: SnapshotId,
+    deterministic: bool,
+}
 
 /// Starts work and answers once its columns are known.
 pub(crate) async fn start(
@@ -86,10 +94,10 @@ pub(crate) async fn start(
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
 
-    let (schema, snapshot) =
+    let Head { schema, snapshot, deterministic } =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
     let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
-    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot })
+    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic })
 }
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
@@ -205,29 +213,31 @@ impl Running {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // The watcher may be gone already, with the runtime.
         let _ = handle.send(connection.interrupt_handle());
-        let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
-        let snapshot = self.snapshot(&connection, work)?;
+        let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
-        let (statement, parameters) = match work {
-            Work::Rows { table, selection, at } => (reading.rows(table, selection, *at)?, &Parameters::None),
+        let ours = |statement| Statement { statement, deterministic: true, tables: Vec::new() };
+        let (runs, parameters) = match work {
+            Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
             Work::Changes { table, from, to, limit } => {
-                (reading.changes(table, *from, *to, *limit)?, &Parameters::None)
+                (ours(reading.changes(table, *from, *to, *limit)?), &Parameters::None)
             }
-            Work::Profile { table, at } => (reading.profile(table, *at)?, &Parameters::None),
+            Work::Profile { table, at } => (ours(reading.profile(table, *at)?), &Parameters::None),
             Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
-        let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
+        let mut prepared = connection.prepare(&runs.statement).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, parameters)?;
-        self.stream(&mut prepared, values, snapshot, started, batches)
+        let of = (snapshot, runs.deterministic);
+        self.stream(&mut prepared, values, of, started, batches)
     }
 
     fn stream(
         &self,
-        prepared: &mut Statement<'_>,
+        prepared: &mut duckdb::Statement<'_>,
         values: Vec<Bound>,
-        snapshot: SnapshotId,
+        (snapshot, deterministic): (SnapshotId, bool),
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
@@ -235,7 +245,7 @@ impl Running {
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
         let Some(waiting) = started.take() else { return Ok(()) };
-        if waiting.send(Ok((schema, snapshot))).is_err() {
+        if waiting.send(Ok(Head { schema, snapshot, deterministic })).is_err() {
             return Ok(());
         }
         while let Some(rows) = prepared.step().map_err(|error| self.failed(&error))? {
@@ -252,14 +262,18 @@ impl Running {
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.
-    fn snapshot(&self, connection: &Connection, work: &Work) -> Result<SnapshotId, QueryError> {
+    fn snapshot(&self, connection: &Connection, known: &Known, work: &Work) -> Result<SnapshotId, QueryError> {
         let at = match work {
             Work::Rows { at, .. } | Work::Profile { at, .. } => *at,
             Work::Changes { to, .. } => ReadAt::Snapshot(*to),
             Work::Checked { scope, .. } => scope.at,
         };
         match at {
-            ReadAt::Head => structure::head(connection, self.lake).map_err(lake_failed),
+            ReadAt::Head => {
+                let head = structure::head(connection, self.lake).map_err(lake_failed)?;
+                known.saw(head);
+                Ok(head)
+            }
             ReadAt::Snapshot(snapshot) => {
                 let kept = structure::is_kept(connection, self.lake, snapshot).map_err(lake_failed)?;
                 if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }
@@ -273,7 +287,7 @@ impl Running {
         connection: &Connection,
         scope: &ReadScope,
         query: &'q Query,
-    ) -> Result<(String, &'q Parameters), QueryError> {
+    ) -> Result<(Statement, &'q Parameters), QueryError> {
         let failed = |error: &duckdb::Error| self.failed(error);
         gate::admit(&query.sql)?;
         match gate::explain(&query.sql) {
@@ -291,34 +305,42 @@ impl Running {
     }
 }
 
-/// The text that runs for a query.
+/// A statement that was checked.
+pub(crate) struct Statement {
+    pub(crate) statement: String,
+    pub(crate) deterministic: bool,
+    /// Every table it reads.
+    pub(crate) tables: Vec<ResolvedTable>,
+}
+
+/// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
+/// prints a statement from that tree, and the gate sees that it reads as the same tree.
 pub(crate) fn checked(
     connection: &Connection,
     scope: &ReadScope,
     query: &Query,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
-) -> Result<String, QueryError> {
-    passed(connection, scope, query, failed).map(|(statement, _)| statement)
+) -> Result<Statement, QueryError> {
+    let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
+    checked_with(connection, &names, &query.sql, failed)
 }
 
-/// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
-/// prints a statement from that tree, and the gate sees that it reads as the same tree.
-pub(crate) fn passed(
+/// The same with other names.
+pub(crate) fn checked_with(
     connection: &Connection,
-    scope: &ReadScope,
-    query: &Query,
+    names: &dyn Names,
+    sql: &str,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
-) -> Result<(String, Checked), QueryError> {
-    gate::admit(&query.sql)?;
-    let tree = parse(connection, &query.sql).map_err(|error| failed(&error))?;
-    let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
-    let checked = gate::check(&query.sql, &tree, &names)?;
+) -> Result<Statement, QueryError> {
+    gate::admit(sql)?;
+    let tree = parse(connection, sql).map_err(|error| failed(&error))?;
+    let checked = gate::check(sql, &tree, names)?;
     let statement: String = connection
         .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok((statement, checked))
+    Ok(Statement { statement, deterministic: checked.deterministic, tables: checked.tables })
 }
 
 /// A statement's tree, as JSON.
@@ -337,7 +359,7 @@ pub(crate) fn lake_failed(error: LakeError) -> QueryError {
 
 /// The values to bind, in the statement's order. A value that isn't given, or one too many by position, is an
 /// error; a name that the statement doesn't use is not.
-pub(crate) fn values(prepared: &Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
+pub(crate) fn values(prepared: &duckdb::Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
     let wanted = prepared.parameter_count();
     if let Parameters::Positional(given) = parameters
         && given.len() > wanted

@@ -87,6 +87,24 @@ impl EmbeddedLakes {
         Ok(Load { table, schema, mode, expected, rows })
     }
 
+    /// Has something done in the lake's writer's turn.
+    pub(crate) async fn submit(&self, lake: LakeId, ready: Ready) -> Result<Committed, WriteError> {
+        self.writers.submit(lake, ready).await
+    }
+
+    /// Does what needs no turn, as it writes nothing.
+    pub(crate) async fn beside<F>(&self, lake: LakeId, work: F) -> Result<Committed, WriteError>
+    where
+        F: FnOnce(&CommitWork<'_>) -> Result<Committed, WriteError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let run = move |connection: &Connection| {
+            let lease = shared.catalogs.lease(connection, lake)?;
+            Ok(work(&CommitWork::new(&shared, connection, lake, &lease.known)))
+        };
+        self.engine.run(&self.engine.queries, run).await?
+    }
+
     pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
@@ -135,6 +153,10 @@ impl LakeStore for EmbeddedLakes {
 
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
         self.read(lake, move |connection| structure::head(connection, lake)).await
+    }
+
+    fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        self.catalogs.known(lake)?.head()
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {

@@ -5,11 +5,13 @@
 
 mod api;
 mod auth;
+mod cache;
 mod context;
 mod layers;
 mod negotiate;
 mod output;
 mod problem;
+mod safe;
 mod server;
 
 use std::any::Any;
@@ -29,6 +31,7 @@ use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::recovery::Recovery;
+use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
@@ -39,6 +42,7 @@ use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
@@ -89,6 +93,8 @@ pub struct Services {
     pub transfers: Arc<Transfers>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// SQL that may write.
+    pub scripts: Arc<Scripts>,
     /// Requests that may be repeated.
     pub idempotency: Arc<Idempotency>,
     /// The service itself.
@@ -116,6 +122,8 @@ pub struct HttpConfig {
     pub body_idle_timeout: Duration,
     /// How long queries may run.
     pub query_limits: QueryLimits,
+    /// Memory for results that may be asked for again, in bytes.
+    pub result_cache_bytes: u64,
     /// Folder for bodies that must be whole before they can be read.
     pub staging_dir: PathBuf,
     /// Shown in health answers.
@@ -153,6 +161,7 @@ type Apis = (
     TransfersApi,
     OperationsApi,
     QueriesApi,
+    BatchesApi,
     ShortTablesApi,
     ShortDatasetsApi,
 );
@@ -183,6 +192,12 @@ impl App {
 }
 
 fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
+    let queries = QueriesApi {
+        queries: Arc::clone(&services.queries),
+        scripts: Arc::clone(&services.scripts),
+        cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
+        limits: config.query_limits,
+    };
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
     (
         SystemApi {
@@ -202,7 +217,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
-        QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
+        queries.clone(),
+        BatchesApi { access: Arc::clone(&services.access), queries, process: Arc::clone(&services.process) },
         ShortTablesApi {
             access: Arc::clone(&services.access),
             tables: Arc::clone(&services.tables),

@@ -14,6 +14,7 @@ mod openapi;
 mod problems;
 mod projects;
 mod query;
+mod query_cache;
 mod readme;
 mod restart;
 mod rows;

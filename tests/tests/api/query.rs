@@ -30,8 +30,7 @@ async fn a_query_answers_columns_rows_and_the_snapshot_it_read() -> Result<()> {
     assert_eq!(body["columns"], columns);
     assert_eq!(body["rows"], json!([["ann", 10.75, 2], ["bob", 20.00, 1]]));
     assert_eq!((&body["row_count"], &body["snapshot_id"]), (&json!(2), &json!(3)));
-    assert!(body["execution_time"].as_f64() > Some(0.0));
-    assert_eq!(body["request_id"].as_str(), Some(reply.header("x-request-id")));
+    assert_eq!(body.as_object().map(serde_json::Map::len), Some(4), "what differs each time is not in the body");
     Ok(())
 }
 

@@ -38,6 +38,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 mod walk;
+pub(crate) mod write;
 
 pub(crate) use error::GateError;
 pub(crate) use explain::{Explain, explain, plan};
@@ -158,6 +159,10 @@ fn unfaithful() -> GateError {
 struct Only<'t>(&'t [ResolvedTable]);
 
 impl Names for Only<'_> {
+    fn answered(&self, catalog: &str, schema: &str, table: &str) -> bool {
+        self.0.iter().any(|known| known.catalog == catalog && known.schema == schema && known.table == table)
+    }
+
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         self.0
             .iter()

@@ -14,6 +14,12 @@ pub(crate) trait Names {
     /// [`NameError`], which must not tell a table that exists elsewhere from one that doesn't.
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError>;
 
+    /// Whether a full name is one that was answered before, and not what somebody wrote: the engine's own catalogs are
+    /// closed to everybody else.
+    fn answered(&self, _catalog: &str, _schema: &str, _table: &str) -> bool {
+        false
+    }
+
     /// The version at which tables are read whose reference names none; the newest without.
     fn version(&self) -> Option<u64> {
         None
@@ -23,7 +29,7 @@ pub(crate) trait Names {
     ///
     /// # Errors
     /// [`NameError`]: nothing is listed.
-    fn visible(&self) -> Result<Visible, NameError> {
+    fn listing(&self) -> Result<Visible, NameError> {
         Err(NameError::Unknown { candidates: Vec::new() })
     }
 
@@ -73,7 +79,8 @@ const HINT: &str = "information_schema and duckdb_tables(), duckdb_columns() lis
 /// Refuses the names that mean the engine's insides, then asks the caller's names.
 pub(crate) fn resolve(names: &dyn Names, catalog: &str, schema: &str, table: &str) -> Result<ResolvedTable, GateError> {
     let written = written(catalog, schema, table);
-    if is_internal_catalog(catalog) || is_internal_schema(schema) || is_metadata(table) {
+    let answered = names.answered(catalog, schema, table);
+    if !answered && (is_internal_catalog(catalog) || is_internal_schema(schema) || is_metadata(table)) {
         return Err(GateError::forbidden(format!("reading {written}"), HINT));
     }
     match names.table(some(catalog), some(schema), table) {

@@ -18,7 +18,7 @@ use crate::decode::testing::run;
 use crate::{CsvOptions, DecodeOptions, InputFormat};
 
 const NUMBERS: JsonOptions =
-    JsonOptions { decimals: Decimals::AsNumber, json: super::super::json::JsonColumns::Embed, shape: Shape::Object };
+    JsonOptions { decimals: Decimals::AsNumber, shape: Shape::Object, ..JsonOptions::default() };
 
 fn document() -> Document {
     Document { rows: NUMBERS, head: "[".to_owned(), tail: Box::new(|_| "]".to_owned()) }

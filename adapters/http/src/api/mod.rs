@@ -1,5 +1,6 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
+pub(crate) mod batches;
 pub(crate) mod buckets;
 pub(crate) mod conditions;
 pub(crate) mod data;

@@ -17,6 +17,7 @@ use super::{alias, body, idempotency, object_path};
 use crate::auth::AccessData;
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
+use crate::safe;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -70,6 +71,7 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
             request.set_method(method);
             *request.uri_mut() = uri;
         }
+        safe::accept(&mut request);
         if let Some(key) = &self.front.stand_in_key
             && !request.headers().contains_key("authorization")
         {

@@ -31,6 +31,10 @@ section! {
         query_timeout: Duration = seconds(30), Kind::span(1, 86_400);
         /// The longest that a request may ask for.
         max_query_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// Most rows of each statement's result in a batch: they are held in memory until the batch ends.
+        max_batch_rows: u64 = 10_000, Kind::integer(1, 1_000_000);
+        /// Memory for results of queries that may be asked for again; 0 turns it off.
+        result_cache: u64 = 64 * MB, Kind::bytes(0, u64::MAX);
         /// Lakes attached at once; the least recently used one makes room.
         max_attached_lakes: usize = 32, Kind::integer(1, 10_000);
         /// Writes that may wait in a project's queue.

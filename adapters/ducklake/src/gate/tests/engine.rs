@@ -134,7 +134,7 @@ impl Names for Caller<'_> {
         }
     }
 
-    fn visible(&self) -> Result<Visible, NameError> {
+    fn listing(&self) -> Result<Visible, NameError> {
         let mut buckets: Vec<VisibleBucket> = Vec::new();
         for (id, (bucket, catalog, schema, table)) in (100..).zip(&TABLES) {
             let table = self.0.visible_table(id, catalog, schema, table);

@@ -84,7 +84,7 @@ impl Walk<'_> {
 
     fn listing_text(&mut self, wanted: &Wanted) -> Result<String, GateError> {
         if self.visible.is_none() {
-            self.visible = Some(self.names.visible().map_err(unavailable)?);
+            self.visible = Some(self.names.listing().map_err(unavailable)?);
         }
         let visible = self.visible.as_ref().ok_or_else(malformed)?;
         let text = match &wanted.bucket {
@@ -158,6 +158,9 @@ fn shown(members: &Members<'_>) -> Option<Wanted> {
 fn unavailable(error: NameError) -> GateError {
     match error {
         NameError::Unavailable(cause) => GateError::Unavailable(cause),
-        NameError::Unknown { .. } => malformed(),
+        NameError::Unknown { .. } => GateError::unsupported(
+            "a list of tables and columns at this place",
+            "ask for it before the first change, or in a request of its own",
+        ),
     }
 }

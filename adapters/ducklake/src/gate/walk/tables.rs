@@ -113,6 +113,7 @@ impl Walk<'_> {
             && matches!(get(members, "at_clause"), None | Some(Json::Null))
         {
             set(members, "at_clause", at_version(version));
+            self.visited.expressions += 1;
         }
         if !self.tables.contains(&resolved) {
             self.tables.push(resolved);
