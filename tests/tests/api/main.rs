@@ -18,6 +18,7 @@ mod query_cache;
 mod readme;
 mod restart;
 mod rows;
+mod scripts;
 mod service;
 mod shape;
 mod short_routes;

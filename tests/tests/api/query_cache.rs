@@ -150,3 +150,36 @@ async fn query_is_a_method_of_queries_alone() -> Result<()> {
     assert_eq!(unknown.status, 401, "{}", unknown.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn answers_are_compressed_for_who_can_read_that() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let many = "SELECT repeat('abc', 10) AS s FROM range(1000)";
+    let plain = get(&owner, many, &[], None).await?;
+    assert_eq!(
+        (plain.status, plain.header("content-encoding"), plain.header("vary")),
+        (200, "", "Accept, Accept-Encoding")
+    );
+    for coding in ["gzip", "zstd", "br", "deflate"] {
+        let ask = |known: Option<&str>| {
+            let request = owner.request(Method::GET, QUERY).query(&[("query", many)]).header("Accept-Encoding", coding);
+            known.map_or_else(
+                || request.try_clone().unwrap(),
+                |known| request.try_clone().unwrap().header("If-None-Match", known),
+            )
+        };
+        let reply = ask(None).send().await?;
+        assert_eq!((reply.status().as_u16(), reply.headers()["content-encoding"].to_str()?), (200, coding));
+        let tag = reply.headers()["etag"].to_str()?.to_owned();
+        assert!(tag.ends_with(&format!("-{coding}\"")) && tag != plain.header("etag"), "{tag}");
+        let bytes = reply.bytes().await?;
+        assert!(!bytes.is_empty() && bytes.len() * 5 < plain.text.len(), "{coding}: {}", bytes.len());
+        let known = ask(Some(&tag)).send().await?;
+        assert_eq!((known.status().as_u16(), known.headers()["etag"].to_str()?), (304, tag.as_str()));
+    }
+    let small =
+        send(owner.request(Method::GET, QUERY).query(&[("query", SUM)]).header("Accept-Encoding", "gzip")).await?;
+    assert_eq!(small.header("content-encoding"), "");
+    Ok(())
+}

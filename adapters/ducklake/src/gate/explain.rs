@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::classify::{Token, Tokens};
 use super::error::GateError;
 use super::json::Json;
+use super::tokens::{Token, Tokens};
 use super::{MAX_DEPTH, parse};
 
 /// An EXPLAIN, taken apart.
@@ -26,16 +26,16 @@ const WRAPPERS: [&str; 2] = ["EXPLAIN_ANALYZE", "QUERY"];
 /// The parts of the text, if it is an EXPLAIN.
 pub(crate) fn explain(sql: &str) -> Option<Explain<'_>> {
     let mut tokens = Tokens::new(sql);
-    let is = |token: Option<Token<'_>>, words: &[&str]| match token {
-        Some(Token::Word(found)) => words.iter().any(|word| word.eq_ignore_ascii_case(found)),
-        _ => false,
+    let head = tokens.next().filter(|token| token.is("EXPLAIN"))?;
+    let next: Vec<Token<'_>> = tokens.take(3).collect();
+    let is_analyze = |token: &Token<'_>| token.is("ANALYZE") || token.is("ANALYSE");
+    let analyze = match next.as_slice() {
+        [word, ..] if is_analyze(word) => Some(word),
+        [open, word, close] if open.text == "(" && is_analyze(word) && close.text == ")" => Some(close),
+        _ => None,
     };
-    if !is(tokens.next(), &["EXPLAIN"]) {
-        return None;
-    }
-    let query = tokens.rest;
-    let analyze = is(tokens.next(), &["ANALYZE", "ANALYSE"]);
-    Some(Explain { analyze, query: if analyze { tokens.rest } else { query } })
+    let end = analyze.unwrap_or(&head).end();
+    Some(Explain { analyze: analyze.is_some(), query: sql.get(end..).unwrap_or_default() })
 }
 
 impl Explain<'_> {
@@ -134,6 +134,8 @@ mod tests {
         assert_eq!(cut("explain analyse select 1"), Some((true, " select 1")));
         assert_eq!(cut("-- why\n /* a /* b */ */ Explain/**/SELECT 1"), Some((false, "/**/SELECT 1")));
         assert_eq!(cut("\u{feff}EXPLAIN /* ANALYZE */ SELECT 1"), Some((false, " /* ANALYZE */ SELECT 1")));
+        assert_eq!(cut("explain (Analyze) select 1"), Some((true, " select 1")));
+        assert_eq!(cut("explain (select 1)"), Some((false, " (select 1)")));
         assert_eq!(cut("EXPLAIN"), Some((false, "")));
         assert_eq!(cut("EXPLAIN \"ANALYZE\" x"), Some((false, " \"ANALYZE\" x")));
         for sql in [

@@ -37,6 +37,7 @@ mod scope;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod walk;
 pub(crate) mod write;
 

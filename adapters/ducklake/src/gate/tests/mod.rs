@@ -1,6 +1,6 @@
 //! The gate against a real engine: every honest query runs and answers as written, no attack does.
 
-mod corpus;
+pub(super) mod corpus;
 mod engine;
 mod limits;
 mod listing;

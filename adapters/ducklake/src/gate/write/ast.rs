@@ -12,7 +12,8 @@ pub(crate) struct Name {
     pub(crate) table: String,
 }
 
-/// A query, or an expression: a part of the statement's text, unchecked.
+/// A query, or an expression: a part of the statement's text, unchecked; but `?` is `$1`, `$2` … by its place in the
+/// whole statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part(pub(crate) String);
 
@@ -36,6 +37,7 @@ pub(crate) enum Statement {
         name: String,
         or_ignore: bool,
     },
+    /// `CASCADE` changes nothing: nothing hangs on a table here.
     DropTable {
         name: Name,
         if_exists: bool,
@@ -86,6 +88,8 @@ pub(crate) enum Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Insert {
     pub(crate) name: Name,
+    /// What the table is called in the conflict's expressions.
+    pub(crate) alias: Option<String>,
     /// Empty: all, in their order.
     pub(crate) columns: Vec<String>,
     /// Columns are matched by the query's names.
@@ -166,10 +170,10 @@ pub(crate) enum When {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// `UPDATE SET …`; an empty list for `UPDATE` alone (by name).
+    /// `UPDATE SET …`; an empty list for `UPDATE BY NAME`.
     Update(Vec<(String, Part)>),
     Delete,
-    /// `INSERT [(columns)] VALUES (…)`; no values for `INSERT` alone (by position) or `INSERT BY NAME`.
+    /// `INSERT [(columns)] VALUES (…)`; no values for `INSERT *` (by position) or `INSERT BY NAME`.
     Insert {
         columns: Vec<String>,
         values: Vec<Part>,
@@ -274,4 +278,6 @@ pub(crate) enum Change {
 pub(crate) struct CopyOption {
     pub(crate) name: String,
     pub(crate) value: Option<String>,
+    /// The names in parentheses: `PARTITION_BY (a, b)`.
+    pub(crate) list: Vec<String>,
 }
