@@ -10,6 +10,7 @@ mod config;
 mod durable;
 mod engine;
 mod error;
+mod explain;
 mod filter;
 mod gate;
 mod history;

@@ -26,7 +26,8 @@ use tokio::time::Instant;
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
-use crate::gate::Names;
+use crate::explain::explained;
+use crate::gate::{Names, ResolvedTable};
 use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
@@ -217,14 +218,14 @@ impl Running {
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
-        let ours = |statement| Statement { statement, deterministic: true };
+        let ours = |statement| Statement { statement, deterministic: true, tables: Vec::new() };
         let (runs, parameters) = match work {
             Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
             Work::Changes { table, from, to, limit } => {
                 (ours(reading.changes(table, *from, *to, *limit)?), &Parameters::None)
             }
             Work::Profile { table, at } => (ours(reading.profile(table, *at)?), &Parameters::None),
-            Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
+            Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
         let mut prepared = connection.prepare(&runs.statement).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, parameters)?;
@@ -280,8 +281,22 @@ impl Running {
         }
     }
 
-    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<Statement, QueryError> {
-        checked(connection, scope, query, &|error| self.failed(error))
+    /// What runs for a user's statement, and the parameters it still needs.
+    fn checked<'q>(
+        &self,
+        connection: &Connection,
+        scope: &ReadScope,
+        query: &'q Query,
+    ) -> Result<(Statement, &'q Parameters), QueryError> {
+        let failed = |error: &duckdb::Error| self.failed(error);
+        gate::admit(&query.sql)?;
+        match gate::explain(&query.sql) {
+            Some(explain) => {
+                let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
+                Ok((answer, &Parameters::None))
+            }
+            None => Ok((checked(connection, scope, query, &failed)?, &query.parameters)),
+        }
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
@@ -294,6 +309,8 @@ impl Running {
 pub(crate) struct Statement {
     pub(crate) statement: String,
     pub(crate) deterministic: bool,
+    /// Every table it reads.
+    pub(crate) tables: Vec<ResolvedTable>,
 }
 
 /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
@@ -323,11 +340,11 @@ pub(crate) fn checked_with(
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(Statement { statement, deterministic: checked.deterministic })
+    Ok(Statement { statement, deterministic: checked.deterministic, tables: checked.tables })
 }
 
 /// A statement's tree, as JSON.
-fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
+pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
     connection.query_row(tree, [statement], |row| row.get(0))
 }

@@ -43,7 +43,12 @@ fn changes() -> Vec<(Scope, Method, &'static str, Value)> {
 }
 
 /// Gives the owner's project another key, with these scopes and limited to a bucket.
-async fn limited_key(server: &TestServer, owner: &str, scopes: &[Scope], bucket: Option<&str>) -> Result<String> {
+pub(crate) async fn limited_key(
+    server: &TestServer,
+    owner: &str,
+    scopes: &[Scope],
+    bucket: Option<&str>,
+) -> Result<String> {
     let config = gadwall_metastore::SqliteConfig {
         path: server.data_dir().join("metadata.sqlite"),
         max_readers: 1,

@@ -8,6 +8,7 @@ mod edits;
 mod formats;
 mod hostile;
 mod idempotency;
+mod introspection;
 mod isolation;
 mod openapi;
 mod problems;

@@ -48,7 +48,7 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ("CREATE", "create tables and buckets through the API"),
     ("DELETE", "delete rows through DELETE …/rows of the table"),
     ("DROP", "drop tables and buckets through the API"),
-    ("EXPLAIN", "send the query alone"),
+    ("EXPLAIN", "EXPLAIN stands before a query, once"),
     ("INSERT", "append rows through POST …/rows of the table"),
     ("MERGE", "upsert rows through POST …/rows of the table"),
     ("REFRESH", "send a query"),

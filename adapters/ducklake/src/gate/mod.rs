@@ -26,8 +26,10 @@
 mod classify;
 mod columns;
 mod error;
+mod explain;
 mod functions;
 mod json;
+mod listing;
 mod names;
 mod same;
 mod scan;
@@ -40,6 +42,8 @@ mod walk;
 pub(crate) mod write;
 
 pub(crate) use error::GateError;
+pub(crate) use explain::{Explain, explain, plan};
+pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
 use json::{Json, JsonError};

@@ -1,6 +1,7 @@
 //! What a table's name in a query means: asked of the caller's [`Names`], after the names nobody may write.
 
 use super::error::GateError;
+use super::listing::Visible;
 
 /// Resolves what a name in a query may mean for one caller.
 ///
@@ -22,6 +23,22 @@ pub(crate) trait Names {
     /// The version at which tables are read whose reference names none; the newest without.
     fn version(&self) -> Option<u64> {
         None
+    }
+
+    /// All that the caller may read, at that version.
+    ///
+    /// # Errors
+    /// [`NameError`]: nothing is listed.
+    fn listing(&self) -> Result<Visible, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
+    }
+
+    /// The tree of a query that the gate wrote itself, as the engine serialises it.
+    ///
+    /// # Errors
+    /// [`NameError`]: there is no tree.
+    fn serialize(&self, _sql: &str) -> Result<String, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
     }
 }
 
@@ -57,7 +74,7 @@ const SCHEMAS: [&str; 2] = ["information_schema", "pg_catalog"];
 /// How the engine's own views begin, and the names under which its lists are known elsewhere.
 const VIEWS: [&str; 4] = ["duckdb_", "pragma_", "sqlite_", "pg_"];
 
-const HINT: &str = "list tables and columns through the API";
+const HINT: &str = "information_schema and duckdb_tables(), duckdb_columns() list what you may read; what else there is, is in the API";
 
 /// Refuses the names that mean the engine's insides, then asks the caller's names.
 pub(crate) fn resolve(names: &dyn Names, catalog: &str, schema: &str, table: &str) -> Result<ResolvedTable, GateError> {

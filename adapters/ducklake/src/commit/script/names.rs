@@ -12,7 +12,7 @@ use gadwall_domain::table::TableRef;
 use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::same_shape;
 use crate::gate::write::Name;
-use crate::gate::{NameError, Names, ResolvedTable};
+use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
 use crate::names::VisibleTables;
 use crate::past;
 use crate::{sql, structure};
@@ -43,6 +43,12 @@ impl Overlay {
             buckets_dropped: HashSet::new(),
             temporary: HashMap::new(),
         }
+    }
+
+    /// Whether there are tables, columns or buckets now that the last snapshot doesn't have, or the other way round.
+    fn changes_structure(&self) -> bool {
+        let tables = [&self.created, &self.dropped, &self.reshaped].iter().any(|tables| !tables.is_empty());
+        tables || !self.buckets_made.is_empty() || !self.buckets_dropped.is_empty()
     }
 
     pub(super) fn make_bucket(&mut self, bucket: BucketName) {
@@ -129,6 +135,18 @@ impl Names for ScriptNames<'_> {
         }
         visible.table(catalog, schema, table)
     }
+
+    /// The lake's own tables show a change once it is committed: no list is better than one that isn't true.
+    fn listing(&self) -> Result<Visible, NameError> {
+        if self.0.overlay.borrow().changes_structure() {
+            return Err(NameError::Unknown { candidates: Vec::new() });
+        }
+        self.0.visible().listing()
+    }
+
+    fn serialize(&self, sql: &str) -> Result<String, NameError> {
+        self.0.visible().serialize(sql)
+    }
 }
 
 impl Run<'_> {
@@ -137,7 +155,7 @@ impl Run<'_> {
     }
 
     fn place(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Option<TableRef> {
-        if catalog.is_some() {
+        if catalog.is_some_and(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
             return None;
         }
         let bucket = match schema {
@@ -149,7 +167,7 @@ impl Run<'_> {
 
     /// The place that a name means, for a table that is to be made there or changed.
     pub(super) fn table_ref(&self, name: &Name) -> Done<TableRef> {
-        if name.catalog.is_some() {
+        if name.catalog.as_ref().is_some_and(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
             return Err(no_table(name).into());
         }
         let bucket = match &name.schema {

@@ -123,6 +123,7 @@ pub(in crate::gate) fn kind(error: &GateError) -> &'static str {
         GateError::Forbidden { .. } => "forbidden",
         GateError::Unsupported { .. } => "unsupported",
         GateError::UnknownTable { .. } => "unknown table",
+        GateError::UnknownBucket { .. } => "unknown bucket",
         GateError::UnknownFunction { .. } => "unknown function",
         GateError::TooLarge { .. } => "too large",
         GateError::TooDeep { .. } => "too deep",

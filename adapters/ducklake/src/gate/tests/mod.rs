@@ -3,6 +3,7 @@
 pub(super) mod corpus;
 mod engine;
 mod limits;
+mod listing;
 mod lists;
 mod properties;
 mod rewriting;
