@@ -6,6 +6,7 @@
 
 pub mod access;
 mod access_cache;
+pub mod analytics;
 pub mod breaker;
 pub mod buckets;
 pub mod caller;

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
+use gadwall_application::analytics::Analytics;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
@@ -39,6 +40,7 @@ use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::analytics::AnalyticsApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
@@ -93,6 +95,8 @@ pub struct Services {
     pub idempotency: Arc<Idempotency>,
     /// The service itself.
     pub system: Arc<System>,
+    /// The engine, to its operators.
+    pub analytics: Arc<Analytics>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -155,6 +159,7 @@ type Apis = (
     QueriesApi,
     ShortTablesApi,
     ShortDatasetsApi,
+    AnalyticsApi,
 );
 
 impl App {
@@ -211,6 +216,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             limits: config.query_limits,
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
+        AnalyticsApi { analytics: Arc::clone(&services.analytics) },
     )
 }
 
