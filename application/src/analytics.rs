@@ -55,6 +55,12 @@ pub struct Parts {
     pub limits: EngineLimits,
 }
 
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts")
+    }
+}
+
 /// The use cases of the engine's operators.
 pub struct Analytics {
     parts: Parts,

@@ -55,18 +55,18 @@ struct HealthBody {
     database_exists: bool,
     /// All lakes together, counted within the last half minute.
     database_size_mb: Option<f64>,
-    query_test: QueryTest,
-    connection_pool: ConnectionPool,
+    query_test: EngineQueryTest,
+    connection_pool: EngineConnections,
     circuit_breaker: CircuitBreaker,
     metrics: EngineMetrics,
-    system: SystemBody,
+    system: EngineSystem,
     /// What is wrong.
     errors: Vec<String>,
 }
 
 /// A query past the circuit breaker.
 #[derive(Debug, Object)]
-struct QueryTest {
+struct EngineQueryTest {
     success: bool,
     /// Seconds.
     execution_time: f64,
@@ -76,7 +76,7 @@ struct QueryTest {
 
 /// Places for queries. Each query has a connection of its own for as long as it runs.
 #[derive(Debug, Object)]
-struct ConnectionPool {
+struct EngineConnections {
     /// In use now.
     total_connections: u64,
     /// Places that are free.
@@ -91,10 +91,10 @@ struct EngineStatistics {
     service: EngineService,
     metrics: EngineMetrics,
     performance: EnginePerformance,
-    system: SystemBody,
+    system: EngineSystem,
     circuit_breaker: CircuitBreaker,
     /// The files of the project, or for an admin who names none, of all lakes; null if they are missing.
-    database_file: Option<DatabaseFile>,
+    database_file: Option<EngineFiles>,
     /// The last 1,000 queries; null before the first.
     query_analysis: Option<QueryAnalysisBody>,
 }
@@ -151,7 +151,7 @@ struct EnginePerformance {
 
 /// Process and machine. Zero where the system doesn't tell.
 #[derive(Debug, Object)]
-struct SystemBody {
+struct EngineSystem {
     process_memory_mb: f64,
     /// Of what the machine or the container has.
     process_memory_percent: f64,
@@ -164,7 +164,7 @@ struct SystemBody {
 }
 
 #[derive(Debug, Object)]
-struct DatabaseFile {
+struct EngineFiles {
     size_mb: f64,
     created: Option<DateTime<Utc>>,
     modified: Option<DateTime<Utc>>,
@@ -229,7 +229,7 @@ struct CircuitBreakerMetrics {
 
 /// What was done.
 #[derive(Debug, Object)]
-struct Done {
+struct CircuitBreakerReset {
     status: String,
     message: String,
 }
@@ -276,10 +276,10 @@ impl AnalyticsApi {
     ///
     /// Admin only. Counters and waits begin anew; what was counted since the start stays.
     #[oai(path = "/circuit-breaker/reset", method = "post", operation_id = "reset_circuit_breaker")]
-    async fn reset(&self, auth: Auth) -> ApiResult<Json<Done>> {
+    async fn reset(&self, auth: Auth) -> ApiResult<Json<CircuitBreakerReset>> {
         self.analytics.reset(auth.caller())?;
         let message = "Circuit breaker was reset: queries are let through again".to_owned();
-        Ok(Json(Done { status: "success".to_owned(), message }))
+        Ok(Json(CircuitBreakerReset { status: "success".to_owned(), message }))
     }
 }
 
@@ -292,12 +292,12 @@ fn health(health: EngineHealth) -> HealthBody {
         service_initialized: true,
         database_exists: numbers.files.is_some(),
         database_size_mb: numbers.files.map(|files| megabytes(files.bytes)),
-        query_test: QueryTest {
+        query_test: EngineQueryTest {
             success: answers,
             execution_time: took.as_secs_f64(),
             memory_usage: megabytes(memory_growth),
         },
-        connection_pool: ConnectionPool {
+        connection_pool: EngineConnections {
             total_connections: numbers.queries.active.min(places),
             available_connections: places.saturating_sub(numbers.queries.active),
             max_connections: places,
@@ -351,9 +351,9 @@ fn metrics(queries: &QueryNumbers, resident: u64) -> EngineMetrics {
     }
 }
 
-fn system(numbers: &EngineNumbers) -> SystemBody {
+fn system(numbers: &EngineNumbers) -> EngineSystem {
     let EngineNumbers { memory, load, .. } = numbers;
-    SystemBody {
+    EngineSystem {
         process_memory_mb: megabytes(memory.resident),
         process_memory_percent: round(100.0 * megabytes(memory.resident) / megabytes(memory.total).max(1.0)),
         cpu_percent: round(load.process_cpu),
@@ -393,8 +393,8 @@ fn circuit_breaker(status: &BreakerStatus) -> CircuitBreaker {
     }
 }
 
-fn database_file(files: &LakeFiles) -> DatabaseFile {
-    DatabaseFile { size_mb: megabytes(files.bytes), created: files.created, modified: files.modified }
+fn database_file(files: &LakeFiles) -> EngineFiles {
+    EngineFiles { size_mb: megabytes(files.bytes), created: files.created, modified: files.modified }
 }
 
 fn query_analysis(analysis: &QueryAnalysis) -> QueryAnalysisBody {

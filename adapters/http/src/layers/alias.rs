@@ -48,6 +48,8 @@ fn canonical(path: &str) -> Option<String> {
         ["api", "v1", area, ..] if UNDER_API_V1.contains(&area) => {
             segments.drain(..2);
         }
+        // The framework knows routes without the last slash only.
+        ["api", "v1", "duckdb", ""] => segments.truncate(3),
         _ => return None,
     }
     Some(format!("/{}", segments.join("/")))
