@@ -20,6 +20,7 @@ mod profiles;
 mod query;
 mod read;
 mod reading;
+mod root;
 mod runtime;
 mod sql;
 mod stage;
@@ -37,3 +38,6 @@ pub use engine::OpenError;
 pub use runtime::{MissingExtension, find_extension_dir};
 pub use store::EmbeddedLakes;
 pub use transfer::EngineTransfers;
+
+#[cfg(test)]
+mod revival_tests;

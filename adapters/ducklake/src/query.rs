@@ -20,7 +20,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
@@ -76,10 +76,11 @@ pub(crate) async fn start(
         deadline,
         timed_out: Arc::clone(&timed_out),
     };
+    let broken = engine.broken();
     let (runtime, span) = (Handle::current(), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let sender = Sender { runtime, batches: batches_tx };
+        let sender = Sender { runtime, batches: batches_tx, broken };
         span.in_scope(|| running.run(&work, handle_tx, started_tx, &sender, ended_tx));
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
@@ -142,6 +143,7 @@ impl Stream for Output {
 struct Sender {
     runtime: Handle,
     batches: mpsc::Sender<Result<RecordBatch, QueryError>>,
+    broken: watch::Receiver<u64>,
 }
 
 /// Why a batch wasn't handed over.
@@ -150,16 +152,22 @@ enum Unsent {
     Gone,
     /// The reader didn't take it in time.
     Late,
+    /// The engine broke, and others wait until it can be opened anew.
+    Broken,
 }
 
 impl Sender {
     /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
     fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
-        let sending = async { tokio::time::timeout_at(deadline, self.batches.send(Ok(batch))).await };
-        match self.runtime.block_on(sending) {
-            Ok(sent) => sent.map_err(|_| Unsent::Gone),
-            Err(_) => Err(Unsent::Late),
-        }
+        let mut broken = self.broken.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                sent = self.batches.send(Ok(batch)) => sent.map_err(|_| Unsent::Gone),
+                _ = broken.changed() => Err(Unsent::Broken),
+                () = tokio::time::sleep_until(deadline) => Err(Unsent::Late),
+            }
+        })
     }
 }
 
@@ -244,6 +252,7 @@ impl Running {
                 Ok(()) => {}
                 Err(Unsent::Gone) => return Ok(()),
                 Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
+                Err(Unsent::Broken) => return Err(QueryError::Cancelled),
             }
         }
         Ok(())

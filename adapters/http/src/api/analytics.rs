@@ -239,9 +239,10 @@ struct CircuitBreakerReset {
 impl AnalyticsApi {
     /// What is here and where to go on
     #[oai(path = "/", method = "get", operation_id = "engine_welcome")]
-    async fn welcome(&self, _auth: Auth) -> Json<EngineWelcome> {
+    async fn welcome(&self, auth: Auth) -> ApiResult<Json<EngineWelcome>> {
+        self.analytics.enter(auth.caller())?;
         let endpoint = |name: &str, path: &str| (name.to_owned(), format!("/api/v1/duckdb/{path}"));
-        Json(EngineWelcome {
+        Ok(Json(EngineWelcome {
             service: "gadwall".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             description: "The engine of queries: DuckDB on DuckLake".to_owned(),
@@ -251,7 +252,7 @@ impl AnalyticsApi {
                 endpoint("circuit_breaker_reset", "circuit-breaker/reset"),
             ]),
             docs: "/docs".to_owned(),
-        })
+        }))
     }
 
     /// How is the engine doing?

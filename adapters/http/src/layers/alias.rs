@@ -67,6 +67,7 @@ mod tests {
             Some("/projects/p/buckets/b/tables?limit=1")
         );
         assert_eq!(rewritten("/api/v1/tables/t").as_deref(), Some("/tables/t"));
+        assert_eq!(rewritten("/api/v1/duckdb/").as_deref(), Some("/api/v1/duckdb"));
         for own in
             ["/projects/p/branches/dev/buckets", "/projects/p/branches/default", "/api/v1/duckdb/query", "/tables", "/"]
         {
