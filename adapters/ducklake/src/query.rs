@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use duckdb::types::Value as Bound;
-use duckdb::{Connection, InterruptHandle, Statement};
+use duckdb::{Connection, Statement};
 use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
@@ -28,6 +28,7 @@ use crate::engine::Engine;
 use crate::error::query_error;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
+use crate::root::Interrupter;
 use crate::{gate, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
@@ -93,7 +94,7 @@ pub(crate) async fn start(
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
 pub(crate) async fn watch(
-    handle: oneshot::Receiver<Arc<InterruptHandle>>,
+    handle: oneshot::Receiver<Arc<Interrupter>>,
     reader: oneshot::Receiver<()>,
     deadline: Instant,
     timed_out: Arc<AtomicBool>,
@@ -184,7 +185,7 @@ impl Running {
     fn run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: oneshot::Sender<Started>,
         batches: &Sender,
         ended: oneshot::Sender<Ended>,
@@ -204,13 +205,13 @@ impl Running {
     fn try_run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // The watcher may be gone already, with the runtime.
-        let _ = handle.send(connection.interrupt_handle());
+        let _ = handle.send(connection.interrupter());
         let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;

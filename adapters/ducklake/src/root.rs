@@ -1,8 +1,12 @@
 //! The one DuckDB instance, and another in its place when it broke for good.
 //!
-//! After a fatal error DuckDB answers nothing any more until it is opened anew. The old instance must be closed by then:
-//! two at once on the same files would write over each other. So every connection is counted, those of a broken instance
-//! are interrupted, and whoever needs the next one waits until the last of them is back.
+//! After a fatal error an instance answers nothing any more; it has to be replaced. What still runs on it is interrupted,
+//! and whoever needs a connection waits until the last of its own is back: two instances must never be at work on the
+//! same files.
+//!
+//! Its connections are never closed: with a transaction open in a lake, closing one would end the process (DuckLake
+//! throws where DuckDB can't catch, see docs/engine-facts.md). So a broken instance is left lying with its memory. It
+//! does nothing any more, and what it has not written is lost, as in a crash.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -20,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An interrupt that comes between two statements has no effect, so it is repeated.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
-/// How many instances are tried for one connection.
-const TRIES: u32 = 3;
-
 type Open = Box<dyn Fn() -> Result<Connection, OpenError> + Send + Sync>;
 
 /// Holds the instance and lends connections.
@@ -37,33 +38,65 @@ struct Inner {
     /// None while the connections of a broken one come back.
     instance: Option<Connection>,
     generation: u64,
-    lent: HashMap<u64, Arc<InterruptHandle>>,
+    lent: HashMap<u64, Arc<Interrupter>>,
     next: u64,
+}
+
+/// Interrupts a connection for as long as it is lent. The crate's own handle may not be used while its connection is
+/// being closed.
+pub(crate) struct Interrupter(Mutex<Option<Arc<InterruptHandle>>>);
+
+impl Interrupter {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<InterruptHandle>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn interrupt(&self) {
+        if let Some(handle) = &*self.lock() {
+            handle.interrupt();
+        }
+    }
 }
 
 /// A connection of its own for one piece of work.
 pub(crate) struct Lent {
-    // Closed before it counts as returned: fields are dropped in this order.
-    connection: Connection,
-    generation: u64,
-    _returns: Returns,
-}
-
-struct Returns {
     root: Arc<Root>,
     id: u64,
+    generation: u64,
+    interrupter: Arc<Interrupter>,
+    /// There until this is dropped.
+    connection: Option<Connection>,
+}
+
+impl Lent {
+    /// Interrupts what runs on it.
+    pub(crate) fn interrupter(&self) -> Arc<Interrupter> {
+        Arc::clone(&self.interrupter)
+    }
 }
 
 impl Deref for Lent {
     type Target = Connection;
 
+    #[expect(clippy::expect_used, reason = "it is taken out only when this is dropped")]
     fn deref(&self) -> &Connection {
-        &self.connection
+        self.connection.as_ref().expect("a connection that is lent is there")
     }
 }
 
-impl Drop for Returns {
+impl Drop for Lent {
     fn drop(&mut self) {
+        *self.interrupter.lock() = None;
+        if let Some(connection) = self.connection.take() {
+            let error = fatal(&connection);
+            if let Some(error) = &error {
+                self.root.condemn(self.generation, error);
+            }
+            if error.is_some() || self.root.lock().generation != self.generation {
+                // Closing it might end the process.
+                std::mem::forget(connection);
+            }
+        }
         self.root.lock().lent.remove(&self.id);
         self.root.returned.notify_all();
     }
@@ -86,27 +119,14 @@ impl Root {
         self.broken.subscribe()
     }
 
-    /// A fresh connection of an instance that works. Blocks.
+    /// A fresh connection. Blocks.
     pub(crate) fn connect(self: &Arc<Self>) -> Result<Lent, duckdb::Error> {
-        for _ in 0..TRIES {
-            let lent = self.lend()?;
-            match fatal(&lent) {
-                Some(error) => self.condemn(lent, &error),
-                // Somebody else may have found out first, and interrupted this one while it looked.
-                None if lent.generation == self.lock().generation => return Ok(lent),
-                None => {}
-            }
-        }
-        Err(unavailable("it breaks again and again"))
-    }
-
-    fn lend(self: &Arc<Self>) -> Result<Lent, duckdb::Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut inner = self.lock();
         loop {
             if let Some(instance) = &inner.instance {
                 let connection = instance.try_clone()?;
-                return Ok(self.register(&mut inner, connection));
+                return Ok(self.lend(&mut inner, connection));
             }
             if inner.lent.is_empty() {
                 inner.instance = Some((self.open)().map_err(|error| unavailable(&error.to_string()))?);
@@ -114,7 +134,7 @@ impl Root {
                 continue;
             }
             if Instant::now() >= deadline {
-                return Err(unavailable("work on the broken engine doesn't end"));
+                return Err(unavailable("work on the broken one doesn't end"));
             }
             inner.lent.values().for_each(|connection| connection.interrupt());
             let waited = self.returned.wait_timeout(inner, INTERRUPT_EVERY);
@@ -122,23 +142,24 @@ impl Root {
         }
     }
 
-    fn register(self: &Arc<Self>, inner: &mut Inner, connection: Connection) -> Lent {
+    fn lend(self: &Arc<Self>, inner: &mut Inner, connection: Connection) -> Lent {
         let id = inner.next;
         inner.next += 1;
-        inner.lent.insert(id, connection.interrupt_handle());
-        Lent { connection, generation: inner.generation, _returns: Returns { root: Arc::clone(self), id } }
+        let interrupter = Arc::new(Interrupter(Mutex::new(Some(connection.interrupt_handle()))));
+        inner.lent.insert(id, Arc::clone(&interrupter));
+        let (root, generation) = (Arc::clone(self), inner.generation);
+        Lent { root, id, generation, interrupter, connection: Some(connection) }
     }
 
-    /// Gives an instance up. Whoever else found it broken, too, does nothing.
-    fn condemn(&self, lent: Lent, error: &duckdb::Error) {
-        let generation = lent.generation;
-        drop(lent);
+    /// Gives an instance up. Whoever else finds it broken, too, does nothing.
+    fn condemn(&self, generation: u64, error: &duckdb::Error) {
         let mut inner = self.lock();
         if inner.generation != generation {
             return;
         }
-        tracing::error!(error = %message(error), "the engine broke and is opened anew");
+        tracing::error!(error = %message(error), "the engine broke and is opened anew; its memory stays taken");
         inner.generation += 1;
+        // The instance's first connection never has a transaction, and others outlive it.
         inner.instance = None;
         self.broken.send_replace(inner.generation);
     }
@@ -146,8 +167,8 @@ impl Root {
 
 /// Whether an instance broke for good, and with which words it says so.
 ///
-/// Costs under 30 µs for each connection. Nothing is open that could be rolled back, so any instance refuses it, but a broken
-/// one for another reason. (A prepared statement would not do: a broken instance still prepares.)
+/// Asked of a connection that did its work: any instance refuses to roll back where nothing is open, but a broken one for
+/// another reason. It costs less than 30 µs.
 fn fatal(connection: &Connection) -> Option<duckdb::Error> {
     connection.execute_batch("ROLLBACK").err().filter(|error| message(error).starts_with("FATAL Error"))
 }
