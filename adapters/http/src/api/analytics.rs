@@ -76,6 +76,7 @@ struct EngineQueryTest {
 
 /// Places for queries. Each query has a connection of its own for as long as it runs.
 #[derive(Debug, Object)]
+#[expect(clippy::struct_field_names, reason = "named as clients know them")]
 struct EngineConnections {
     /// In use now.
     total_connections: u64,
