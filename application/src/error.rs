@@ -1,5 +1,7 @@
 //! How a use case fails.
 
+use std::time::Duration;
+
 use gadwall_domain::alteration::AlterationError;
 use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::filter::FilterError;
@@ -366,6 +368,13 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
             Self::Files(error) => error.details(),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Query(error) => error.retry_after(),
             _ => None,
         }
     }

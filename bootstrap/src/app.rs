@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
+use gadwall_application::analytics::{self, Analytics, EngineLimits};
+use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::guarded::GuardedEngine;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
@@ -30,7 +33,7 @@ use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
-use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
+use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
@@ -44,6 +47,7 @@ use crate::background::{StopBackground, TokioBackground};
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
 /// A server that answers requests.
@@ -133,6 +137,13 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
+    let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
+    let guard = Guard {
+        probe: Arc::clone(&lakes) as _,
+        statistics,
+        breaker: breaker_config(config),
+        limits: engine_limits(config),
+    };
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
     let system = System::new(probes, Arc::new(folders));
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
@@ -143,6 +154,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         lakes: Arc::clone(&lakes) as _,
         engine: Arc::clone(&lakes) as _,
         scripts: lakes,
+        guard,
         objects,
         transfers,
         background,
@@ -162,15 +174,27 @@ struct Outside {
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
     scripts: Arc<dyn ScriptEngine>,
+    guard: Guard,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
     background: Arc<dyn Background>,
 }
 
+/// What watches over the engine.
+struct Guard {
+    probe: Arc<dyn HealthProbe>,
+    statistics: Arc<dyn SystemStatistics>,
+    breaker: BreakerConfig,
+    limits: EngineLimits,
+}
+
 fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDelta) -> Services {
-    let Outside { store, lakes, engine, scripts, objects, transfers, background } = outside;
+    let Outside { store, lakes, engine, guard, scripts, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
+    let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
+    let breaker = Breaker::new("duckdb", guard.breaker, Arc::clone(&clock));
+    let engine = Arc::new(GuardedEngine::new(engine, breaker, Arc::clone(&clock)));
     let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let projects = Arc::new(Projects::new(
@@ -216,8 +240,18 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         Arc::clone(&projects),
         writes,
     );
-    let queries = Queries::new(engine, Arc::clone(&lakes) as _, Arc::clone(&access), versions);
+    let queries = Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions);
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
+    let analytics = Analytics::new(analytics::Parts {
+        engine: Arc::clone(&engine),
+        probe: guard.probe,
+        lakes: Arc::clone(&lakes),
+        access: Arc::clone(&access),
+        system: guard.statistics,
+        process: Arc::clone(&process),
+        clock: Arc::clone(&clock),
+        limits: guard.limits,
+    });
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
     let transfers = Transfers::new(Parts {
@@ -247,7 +281,8 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         system: Arc::new(system),
         clock,
         ids,
-        process: Arc::new(ProcessMemory { total: total_memory() }),
+        process,
+        analytics: Arc::new(analytics),
     }
 }
 
@@ -286,6 +321,26 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
         inlining_row_limit: config.ducklake.data_inlining_row_limit,
         encrypted: config.ducklake.encrypted,
     })
+}
+
+fn breaker_config(config: &Config) -> BreakerConfig {
+    let breaker = &config.breaker;
+    BreakerConfig {
+        failure_threshold: breaker.failure_threshold,
+        success_threshold: breaker.success_threshold,
+        timeout: breaker.timeout,
+        max_timeout: breaker.max_timeout,
+        window: breaker.window,
+        window_age: breaker.window_age,
+    }
+}
+
+fn engine_limits(config: &Config) -> EngineLimits {
+    EngineLimits {
+        memory: config.effective_memory_limit(total_memory()),
+        threads: config.engine.threads,
+        queries: config.engine.max_queries,
+    }
 }
 
 fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {

@@ -22,6 +22,7 @@ mod profiles;
 mod query;
 mod read;
 mod reading;
+mod root;
 mod runtime;
 mod script;
 mod sql;
@@ -40,3 +41,6 @@ pub use engine::OpenError;
 pub use runtime::{MissingExtension, find_extension_dir};
 pub use store::EmbeddedLakes;
 pub use transfer::EngineTransfers;
+
+#[cfg(test)]
+mod revival_tests;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use duckdb::Connection;
 use duckdb::types::Value as Bound;
-use duckdb::{Connection, InterruptHandle};
 use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
@@ -20,7 +20,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
@@ -31,6 +31,7 @@ use crate::gate::{Names, ResolvedTable};
 use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
+use crate::root::Interrupter;
 use crate::{gate, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
@@ -86,10 +87,11 @@ pub(crate) async fn start(
         deadline,
         timed_out: Arc::clone(&timed_out),
     };
+    let broken = engine.broken();
     let (runtime, span) = (Handle::current(), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let sender = Sender { runtime, batches: batches_tx };
+        let sender = Sender { runtime, batches: batches_tx, broken };
         span.in_scope(|| running.run(&work, handle_tx, started_tx, &sender, ended_tx));
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
@@ -102,7 +104,7 @@ pub(crate) async fn start(
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
 pub(crate) async fn watch(
-    handle: oneshot::Receiver<Arc<InterruptHandle>>,
+    handle: oneshot::Receiver<Arc<Interrupter>>,
     reader: oneshot::Receiver<()>,
     deadline: Instant,
     timed_out: Arc<AtomicBool>,
@@ -152,6 +154,7 @@ impl Stream for Output {
 struct Sender {
     runtime: Handle,
     batches: mpsc::Sender<Result<RecordBatch, QueryError>>,
+    broken: watch::Receiver<u64>,
 }
 
 /// Why a batch wasn't handed over.
@@ -160,16 +163,22 @@ enum Unsent {
     Gone,
     /// The reader didn't take it in time.
     Late,
+    /// The engine broke, and others wait until it can be opened anew.
+    Broken,
 }
 
 impl Sender {
     /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
     fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
-        let sending = async { tokio::time::timeout_at(deadline, self.batches.send(Ok(batch))).await };
-        match self.runtime.block_on(sending) {
-            Ok(sent) => sent.map_err(|_| Unsent::Gone),
-            Err(_) => Err(Unsent::Late),
-        }
+        let mut broken = self.broken.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                sent = self.batches.send(Ok(batch)) => sent.map_err(|_| Unsent::Gone),
+                _ = broken.changed() => Err(Unsent::Broken),
+                () = tokio::time::sleep_until(deadline) => Err(Unsent::Late),
+            }
+        })
     }
 }
 
@@ -186,7 +195,7 @@ impl Running {
     fn run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: oneshot::Sender<Started>,
         batches: &Sender,
         ended: oneshot::Sender<Ended>,
@@ -206,13 +215,13 @@ impl Running {
     fn try_run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // The watcher may be gone already, with the runtime.
-        let _ = handle.send(connection.interrupt_handle());
+        let _ = handle.send(connection.interrupter());
         let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
@@ -256,6 +265,7 @@ impl Running {
                 Ok(()) => {}
                 Err(Unsent::Gone) => return Ok(()),
                 Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
+                Err(Unsent::Broken) => return Err(QueryError::Cancelled),
             }
         }
         Ok(())

@@ -61,8 +61,8 @@ impl EmbeddedLakes {
 
     /// Opens the engine with another way of making files last.
     pub fn open_with(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Result<Self, OpenError> {
-        let engine = Arc::new(Engine::open(config)?);
         let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
+        let engine = Arc::new(Engine::open(config, Arc::clone(&catalogs))?);
         let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync });
         let writers = Writers::new(Arc::clone(&shared), config.writer_queue);
         Ok(Self { engine, catalogs, shared, writers, profiles: Profiles::default() })

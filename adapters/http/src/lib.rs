@@ -22,6 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
+use gadwall_application::analytics::Analytics;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
@@ -42,6 +43,7 @@ use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::analytics::AnalyticsApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
@@ -99,6 +101,8 @@ pub struct Services {
     pub idempotency: Arc<Idempotency>,
     /// The service itself.
     pub system: Arc<System>,
+    /// The engine, to its operators.
+    pub analytics: Arc<Analytics>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -164,6 +168,7 @@ type Apis = (
     BatchesApi,
     ShortTablesApi,
     ShortDatasetsApi,
+    AnalyticsApi,
 );
 
 impl App {
@@ -227,6 +232,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             limits: config.query_limits,
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
+        AnalyticsApi { analytics: Arc::clone(&services.analytics) },
     )
 }
 

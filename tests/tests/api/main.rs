@@ -1,6 +1,7 @@
 //! The API over real HTTP, one binary for all areas.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analytics;
 mod buckets;
 mod conditions;
 mod datasets;

@@ -42,6 +42,25 @@ section! {
     }
 }
 
+section! {
+    /// The circuit breaker before the engine's queries. Only faults of the engine count: no mistakes in a query, no
+    /// queries that were turned away or cancelled.
+    pub struct Breaker = "breaker" {
+        /// Faults that open it: counted, where each success takes one off again, or among the last calls.
+        failure_threshold: u32 = 5, Kind::integer(1, 1_000_000);
+        /// Successes that close it again.
+        success_threshold: u32 = 3, Kind::integer(1, 1_000);
+        /// How long it stays open the first time. Each further time it is twice as long.
+        timeout: Duration = seconds(30), Kind::span(1, 86_400);
+        /// The longest that it stays open.
+        max_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// How many of the last calls are looked at; 0 looks at none.
+        window: usize = 10, Kind::integer(0, 100_000);
+        /// How long they are.
+        window_age: Duration = seconds(300), Kind::span(1, 86_400);
+    }
+}
+
 /// TOML's largest number.
 const MAX_NUMBER: u64 = i64::MAX.cast_unsigned();
 
