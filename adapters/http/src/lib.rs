@@ -48,6 +48,7 @@ use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
+use api::running_queries::RunningQueriesApi;
 use api::shape::ShapeApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
@@ -153,6 +154,7 @@ type Apis = (
     TransfersApi,
     OperationsApi,
     QueriesApi,
+    RunningQueriesApi,
     ShortTablesApi,
     ShortDatasetsApi,
 );
@@ -203,6 +205,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
         QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
+        RunningQueriesApi { queries: Arc::clone(&services.queries), clock: Arc::clone(&services.clock) },
         ShortTablesApi {
             access: Arc::clone(&services.access),
             tables: Arc::clone(&services.tables),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{ResultBatches, RowStream};
 use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Shape};
@@ -41,6 +41,7 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     content_type: &'static str,
     disposition: Option<String>,
     snapshot: Option<SnapshotId>,
+    query: Option<QueryId>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
 }
@@ -58,6 +59,9 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(snapshot) = self.snapshot {
             response = response.header("X-Snapshot-Id", snapshot.get());
         }
+        if let Some(query) = self.query {
+            response = response.header("X-Query-Id", query.to_string());
+        }
         if let Some((cursor, link)) = self.next {
             response = response.header("X-Next-Cursor", cursor).header(header::LINK, format!("<{link}>; rel=\"next\""));
         }
@@ -69,6 +73,11 @@ impl<T, O> Streamed<T, O> {
     /// Tells the snapshot that the rows are of, for formats whose documents can't.
     pub(crate) fn with_snapshot(self, snapshot: SnapshotId) -> Self {
         Self { snapshot: Some(snapshot), ..self }
+    }
+
+    /// Tells under which id the query is known.
+    pub(crate) fn with_query(self, query: QueryId) -> Self {
+        Self { query: Some(query), ..self }
     }
 
     /// Tells where the next page begins, and how to ask for it.
@@ -158,6 +167,7 @@ pub(crate) async fn respond<T, O>(
         content_type,
         disposition,
         snapshot: None,
+        query: None,
         next: None,
         form: PhantomData,
     })

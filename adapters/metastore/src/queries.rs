@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::ids::QueryId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{QueryLog, StoreError};
-use gadwall_domain::query_record::{QueryFilter, QueryRecord};
+use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 
 use crate::error::value_fault;
 use crate::rows::{self, micros, number};
@@ -62,7 +62,7 @@ impl QueryLog for SqliteTx {
         let statement = sqlx::query(LIST)
             .bind(project.folded())
             .bind(filter.before.map_or_else(|| PAST_ALL_IDS.to_owned(), |id| id.to_string()))
-            .bind(filter.state.map(|state| state.as_str()))
+            .bind(filter.state.map(QueryState::as_str))
             .bind(filter.since.map_or(i64::MIN, micros))
             .bind(filter.principal.as_deref())
             .bind(i64::from(filter.limit));

@@ -40,7 +40,7 @@ pub use load::Loaded;
 pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
-pub use sections::{Auth, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Server, Storage};
+pub use sections::{Auth, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage};
 pub use sources::Sources;
 
 use key::{Key, Section};
@@ -65,6 +65,8 @@ pub struct Config {
     pub logging: Logging,
     /// DuckDB.
     pub engine: Engine,
+    /// Queries.
+    pub query: Query,
     /// The lakes.
     pub ducklake: Ducklake,
     /// The store of projects, keys and shares.
@@ -124,6 +126,7 @@ impl Config {
             auth: Auth::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
+            query: Query::default(),
             ducklake: Ducklake::default(),
             metadata: Metadata::default(),
             postgres: Postgres::default(),

@@ -16,6 +16,7 @@ mod query;
 mod readme;
 mod restart;
 mod rows;
+mod running_queries;
 mod service;
 mod shape;
 mod short_routes;

@@ -114,7 +114,8 @@ impl QueriesApi {
             )
         };
         let document = Document { rows: ARRAYS, head, tail: Box::new(tail) };
-        respond(output.rows, wanted, usual(wanted.format, document), "query_result").await
+        let rows = respond(output.rows, wanted, usual(wanted.format, document), "query_result").await?;
+        Ok(rows.with_query(output.query_id))
     }
 }
 
