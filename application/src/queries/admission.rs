@@ -209,6 +209,7 @@ mod tests {
             turns.spawn(async move {
                 let place = asked.wait(LONG).await.unwrap();
                 told.send(project).unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
                 drop(place);
             });
         }
