@@ -99,16 +99,27 @@ pub(crate) async fn watch(
     mut job: tokio::task::JoinHandle<()>,
 ) {
     let Ok(handle) = handle.await else { return };
+    let watched = Watched(handle);
     tokio::select! {
         () = tokio::time::sleep_until(deadline) => timed_out.store(true, Ordering::Release),
         _ = reader => {}
         _ = &mut job => return,
     }
     loop {
-        handle.interrupt();
+        watched.0.interrupt();
         if tokio::time::timeout(INTERRUPT_EVERY, &mut job).await.is_ok() {
             return;
         }
+    }
+}
+
+/// A statement that isn't watched any more is stopped: its watcher goes early only with the runtime, which waits for the
+/// statement's thread. One that has ended takes no notice.
+struct Watched(Arc<InterruptHandle>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.interrupt();
     }
 }
 
@@ -201,8 +212,8 @@ impl Running {
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
-        // The watcher may be gone already, with the runtime.
-        let _ = handle.send(connection.interrupt_handle());
+        // Without a watcher, which goes only with the runtime, nobody would stop it.
+        handle.send(connection.interrupt_handle()).map_err(|_| QueryError::Cancelled)?;
         let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
@@ -229,6 +240,10 @@ impl Running {
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
+        // An interrupt from before the statement runs is lost, and nobody may be left to repeat it.
+        if started.as_ref().is_none_or(oneshot::Sender::is_closed) {
+            return Err(QueryError::Cancelled);
+        }
         // The crate's own iterator panics on an error in the middle; stepping by hand does not.
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
