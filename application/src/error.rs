@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::datasets::DatasetError;
 use crate::operations::OperationError;
+use crate::queries::KnownQueryError;
 use crate::transfers::FilesError;
 
 /// The failures of all use cases.
@@ -220,6 +221,9 @@ pub enum UseCaseError {
     /// An operation can't be started or isn't there.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// A query can't be seen or stopped.
+    #[error(transparent)]
+    KnownQuery(#[from] KnownQueryError),
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -279,6 +283,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
+            Self::KnownQuery(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
@@ -326,6 +331,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.code(),
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
+            Self::KnownQuery(error) => error.code(),
             Self::Files(error) => error.code(),
             Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::Busy) => "busy",
@@ -367,6 +373,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
+            Self::KnownQuery(error) => error.details(),
             Self::Files(error) => error.details(),
             _ => None,
         }

@@ -19,7 +19,7 @@ use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
-use gadwall_application::queries::Queries;
+use gadwall_application::queries::{Queries, QueryLogWriter, QuerySettings, RunningQueries};
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
@@ -47,6 +47,7 @@ use crate::background::{StopBackground, TokioBackground};
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
@@ -57,6 +58,7 @@ pub struct Server {
     generated_admin_key: Option<String>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+    query_log: QueryLogTask,
     _housekeeping: Housekeeping,
     _background: StopBackground,
     _lock: DataLock,
@@ -65,7 +67,7 @@ pub struct Server {
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let Opened { services, generated_admin_key, background, lock } = open(config).await?;
+        let Opened { services, query_log, generated_admin_key, background, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -77,13 +79,15 @@ impl Server {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
-        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency), Arc::clone(&services.operations));
+        let query_log = QueryLogTask::start(query_log);
+        let housekeeping = Housekeeping::start(services.idempotency, services.operations, services.queries);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
             generated_admin_key,
             stop,
             serving,
+            query_log,
             _housekeeping: housekeeping,
             _background: background,
             _lock: lock,
@@ -103,7 +107,9 @@ impl Server {
     /// Stops accepting, lets running requests finish, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
-        self.serving.await.context("the server's task failed")?.context("the server failed")
+        let served = self.serving.await;
+        self.query_log.finish().await;
+        served.context("the server's task failed")?.context("the server failed")
     }
 }
 
@@ -116,6 +122,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 /// Use cases over adapters that are open.
 struct Opened {
     services: Services,
+    query_log: QueryLogWriter,
     generated_admin_key: Option<String>,
     background: StopBackground,
     lock: DataLock,
@@ -159,13 +166,13 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         transfers,
         background,
     };
-    let services = services(outside, admins, system, keep);
+    let (services, query_log) = services(outside, admins, system, keep, query_settings(config)?);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
     services.operations.mark_interrupted().await?;
-    Ok(Opened { services, generated_admin_key, background: stop_background, lock })
+    Ok(Opened { services, query_log, generated_admin_key, background: stop_background, lock })
 }
 
 /// The adapters, as the use cases see them.
@@ -188,7 +195,13 @@ struct Guard {
     limits: EngineLimits,
 }
 
-fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDelta) -> Services {
+fn services(
+    outside: Outside,
+    admins: AdminPolicy,
+    system: System,
+    keep: TimeDelta,
+    queries: QuerySettings,
+) -> (Services, QueryLogWriter) {
     let Outside { store, lakes, engine, guard, scripts, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -240,7 +253,6 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         Arc::clone(&projects),
         writes,
     );
-    let queries = Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions);
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let analytics = Analytics::new(analytics::Parts {
         engine: Arc::clone(&engine),
@@ -252,6 +264,9 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
+    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let queries =
+        Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running);
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
     let transfers = Transfers::new(Parts {
@@ -264,7 +279,7 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         projects: Arc::clone(&projects),
         operations: Arc::clone(&operations),
     });
-    Services {
+    let services = Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
         queries: Arc::new(queries),
         scripts: Arc::new(scripts),
@@ -283,7 +298,18 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
         ids,
         process,
         analytics: Arc::new(analytics),
-    }
+    };
+    (services, query_log)
+}
+
+fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
+    Ok(QuerySettings {
+        max_concurrent: config.query.max_concurrent,
+        max_queued: config.query.max_queued,
+        queue_timeout: config.query.queue_timeout,
+        history_limit: config.query.history_limit,
+        history_retention: TimeDelta::from_std(config.query.history_retention)?,
+    })
 }
 
 fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {

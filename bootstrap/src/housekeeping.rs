@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
+use gadwall_application::queries::Queries;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -17,7 +18,7 @@ pub(crate) struct Housekeeping(JoinHandle<()>);
 
 impl Housekeeping {
     /// Starts it: the first round at once.
-    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>) -> Self {
+    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>, queries: Arc<Queries>) -> Self {
         Self(tokio::spawn(async move {
             let mut rounds = interval(EVERY);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,6 +31,10 @@ impl Housekeeping {
                 match operations.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "operations forgotten"),
                     Err(error) => tracing::warn!(error = %error, "operations were not cleaned up"),
+                }
+                match queries.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
                 }
             }
         }))

@@ -1,14 +1,20 @@
 //! A server in this process, and a client that says little.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gadwall::config::Secret;
 use gadwall::{Config, Server};
+use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
+use gadwall_domain::ids::ApiKeyId;
+use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore as _, ProjectFilter};
+use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// The admin key of servers under test.
@@ -127,15 +133,45 @@ fn config(data_dir: &Path) -> Config {
     config
 }
 
-/// Empties the metadata store's index of the lakes, as if it had never been told of their commits.
-pub async fn forget_lake_index(data_dir: &Path) -> Result<()> {
-    let config = gadwall_metastore::SqliteConfig {
+/// The metadata store of a data directory, beside a server that may use it.
+async fn metadata(data_dir: &Path) -> Result<SqliteMetadata> {
+    let config = SqliteConfig {
         path: data_dir.join("metadata.sqlite"),
         max_readers: 1,
         acquire_timeout: Duration::from_secs(5),
         busy_timeout: Duration::from_secs(5),
     };
-    let store = gadwall_metastore::SqliteMetadata::open(config).await?;
+    Ok(SqliteMetadata::open(config).await?)
+}
+
+/// Gives a project one more key, which may only read.
+pub async fn add_reader(data_dir: &Path, project: &str, key: &str) -> Result<()> {
+    let store = metadata(data_dir).await?;
+    let mut tx = store.write().await?;
+    let project = tx.projects().find(&ProjectId::parse(project)?).await?.context("no such project")?;
+    let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    let reader = ApiKey {
+        id: ApiKeyId::new(uuid::Uuid::from_bytes(id)),
+        project: project.id,
+        name: "reader".to_owned(),
+        scopes: BTreeSet::from([Scope::Read]),
+        bucket: None,
+        digest: KeyDigest(digest),
+        created_at: project.created_at,
+        expires_at: None,
+        revoked_at: None,
+    };
+    tx.keys().insert(&reader).await?;
+    tx.commit().await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Empties the metadata store's index of the lakes, as if it had never been told of their commits.
+pub async fn forget_lake_index(data_dir: &Path) -> Result<()> {
+    let store = metadata(data_dir).await?;
     let mut tx = store.write().await?;
     let filter = ProjectFilter { status: None, limit: 1_000, offset: 0 };
     let (projects, _) = tx.projects().list(filter).await?;

@@ -18,7 +18,7 @@ pub(crate) fn explained(
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
-    let Statement { statement, tables, .. } = checked(connection, scope, &inner, failed)?;
+    let Statement { text: statement, tables, .. } = checked(connection, scope, &inner, failed)?;
     let mut prepared = connection.prepare(&explain.statement(&statement)).map_err(|error| failed(&error))?;
     let values = values(&prepared, &query.parameters)?;
     let read = |row: &duckdb::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
@@ -31,5 +31,5 @@ pub(crate) fn explained(
     let plan = gate::plan(&json, &clean)?;
     let statement = format!("SELECT {} AS explain_key, {} AS explain_value", sql::text(&key), sql::text(&plan));
     // A plan follows the files, and those are merged while the snapshot stays the same.
-    Ok(Statement { statement, deterministic: false, tables })
+    Ok(Statement { text: statement, deterministic: false, tables })
 }

@@ -111,16 +111,27 @@ pub(crate) async fn watch(
     mut job: tokio::task::JoinHandle<()>,
 ) {
     let Ok(handle) = handle.await else { return };
+    let watched = Watched(handle);
     tokio::select! {
         () = tokio::time::sleep_until(deadline) => timed_out.store(true, Ordering::Release),
         _ = reader => {}
         _ = &mut job => return,
     }
     loop {
-        handle.interrupt();
+        watched.0.interrupt();
         if tokio::time::timeout(INTERRUPT_EVERY, &mut job).await.is_ok() {
             return;
         }
+    }
+}
+
+/// A statement that isn't watched any more is stopped: its watcher goes early only with the runtime, which waits for the
+/// statement's thread. One that has ended takes no notice.
+struct Watched(Arc<Interrupter>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.interrupt();
     }
 }
 
@@ -220,14 +231,14 @@ impl Running {
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
-        // The watcher may be gone already, with the runtime.
-        let _ = handle.send(connection.interrupter());
+        // Without a watcher, which goes only with the runtime, nobody would stop it.
+        handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
         let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
-        let ours = |statement| Statement { statement, deterministic: true, tables: Vec::new() };
+        let ours = |statement| Statement { text: statement, deterministic: true, tables: Vec::new() };
         let (runs, parameters) = match work {
             Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
             Work::Changes { table, from, to, limit } => {
@@ -236,7 +247,7 @@ impl Running {
             Work::Profile { table, at } => (ours(reading.profile(table, *at)?), &Parameters::None),
             Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
-        let mut prepared = connection.prepare(&runs.statement).map_err(|error| self.failed(&error))?;
+        let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, parameters)?;
         let of = (snapshot, runs.deterministic);
         self.stream(&mut prepared, values, of, started, batches)
@@ -250,6 +261,10 @@ impl Running {
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
+        // An interrupt from before the statement runs is lost, and nobody may be left to repeat it.
+        if started.as_ref().is_none_or(oneshot::Sender::is_closed) {
+            return Err(QueryError::Cancelled);
+        }
         // The crate's own iterator panics on an error in the middle; stepping by hand does not.
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
@@ -317,7 +332,7 @@ impl Running {
 
 /// A statement that was checked.
 pub(crate) struct Statement {
-    pub(crate) statement: String,
+    pub(crate) text: String,
     pub(crate) deterministic: bool,
     /// Every table it reads.
     pub(crate) tables: Vec<ResolvedTable>,
@@ -350,7 +365,7 @@ pub(crate) fn checked_with(
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(Statement { statement, deterministic: checked.deterministic, tables: checked.tables })
+    Ok(Statement { text: statement, deterministic: checked.deterministic, tables: checked.tables })
 }
 
 /// A statement's tree, as JSON.

@@ -54,6 +54,7 @@ use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
 use api::rows::Spool;
+use api::running_queries::RunningQueriesApi;
 use api::shape::ShapeApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
@@ -152,24 +153,13 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanic::new().with_handler(|_| problem::panicked())
 }
 
-type Apis = (
-    SystemApi,
-    ProjectsApi,
-    BucketsApi,
-    TablesApi,
-    ShapeApi,
-    EditsApi,
-    DataApi,
-    HistoryApi,
-    DatasetsApi,
-    TransfersApi,
-    OperationsApi,
-    QueriesApi,
-    BatchesApi,
-    ShortTablesApi,
-    ShortDatasetsApi,
-    AnalyticsApi,
-);
+/// In groups, as a tuple of them has its limit.
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
+type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
+type TableApis = (TablesApi, ShapeApi, EditsApi, DataApi, HistoryApi);
+type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
+type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi);
+type ShortApis = (ShortTablesApi, ShortDatasetsApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -204,7 +194,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         limits: config.query_limits,
     };
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
-    (
+    let service = (
         SystemApi {
             system: Arc::clone(&services.system),
             clock: Arc::clone(&services.clock),
@@ -214,16 +204,21 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
+        AnalyticsApi { analytics: Arc::clone(&services.analytics) },
+    );
+    let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },
         ShapeApi { tables: Arc::clone(&services.tables) },
         EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
+    );
+    let files = (
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
-        queries.clone(),
-        BatchesApi { access: Arc::clone(&services.access), queries, process: Arc::clone(&services.process) },
+    );
+    let short = (
         ShortTablesApi {
             access: Arc::clone(&services.access),
             tables: Arc::clone(&services.tables),
@@ -232,8 +227,14 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             limits: config.query_limits,
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
-        AnalyticsApi { analytics: Arc::clone(&services.analytics) },
-    )
+    );
+    let running = RunningQueriesApi { queries: Arc::clone(&services.queries), clock: Arc::clone(&services.clock) };
+    let batches = BatchesApi {
+        access: Arc::clone(&services.access),
+        queries: queries.clone(),
+        process: Arc::clone(&services.process),
+    };
+    (service, tables, files, (queries, batches, running), short)
 }
 
 fn document(apis: Apis) -> OpenApiService<Apis, ()> {

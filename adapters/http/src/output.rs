@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{ResultBatches, RowStream};
 use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Shape, WideIntegers};
@@ -53,6 +53,7 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     etag: Option<String>,
     cached: Option<&'static str>,
     unchanged: bool,
+    query: Option<QueryId>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
 }
@@ -76,6 +77,9 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(how) = self.cached {
             response = response.header("X-Cache", how);
         }
+        if let Some(query) = self.query {
+            response = response.header("X-Query-Id", query.to_string());
+        }
         if self.unchanged {
             return response.status(StatusCode::NOT_MODIFIED).body(Body::empty());
         }
@@ -90,6 +94,11 @@ impl<T, O> Streamed<T, O> {
     /// Tells the snapshot that the rows are of, for formats whose documents can't.
     pub(crate) fn with_snapshot(self, snapshot: SnapshotId) -> Self {
         Self { snapshot: Some(snapshot), ..self }
+    }
+
+    /// Tells under which id the query is known.
+    pub(crate) fn with_query(self, query: QueryId) -> Self {
+        Self { query: Some(query), ..self }
     }
 
     /// Tells the result's strong validator.
@@ -121,6 +130,7 @@ impl<T, O> Streamed<T, O> {
             content_type: wanted.content_type,
             disposition: disposition(wanted.format, name),
             snapshot: None,
+            query: None,
             etag: None,
             cached: None,
             unchanged: false,

@@ -15,6 +15,7 @@ mod operations;
 #[cfg(test)]
 mod plans;
 mod projects;
+mod queries;
 mod rows;
 mod tags;
 mod tx;

@@ -10,9 +10,10 @@ use sqlx::{SqlSafeStr as _, SqlitePool};
 use crate::error::OpenError;
 
 /// Version, description and text of each migration. One that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "init", include_str!("../migrations/sqlite/0001_init.sql")),
     (2, "tables in depth", include_str!("../migrations/sqlite/0002_tables_in_depth.sql")),
+    (3, "queries", include_str!("../migrations/sqlite/0003_queries.sql")),
 ];
 
 /// How to open the metadata store.

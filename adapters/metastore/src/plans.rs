@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::open::{self, SqliteConfig};
-use crate::{idempotency, lake_index, operations};
+use crate::{idempotency, lake_index, operations, queries};
 
 #[tokio::test]
 async fn statements_over_growing_tables_use_an_index() {
@@ -21,6 +21,9 @@ async fn statements_over_growing_tables_use_an_index() {
         (operations::LIST, &["operations_by_project"]),
         (operations::UNFINISHED, &["operations_by_end"]),
         (operations::FORGET_BEFORE, &["operations_by_end"]),
+        (queries::LIST, &["queries_by_project"]),
+        (queries::KEEP_NEWEST, &["queries_by_project"]),
+        (queries::FORGET_BEFORE, &["queries_by_end"]),
     ] {
         let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan = sqlx::query(plan).fetch_all(&writer).await.unwrap();

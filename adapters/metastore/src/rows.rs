@@ -8,11 +8,12 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
-use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, RequestId, SnapshotId};
+use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, QueryId, RequestId, SnapshotId};
 use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
+use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::table::TableRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -166,6 +167,21 @@ fn operation_state(row: &SqliteRow) -> Parsed<OperationState> {
         "cancelled" => Ok(OperationState::Cancelled),
         _ => Err(value_fault("state", "an unknown word")),
     }
+}
+
+pub(crate) fn query(row: &SqliteRow) -> Parsed<QueryRecord> {
+    Ok(QueryRecord {
+        id: QueryId::new(uuid(row, "id")?),
+        project: parsed(row, "project_id", ProjectId::parse)?,
+        principal: get(row, "principal")?,
+        sql: get(row, "sql_text")?,
+        request_id: word(row, "request_id", RequestId::parse)?,
+        started_at: time(row, "started_at")?,
+        finished_at: Some(time(row, "finished_at")?),
+        state: word(row, "state", |word| QueryState::parse(word).filter(|state| state.is_final()))?,
+        rows: count(row, "rows_read")?,
+        error_code: get(row, "error_code")?,
+    })
 }
 
 /// A number that is never negative.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataTx, OperationRepository,
-    ProjectRepository, StoreError, TagRepository,
+    ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -92,6 +92,10 @@ impl MetadataTx for SqliteTx {
     }
 
     fn operations(&mut self) -> &mut dyn OperationRepository {
+        self
+    }
+
+    fn queries(&mut self) -> &mut dyn QueryLog {
         self
     }
 

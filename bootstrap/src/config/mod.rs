@@ -40,7 +40,9 @@ pub use load::Loaded;
 pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
-pub use sections::{Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Server, Storage};
+pub use sections::{
+    Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage,
+};
 pub use sources::Sources;
 
 use key::{Key, Section};
@@ -67,6 +69,8 @@ pub struct Config {
     pub engine: Engine,
     /// The circuit breaker before the engine's queries.
     pub breaker: Breaker,
+    /// Queries.
+    pub query: Query,
     /// The lakes.
     pub ducklake: Ducklake,
     /// The store of projects, keys and shares.
@@ -127,6 +131,7 @@ impl Config {
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
             breaker: Breaker::default(),
+            query: Query::default(),
             ducklake: Ducklake::default(),
             metadata: Metadata::default(),
             postgres: Postgres::default(),

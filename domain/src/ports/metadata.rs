@@ -13,10 +13,11 @@ use crate::commit::{Commit, WriteRecord};
 use crate::events::{Event, LoggedEvent};
 use crate::history::{ReadAt, Tag};
 use crate::idempotency::{IdempotencyRecord, StoredAnswer};
-use crate::ids::{ApiKeyId, OperationId, SnapshotId};
+use crate::ids::{ApiKeyId, OperationId, QueryId, SnapshotId};
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
 use crate::project::{Project, ProjectSize, ProjectStatus};
+use crate::query_record::{QueryFilter, QueryRecord};
 use crate::schema::Column;
 use crate::table::TableRef;
 
@@ -69,6 +70,8 @@ pub trait MetadataTx: Send {
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
     /// Long-running operations.
     fn operations(&mut self) -> &mut dyn OperationRepository;
+    /// Queries that have ended.
+    fn queries(&mut self) -> &mut dyn QueryLog;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -274,5 +277,20 @@ pub trait OperationRepository: Send {
     /// Those of all projects that have not ended, oldest first.
     async fn unfinished(&mut self) -> Result<Vec<Operation>, StoreError>;
     /// Forgets those that ended before a time; answers how many.
+    async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// Queries that have ended. One without a time of end, or in a state that isn't final, is a fault.
+#[async_trait]
+pub trait QueryLog: Send {
+    /// Adds a query. `AlreadyExists` when the id is taken.
+    async fn insert(&mut self, query: &QueryRecord) -> Result<(), StoreError>;
+    /// One query of a project.
+    async fn find(&mut self, project: &ProjectId, id: QueryId) -> Result<Option<QueryRecord>, StoreError>;
+    /// A project's queries, newest first.
+    async fn list(&mut self, project: &ProjectId, filter: &QueryFilter) -> Result<Vec<QueryRecord>, StoreError>;
+    /// Forgets all but the newest `keep` queries of a project; answers how many.
+    async fn keep_newest(&mut self, project: &ProjectId, keep: u32) -> Result<u64, StoreError>;
+    /// Forgets those of all projects that ended before a time; answers how many.
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 }

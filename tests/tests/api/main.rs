@@ -19,6 +19,7 @@ mod query_cache;
 mod readme;
 mod restart;
 mod rows;
+mod running_queries;
 mod scripts;
 mod service;
 mod shape;

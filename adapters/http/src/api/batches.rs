@@ -7,7 +7,6 @@ use futures_util::StreamExt as _;
 use gadwall_application::access::Access;
 use gadwall_application::error::UseCaseError;
 use gadwall_application::scripts::ScriptOutcome;
-use gadwall_application::versions::Version;
 use gadwall_domain::error::{Classify as _, ErrorKind};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::ProcessMonitor;
@@ -239,8 +238,7 @@ impl BatchesApi {
         let kind = self.queries.scripts.examine(&sql, None)?.kind;
         let (rows, snapshot) = if kind == StatementKind::Read {
             let query = Query { sql, parameters, default_bucket: None, timeout };
-            let scope = self.queries.queries.scope(auth.caller(), project, &Version::Head).await?;
-            let output = self.queries.queries.run_in(scope, query).await?;
+            let output = self.queries.queries.run(auth.caller(), project, query).await?;
             (output.rows, output.snapshot)
         } else {
             let script = Script {

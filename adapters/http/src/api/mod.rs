@@ -14,6 +14,7 @@ pub(crate) mod operations;
 pub(crate) mod projects;
 pub(crate) mod queries;
 pub(crate) mod rows;
+pub(crate) mod running_queries;
 pub(crate) mod shape;
 pub(crate) mod short_tables;
 pub(crate) mod system;
@@ -75,17 +76,20 @@ pub(crate) fn snapshot_id(name: &str, text: &str) -> ApiResult<SnapshotId> {
     number.ok_or_else(|| ApiError::out_of_range(format!("{name} is a snapshot's number: a whole number from 0")))
 }
 
+/// A time of a query parameter.
+pub(crate) fn time(name: &str, text: &str) -> ApiResult<DateTime<Utc>> {
+    // A plus sign that nobody encoded arrives as a space.
+    let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+"));
+    let wanted = || ApiError::out_of_range(format!("{name} is a time such as 2026-01-31T12:00:00Z (RFC 3339)"));
+    Ok(time.map_err(|_| wanted())?.with_timezone(&Utc))
+}
+
 /// The version that a request names: at most one of the three.
 pub(crate) fn version(snapshot: Option<&str>, as_of: Option<&str>, tag: Option<&str>) -> ApiResult<Version> {
     match (snapshot, as_of, tag) {
         (None, None, None) => Ok(Version::Head),
         (Some(number), None, None) => Ok(Version::Snapshot(snapshot_id("snapshot", number)?)),
-        (None, Some(time), None) => {
-            // A plus sign that nobody encoded arrives as a space.
-            let time = DateTime::parse_from_rfc3339(&time.replace(' ', "+"));
-            let wanted = "as_of is a time such as 2026-01-31T12:00:00Z (RFC 3339)";
-            Ok(Version::AsOf(time.map_err(|_| ApiError::out_of_range(wanted))?.with_timezone(&Utc)))
-        }
+        (None, Some(text), None) => Ok(Version::AsOf(time("as_of", text)?)),
         (None, None, Some(tag)) => Ok(Version::Tag(TagName::parse(tag)?)),
         _ => Err(ApiError::out_of_range("name one version: snapshot, as_of or tag")),
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
-use gadwall_application::queries::Queries;
+use gadwall_application::queries::{Opened, Queries};
 use gadwall_application::scripts::{ScriptOutcome, Scripts};
 use gadwall_application::versions::Version;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::query::{Parameters, Query, QueryError, ReadScope};
+use gadwall_domain::query::{Parameters, Query, QueryError};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::script::{Script, ScriptStatement, StatementKind};
 use gadwall_formats::encode::json::JsonOptions;
@@ -211,8 +211,8 @@ impl QueriesApi {
     ) -> ApiResult<Streamed<QueryResult>> {
         let kind = self.scripts.examine(&asked.query.sql, None)?.kind;
         if kind == StatementKind::Read && !asked.dry_run {
-            let scope = self.queries.scope(auth.caller(), project, version).await?;
-            return self.read(scope, asked).await;
+            let opened = self.queries.open(auth.caller(), project, version).await?;
+            return self.read(auth, opened, asked).await;
         }
         if kind != StatementKind::Read && (asked.safe.is || asked.past) {
             let hint = "send it by POST, without naming a version".to_owned();
@@ -233,11 +233,11 @@ impl QueriesApi {
     }
 
     /// Answers a query: out of what is kept, if it is there.
-    async fn read(&self, scope: ReadScope, asked: Asked) -> ApiResult<Streamed<QueryResult>> {
+    async fn read(&self, auth: &Auth, opened: Opened, asked: Asked) -> ApiResult<Streamed<QueryResult>> {
         let Asked { query, wanted, precise, safe, .. } = asked;
         let form = format!("{}{}", wanted.content_type, if precise { ";precise" } else { "" });
-        let key = |snapshot| Key::new(&scope, snapshot, &query.sql, &query.parameters, "", &form);
-        if let Some(snapshot) = self.queries.known_snapshot(&scope) {
+        let key = |snapshot| Key::new(opened.scope(), snapshot, &query.sql, &query.parameters, "", &form);
+        if let Some(snapshot) = self.queries.known_snapshot(&opened) {
             let key = key(snapshot);
             let etag = key.etag();
             // Only what depends on nothing else was ever given this tag.
@@ -249,10 +249,11 @@ impl QueriesApi {
                 return Ok(again.with_etag(Some(etag)).with_cached(Some("hit")));
             }
         }
-        let output = self.queries.run_in(scope.clone(), query.clone()).await?;
+        let output = self.queries.run_in(auth.caller(), opened.clone(), query.clone()).await?;
         let (snapshot, exact) = (output.snapshot, output.deterministic.then(|| key(output.snapshot)));
         let form = written(&output.rows, snapshot, wanted.format, precise);
-        let answer = respond(output.rows, wanted, form, NAME).await?.with_snapshot(snapshot);
+        let answer = respond(output.rows, wanted, form, NAME).await?;
+        let answer = answer.with_snapshot(snapshot).with_query(output.query_id);
         let Some(key) = exact else { return Ok(answer) };
         let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
         Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))

@@ -191,7 +191,8 @@ impl ShortTablesApi {
         let output = self.queries.run(auth.caller(), &project, query).await?;
         let document =
             Document { rows: OBJECTS, head: "{\"result\":[".to_owned(), tail: Box::new(|_| "]}".to_owned()) };
-        respond(output.rows, wanted, usual(wanted.format, document), "query_result").await
+        let rows = respond(output.rows, wanted, usual(wanted.format, document), "query_result").await?;
+        Ok(rows.with_query(output.query_id))
     }
 
     fn project(&self, auth: &Auth) -> ApiResult<ProjectId> {

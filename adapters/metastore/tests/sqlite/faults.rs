@@ -7,10 +7,11 @@ use gadwall_application::testing::builders::{
 use gadwall_domain::commit::{Change, Commit};
 use gadwall_domain::history::{ReadAt, Tag};
 use gadwall_domain::idempotency::StoredAnswer;
-use gadwall_domain::ids::{OperationId, SnapshotId};
+use gadwall_domain::ids::{OperationId, QueryId, SnapshotId};
 use gadwall_domain::names::TagName;
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, OperationFilter, ProjectFilter, StoreError};
+use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_metastore::SqliteMetadata;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
@@ -33,6 +34,7 @@ async fn filled() -> (std::sync::Arc<SqliteMetadata>, TempDir) {
     let answer = StoredAnswer { status: 200, headers: Vec::new(), body: b"x".to_vec() };
     assert!(tx.idempotency().answer("admin", "k", "f", &answer).await.unwrap());
     tx.operations().insert(&failed()).await.unwrap();
+    tx.queries().insert(&asked()).await.unwrap();
     tx.commit().await.unwrap();
     (store, folder)
 }
@@ -70,6 +72,21 @@ fn failed() -> Operation {
     }
 }
 
+fn asked() -> QueryRecord {
+    QueryRecord {
+        id: QueryId::new(Uuid::from_u128(1)),
+        project: project_id("p1"),
+        principal: "admin".to_owned(),
+        sql: "SELECT 1".to_owned(),
+        request_id: request("r1"),
+        started_at: noon(),
+        finished_at: Some(noon()),
+        state: QueryState::Done,
+        rows: 1,
+        error_code: None,
+    }
+}
+
 /// Reads from the table; every row of it. A repeated request is looked at by beginning it again, which writes.
 async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
     let p1 = project_id("p1");
@@ -92,6 +109,11 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
         "operations" => {
             tx.operations().find(&p1, failed().id).await?;
             tx.operations().list(&p1, OperationFilter { after: None, limit: 9 }).await.map(drop)
+        }
+        "queries" => {
+            let all = QueryFilter { state: None, since: None, principal: None, before: None, limit: 9 };
+            tx.queries().find(&p1, asked().id).await?;
+            tx.queries().list(&p1, &all).await.map(drop)
         }
         _ => {
             tx.lake_index().table(&p1, &table("t"), ReadAt::Head).await?;
@@ -144,6 +166,10 @@ async fn a_row_that_does_not_parse_is_a_fault() {
         ("operations", "outcome = '{'"),
         ("operations", "rows_done = -1"),
         ("operations", "finished_at = -9223372036854775808"),
+        ("queries", "request_id = ''"),
+        ("queries", "state = 'running'"),
+        ("queries", "rows_read = -1"),
+        ("queries", "finished_at = -9223372036854775808"),
     ] {
         read(&mut *store.write().await.unwrap(), from).await.unwrap();
         let (column, _) = change.split_once(' ').unwrap();

@@ -1,6 +1,6 @@
 //! Opening a file: a new one, one's own, one from the future, one that isn't ours.
 
-use gadwall_application::testing::builders::{bucket_created, commit, project_id};
+use gadwall_application::testing::builders::{bucket_created, commit, project_id, seconds_past_noon};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ports::metadata::{MetadataStore as _, StoreError};
 use gadwall_domain::ports::system::HealthProbe as _;
@@ -48,6 +48,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE tags",
         "DROP TABLE idempotency",
         "DROP TABLE operations",
+        "DROP TABLE queries",
         "DROP INDEX table_facts_by_end",
         "DELETE FROM _sqlx_migrations WHERE version > 1",
     ] {
@@ -61,6 +62,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(tx.lake_index().buckets(&project_id("p1"), ReadAt::Head).await.unwrap().len(), 2);
     assert!(tx.tags().list(&project_id("p1")).await.unwrap().is_empty());
     assert!(tx.operations().unfinished().await.unwrap().is_empty());
+    assert_eq!(tx.queries().forget_before(seconds_past_noon(0)).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ mod tests {
             include_str!("metadata/lake_index.rs"),
             include_str!("metadata/logs.rs"),
             include_str!("metadata/operations.rs"),
+            include_str!("metadata/queries.rs"),
             include_str!("metadata/tags.rs"),
             include_str!("metadata/tenancy.rs"),
             include_str!("metadata/units.rs"),

@@ -3,6 +3,7 @@
 mod idempotency;
 mod lake_index;
 mod operations;
+mod queries;
 mod repositories;
 mod tags;
 
@@ -16,14 +17,15 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
-use gadwall_domain::ids::OperationId;
+use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataStore, MetadataTx,
-    OperationRepository, ProjectRepository, StoreError, TagRepository,
+    OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use gadwall_domain::project::Project;
+use gadwall_domain::query_record::QueryRecord;
 use tokio::sync::OwnedMutexGuard;
 
 use lake_index::LakeFacts;
@@ -40,6 +42,7 @@ struct State {
     /// By caller and key.
     idempotency: BTreeMap<(String, String), IdempotencyRecord>,
     operations: BTreeMap<OperationId, Operation>,
+    queries: BTreeMap<QueryId, QueryRecord>,
 }
 
 impl State {
@@ -137,6 +140,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn operations(&mut self) -> &mut dyn OperationRepository {
+        self
+    }
+
+    fn queries(&mut self) -> &mut dyn QueryLog {
         self
     }
 

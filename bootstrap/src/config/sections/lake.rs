@@ -21,9 +21,10 @@ section! {
         spill_limit: u64 = 10 * GIB, Kind::bytes(0, u64::MAX);
         /// Folder of DuckDB's extensions, as `<dir>/v1.5.5/<platform>/<name>.duckdb_extension`.
         extension_dir: Option<PathBuf> = None, Kind::Path, otherwise "found beside the program or in `.duckdb`";
-        /// Queries that run at once.
-        max_queries: usize = 8, Kind::integer(1, 1_024);
-        /// Queries that may wait for one of those places; more are turned away.
+        /// Statements that read at once: queries, which `query.max_concurrent` limits, and previews, exports and
+        /// profiles of tables.
+        max_queries: usize = 2 * concurrent_queries(), Kind::integer(1, 1_024), otherwise "four times the processor cores, at least 8";
+        /// Statements that may wait for one of those places; more are turned away.
         max_waiting_queries: usize = 100, Kind::integer(0, 1_000_000);
         /// Longest wait for a place.
         queue_timeout: Duration = seconds(10), Kind::span(0, 3_600);
@@ -67,6 +68,27 @@ const MAX_NUMBER: u64 = i64::MAX.cast_unsigned();
 /// A server must have at least one thread, even where the system can't tell how many it has.
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Queries that run at once unless told.
+fn concurrent_queries() -> usize {
+    (2 * cores()).max(4)
+}
+
+section! {
+    /// Queries: how many at once, and what is kept of those that ended.
+    pub struct Query = "query" {
+        /// Queries that run at once. Projects with waiting queries take turns.
+        max_concurrent: usize = concurrent_queries(), Kind::integer(1, 1_024), otherwise "twice the processor cores, at least 4";
+        /// Queries that may wait for their turn; more are turned away, first those of the project with the most.
+        max_queued: usize = 200, Kind::integer(0, 100_000);
+        /// Longest wait for a turn.
+        queue_timeout: Duration = seconds(10), Kind::span(0, 3_600);
+        /// How long queries that ended are listed.
+        history_retention: Duration = seconds(7 * 86_400), Kind::span(60, 31_536_000);
+        /// Queries that ended and are listed, in each project.
+        history_limit: u32 = 1_000, Kind::integer(0, 100_000);
+    }
 }
 
 section! {

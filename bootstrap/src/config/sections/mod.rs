@@ -55,7 +55,7 @@ mod outside;
 mod serving;
 
 pub use features::Features;
-pub use lake::{Breaker, Ducklake, Engine, Metadata};
+pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
 pub use serving::{Auth, Logging, Server};
 
@@ -81,6 +81,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Logging::SECTION,
     Engine::SECTION,
     Breaker::SECTION,
+    Query::SECTION,
     Ducklake::SECTION,
     Metadata::SECTION,
     Postgres::SECTION,

@@ -28,7 +28,7 @@ impl Run<'_> {
             super::ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
-        Ok(checked_with(connection, &ScriptNames(self), text, &failed)?.statement)
+        Ok(checked_with(connection, &ScriptNames(self), text, &failed)?.text)
     }
 
     /// Runs a query and keeps its rows.

@@ -6,6 +6,7 @@ mod lake_history;
 mod lake_index;
 mod logs;
 mod operations;
+mod queries;
 mod tags;
 mod tenancy;
 mod units;
@@ -23,6 +24,7 @@ pub use lake_history::*;
 pub use lake_index::*;
 pub use logs::*;
 pub use operations::*;
+pub use queries::*;
 pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
@@ -98,6 +100,13 @@ macro_rules! metadata_contract {
                 operations_come_newest_first_in_pages,
                 unfinished_operations_are_found,
                 old_operations_are_forgotten,
+                a_query_reads_back_as_stored,
+                a_query_belongs_to_one_project,
+                only_queries_that_ended_are_kept,
+                queries_come_newest_first_in_pages,
+                queries_are_found_by_state_age_and_principal,
+                the_newest_queries_are_kept,
+                old_queries_are_forgotten,
             ]
         }
     };

@@ -7,6 +7,7 @@ use gadwall_domain::project::ProjectSize;
 use uuid::Uuid;
 
 use super::operations::pending;
+use super::queries::asked;
 use super::tags::tag;
 use super::{insert, projects_in};
 use crate::testing::builders::{api_key, audit_entry, event, noon, project, project_id};
@@ -56,6 +57,9 @@ pub async fn a_reading_unit_of_work_refuses_writes(store: Arc<dyn MetadataStore>
     assert!(store.read().await.unwrap().idempotency().forget("admin", "k").await.is_err());
     assert!(store.read().await.unwrap().operations().insert(&pending("p1", 1)).await.is_err());
     assert!(store.read().await.unwrap().operations().forget_before(noon()).await.is_err());
+    assert!(store.read().await.unwrap().queries().insert(&asked("p1", 1)).await.is_err());
+    assert!(store.read().await.unwrap().queries().keep_newest(&id, 0).await.is_err());
+    assert!(store.read().await.unwrap().queries().forget_before(noon()).await.is_err());
     assert_eq!(projects_in(&store).await, ["p1"]);
 }
 
@@ -96,6 +100,7 @@ pub async fn nothing_is_kept_for_a_project_that_is_not_there(store: Arc<dyn Meta
     assert!(store.write().await.unwrap().audit().append(&[audit_entry("p1", "x")]).await.is_err());
     assert!(store.write().await.unwrap().tags().insert(&tag("p1", "a", 1)).await.is_err());
     assert!(store.write().await.unwrap().operations().insert(&pending("p1", 1)).await.is_err());
+    assert!(store.write().await.unwrap().queries().insert(&asked("p1", 1)).await.is_err());
     let commit = crate::testing::builders::commit(1, Vec::new());
     assert!(store.write().await.unwrap().lake_index().apply(&project_id("p1"), &commit).await.is_err());
 }

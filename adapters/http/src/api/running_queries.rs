@@ -1,0 +1,131 @@
+//! `/projects/{id}/queries`: those that run, and those that ended.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use gadwall_application::queries::{MAX_LISTED, Queries, QueryCursor, QueryWish};
+use gadwall_domain::ports::system::Clock;
+use gadwall_domain::query_record::{QueryRecord, QueryState};
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use super::{Area, number, project_id, time};
+use crate::auth::Auth;
+use crate::problem::{ApiError, ApiResult};
+
+pub(crate) struct RunningQueriesApi {
+    pub(crate) queries: Arc<Queries>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A query that runs, or ended.
+#[derive(Debug, Object)]
+#[oai(rename = "QueryStatus")]
+pub(crate) struct QueryStatus {
+    /// Its id, as in the header `X-Query-Id` of its answer.
+    id: String,
+    /// The statement; its first 10,000 characters.
+    query: String,
+    /// `queued`, `running`, `done`, `failed` or `cancelled`.
+    state: String,
+    /// When it came in.
+    started_at: DateTime<Utc>,
+    /// When it ended, if it has.
+    finished_at: Option<DateTime<Utc>>,
+    /// Milliseconds from when it came in to its end, or until now.
+    duration_ms: u64,
+    /// Rows read of its result so far.
+    rows: u64,
+    /// The code of its failure, if it failed.
+    error_code: Option<String>,
+    /// Who asked: `admin` or `key:<id>`.
+    principal: String,
+    /// The request it came with.
+    request_id: String,
+}
+
+/// A page of queries.
+#[derive(Debug, Object)]
+pub(crate) struct QueryStatusList {
+    /// Those that have not ended, then those that have; each newest first.
+    queries: Vec<QueryStatus>,
+    /// Send it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+#[OpenApi(tag = "Area::Queries")]
+impl RunningQueriesApi {
+    /// List queries
+    ///
+    /// Those that wait or run, then those that ended; each newest first. Keys with the scope `manage` see all queries
+    /// of the project, others their own. Of those that ended, the newest 1,000 of the last 7 days are kept, unless the
+    /// server is set otherwise.
+    #[oai(path = "/projects/:project/queries", method = "get", operation_id = "list_queries")]
+    async fn list(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        /// Only those that are `queued`, `running`, `done`, `failed` or `cancelled`.
+        state: Query<Option<String>>,
+        /// Only those that came in at this time or later (RFC 3339).
+        since: Query<Option<String>>,
+        /// At most so many: 1 to 1000, 100 unless told.
+        limit: Query<Option<i64>>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> ApiResult<Json<QueryStatusList>> {
+        let project = project_id(&project.0)?;
+        let wish = QueryWish {
+            state: state.0.as_deref().map(query_state).transpose()?,
+            since: since.0.as_deref().map(|text| time("since", text)).transpose()?,
+            limit: number("limit", limit.0, 1..=MAX_LISTED, 100)?,
+            cursor: cursor.0.as_deref().map(QueryCursor::parse).transpose()?,
+        };
+        let page = self.queries.list(auth.caller(), &project, wish).await?;
+        let next_cursor = page.next.map(|next| next.to_string());
+        let queries = page.queries.into_iter().map(|query| self.status(query)).collect();
+        Ok(Json(QueryStatusList { queries, next_cursor }))
+    }
+
+    /// Look at a query
+    #[oai(path = "/projects/:project/queries/:query", method = "get", operation_id = "get_query")]
+    async fn get(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {
+        let project = project_id(&project.0)?;
+        Ok(Json(self.status(self.queries.get(auth.caller(), &project, &query.0).await?)))
+    }
+
+    /// Cancel a query
+    ///
+    /// It stops at once, whether it waits, runs or is being read; who reads it gets the problem `query_cancelled`, or a
+    /// connection that breaks off where rows were sent already.
+    #[oai(path = "/projects/:project/queries/:query", method = "delete", operation_id = "cancel_query")]
+    async fn cancel(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {
+        let project = project_id(&project.0)?;
+        Ok(Json(self.status(self.queries.cancel(auth.caller(), &project, &query.0).await?)))
+    }
+}
+
+impl RunningQueriesApi {
+    fn status(&self, query: QueryRecord) -> QueryStatus {
+        let until = query.finished_at.unwrap_or_else(|| self.clock.now());
+        QueryStatus {
+            id: query.id.to_string(),
+            query: query.sql,
+            state: query.state.as_str().to_owned(),
+            started_at: query.started_at,
+            finished_at: query.finished_at,
+            // A clock that was set back must not make it negative.
+            duration_ms: u64::try_from((until - query.started_at).num_milliseconds()).unwrap_or(0),
+            rows: query.rows,
+            error_code: query.error_code,
+            principal: query.principal,
+            request_id: query.request_id.to_string(),
+        }
+    }
+}
+
+fn query_state(word: &str) -> ApiResult<QueryState> {
+    let words = QueryState::ALL.map(QueryState::as_str);
+    QueryState::parse(word).ok_or_else(|| ApiError::out_of_range(format!("state is one of {}", words.join(", "))))
+}

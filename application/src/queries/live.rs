@@ -1,0 +1,194 @@
+//! A query of this process: how far it is, and what it holds while it runs.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use arrow_array::RecordBatch;
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+use futures_util::future::AbortHandle;
+use gadwall_domain::error::Classify as _;
+use gadwall_domain::ids::QueryId;
+use gadwall_domain::query::QueryError;
+use gadwall_domain::query_record::{QueryRecord, QueryState};
+use gadwall_domain::rows::{ResultBatches, RowStream};
+
+use super::admission::Place;
+use super::running::RunningQueries;
+
+/// A query that this process knows: it has not ended, or its end isn't written down yet.
+pub(super) struct Live {
+    id: QueryId,
+    now: Mutex<Now>,
+    /// Stops it before its first row.
+    abort: AbortHandle,
+}
+
+struct Now {
+    record: QueryRecord,
+    held: Option<Held>,
+    /// Whoever waits for rows.
+    reader: Option<Waker>,
+    /// Whether the reader still has to hear that it was cancelled.
+    untold: bool,
+}
+
+/// What a running query holds. The rows come before the place, so that it ends before the next one begins.
+struct Held {
+    batches: ResultBatches,
+    _place: Place,
+}
+
+/// How a query ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Done,
+    Failed(&'static str),
+    Cancelled,
+}
+
+impl End {
+    pub(super) fn of(error: &QueryError) -> Self {
+        match error {
+            QueryError::Cancelled => Self::Cancelled,
+            error => Self::Failed(error.code()),
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(record: QueryRecord, abort: AbortHandle) -> Self {
+        let id = record.id;
+        Self { id, now: Mutex::new(Now { record, held: None, reader: None, untold: false }), abort }
+    }
+
+    pub(super) fn id(&self) -> QueryId {
+        self.id
+    }
+
+    pub(super) fn record(&self) -> QueryRecord {
+        self.lock().record.clone()
+    }
+
+    fn begin(&self) {
+        let mut now = self.lock();
+        if now.record.state == QueryState::Queued {
+            now.record.state = QueryState::Running;
+        }
+    }
+
+    /// Takes its rows in, unless it was cancelled meanwhile.
+    fn hold(&self, batches: ResultBatches, place: Place) -> Result<(), QueryError> {
+        let held = Held { batches, _place: place };
+        let mut now = self.lock();
+        if now.record.state.is_final() {
+            drop(now);
+            drop(held);
+            return Err(QueryError::Cancelled);
+        }
+        now.held = Some(held);
+        Ok(())
+    }
+
+    /// Ends it, whether anybody reads its rows or not: what it holds is given back at once. `false` when it had ended.
+    pub(super) fn end(&self, end: End, at: DateTime<Utc>) -> bool {
+        let (held, reader) = {
+            let mut now = self.lock();
+            if now.record.state.is_final() {
+                return false;
+            }
+            now.record.finished_at = Some(at);
+            now.record.state = match end {
+                End::Done => QueryState::Done,
+                End::Failed(_) => QueryState::Failed,
+                End::Cancelled => QueryState::Cancelled,
+            };
+            now.record.error_code = match end {
+                End::Failed(code) => Some(code.to_owned()),
+                End::Done | End::Cancelled => None,
+            };
+            now.untold = matches!(end, End::Cancelled);
+            (now.held.take(), now.reader.take())
+        };
+        drop(held);
+        self.abort.abort();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        true
+    }
+
+    /// The next rows, and how it ended if it did.
+    fn poll(&self, context: &mut Context<'_>) -> (Poll<Option<Result<RecordBatch, QueryError>>>, Option<End>) {
+        let mut now = self.lock();
+        let Some(held) = &mut now.held else {
+            let untold = std::mem::take(&mut now.untold);
+            return (Poll::Ready(untold.then_some(Err(QueryError::Cancelled))), None);
+        };
+        match held.batches.as_mut().poll_next(context) {
+            Poll::Pending => {
+                now.reader = Some(context.waker().clone());
+                (Poll::Pending, None)
+            }
+            Poll::Ready(None) => (Poll::Ready(None), Some(End::Done)),
+            Poll::Ready(Some(Err(error))) => {
+                let end = End::of(&error);
+                (Poll::Ready(Some(Err(error))), Some(end))
+            }
+            Poll::Ready(Some(Ok(batch))) => {
+                now.record.rows += batch.num_rows() as u64;
+                (Poll::Ready(Some(Ok(batch))), None)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A query's entry among those that run. Dropped before the query has ended, it ends it: its reader went away.
+pub(super) struct Entry {
+    pub(super) live: Arc<Live>,
+    pub(super) running: Arc<RunningQueries>,
+}
+
+impl Entry {
+    pub(super) fn begin(&self) {
+        self.live.begin();
+    }
+
+    pub(super) fn end(&self, end: End) {
+        self.running.end(&self.live, end);
+    }
+
+    /// The rows, watched.
+    pub(super) fn watch(self, rows: RowStream, place: Place) -> Result<RowStream, QueryError> {
+        self.live.hold(rows.batches, place)?;
+        Ok(RowStream { schema: rows.schema, batches: Box::pin(Watched(self)) })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.end(End::Cancelled);
+    }
+}
+
+/// A query's rows: counted, and their end noticed.
+struct Watched(Entry);
+
+impl Stream for Watched {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (next, end) = self.0.live.poll(context);
+        if let Some(end) = end {
+            self.0.end(end);
+            // Who reads on after a failure is told nothing twice.
+            self.0.live.lock().untold = false;
+        }
+        next
+    }
+}

@@ -1,0 +1,273 @@
+//! Queries over a project's tables: run, seen, stopped, and remembered for a while.
+
+mod admission;
+mod error;
+mod live;
+mod running;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::Abortable;
+use gadwall_domain::access::{Principal, Scope};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::{QueryId, SnapshotId};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
+use gadwall_domain::project::Project;
+use gadwall_domain::query::{Query, QueryError, ReadScope};
+use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
+use gadwall_domain::rows::RowStream;
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+use crate::versions::{Version, Versions};
+
+pub use error::KnownQueryError;
+pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
+
+use live::End;
+
+/// The most queries that a list answers.
+pub const MAX_LISTED: u32 = 1_000;
+
+/// The use cases of queries.
+pub struct Queries {
+    engine: Arc<dyn QueryEngine>,
+    lakes: Arc<dyn LakeStore>,
+    access: Arc<Access>,
+    versions: Arc<Versions>,
+    running: Arc<RunningQueries>,
+}
+
+/// A running query's result.
+#[derive(Debug)]
+pub struct Answer {
+    /// The query.
+    pub query_id: QueryId,
+    /// The rows. Dropping them ends the query.
+    pub rows: RowStream,
+    /// The snapshot they are from.
+    pub snapshot: SnapshotId,
+    /// Whether the same query gives the same rows as long as nothing is committed.
+    pub deterministic: bool,
+}
+
+/// A project that a caller may query, in a version.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    project: ProjectId,
+    scope: ReadScope,
+}
+
+impl Opened {
+    /// What the caller may read.
+    pub fn scope(&self) -> &ReadScope {
+        &self.scope
+    }
+}
+
+/// Which queries to list.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryWish {
+    /// Only those in this state.
+    pub state: Option<QueryState>,
+    /// Only those that came in at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// At most so many.
+    pub limit: u32,
+    /// Only those after where a page ended.
+    pub cursor: Option<QueryCursor>,
+}
+
+/// A page of queries.
+#[derive(Debug)]
+pub struct QueryPage {
+    /// Those that have not ended, then the others; each newest first.
+    pub queries: Vec<QueryRecord>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<QueryCursor>,
+}
+
+/// Where a page of queries ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryCursor {
+    /// Whether it is among those that have not ended.
+    running: bool,
+    last: QueryId,
+}
+
+impl QueryCursor {
+    const RUNNING: &str = "running.";
+
+    /// The cursor that a client sent back.
+    pub fn parse(text: &str) -> Result<Self, KnownQueryError> {
+        let (running, id) = text.strip_prefix(Self::RUNNING).map_or((false, text), |id| (true, id));
+        QueryId::parse(id).map(|last| Self { running, last }).ok_or(KnownQueryError::BadCursor)
+    }
+}
+
+impl fmt::Display for QueryCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.running { Self::RUNNING } else { "" }, self.last)
+    }
+}
+
+impl fmt::Debug for Queries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Queries")
+    }
+}
+
+impl Queries {
+    /// Runs queries on this engine.
+    pub fn new(
+        engine: Arc<dyn QueryEngine>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        versions: Arc<Versions>,
+        running: Arc<RunningQueries>,
+    ) -> Self {
+        Self { engine, lakes, access, versions, running }
+    }
+
+    /// Opens a project in a version for a caller's queries: settled before anything of them is looked at.
+    pub async fn open(&self, caller: &Caller, project: &ProjectId, version: &Version) -> Result<Opened, UseCaseError> {
+        let project = self.access.open(caller, project, Scope::Read).await?;
+        // The one place where a row filter or a column mask per grant can be added to a read.
+        let scope = ReadScope {
+            lake: project.lake,
+            only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
+            at: self.versions.resolve(&project, version).await?,
+        };
+        Ok(Opened { project: project.id, scope })
+    }
+
+    /// The snapshot that would be read now, where that is known without asking.
+    pub fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
+        match opened.scope.at {
+            ReadAt::Head => self.lakes.known_head(opened.scope.lake),
+            ReadAt::Snapshot(snapshot) => Some(snapshot),
+        }
+    }
+
+    /// Runs one read-only statement over what the caller may read.
+    pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<Answer, UseCaseError> {
+        let opened = self.open(caller, project, &Version::Head).await?;
+        self.run_in(caller, opened, query).await
+    }
+
+    /// Runs one read-only statement in an opened project.
+    #[tracing::instrument(skip_all, fields(project.id = %opened.project, query.id = tracing::field::Empty))]
+    pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
+        let Opened { project, scope } = opened;
+        // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
+        let asked = self.running.admission.ask(&project)?;
+        let (entry, registration) = self.running.enter(caller, &project, &query.sql);
+        let query_id = entry.live.id();
+        tracing::Span::current().record("query.id", tracing::field::display(query_id));
+        let longest = self.running.settings.queue_timeout.min(query.timeout);
+        let work = async {
+            let place = asked.wait(longest).await?;
+            entry.begin();
+            Ok((place, self.engine.query(scope, query).await?))
+        };
+        match Abortable::new(work, registration).await {
+            Ok(Ok((place, output))) => {
+                let rows = entry.watch(output.rows, place)?;
+                Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
+            }
+            Ok(Err(error)) => {
+                entry.end(End::of(&error));
+                Err(error.into())
+            }
+            Err(_) => Err(QueryError::Cancelled.into()),
+        }
+    }
+
+    /// A project's queries that the caller may see: those that have not ended, then those that have.
+    pub async fn list(&self, caller: &Caller, project: &ProjectId, wish: QueryWish) -> Result<QueryPage, UseCaseError> {
+        let project = self.access.open(caller, project, Scope::Read).await?;
+        let limit = wish.limit.min(MAX_LISTED);
+        let mut filter = QueryFilter {
+            state: wish.state,
+            since: wish.since,
+            principal: only_own(caller, &project),
+            before: wish.cursor.filter(|cursor| cursor.running).map(|cursor| cursor.last),
+            limit,
+        };
+        // Looked at before the history: what moves there in between is not overlooked.
+        let known = self.running.of_project(&project.id);
+        let mut queries = Vec::new();
+        if wish.cursor.is_none_or(|cursor| cursor.running) {
+            let wanted = known.iter().filter(|query| !query.state.is_final() && filter.takes(query));
+            queries.extend(wanted.take(limit as usize).cloned());
+        }
+        let rest = limit as usize - queries.len();
+        if rest > 0 && wish.state.is_none_or(QueryState::is_final) {
+            filter.before = wish.cursor.filter(|cursor| !cursor.running).map(|cursor| cursor.last);
+            let stored = self.running.store.read().await?.queries().list(&project.id, &filter).await?;
+            let unwritten = known.into_iter().filter(|query| query.state.is_final() && filter.takes(query));
+            let more = stored.into_iter().chain(unwritten);
+            let more = more.filter(|query| queries.iter().all(|listed: &QueryRecord| listed.id != query.id));
+            let ended: BTreeMap<QueryId, QueryRecord> = more.map(|query| (query.id, query)).collect();
+            queries.extend(ended.into_values().rev().take(rest));
+        }
+        let full = queries.len() >= limit as usize;
+        let next = queries.last().filter(|_| full);
+        let next = next.map(|last| QueryCursor { running: !last.state.is_final(), last: last.id });
+        Ok(QueryPage { queries, next })
+    }
+
+    /// A query that the caller may see.
+    pub async fn get(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<QueryRecord, UseCaseError> {
+        let project = self.access.open(caller, project, Scope::Read).await?;
+        let missing = || KnownQueryError::NoQuery { project: project.id.clone(), query: id.chars().take(64).collect() };
+        let id = QueryId::parse(id).ok_or_else(missing)?;
+        let found = match self.running.find(id) {
+            Some(live) => Some(live.record()),
+            None => self.running.store.read().await?.queries().find(&project.id, id).await?,
+        };
+        let own = only_own(caller, &project);
+        let seen = found.filter(|query| query.project == project.id && own.is_none_or(|own| query.principal == own));
+        Ok(seen.ok_or_else(missing)?)
+    }
+
+    /// Stops a query that the caller may see.
+    #[tracing::instrument(skip_all, fields(project.id = %project))]
+    pub async fn cancel(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<QueryRecord, UseCaseError> {
+        let found = self.get(caller, project, id).await?;
+        let Some(live) = self.running.find(found.id) else {
+            return Err(KnownQueryError::NotRunning { query: found.id, state: found.state }.into());
+        };
+        let stopped = self.running.end(&live, End::Cancelled);
+        let now = live.record();
+        if !stopped {
+            return Err(KnownQueryError::NotRunning { query: now.id, state: now.state }.into());
+        }
+        tracing::info!(query.id = %now.id, query.principal = now.principal, by = caller.label(), "a query was cancelled");
+        Ok(now)
+    }
+
+    /// Forgets queries that ended long ago; answers how many.
+    pub async fn clean_up(&self) -> Result<u64, UseCaseError> {
+        let before = self.running.clock.now() - self.running.settings.history_retention;
+        let mut tx = self.running.store.write().await?;
+        let forgotten = tx.queries().forget_before(before).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    }
+}
+
+/// The principal whose queries alone the caller may see; none if it may see all of the project. What a statement says
+/// of other buckets is not for a key of one bucket.
+fn only_own(caller: &Caller, project: &Project) -> Option<String> {
+    let manages =
+        |principal: &Principal| principal.may(&project.id, Scope::Manage) && principal.only_bucket().is_none();
+    (!caller.principal().is_some_and(manages)).then(|| caller.label())
+}

@@ -1,0 +1,219 @@
+//! The queries that run now, and how those that ended get into the history.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::future::{AbortHandle, AbortRegistration};
+use gadwall_domain::ids::QueryId;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
+use gadwall_domain::ports::system::{Clock, IdGenerator};
+use gadwall_domain::query_record::{QueryRecord, QueryState};
+use tokio::sync::mpsc;
+
+use super::admission::Admission;
+use super::live::{End, Entry, Live};
+use crate::caller::Caller;
+
+/// Signs of a statement that are kept.
+const KEPT_TEXT: usize = 10_000;
+/// Queries that ended and wait to be written down; of more than that the history says nothing.
+const UNWRITTEN: usize = 1_000;
+/// So many are written at once.
+const TOGETHER: usize = 250;
+/// How long the first one waits for others, so that many queries are one write.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// How many queries may run and wait, and how much is kept of those that ended.
+#[derive(Debug, Clone, Copy)]
+pub struct QuerySettings {
+    /// Queries that run at once.
+    pub max_concurrent: usize,
+    /// Queries that wait for their turn; more are turned away.
+    pub max_queued: usize,
+    /// Longest wait for a turn.
+    pub queue_timeout: Duration,
+    /// Queries that the history of a project holds.
+    pub history_limit: u32,
+    /// How long it holds them.
+    pub history_retention: TimeDelta,
+}
+
+/// The queries of this process. Bounded by how many may run, wait, and wait to be written down.
+pub struct RunningQueries {
+    pub(super) settings: QuerySettings,
+    pub(super) admission: Arc<Admission>,
+    pub(super) store: Arc<dyn MetadataStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+    live: Mutex<BTreeMap<QueryId, Arc<Live>>>,
+    ended: mpsc::Sender<Arc<Live>>,
+    lost: AtomicU64,
+}
+
+impl fmt::Debug for RunningQueries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunningQueries")
+    }
+}
+
+impl RunningQueries {
+    /// None yet, and what writes down those that end.
+    pub fn new(
+        settings: QuerySettings,
+        store: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+    ) -> (Arc<Self>, QueryLogWriter) {
+        let (ended, unwritten) = mpsc::channel(UNWRITTEN);
+        let admission = Admission::new(settings.max_concurrent, settings.max_queued);
+        let (live, lost) = (Mutex::default(), AtomicU64::new(0));
+        let running = Arc::new(Self { settings, admission, store, clock, ids, live, ended, lost });
+        (Arc::clone(&running), QueryLogWriter { running, unwritten })
+    }
+
+    /// How many queries that ended are missing in the history, since the service started.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Enters a query, which may wait at first.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &ProjectId,
+        sql: &str,
+    ) -> (Entry, AbortRegistration) {
+        let record = QueryRecord {
+            id: QueryId::new(self.ids.next_id()),
+            project: project.clone(),
+            principal: caller.label(),
+            sql: sql.chars().take(KEPT_TEXT).collect(),
+            request_id: caller.request_id.clone(),
+            started_at: self.clock.now(),
+            finished_at: None,
+            state: QueryState::Queued,
+            rows: 0,
+            error_code: None,
+        };
+        let (abort, registration) = AbortHandle::new_pair();
+        let live = Arc::new(Live::new(record, abort));
+        self.lock().insert(live.id(), Arc::clone(&live));
+        (Entry { live, running: Arc::clone(self) }, registration)
+    }
+
+    /// Ends a query; `false` when it had ended.
+    pub(super) fn end(&self, live: &Arc<Live>, end: End) -> bool {
+        if !live.end(end, self.clock.now()) {
+            return false;
+        }
+        // Never waits: a query isn't held up by its history.
+        if self.ended.try_send(Arc::clone(live)).is_err() {
+            self.lock().remove(&live.id());
+            self.count_lost(1);
+        }
+        true
+    }
+
+    pub(super) fn find(&self, id: QueryId) -> Option<Arc<Live>> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// A project's queries, newest first, with those that ended and aren't written down yet.
+    pub(super) fn of_project(&self, project: &ProjectId) -> Vec<QueryRecord> {
+        let all: Vec<_> = self.lock().values().rev().cloned().collect();
+        all.iter().map(|live| live.record()).filter(|query| query.project == *project).collect()
+    }
+
+    fn count_lost(&self, more: usize) {
+        let more = more as u64;
+        let lost = self.lost.fetch_add(more, Ordering::Relaxed) + more;
+        // Said at 1, 2, 4, 8, …: where many are lost, the log must not be what drowns.
+        if lost.ilog2() != (lost - more).checked_ilog2().unwrap_or(u32::MAX) {
+            tracing::warn!(lost, "queries that ended are missing in the history");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<QueryId, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes queries that ended into the history, beside everything else.
+pub struct QueryLogWriter {
+    running: Arc<RunningQueries>,
+    unwritten: mpsc::Receiver<Arc<Live>>,
+}
+
+impl fmt::Debug for QueryLogWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueryLogWriter")
+    }
+}
+
+impl QueryLogWriter {
+    /// Writes until it is told to stop and what ended by then is written.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut stopping = false;
+        loop {
+            let first = tokio::select! {
+                first = self.unwritten.recv() => first,
+                () = &mut stop, if !stopping => {
+                    stopping = true;
+                    self.unwritten.close();
+                    continue;
+                }
+            };
+            let Some(first) = first else { return };
+            if !stopping {
+                tokio::select! {
+                    () = tokio::time::sleep(GATHER) => {}
+                    () = &mut stop => {
+                        stopping = true;
+                        self.unwritten.close();
+                    }
+                }
+            }
+            let mut ended = vec![first];
+            while ended.len() < TOGETHER
+                && let Ok(next) = self.unwritten.try_recv()
+            {
+                ended.push(next);
+            }
+            self.write(&ended).await;
+        }
+    }
+
+    async fn write(&self, ended: &[Arc<Live>]) {
+        let records: Vec<QueryRecord> = ended.iter().map(|live| live.record()).collect();
+        if let Err(error) = self.try_write(&records).await {
+            tracing::warn!(error = %error, "queries that ended were not written down");
+            self.running.count_lost(records.len());
+        }
+        let mut live = self.running.lock();
+        for record in &records {
+            live.remove(&record.id);
+        }
+    }
+
+    async fn try_write(&self, records: &[QueryRecord]) -> Result<(), StoreError> {
+        let mut tx = self.running.store.write().await?;
+        let mut projects: Vec<&ProjectId> = Vec::new();
+        for record in records {
+            tx.queries().insert(record).await?;
+            if !projects.contains(&&record.project) {
+                projects.push(&record.project);
+            }
+        }
+        for project in projects {
+            tx.queries().keep_newest(project, self.running.settings.history_limit).await?;
+        }
+        tx.commit().await
+    }
+}
