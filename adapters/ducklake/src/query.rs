@@ -315,13 +315,11 @@ impl Running {
     ) -> Result<(Statement, &'q Parameters), QueryError> {
         let failed = |error: &duckdb::Error| self.failed(error);
         gate::admit(&query.sql)?;
-        match gate::explain(&query.sql) {
-            Some(explain) => {
-                let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
-                Ok((answer, &Parameters::None))
-            }
-            None => Ok((checked(connection, scope, query, &failed)?, &query.parameters)),
+        if let Some(explain) = gate::explain(&query.sql) {
+            let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
+            return Ok((answer, &Parameters::None));
         }
+        Ok((checked(connection, scope, query, &failed)?, &query.parameters))
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
