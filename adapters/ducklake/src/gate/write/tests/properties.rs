@@ -198,7 +198,7 @@ fn merge() -> impl Strategy<Value = Statement> {
 
 fn create() -> impl Strategy<Value = Statement> {
     let types =
-        vec!["INT", "DECIMAL(10, 2)", "TIMESTAMP WITH TIME ZONE", "STRUCT(a INT, \"b c\" VARCHAR)[]", "ENUM('a', 'b')"];
+        vec!["int", "DECIMAL(10, 2)", "TIMESTAMP WITH TIME ZONE", "STRUCT(a INT, \"b c\" VARCHAR)[]", "ENUM('a', 'b')"];
     let defaults = vec!["1", "-1.5", "'it''s'", "TRUE", "NULL"];
     let column = (name(), prop::sample::select(types), any::<bool>(), prop::option::of(prop::sample::select(defaults)))
         .prop_map(|(name, data_type, not_null, default)| ColumnDefinition {
