@@ -20,10 +20,10 @@ const RESERVED: [&str; 75] = [
 
 /// Words that are operators, joins or functions, and so no names of tables and columns.
 #[rustfmt::skip]
-const OF_JOINS: [&str; 28] = [
-    "ANTI", "ASOF", "AT", "AUTHORIZATION", "BINARY", "COLLATION", "CONCURRENTLY", "CROSS", "FREEZE", "FULL",
+const OF_JOINS: [&str; 30] = [
+    "ANTI", "ASOF", "AT", "AUTHORIZATION", "BINARY", "BY", "COLLATION", "CONCURRENTLY", "CROSS", "FREEZE", "FULL",
     "GLOB", "ILIKE", "INNER", "IS", "ISNULL", "JOIN", "LEFT", "LIKE", "NATURAL", "NOTNULL", "OUTER", "OVERLAPS",
-    "POSITIONAL", "RIGHT", "SEMI", "SIMILAR", "TABLESAMPLE", "VERBOSE",
+    "POSITIONAL", "RIGHT", "SEMI", "SIMILAR", "TABLESAMPLE", "UNPACK", "VERBOSE",
 ];
 
 fn among(words: &[&str], word: &str) -> bool {
@@ -164,4 +164,14 @@ fn decoded(text: &str) -> Option<String> {
         });
     }
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_sorted() {
+        assert!(RESERVED.is_sorted() && OF_JOINS.is_sorted());
+    }
 }
