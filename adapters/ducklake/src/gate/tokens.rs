@@ -257,25 +257,24 @@ fn number(text: &str) -> usize {
 
 const OPERATORS: &str = "~!@^&|`+-*/%<>=";
 
+/// The longest run of signs that is looked at: no operator is half as long.
+const LONGEST_RUN: usize = 128;
+
 /// The longest operator that holds no comment; a sign behind it may belong to what follows.
 fn operator(text: &str) -> (Kind, usize) {
-    let run = text.find(|letter| !OPERATORS.contains(letter)).unwrap_or(text.len());
-    let run = &text[..run];
+    let signs = text.bytes().take(LONGEST_RUN).take_while(|byte| OPERATORS.as_bytes().contains(byte)).count();
+    let run = &text[..signs];
     if run.starts_with("/*") {
         return (Kind::Bad("a comment has no end"), text.len());
     }
     let run = &run[..run.find("/*").into_iter().chain(run.find("--")).min().unwrap_or(run.len())];
-    if matches!(run, "->" | "->>") {
+    if run.len() == LONGEST_RUN {
+        return (Kind::Bad("a run of operators is too long"), run.len());
+    }
+    if matches!(run, "->" | "->>") || run.contains(['~', '!', '@', '^', '&', '|', '`', '%']) {
         return (Kind::Operator, run.len());
     }
-    let mut length = run.len();
-    while length > 1
-        && run[..length].ends_with(['+', '-'])
-        && !run[..length - 1].contains(['~', '!', '@', '^', '&', '|', '`', '%'])
-    {
-        length -= 1;
-    }
-    (Kind::Operator, length)
+    (Kind::Operator, run.trim_end_matches(['+', '-']).len().max(1))
 }
 
 #[cfg(test)]
@@ -300,7 +299,10 @@ mod tests {
             ("$$a'b$$$t$ $$ $t1$ $t$", "$$a'b$$·$t$ $$ $t1$ $t$"),
             ("$1 $_a $from ?, ?2 1$1", "$1·$_a·$from·?·,·?2·1·$1"),
             ("1.5 .5 1. 1..2 1e5 1e 1_000 1__0 1.e-3", "1.5·.5·1.·1·.·.2·1e5·1·e·1_000·1·__0·1.e-3"),
-            ("a=-1 a<=>-2 a@-1 a->>'b' a--\n b*/**/c ::x :=", "a·=·-·1·a·<=>·-·2·a·@-·1·a·->>·'b'·a·b·*·c·::·x·:="),
+            (
+                "a=-1 a<=>-2 a@-1 a->>'b' +-+1 a--\n b*/**/c ::x :=",
+                "a·=·-·1·a·<=>·-·2·a·@-·1·a·->>·'b'·+·-·+·1·a·b·*·c·::·x·:=",
+            ),
             ("a\u{a0}b\u{3000}\u{feff}c", "a·b·c"),
             ("u & u&1 u&'a' b'1' nb'1' x'", "u·&·u·&·1·!u&'a'·!b'1'·nb·'1'·!x'"),
             ("'a'\n'b\\' /* c", "'a'·!'b\\'·!/* c"),

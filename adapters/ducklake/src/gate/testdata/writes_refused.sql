@@ -77,6 +77,7 @@ DELETE FROM t WHERE a = {1]
 UPDATE t SET a = 1, A = 2
 DELETE FROM t WHERE a = $ 1
 DELETE FROM t WHERE a \ b
+COPY t TO 'x' 'y'
 
 -- expect: unsupported
 -- other objects and verbs
@@ -259,6 +260,9 @@ CREATE TABLE t
 CREATE TABLE t ()
 CREATE TABLE t (a)
 CREATE TABLE t (a INT b)
+CREATE TABLE t (a TIMESTAMP WITH ZONE)
+CREATE TABLE t (a INT[x + 1])
+CREATE TABLE t (a, b,) AS SELECT 1, 2
 CREATE TABLE t (a INT,, b INT)
 CREATE TABLE t (a 5)
 CREATE TABLE t (a INT + 1)
@@ -349,7 +353,6 @@ COPY t TO 'x' (FORCE_QUOTE *)
 COPY t TO 'x' (FIELD_IDS {a: 1})
 COPY t TO 'x' (PARTITION_BY (a + 1))
 COPY t TO 'x' WITH
-COPY t TO 'x' 'y'
 COPY t TO e'\x41'
 COPY (DELETE FROM t) TO 'x'
 COPY (SELECT 1) FROM 'x'

@@ -1,5 +1,7 @@
 //! `COPY`.
 
+use std::collections::HashSet;
+
 use crate::gate::error::GateError;
 use crate::gate::tokens::Kind;
 use crate::sql;
@@ -65,16 +67,20 @@ fn options(cursor: &mut Cursor<'_, '_>) -> Result<Vec<CopyOption>, GateError> {
         return Err(cursor.refuse("write the options in parentheses: (FORMAT csv, HEADER)"));
     }
     let mut list = cursor.group()?;
-    let mut options: Vec<CopyOption> = Vec::new();
-    while let Some(mut item) = list.item() {
-        let at = item.at;
+    let (mut options, mut names) = (Vec::new(), HashSet::new());
+    loop {
+        let mut item = list.item().ok_or_else(|| list.stuck())?;
+        let (at, end) = (item.at, item.end());
         let option = option(&mut item)?;
-        if options.iter().any(|other| other.name == option.name) {
-            return Err(item.within(at..item.end()).refuse("write each option once"));
+        if !names.insert(option.name.clone()) {
+            return Err(item.within(at..end).refuse("write each option once"));
         }
         options.push(option);
+        // A comma must have another option behind it.
+        if list.at == end {
+            return Ok(options);
+        }
     }
-    if options.is_empty() { Err(list.stuck()) } else { Ok(options) }
 }
 
 /// `NAME`, `NAME value`, `NAME (name, …)`.

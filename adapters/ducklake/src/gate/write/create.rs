@@ -11,23 +11,6 @@ const TABLE: &str = "write CREATE [OR REPLACE] [TEMP] TABLE [IF NOT EXISTS] tabl
 const VIEW: &str = "write CREATE [OR REPLACE] VIEW [IF NOT EXISTS] view [(column, …)] AS query";
 const BUCKET: &str = "write CREATE SCHEMA [IF NOT EXISTS] bucket";
 
-/// Words that end a column's type.
-const BEHIND_TYPES: [&str; 13] = [
-    "AS",
-    "CHECK",
-    "COLLATE",
-    "CONSTRAINT",
-    "DEFAULT",
-    "GENERATED",
-    "NOT",
-    "NULL",
-    "PRIMARY",
-    "REFERENCES",
-    "UNIQUE",
-    "USING",
-    "FOREIGN",
-];
-
 pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> Result<Statement, GateError> {
     cursor
         .form("create tables, views and buckets (CREATE SCHEMA); functions, types, sequences and indexes are not kept");
@@ -72,7 +55,9 @@ fn table(cursor: &mut Cursor<'_, '_>, or_replace: bool, temporary: bool) -> Resu
         query: None,
         no_data: false,
     };
+    let start = cursor.at;
     let list = if cursor.is_group() { Some(cursor.group()?) } else { None };
+    let named = cursor.within(start..cursor.at).try_name_list();
     loop {
         let layout = match () {
             () if cursor.eat_all("PARTITIONED BY") => &mut made.partitioned_by,
@@ -84,27 +69,16 @@ fn table(cursor: &mut Cursor<'_, '_>, or_replace: bool, temporary: bool) -> Resu
         }
         *layout = items(cursor)?;
     }
-    if cursor.eat("AS") {
-        if let Some(mut list) = list {
-            made.columns = named(&mut list)?;
-        }
+    if cursor.is_at("AS") && (list.is_none() || named.is_some()) {
+        cursor.eat("AS");
+        let of_query = |name| ColumnDefinition { name, data_type: String::new(), not_null: false, default: None };
+        made.columns = named.into_iter().flatten().map(of_query).collect();
         (made.query, made.no_data) = filled(cursor)?;
     } else {
         let mut list = list.ok_or_else(|| cursor.stuck())?;
         elements(&mut list, &mut made)?;
     }
     Ok(Statement::CreateTable(made))
-}
-
-/// The columns' names of a table that a query makes.
-fn named(list: &mut Cursor<'_, '_>) -> Result<Vec<ColumnDefinition>, GateError> {
-    let mut columns = Vec::new();
-    while let Some(mut item) = list.item() {
-        let name = item.identifier()?;
-        item.finish()?;
-        columns.push(ColumnDefinition { name, data_type: String::new(), not_null: false, default: None });
-    }
-    if columns.is_empty() { Err(list.stuck()) } else { Ok(columns) }
 }
 
 /// `query [WITH [NO] DATA]`.
@@ -205,37 +179,38 @@ pub(super) fn column(item: &mut Cursor<'_, '_>) -> Result<(ColumnDefinition, boo
     Ok((column, is_key))
 }
 
-/// A type's text, in one line.
+/// A type's text, in one line: a name, its lengths or fields, a time zone, brackets of lists.
 pub(super) fn data_type(item: &mut Cursor<'_, '_>) -> Result<String, GateError> {
+    const HINT: &str = "write the column's type behind its name, with lengths and fields in parentheses";
     let start = item.at;
-    if !item.peek().is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted)) {
-        return Err(item.refuse("write the column's type behind its name"));
+    let two = ["DOUBLE PRECISION", "CHARACTER VARYING", "CHAR VARYING"];
+    if !two.iter().any(|words| item.eat_all(words)) {
+        item.type_name()?;
     }
-    let range = item.until(&BEHIND_TYPES);
-    for at in range.clone() {
-        let token = item.source.tokens[at];
-        let known = match token.kind {
-            Kind::Open | Kind::Close => token.text != "{" && token.text != "}",
-            // Numbers are lengths, strings the values of an ENUM; both stand in parentheses.
-            Kind::Word | Kind::Quoted | Kind::Dot | Kind::Number | Kind::Text | Kind::Comma => true,
-            Kind::Placeholder | Kind::Parameter | Kind::End | Kind::Operator | Kind::Bad(_) => false,
-        };
-        let outside = item.within(at..range.end);
-        if !known {
-            return Err(outside.refuse("write a type's name, and its lengths or fields in parentheses"));
+    if item.is_group() {
+        item.group()?;
+    }
+    if !item.eat_all("WITH TIME ZONE") {
+        item.eat_all("WITHOUT TIME ZONE");
+    }
+    loop {
+        let list = item.eat("ARRAY");
+        if item.peek().is_some_and(|token| token.text == "[") {
+            item.at = item.source.behind(item.at);
+        } else if !list {
+            break;
         }
     }
-    let mut at = start;
-    while at < range.end {
-        if matches!(item.source.tokens[at].kind, Kind::Number | Kind::Text | Kind::Comma) {
-            return Err(item.within(at..range.end).refuse("write a type's lengths in parentheses"));
+    let known = |kind: Kind| match kind {
+        // Strings are the values of an ENUM.
+        Kind::Word | Kind::Quoted | Kind::Dot | Kind::Comma | Kind::Number | Kind::Text | Kind::Open | Kind::Close => {
+            true
         }
-        at = item.source.behind(at);
-    }
-    if range.is_empty() {
-        Err(item.refuse("write the column's type behind its name"))
-    } else {
-        Ok(item.source.plain(range.start, range.end))
+        Kind::Placeholder | Kind::Parameter | Kind::End | Kind::Operator | Kind::Bad(_) => false,
+    };
+    match (start..item.at).find(|at| !known(item.source.tokens[*at].kind)) {
+        Some(at) => Err(item.within(at..item.at).refuse(HINT)),
+        None => Ok(item.source.plain(start, item.at)),
     }
 }
 

@@ -157,7 +157,10 @@ impl<'s, 'a> Cursor<'s, 'a> {
 
     /// Takes the rest as a query.
     pub(super) fn query_to_end(&mut self) -> Result<Part, GateError> {
-        if !begins_query(self.peek()) {
+        let open = |at: &usize| self.source.tokens[*at].text == "(";
+        let first = (self.at..self.end).find(|at| !open(at));
+        let first = first.map(|at| self.within(at..self.end));
+        if first.is_none_or(|first| !begins_query(first.peek())) {
             return Err(self.stuck());
         }
         let part = self.source.part(self.at, self.end);

@@ -51,7 +51,7 @@ fn source(cursor: &mut Cursor<'_, '_>) -> Result<Part, GateError> {
 
 /// The engine tries a branch without a condition after those of its kind that have one.
 fn in_order(before: &[Branch], branch: &Branch) -> Result<(), GateError> {
-    if before.iter().any(|other| other.when == branch.when && other.condition.is_none()) {
+    if before.iter().rfind(|other| other.when == branch.when).is_some_and(|other| other.condition.is_none()) {
         return Err(GateError::unsupported(
             "a branch of a MERGE behind one of its kind without a condition",
             "write one branch of each kind without a condition, behind the others",

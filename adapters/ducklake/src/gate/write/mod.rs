@@ -129,9 +129,10 @@ fn write(mut cursor: Cursor<'_, '_>) -> Result<Statement, GateError> {
 fn explain(cursor: &mut Cursor<'_, '_>) -> Result<Statement, GateError> {
     cursor.form("write EXPLAIN [ANALYZE] query");
     let analyze = cursor.eat("ANALYZE") || cursor.eat("ANALYSE") || cursor.eat_all("( ANALYZE )");
-    let rest = cursor.rest_of_text();
-    if !rest.is_empty() && !matches!(read(rest)?, Statement::Read) {
-        return Err(GateError::unsupported("EXPLAIN of a statement that writes", "explain its query alone"));
+    let writes = with::writes(cursor.source.sql, &cursor.source.tokens[cursor.at..]);
+    if !cursor.is_done() && (writes || !begins_query(cursor.peek())) {
+        let forbidden = classify(cursor.rest_of_text()).filter(|error| error.is_forbidden() && !cursor.is_at("COPY"));
+        return Err(forbidden.unwrap_or_else(|| cursor.refuse("explain a query")));
     }
     let query = cursor.query_to_end()?;
     Ok(Statement::Explain { analyze, query })

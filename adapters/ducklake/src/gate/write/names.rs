@@ -7,24 +7,32 @@ use super::ast::Name;
 use super::cursor::Cursor;
 
 /// DuckDB's reserved words: none is a name without quotes, unless behind a dot or AS.
-const RESERVED: &str = "\
-    ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC BOTH CASE CAST CHECK COLLATE COLUMN CONSTRAINT CREATE \
-    DEFAULT DEFERRABLE DESC DESCRIBE DISTINCT DO ELSE END EXCEPT FALSE FETCH FOR FOREIGN FROM GROUP HAVING IN \
-    INITIALLY INTERSECT INTO LAMBDA LATERAL LEADING LIMIT NOT NULL OFFSET ON ONLY OR ORDER PIVOT PIVOT_LONGER \
-    PIVOT_WIDER PLACING PRIMARY QUALIFY REFERENCES RETURNING SELECT SHOW SOME SUMMARIZE SYMMETRIC TABLE THEN TO \
-    TRAILING TRUE UNION UNIQUE UNPIVOT USING VARIADIC WHEN WHERE WINDOW WITH";
+#[rustfmt::skip]
+const RESERVED: [&str; 75] = [
+    "ALL", "ANALYSE", "ANALYZE", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "BOTH", "CASE", "CAST", "CHECK",
+    "COLLATE", "COLUMN", "CONSTRAINT", "CREATE", "DEFAULT", "DEFERRABLE", "DESC", "DESCRIBE", "DISTINCT", "DO",
+    "ELSE", "END", "EXCEPT", "FALSE", "FETCH", "FOR", "FOREIGN", "FROM", "GROUP", "HAVING", "IN", "INITIALLY",
+    "INTERSECT", "INTO", "LAMBDA", "LATERAL", "LEADING", "LIMIT", "NOT", "NULL", "OFFSET", "ON", "ONLY", "OR",
+    "ORDER", "PIVOT", "PIVOT_LONGER", "PIVOT_WIDER", "PLACING", "PRIMARY", "QUALIFY", "REFERENCES", "RETURNING",
+    "SELECT", "SHOW", "SOME", "SUMMARIZE", "SYMMETRIC", "TABLE", "THEN", "TO", "TRAILING", "TRUE", "UNION",
+    "UNIQUE", "UNPIVOT", "USING", "VARIADIC", "WHEN", "WHERE", "WINDOW", "WITH",
+];
 
 /// Words that are operators, joins or functions, and so no names of tables and columns.
-const OF_JOINS: &str = "\
-    ANTI ASOF AT AUTHORIZATION BINARY COLLATION CONCURRENTLY CROSS FREEZE FULL GLOB ILIKE INNER IS ISNULL JOIN LEFT LIKE \
-    NATURAL NOTNULL OUTER OVERLAPS POSITIONAL RIGHT SEMI SIMILAR TABLESAMPLE VERBOSE";
+#[rustfmt::skip]
+const OF_JOINS: [&str; 30] = [
+    "ANTI", "ASOF", "AT", "AUTHORIZATION", "BINARY", "BY", "COLLATION", "CONCURRENTLY", "CROSS", "FREEZE", "FULL",
+    "GLOB", "ILIKE", "INNER", "IS", "ISNULL", "JOIN", "LEFT", "LIKE", "NATURAL", "NOTNULL", "OUTER", "OVERLAPS",
+    "POSITIONAL", "RIGHT", "SEMI", "SIMILAR", "TABLESAMPLE", "UNPACK", "VERBOSE",
+];
 
-fn among(words: &str, word: &str) -> bool {
-    words.split(' ').any(|other| other.eq_ignore_ascii_case(word))
+fn among(words: &[&str], word: &str) -> bool {
+    let word = word.bytes().map(|byte| byte.to_ascii_uppercase());
+    words.binary_search_by(|other| other.bytes().cmp(word.clone())).is_ok()
 }
 
 pub(super) fn is_reserved(word: &str) -> bool {
-    among(RESERVED, word)
+    among(&RESERVED, word)
 }
 
 impl Cursor<'_, '_> {
@@ -32,7 +40,7 @@ impl Cursor<'_, '_> {
     pub(super) fn is_name(&self) -> bool {
         self.peek().is_some_and(|token| match token.kind {
             Kind::Quoted => true,
-            Kind::Word => !is_reserved(token.text) && !among(OF_JOINS, token.text),
+            Kind::Word => !is_reserved(token.text) && !among(&OF_JOINS, token.text),
             _ => false,
         })
     }
@@ -59,6 +67,18 @@ impl Cursor<'_, '_> {
         let table = parts.pop().ok_or_else(|| self.stuck())?;
         let schema = parts.pop();
         Ok(Name { catalog: parts.pop(), schema, table })
+    }
+
+    /// Takes a type's name; those of operators may be one.
+    pub(super) fn type_name(&mut self) -> Result<(), GateError> {
+        if self.peek().is_none_or(|token| token.kind == Kind::Word && is_reserved(token.text) && !token.is("UNION")) {
+            return Err(self.refuse("write the column's type behind its name"));
+        }
+        self.any_word()?;
+        while self.sign(".") {
+            self.any_word()?;
+        }
+        Ok(())
     }
 
     /// Takes at most so many names with dots between them.
@@ -144,4 +164,14 @@ fn decoded(text: &str) -> Option<String> {
         });
     }
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_sorted() {
+        assert!(RESERVED.is_sorted() && OF_JOINS.is_sorted());
+    }
 }

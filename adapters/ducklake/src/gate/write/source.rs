@@ -9,7 +9,7 @@ use super::ast::Part;
 
 /// A statement that was cut into tokens.
 pub(super) struct Source<'a> {
-    sql: &'a str,
+    pub(super) sql: &'a str,
     pub(super) tokens: Vec<Token<'a>>,
     /// For an opening bracket its partner's place; for all others their own.
     partners: Vec<usize>,

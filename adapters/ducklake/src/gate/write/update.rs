@@ -1,5 +1,7 @@
 //! `UPDATE`, and lists of assignments.
 
+use std::collections::HashSet;
+
 use crate::gate::error::GateError;
 
 use super::ast::{Part, Statement, Update};
@@ -35,6 +37,7 @@ pub(super) fn filter(cursor: &mut Cursor<'_, '_>) -> Result<Option<Part>, GateEr
 /// `column = expression, …`, to the end; at least one. A comma may end it.
 pub(super) fn assignments(cursor: &mut Cursor<'_, '_>) -> Result<Vec<(String, Part)>, GateError> {
     let mut set: Vec<(String, Part)> = Vec::new();
+    let mut columns = HashSet::new();
     while let Some(mut item) = cursor.item() {
         if item.is_group() {
             return Err(item.refuse("set each column by itself: SET a = 1, b = 2"));
@@ -43,7 +46,7 @@ pub(super) fn assignments(cursor: &mut Cursor<'_, '_>) -> Result<Vec<(String, Pa
         if !item.sign("=") {
             return Err(item.refuse("set whole columns: SET column = expression"));
         }
-        if set.iter().any(|(other, _)| other.eq_ignore_ascii_case(&column)) {
+        if !columns.insert(column.to_ascii_lowercase()) {
             return Err(GateError::Syntax { message: format!("column {column} is set twice"), position: None });
         }
         set.push((column, item.expression()?));

@@ -16,8 +16,8 @@ pub(super) fn honest() -> Vec<(String, String, bool)> {
     for line in HONEST.lines() {
         if let Some(shown) = line.strip_prefix("--= ") {
             found.last_mut().expect("a statement stands above").1 = shown.to_owned();
-        } else if let Some(comment) = line.strip_prefix("-- ") {
-            ours = if let Some(value) = comment.strip_prefix("only: ") { value == "gate" } else { ours };
+        } else if let Some(comment) = line.strip_prefix("--") {
+            ours = if let Some(value) = comment.strip_prefix(" only: ") { value == "gate" } else { ours };
         } else if line.starts_with(' ') {
             let statement = &mut found.last_mut().expect("a continued line has a first one").0;
             statement.push('\n');
@@ -98,4 +98,48 @@ fn refusals_say_what_to_write() {
     ] {
         assert_eq!(read(sql).unwrap_err().to_string(), expected, "{sql}");
     }
+}
+
+/// Nothing here recurses, and nothing is looked at again for each of what came before it.
+#[test]
+fn the_largest_texts_are_answered_in_time() {
+    let cut = |head: &str, again: &str| {
+        let mut sql = head.to_owned();
+        while sql.len() + again.len() < 1 << 20 {
+            sql.push_str(again);
+        }
+        sql
+    };
+    let started = std::time::Instant::now();
+    for (head, again) in [
+        ("", "EXPLAIN "),
+        ("EXPLAIN ", "("),
+        ("INSERT INTO t ", "("),
+        ("INSERT INTO t ", "()"),
+        ("INSERT INTO t SELECT ", "AS "),
+        ("INSERT INTO t SELECT ", " DO NOTHING"),
+        ("INSERT INTO t SELECT ", " ON CONFLICT ()"),
+        ("INSERT INTO t VALUES (1)", ",(?)"),
+        ("UPDATE t SET a=", "CASE "),
+        ("UPDATE t SET a=1", ",b=1"),
+        ("DELETE FROM t WHERE a", " IS DISTINCT FROM a"),
+        ("DELETE FROM t WHERE ", "{["),
+        ("MERGE INTO t USING u ON a ", "WHEN MATCHED AND a THEN DELETE "),
+        ("MERGE INTO t USING u ON a WHEN MATCHED THEN UPDATE SET ", "CASE WHEN "),
+        ("COPY t TO 'x' (a", ",b"),
+        ("CREATE TABLE t (a INT", ",b INT[][]"),
+        ("CREATE TABLE t (a INT", " NOT NULL"),
+        ("", "WITH x AS ("),
+        ("WITH x AS (SELECT 1)", ",y AS (SELECT 1)"),
+        ("DELETE FROM t WHERE a = ", "$a"),
+        ("DELETE FROM t WHERE a = ", "$a$ $b$ "),
+        ("DELETE FROM t /*", "/* "),
+        ("DELETE FROM t WHERE ", "=+-"),
+        ("DELETE FROM t WHERE ", "1_"),
+    ] {
+        let _ = read(&cut(head, again));
+    }
+    let list: Vec<String> = (0..70_000).map(|number| format!("a{number}=1")).collect();
+    assert!(read(&format!("UPDATE t SET {}", list.join(","))).is_ok());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }

@@ -6,9 +6,9 @@ use super::super::{Action, Conflict, Merge, MergeOn, Part, Statement, read};
 use super::corpus::honest;
 
 /// Whether the engine's parser takes a text. Behind it stands what the parser refuses, so nothing is bound or run.
-fn parses(connection: &Connection, sql: &str) -> Result<(), String> {
+pub(super) fn parses(connection: &Connection, sql: &str) -> Result<(), String> {
     let error = connection.execute_batch(&format!("{sql}\n;SELECT )")).unwrap_err().to_string();
-    if error.contains("syntax error at or near \")\"") && !error.contains("LINE 1") {
+    if error.contains("syntax error at or near \")\"") && error.contains(": ;SELECT )") {
         return Ok(());
     }
     Err(error)
@@ -106,6 +106,7 @@ fn words_are_names_where_they_are_for_the_engine() {
     let mut words = connection.prepare("SELECT DISTINCT keyword_name FROM duckdb_keywords()").unwrap();
     let words: Vec<String> = words.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     assert!(words.len() > 300);
+    let mut failures = Vec::new();
     for word in words {
         for sql in [
             format!("INSERT INTO {word} VALUES (1)"),
@@ -117,9 +118,12 @@ fn words_are_names_where_they_are_for_the_engine() {
             format!("UPDATE t SET {word} = 1"),
             format!("COMMENT ON TABLE t.{word} IS 'x'"),
         ] {
-            assert_eq!(read(&sql).is_ok(), parses(&connection, &sql).is_ok(), "{sql}");
+            if read(&sql).is_ok() != parses(&connection, &sql).is_ok() {
+                failures.push(sql);
+            }
         }
     }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// What comes out of a string must be what the engine takes it for.
