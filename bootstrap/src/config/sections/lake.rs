@@ -85,7 +85,7 @@ section! {
         /// Longest wait for a turn.
         queue_timeout: Duration = seconds(10), Kind::span(0, 3_600);
         /// How long queries that ended are listed.
-        history_retention: Duration = seconds(7 * 86_400), Kind::span(60, 31_536_000);
+        history_retention: Duration = seconds(7 * 86_400), Kind::span(1, 31_536_000);
         /// Queries that ended and are listed, in each project.
         history_limit: u32 = 1_000, Kind::integer(0, 100_000);
     }

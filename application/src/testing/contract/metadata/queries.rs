@@ -20,7 +20,7 @@ pub(super) fn asked(project: &str, number: u128) -> QueryRecord {
         id: id(number),
         project: project_id(project),
         principal: "admin".to_owned(),
-        sql: "SELECT 1".to_owned(),
+        sql: "select 1".to_owned(),
         request_id: request("r1"),
         started_at: noon(),
         finished_at: Some(seconds_past_noon(1)),
@@ -57,7 +57,7 @@ pub async fn a_query_reads_back_as_stored(store: Arc<dyn MetadataStore>) {
     insert(&store, "P1").await;
     let failed = QueryRecord {
         principal: "key:1".to_owned(),
-        sql: "SELECT 'it''s', \"Größe\" -- \u{1f986}\n".to_owned(),
+        sql: "select 'it''s', \"Größe\" -- \u{1f986}\n".to_owned(),
         state: QueryState::Failed,
         rows: u64::MAX >> 1,
         error_code: Some("query_timeout".to_owned()),
