@@ -75,7 +75,7 @@ fn expression() -> impl Strategy<Value = Part> {
         "extract(year FROM d)",
         "\"SET\"",
         "e'\\' FROM'",
-        "$1",
+        "$other",
         "$name",
         "x -> 'a'",
         "NOT a OR b IN (1, 2)",
