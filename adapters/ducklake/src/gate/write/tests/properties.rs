@@ -75,7 +75,7 @@ fn expression() -> impl Strategy<Value = Part> {
         "extract(year FROM d)",
         "\"SET\"",
         "e'\\' FROM'",
-        "$1",
+        "$other",
         "$name",
         "x -> 'a'",
         "NOT a OR b IN (1, 2)",
@@ -211,6 +211,9 @@ fn create() -> impl Strategy<Value = Statement> {
     let columns = prop::collection::vec(column, 1..4);
     (table(), columns, names(), prop::option::of(query()), any::<[bool; 4]>(), names()).prop_map(
         |(name, mut columns, primary_key, query, flags, sorted)| {
+            for (place, column) in columns.iter_mut().enumerate() {
+                column.name = format!("{}{place}", column.name);
+            }
             let filled = query.is_some();
             if filled {
                 columns = columns
