@@ -158,7 +158,7 @@ impl QueriesApi {
     ///
     /// For links, and for what caches by address. Only reads; `If-None-Match` with the `ETag` of an earlier answer is
     /// answered 304 as long as nothing was committed.
-    #[oai(path = "/projects/:project/query", method = "get", operation_id = "get_query")]
+    #[oai(path = "/projects/:project/query", method = "get", operation_id = "run_query_by_get")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn get(
         &self,
