@@ -119,7 +119,10 @@ struct Opened {
 async fn open(config: &Config) -> anyhow::Result<Opened> {
     let folders = LocalFolders::new(data_dir(config)?);
     let lock = folders.lock()?;
-    folders.create().context("the data directory can't be used")?;
+    folders
+        .create()
+        .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
+    folders.require_writable()?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
     let lake_config = lake_config(config, &folders)?;
     let open_lakes = move || {
@@ -133,7 +136,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
-    let system = System::new(probes, Arc::new(folders));
+    let system = System::new(probes, Arc::new(folders), Arc::clone(&lakes) as _);
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     let stop_background = background.stop_with();
@@ -234,9 +237,12 @@ fn services(outside: Outside, admins: AdminPolicy, system: System, keep: TimeDel
 
 fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
     // The engine's sandbox compares paths as text, so they must not depend on the working directory or on links.
-    std::fs::create_dir_all(&config.data_dir)
-        .and_then(|()| config.data_dir.canonicalize())
-        .with_context(|| format!("the data directory {} can't be used", config.data_dir.display()))
+    std::fs::create_dir_all(&config.data_dir).and_then(|()| config.data_dir.canonicalize()).with_context(|| {
+        format!(
+            "the data directory {} can't be used; set data_dir (DATA_DIR) to one that can be written",
+            config.data_dir.display()
+        )
+    })
 }
 
 fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {

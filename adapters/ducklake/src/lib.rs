@@ -20,6 +20,7 @@ mod profiles;
 mod query;
 mod read;
 mod reading;
+mod room;
 mod runtime;
 mod sql;
 mod stage;

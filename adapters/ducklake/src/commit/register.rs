@@ -176,7 +176,9 @@ impl Commit<'_> {
         match self.connection.query_row(&statement, [], |row| row.get::<_, i64>(0)) {
             Ok(count) => Ok(count.unsigned_abs()),
             Err(error) => match classify(&error) {
-                Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => Err(lake_error(&error).into()),
+                Failure::OutOfMemory | Failure::StorageFull | Failure::ReadOnly | Failure::Interrupted => {
+                    Err(lake_error(&error).into())
+                }
                 _ => Err(found.bad("can't be read as Parquet")),
             },
         }
