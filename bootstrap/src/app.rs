@@ -60,7 +60,7 @@ pub struct Server {
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let Opened { services, generated_admin_key, background, lock } = open(config).await?;
+        let Opened { services, lakes, generated_admin_key, background, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -72,7 +72,8 @@ impl Server {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
-        let housekeeping = Housekeeping::start(Arc::clone(&services.idempotency), Arc::clone(&services.operations));
+        let housekeeping =
+            Housekeeping::start(Arc::clone(&services.idempotency), Arc::clone(&services.operations), lakes);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -111,6 +112,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 /// Use cases over adapters that are open.
 struct Opened {
     services: Services,
+    lakes: Arc<EmbeddedLakes>,
     generated_admin_key: Option<String>,
     background: StopBackground,
     lock: DataLock,
@@ -140,15 +142,21 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     let stop_background = background.stop_with();
-    let outside =
-        Outside { store: metadata, lakes: Arc::clone(&lakes) as _, engine: lakes, objects, transfers, background };
+    let outside = Outside {
+        store: metadata,
+        lakes: Arc::clone(&lakes) as _,
+        engine: Arc::clone(&lakes) as _,
+        objects,
+        transfers,
+        background,
+    };
     let services = services(outside, admins, system, keep);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
     services.operations.mark_interrupted().await?;
-    Ok(Opened { services, generated_admin_key, background: stop_background, lock })
+    Ok(Opened { services, lakes, generated_admin_key, background: stop_background, lock })
 }
 
 /// The adapters, as the use cases see them.

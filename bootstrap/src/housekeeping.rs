@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
+use gadwall_ducklake::EmbeddedLakes;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often.
 const EVERY: Duration = Duration::from_mins(10);
+/// How old a data file must be before it counts as left behind.
+const ORPHANED_AFTER: Duration = Duration::from_hours(1);
 
 /// The task that does it; it ends with this.
 #[derive(Debug)]
@@ -17,7 +20,7 @@ pub(crate) struct Housekeeping(JoinHandle<()>);
 
 impl Housekeeping {
     /// Starts it: the first round at once.
-    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>) -> Self {
+    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>, lakes: Arc<EmbeddedLakes>) -> Self {
         Self(tokio::spawn(async move {
             let mut rounds = interval(EVERY);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -31,6 +34,8 @@ impl Housekeeping {
                     Ok(forgotten) => tracing::debug!(forgotten, "operations forgotten"),
                     Err(error) => tracing::warn!(error = %error, "operations were not cleaned up"),
                 }
+                let removed = lakes.sweep(ORPHANED_AFTER).await;
+                tracing::debug!(removed, "files of interrupted writes removed");
             }
         }))
     }

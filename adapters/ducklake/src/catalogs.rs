@@ -41,6 +41,8 @@ struct Attached {
     known: HashSet<LakeId>,
     /// Lakes that could not be opened when somebody last tried.
     broken: BTreeSet<LakeId>,
+    /// Lakes that may hold data files that no snapshot knows.
+    unswept: BTreeSet<LakeId>,
     clock: u64,
 }
 
@@ -128,6 +130,7 @@ impl Catalogs {
             opened?;
             if attached.known.insert(lake) {
                 self.clear_incoming(lake);
+                attached.unswept.insert(lake);
             }
         }
         let entry = attached.lakes.entry(lake).or_default();
@@ -176,6 +179,21 @@ impl Catalogs {
                  catalog.ducklake.wal in its folder below lakes/ from a backup, it is tried again with the next request"
             );
         }
+    }
+
+    /// Lakes that may hold data files that no snapshot knows.
+    pub(crate) fn unswept(&self, limit: usize) -> Vec<LakeId> {
+        self.lock().unswept.iter().take(limit).copied().collect()
+    }
+
+    /// Nothing is left of what may have been there.
+    pub(crate) fn swept(&self, lake: LakeId) {
+        self.lock().unswept.remove(&lake);
+    }
+
+    /// A commit failed, and its files may have stayed.
+    pub(crate) fn unsweep(&self, lake: LakeId) {
+        self.lock().unswept.insert(lake);
     }
 
     /// Lakes that can't be opened, some of them tried again. Blocks.
@@ -238,6 +256,7 @@ impl Catalogs {
             attached.lakes.remove(&lake);
         }
         attached.broken.remove(&lake);
+        attached.unswept.remove(&lake);
         match fs::remove_dir_all(self.folder(lake)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(error)),
             _ => Ok(()),

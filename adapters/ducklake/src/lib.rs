@@ -15,6 +15,7 @@ mod gate;
 mod history;
 mod known;
 mod names;
+mod orphans;
 mod past;
 mod profiles;
 mod query;

@@ -88,6 +88,11 @@ impl EmbeddedLakes {
         Ok(Load { table, schema, mode, expected, rows })
     }
 
+    /// Waits for the writer's turn and does it.
+    pub(crate) async fn submit(&self, lake: LakeId, work: Ready) -> Result<Committed, WriteError> {
+        self.writers.submit(lake, work).await
+    }
+
     pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
