@@ -89,8 +89,9 @@ fn storage_failure(message: &str) -> Option<Failure> {
     const DAMAGED: [&str; 4] =
         ["Corrupt database file", "Corrupt WAL file", "not a valid DuckDB database", "Serialization Error"];
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    // A statement that quotes such words isn't a failure of storage.
-    if ["Parser", "Binder", "Catalog", "Conversion", "Invalid Input"].iter().any(|class| message.starts_with(class)) {
+    // Errors of statements and values may quote anything.
+    const CLASSES: [&str; 4] = ["IO Error", "TransactionContext Error", "Serialization Error", "FATAL Error"];
+    if !CLASSES.iter().any(|class| message.starts_with(class)) {
         return None;
     }
     if says(&FULL) {
