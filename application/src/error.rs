@@ -286,7 +286,10 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
-            | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
+            | Self::Lake(LakeError::Busy | LakeError::ReadOnly(_) | LakeError::Damaged(_) | LakeError::NoLake) => {
+                ErrorKind::Unavailable
+            }
+            Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => ErrorKind::StorageFull,
             Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
         }
     }
@@ -333,9 +336,10 @@ impl Classify for UseCaseError {
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
             Self::Files(error) => error.code(),
-            Self::Lake(LakeError::StorageFull(_)) => "storage_full",
+            Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
+            Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy) => "busy",
-            Self::Lake(LakeError::NoLake) => "lake_unavailable",
+            Self::Lake(LakeError::NoLake | LakeError::Damaged(_)) => "lake_unavailable",
             Self::Store(StoreError::Unavailable(_)) => "metadata_unavailable",
             Self::Store(_) | Self::Lake(_) => "internal_error",
         }

@@ -3,15 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use gadwall_domain::ports::system::{Folder, Health, HealthProbe, StorageFolders};
+use gadwall_domain::ports::system::{BrokenLakes, Folder, Health, HealthProbe, LakeProbe, StorageFolders};
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+
+/// Lakes that are named when they can't be opened.
+const MAX_NAMED: usize = 20;
 
 /// The use cases of the service itself.
 pub struct System {
     probes: Vec<Arc<dyn HealthProbe>>,
     folders: Arc<dyn StorageFolders>,
+    lakes: Arc<dyn LakeProbe>,
 }
 
 impl fmt::Debug for System {
@@ -27,6 +31,8 @@ pub struct ServiceHealth {
     pub parts: Vec<Health>,
     /// Each storage folder.
     pub folders: Vec<Folder>,
+    /// Lakes that can't be opened. The service is well without them, but their projects aren't.
+    pub broken: BrokenLakes,
 }
 
 impl ServiceHealth {
@@ -40,16 +46,21 @@ impl ServiceHealth {
         self.folders.iter().all(|folder| folder.usable)
     }
 
-    /// Whether all is well.
+    /// Whether some projects can't be served, though the service is well.
+    pub fn degraded(&self) -> bool {
+        self.broken.count > 0
+    }
+
+    /// Whether all parts are well.
     pub fn healthy(&self) -> bool {
         self.storage_available() && self.parts.iter().all(|part| part.ok)
     }
 }
 
 impl System {
-    /// Watches these parts and folders.
-    pub fn new(probes: Vec<Arc<dyn HealthProbe>>, folders: Arc<dyn StorageFolders>) -> Self {
-        Self { probes, folders }
+    /// Watches these parts, folders and lakes.
+    pub fn new(probes: Vec<Arc<dyn HealthProbe>>, folders: Arc<dyn StorageFolders>, lakes: Arc<dyn LakeProbe>) -> Self {
+        Self { probes, folders, lakes }
     }
 
     /// Looks at every part. Open to everyone.
@@ -58,7 +69,7 @@ impl System {
         for probe in &self.probes {
             parts.push(probe.check().await);
         }
-        ServiceHealth { parts, folders: self.folders.check().await }
+        ServiceHealth { parts, folders: self.folders.check().await, broken: self.lakes.broken(MAX_NAMED).await }
     }
 
     /// Makes storage folders that are missing. Answers all folders and the names of those it made.

@@ -67,7 +67,7 @@ pub struct Server {
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let Opened { services, query_log, generated_admin_key, background, lock } = open(config).await?;
+        let Opened { services, lakes, query_log, generated_admin_key, background, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -80,7 +80,7 @@ impl Server {
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
         let query_log = QueryLogTask::start(query_log);
-        let housekeeping = Housekeeping::start(services.idempotency, services.operations, services.queries);
+        let housekeeping = Housekeeping::start(services.idempotency, services.operations, services.queries, lakes);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -123,6 +123,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 struct Opened {
     services: Services,
     query_log: QueryLogWriter,
+    lakes: Arc<EmbeddedLakes>,
     generated_admin_key: Option<String>,
     background: StopBackground,
     lock: DataLock,
@@ -131,7 +132,10 @@ struct Opened {
 async fn open(config: &Config) -> anyhow::Result<Opened> {
     let folders = LocalFolders::new(data_dir(config)?);
     let lock = folders.lock()?;
-    folders.create().context("the data directory can't be used")?;
+    folders
+        .create()
+        .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
+    folders.require_writable()?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
     let lake_config = lake_config(config, &folders)?;
     let open_lakes = move || {
@@ -152,7 +156,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         limits: engine_limits(config),
     };
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
-    let system = System::new(probes, Arc::new(folders));
+    let system = System::new(probes, Arc::new(folders), Arc::clone(&lakes) as _);
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     let stop_background = background.stop_with();
@@ -160,7 +164,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         store: metadata,
         lakes: Arc::clone(&lakes) as _,
         engine: Arc::clone(&lakes) as _,
-        scripts: lakes,
+        scripts: Arc::clone(&lakes) as _,
         guard,
         objects,
         transfers,
@@ -172,7 +176,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
     services.operations.mark_interrupted().await?;
-    Ok(Opened { services, query_log, generated_admin_key, background: stop_background, lock })
+    Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lock })
 }
 
 /// The adapters, as the use cases see them.
@@ -314,9 +318,12 @@ fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
 
 fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
     // The engine's sandbox compares paths as text, so they must not depend on the working directory or on links.
-    std::fs::create_dir_all(&config.data_dir)
-        .and_then(|()| config.data_dir.canonicalize())
-        .with_context(|| format!("the data directory {} can't be used", config.data_dir.display()))
+    std::fs::create_dir_all(&config.data_dir).and_then(|()| config.data_dir.canonicalize()).with_context(|| {
+        format!(
+            "the data directory {} can't be used; set data_dir (DATA_DIR) to one that can be written",
+            config.data_dir.display()
+        )
+    })
 }
 
 fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {

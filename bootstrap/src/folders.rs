@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use gadwall_domain::ports::system::{Folder, StorageFolders};
+use gadwall_domain::ports::system::{Folder, STORAGE_RESERVE, StorageFolders};
 
 /// Where everything lies, below one data directory.
 #[derive(Debug, Clone)]
@@ -66,6 +66,31 @@ impl LocalFolders {
         }
         Ok(created)
     }
+
+    /// Fails with what to do when a folder can't be written. A full one can: what is there can be read.
+    pub(crate) fn require_writable(&self) -> anyhow::Result<()> {
+        for (name, path) in self.named().into_iter().chain([("staging", self.staging()), ("spill", self.spill())]) {
+            if !path.is_dir() {
+                continue;
+            }
+            match probe(&path) {
+                Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                    return Err(error).with_context(|| unwritable(name, &path));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to do about a folder that can't be written.
+fn unwritable(name: &str, path: &Path) -> String {
+    format!(
+        "the folder {} ({name}) can't be written; make it writable for the user that runs the server, or set data_dir \
+         (DATA_DIR) to one that is",
+        path.display()
+    )
 }
 
 /// Keeps a data directory to one process. Released by the system when the process ends, however it ends.
@@ -77,7 +102,7 @@ pub(crate) struct DataLock {
 impl LocalFolders {
     /// Takes the data directory for this process alone.
     pub(crate) fn lock(&self) -> anyhow::Result<DataLock> {
-        let file = File::create(self.data.join(".lock")).context("the data directory can't be written")?;
+        let file = File::create(self.data.join(".lock")).with_context(|| unwritable("data_dir", &self.data))?;
         match file.try_lock() {
             Ok(()) => Ok(DataLock { _file: file }),
             Err(TryLockError::WouldBlock) => {
@@ -91,11 +116,28 @@ impl LocalFolders {
     }
 }
 
-/// Whether a file can be made in the folder.
-fn usable(folder: &Path) -> bool {
-    let probe = folder.join(".gadwall-probe");
-    let made = fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe));
-    made.is_ok()
+/// Makes a file in the folder, and removes it.
+fn probe(folder: &Path) -> io::Result<()> {
+    let file = folder.join(".gadwall-probe");
+    let written = fs::write(&file, b"x");
+    let removed = fs::remove_file(&file);
+    written.and(removed)
+}
+
+/// Whether there is room for more than the reserve.
+fn has_room(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).map_or(true, |disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= STORAGE_RESERVE)
+}
+
+/// Why the folder can't be used, if it can't.
+fn problem(folder: &Path) -> Option<&'static str> {
+    match probe(folder).map_err(|error| error.kind()) {
+        Ok(()) => (!has_room(folder)).then_some("full"),
+        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => Some("full"),
+        Err(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) => Some("read_only"),
+        Err(io::ErrorKind::NotFound) => Some("missing"),
+        Err(_) => Some("failed"),
+    }
 }
 
 #[async_trait]
@@ -103,10 +145,9 @@ impl StorageFolders for LocalFolders {
     async fn check(&self) -> Vec<Folder> {
         let named = self.named();
         let look = move || {
-            let folder = |(name, path): (&'static str, PathBuf)| Folder {
-                name,
-                usable: usable(&path),
-                path: path.to_string_lossy().into_owned(),
+            let folder = |(name, path): (&'static str, PathBuf)| {
+                let problem = problem(&path);
+                Folder { name, usable: problem.is_none(), problem, path: path.to_string_lossy().into_owned() }
             };
             named.into_iter().map(folder).collect()
         };

@@ -6,11 +6,14 @@ use std::time::Duration;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::Queries;
+use gadwall_ducklake::EmbeddedLakes;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often.
 const EVERY: Duration = Duration::from_mins(10);
+/// How old a data file must be before it counts as left behind.
+const ORPHANED_AFTER: Duration = Duration::from_hours(1);
 
 /// The task that does it; it ends with this.
 #[derive(Debug)]
@@ -18,7 +21,12 @@ pub(crate) struct Housekeeping(JoinHandle<()>);
 
 impl Housekeeping {
     /// Starts it: the first round at once.
-    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>, queries: Arc<Queries>) -> Self {
+    pub(crate) fn start(
+        idempotency: Arc<Idempotency>,
+        operations: Arc<Operations>,
+        queries: Arc<Queries>,
+        lakes: Arc<EmbeddedLakes>,
+    ) -> Self {
         Self(tokio::spawn(async move {
             let mut rounds = interval(EVERY);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -36,6 +44,8 @@ impl Housekeeping {
                     Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
                     Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
                 }
+                let removed = lakes.sweep(ORPHANED_AFTER).await;
+                tracing::debug!(removed, "files of interrupted writes removed");
             }
         }))
     }

@@ -28,12 +28,14 @@ pub enum ErrorKind {
     Timeout,
     /// Can't be served now; trying again later may work.
     Unavailable,
+    /// There is no room to store it; works again once there is.
+    StorageFull,
     /// A fault of ours. The text is for the log, never for the client.
     Internal,
 }
 
 impl ErrorKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -44,6 +46,7 @@ impl ErrorKind {
         Self::Unprocessable,
         Self::Timeout,
         Self::Unavailable,
+        Self::StorageFull,
         Self::Internal,
     ];
 
@@ -60,6 +63,7 @@ impl ErrorKind {
             Self::Unprocessable => "unprocessable",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
+            Self::StorageFull => "storage_full",
             Self::Internal => "internal",
         }
     }

@@ -112,6 +112,12 @@ pub enum QueryError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The lake can't be had; the text is for the log.
+    #[error("the project's lake can't be opened")]
+    LakeUnavailable(String),
+    /// There is no room for what doesn't fit in memory; the text is for the log.
+    #[error("storage is full")]
+    StorageFull(String),
     /// The engine or its storage failed; the text is for the log.
     #[error("the query engine failed")]
     Engine(String),
@@ -130,7 +136,10 @@ impl Classify for QueryError {
             Self::Unsupported { .. } => ErrorKind::Unprocessable,
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Timeout(_) => ErrorKind::Timeout,
-            Self::Cancelled | Self::OutOfMemory | Self::Busy | Self::CircuitOpen { .. } => ErrorKind::Unavailable,
+            Self::Cancelled | Self::OutOfMemory | Self::Busy | Self::CircuitOpen { .. } | Self::LakeUnavailable(_) => {
+                ErrorKind::Unavailable
+            }
+            Self::StorageFull(_) => ErrorKind::StorageFull,
             Self::Engine(_) => ErrorKind::Internal,
         }
     }
@@ -142,6 +151,8 @@ impl Classify for QueryError {
             Self::NoSnapshot(_) => "snapshot_not_found",
             Self::Unsupported { .. } => "statement_unsupported",
             Self::TooLarge(_) => "statement_too_large",
+            Self::LakeUnavailable(_) => "lake_unavailable",
+            Self::StorageFull(_) => "storage_full",
             Self::Timeout(_) => "query_timeout",
             Self::Cancelled => "query_cancelled",
             Self::OutOfMemory => "out_of_memory",

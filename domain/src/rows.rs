@@ -107,6 +107,9 @@ pub enum RowsError {
     /// The client stopped sending.
     #[error("the body ended early")]
     Interrupted,
+    /// There is no room for them.
+    #[error("storage is full; nothing was written")]
+    StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A fault on our side (no space to spool, the engine failed).
     #[error("rows could not be transferred")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -117,6 +120,7 @@ impl Classify for RowsError {
         match self {
             Self::Malformed { .. } | Self::UnknownColumn { .. } | Self::Interrupted => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::StorageFull(_) => ErrorKind::StorageFull,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -127,6 +131,7 @@ impl Classify for RowsError {
             Self::UnknownColumn { .. } => "unknown_column",
             Self::TooLarge { .. } => "body_too_large",
             Self::Interrupted => "body_incomplete",
+            Self::StorageFull(_) => "storage_full",
             Self::Internal(_) => "internal_error",
         }
     }

@@ -157,7 +157,9 @@ fn sql_text_is_made_in_one_adapter() {
     for member in ["domain", "application", "adapters/http", "adapters/formats", "adapters/objects", "bootstrap"] {
         sources(&root().join(member).join("src"), &mut files);
     }
-    for file in files {
+    // Tests write down what users write.
+    let is_test = |file: &PathBuf| file.ends_with("tests.rs") || file.to_string_lossy().ends_with("_tests.rs");
+    for file in files.into_iter().filter(|file| !is_test(file)) {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();

@@ -1,19 +1,28 @@
 //! Which lakes are attached: on first use, and the least recently used one makes room.
 
-use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use duckdb::Connection;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::ports::system::BrokenLakes;
 
 use crate::config::LakeConfig;
 use crate::durable::FileSync;
-use crate::error::{io_error, lake_error};
+use crate::error::{EngineFault, Failure, classify, io_error, lake_error, message};
 use crate::known::Known;
-use crate::sql;
+use crate::{room, sql};
+
+/// Lakes that are kept in mind as broken at most.
+const MAX_BROKEN: usize = 10_000;
+/// Broken lakes that one look at the service's health tries again.
+const MAX_TRIED: usize = 4;
+/// Bytes of a database's headers.
+const HEADERS: u64 = 3 * 4096;
 
 /// Attached lakes. An attach happens under the lock: two at once of the same lake would race in DuckLake.
 pub(crate) struct Catalogs {
@@ -30,6 +39,10 @@ struct Attached {
     lakes: HashMap<LakeId, Use>,
     /// Lakes that were attached before, though they may not be now.
     known: HashSet<LakeId>,
+    /// Lakes that could not be opened when somebody last tried.
+    broken: BTreeSet<LakeId>,
+    /// Lakes that may hold data files that no snapshot knows.
+    unswept: BTreeSet<LakeId>,
     clock: u64,
 }
 
@@ -117,13 +130,12 @@ impl Catalogs {
         attached.clock += 1;
         let now = attached.clock;
         if !attached.lakes.contains_key(&lake) {
-            if !catalog_file(&self.folder(lake)).is_file() {
-                return Err(LakeError::NoLake);
-            }
-            self.make_room(connection, &mut attached)?;
-            self.attach(connection, lake)?;
+            let opened = self.open(connection, &mut attached, lake);
+            self.note(&mut attached, lake, opened.as_ref().err());
+            opened?;
             if attached.known.insert(lake) {
                 self.clear_incoming(lake);
+                attached.unswept.insert(lake);
             }
         }
         let entry = attached.lakes.entry(lake).or_default();
@@ -134,22 +146,108 @@ impl Catalogs {
         Ok(Lease { catalogs: Arc::clone(self), lake, known })
     }
 
+    /// Attaches a lake that is there.
+    fn open(&self, connection: &Connection, attached: &mut Attached, lake: LakeId) -> Result<(), LakeError> {
+        let catalog = catalog_file(&self.folder(lake));
+        if !catalog.is_file() {
+            return Err(LakeError::NoLake);
+        }
+        // The engine would make a new catalog of an empty file.
+        if !is_database(&catalog).map_err(io_error)? {
+            return Err(LakeError::Damaged("the catalog is not a database".into()));
+        }
+        self.make_room(connection, attached)?;
+        self.attach(connection, lake, false)
+    }
+
+    /// Keeps in mind which lakes can't be opened, and tells the operator once of each.
+    fn note(&self, attached: &mut Attached, lake: LakeId, error: Option<&LakeError>) {
+        let broken = match error {
+            Some(LakeError::Damaged(_) | LakeError::ReadOnly(_)) => true,
+            // A lake without a folder may be one that was removed.
+            Some(LakeError::NoLake) => self.folder(lake).is_dir(),
+            // Says nothing about the lake.
+            Some(_) => return,
+            None => false,
+        };
+        if !broken {
+            if attached.broken.remove(&lake) {
+                tracing::info!(lake = %lake.uuid().simple(), "the lake can be opened again");
+            }
+        } else if attached.broken.len() < MAX_BROKEN && attached.broken.insert(lake) {
+            let reason = error
+                .map(|error| std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string));
+            tracing::error!(
+                lake = %lake.uuid().simple(),
+                reason,
+                "the project's lake can't be opened and is left as it is; put back catalog.ducklake and \
+                 catalog.ducklake.wal in its folder below lakes/ from a backup, it is tried again with the next request"
+            );
+        }
+    }
+
+    /// Lakes that may hold data files that no snapshot knows.
+    pub(crate) fn unswept(&self, limit: usize) -> Vec<LakeId> {
+        self.lock().unswept.iter().take(limit).copied().collect()
+    }
+
+    /// Nothing is left of what may have been there.
+    pub(crate) fn swept(&self, lake: LakeId) {
+        self.lock().unswept.remove(&lake);
+    }
+
+    /// A commit failed, and its files may have stayed.
+    pub(crate) fn unsweep(&self, lake: LakeId) {
+        self.lock().unswept.insert(lake);
+    }
+
+    /// Lakes that can't be opened, some of them tried again. Blocks.
+    pub(crate) fn broken(self: &Arc<Self>, connection: &Connection, limit: usize) -> BrokenLakes {
+        let again: Vec<LakeId> = self.lock().broken.iter().take(MAX_TRIED).copied().collect();
+        for lake in again {
+            // What comes of it is kept in mind there.
+            drop(self.lease(connection, lake));
+        }
+        self.known_broken(limit)
+    }
+
+    /// Lakes that could not be opened when somebody last tried.
+    pub(crate) fn known_broken(&self, limit: usize) -> BrokenLakes {
+        let attached = self.lock();
+        BrokenLakes { first: attached.broken.iter().take(limit).copied().collect(), count: attached.broken.len() }
+    }
+
+    pub(crate) fn any_broken(&self) -> bool {
+        !self.lock().broken.is_empty()
+    }
+
     /// Makes an empty lake, durably. One that is there already is left as it is. Blocks.
     pub(crate) fn create(self: &Arc<Self>, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
         let folder = self.folder(lake);
         if catalog_file(&folder).is_file() {
             return self.lease(connection, lake).map(drop);
         }
+        room::require(&self.dir)?;
+        let made = self.make(connection, lake, &folder);
+        if made.is_err()
+            && let Err(left) = self.remove(connection, lake)
+        {
+            tracing::warn!(error = %left, lake = %lake.uuid().simple(), "a lake that was not made stays behind");
+        }
+        made
+    }
+
+    fn make(&self, connection: &Connection, lake: LakeId, folder: &Path) -> Result<(), LakeError> {
         fs::create_dir_all(self.data_folder(lake)).map_err(io_error)?;
         {
             let mut attached = self.lock();
             self.make_room(connection, &mut attached)?;
-            self.attach(connection, lake)?;
+            self.attach(connection, lake, true)?;
             attached.lakes.insert(lake, Use::default());
             attached.known.insert(lake);
         }
         // The new files' names must last as well as their contents.
-        [&folder, &self.dir].into_iter().try_for_each(|dir| self.sync.sync(dir)).map_err(io_error)
+        [folder, &self.dir].into_iter().try_for_each(|dir| self.sync.sync(dir)).map_err(io_error)
     }
 
     /// Detaches a lake and deletes its folder. Blocks; fails with `Busy` while someone uses it.
@@ -162,8 +260,10 @@ impl Catalogs {
             detach(connection, lake)?;
             attached.lakes.remove(&lake);
         }
+        attached.broken.remove(&lake);
+        attached.unswept.remove(&lake);
         match fs::remove_dir_all(self.folder(lake)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(error)),
             _ => Ok(()),
         }
     }
@@ -171,7 +271,7 @@ impl Catalogs {
     /// Removes files that waited for a commit when an earlier life of the process ended: nobody was told of their rows.
     fn clear_incoming(&self, lake: LakeId) {
         match fs::remove_dir_all(self.incoming_folder(lake)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(error = %error, "files of an interrupted load were not removed");
             }
             _ => {}
@@ -189,18 +289,43 @@ impl Catalogs {
         Ok(())
     }
 
-    fn attach(&self, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+    fn attach(&self, connection: &Connection, lake: LakeId, new: bool) -> Result<(), LakeError> {
         let catalog = catalog_file(&self.folder(lake));
         let statement = format!(
-            "ATTACH {} AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true, DATA_INLINING_ROW_LIMIT {}, ENCRYPTED {})",
+            "ATTACH {} AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true, DATA_INLINING_ROW_LIMIT {}, ENCRYPTED {}, \
+             CREATE_IF_NOT_EXISTS {new})",
             sql::text(&format!("ducklake:{}", catalog.to_string_lossy())),
             sql::catalog(lake),
             sql::text(&format!("{}/", self.data_folder(lake).to_string_lossy())),
             self.inlining_row_limit,
             self.encrypted,
         );
-        connection.execute_batch(&statement).map_err(|error| lake_error(&error))
+        connection.execute_batch(&statement).map_err(|error| {
+            // An attach that breaks off may leave the lake's own tables attached; they would be in the way of the next.
+            let left = format!("DETACH DATABASE IF EXISTS {}", sql::metadata_of(lake));
+            if let Err(error) = connection.execute_batch(&left) {
+                tracing::debug!(error = %message(&error), "nothing was left of an attach that failed");
+            }
+            not_attached(&error)
+        })
     }
+}
+
+/// Whatever is wrong with a catalog, only its lake is out of order.
+fn not_attached(error: &duckdb::Error) -> LakeError {
+    match classify(error) {
+        Failure::Fault | Failure::Statement if !message(error).starts_with("FATAL") => {
+            LakeError::Damaged(Box::new(EngineFault(message(error))))
+        }
+        _ => lake_error(error),
+    }
+}
+
+/// Whether a file begins as the engine's databases do, with all of its headers.
+fn is_database(path: &Path) -> io::Result<bool> {
+    let mut start = [0; 12];
+    let mut file = File::open(path)?;
+    Ok(file.metadata()?.len() >= HEADERS && file.read_exact(&mut start).is_ok() && start.ends_with(b"DUCK"))
 }
 
 fn catalog_file(folder: &Path) -> PathBuf {

@@ -89,7 +89,7 @@ fn sync_tree(dir: &Path, since: SystemTime, synced: &mut Synced, sync: &dyn File
 }
 
 /// When a data file was made, as its name says: DuckLake names files by UUIDs of version 7, which begin with the time.
-fn made_at(name: &str) -> Option<SystemTime> {
+pub(crate) fn made_at(name: &str) -> Option<SystemTime> {
     let name = name.strip_prefix("ducklake-")?;
     let id = uuid::Uuid::try_parse(name.get(..36)?).ok()?;
     let (seconds, nanos) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();

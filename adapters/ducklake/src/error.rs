@@ -23,6 +23,10 @@ pub(crate) enum Failure {
     OutOfMemory,
     /// The disk is full.
     StorageFull,
+    /// The disk can be read, but not written.
+    ReadOnly,
+    /// A lake's catalog isn't what was written.
+    Damaged,
     /// Anything else, among them a broken engine.
     Fault,
 }
@@ -61,8 +65,8 @@ pub(crate) fn classify(error: &duckdb::Error) -> Failure {
         return Failure::Statement;
     }
     let message = message(error);
-    if message.contains("No space left on device") || message.contains("Disk quota exceeded") {
-        return Failure::StorageFull;
+    if let Some(failure) = storage_failure(&message) {
+        return failure;
     }
     // A failure while a data file is read is ours, whatever class DuckDB files it under.
     if message.contains("Error while reading file") {
@@ -75,6 +79,30 @@ pub(crate) fn classify(error: &duckdb::Error) -> Failure {
         return Failure::OutOfMemory;
     }
     if STATEMENT.iter().any(|class| message.starts_with(class)) { Failure::Statement } else { Failure::Fault }
+}
+
+/// What DuckDB says of files that it can't write, or that aren't what it wrote. It repeats what the system said.
+fn storage_failure(message: &str) -> Option<Failure> {
+    // Too large is what a file becomes that meets the limit of a process or of its file system.
+    const FULL: [&str; 3] = ["No space left on device", "Disk quota exceeded", "File too large"];
+    const READ_ONLY: [&str; 2] = ["Read-only file system", "Permission denied"];
+    const DAMAGED: [&str; 4] =
+        ["Corrupt database file", "Corrupt WAL file", "not a valid DuckDB database", "Serialization Error"];
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    // Errors of statements and values may quote anything.
+    const CLASSES: [&str; 4] = ["IO Error", "TransactionContext Error", "Serialization Error", "FATAL Error"];
+    if !CLASSES.iter().any(|class| message.starts_with(class)) {
+        return None;
+    }
+    if says(&FULL) {
+        Some(Failure::StorageFull)
+    } else if says(&READ_ONLY) {
+        Some(Failure::ReadOnly)
+    } else if says(&DAMAGED) && !message.contains("Error while reading file") {
+        Some(Failure::Damaged)
+    } else {
+        None
+    }
 }
 
 /// Keeps internal names out of messages that users see.
@@ -119,7 +147,9 @@ pub(crate) fn query_error(
         (Failure::Interrupted, None) => QueryError::Cancelled,
         (Failure::OutOfMemory, _) => QueryError::OutOfMemory,
         (Failure::Statement, _) => QueryError::Sql(scrub.apply(&message(error), catalog)),
-        (Failure::StorageFull | Failure::Fault, _) => QueryError::Engine(message(error)),
+        (Failure::StorageFull, _) => QueryError::StorageFull(message(error)),
+        (Failure::Damaged, _) => QueryError::LakeUnavailable(message(error)),
+        (Failure::ReadOnly | Failure::Fault, _) => QueryError::Engine(message(error)),
     }
 }
 
@@ -128,16 +158,34 @@ pub(crate) fn lake_error(error: &duckdb::Error) -> LakeError {
     let fault = Box::new(EngineFault(message(error)));
     match classify(error) {
         Failure::StorageFull => LakeError::StorageFull(fault),
+        Failure::ReadOnly => LakeError::ReadOnly(fault),
+        Failure::Damaged => LakeError::Damaged(fault),
         _ => LakeError::Fault(fault),
     }
 }
 
 /// An I/O error beside the engine.
 pub(crate) fn io_error(error: std::io::Error) -> LakeError {
-    if error.kind() == std::io::ErrorKind::StorageFull {
-        LakeError::StorageFull(Box::new(error))
-    } else {
-        LakeError::Fault(Box::new(error))
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            LakeError::StorageFull(Box::new(error))
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => LakeError::ReadOnly(Box::new(error)),
+        _ => LakeError::Fault(Box::new(error)),
+    }
+}
+
+/// The error, for another who waited for the same.
+pub(crate) fn same_again(error: &LakeError) -> LakeError {
+    let source = |source: &(dyn std::error::Error + Send + Sync)| Box::new(EngineFault(source.to_string()));
+    match error {
+        LakeError::NoLake => LakeError::NoLake,
+        LakeError::Busy => LakeError::Busy,
+        LakeError::StorageFull(inner) => LakeError::StorageFull(source(&**inner)),
+        LakeError::ReadOnly(inner) => LakeError::ReadOnly(source(&**inner)),
+        LakeError::Damaged(inner) => LakeError::Damaged(source(&**inner)),
+        LakeError::Fault(inner) => LakeError::Fault(source(&**inner)),
     }
 }
 
@@ -163,6 +211,10 @@ mod tests {
             ("INTERRUPT Error: Interrupted!", Failure::Interrupted),
             ("Out of Memory Error: could not allocate", Failure::OutOfMemory),
             ("IO Error: Could not write: No space left on device", Failure::StorageFull),
+            ("IO Error: Cannot open file \"/x\": Permission denied", Failure::ReadOnly),
+            ("IO Error: Cannot open file \"/x\": Read-only file system", Failure::ReadOnly),
+            ("IO Error: Corrupt database file: computed checksum 1 does not match", Failure::Damaged),
+            ("Binder Error: column \"No space left on device\" not found", Failure::Statement),
             ("FATAL Error: database has been invalidated", Failure::Fault),
         ];
         for (message, expected) in cases {

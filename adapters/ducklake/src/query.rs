@@ -213,7 +213,9 @@ impl Running {
     ) {
         let mut started = Some(started);
         let done = self.try_run(work, handle, &mut started, batches);
-        if let Err(QueryError::Engine(reason)) = &done {
+        if let Err(QueryError::Engine(reason) | QueryError::LakeUnavailable(reason) | QueryError::StorageFull(reason)) =
+            &done
+        {
             tracing::error!(reason, "the query engine failed");
         }
         // Nobody waits any more if sending fails: the reader went away.
@@ -375,8 +377,10 @@ pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {
     match error {
         LakeError::Busy => QueryError::Busy,
-        LakeError::Fault(source) | LakeError::StorageFull(source) => QueryError::Engine(source.to_string()),
-        LakeError::NoLake => QueryError::Engine("the project's lake is missing".to_owned()),
+        LakeError::StorageFull(source) => QueryError::StorageFull(source.to_string()),
+        LakeError::Fault(source) => QueryError::Engine(source.to_string()),
+        LakeError::Damaged(source) | LakeError::ReadOnly(source) => QueryError::LakeUnavailable(source.to_string()),
+        LakeError::NoLake => QueryError::LakeUnavailable("the project's lake is missing".to_owned()),
     }
 }
 

@@ -14,7 +14,7 @@ use gadwall_domain::ports::lake::{
     Committed, LakeError, LakeStore, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport, QueryEngine, StoredBucket,
     StoredTable, WriteError,
 };
-use gadwall_domain::ports::system::{Health, HealthProbe};
+use gadwall_domain::ports::system::{BrokenLakes, Health, HealthProbe, LakeProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
@@ -28,6 +28,7 @@ use crate::engine::{Engine, OpenError};
 use crate::error::{fault, lake_error};
 use crate::profiles::Profiles;
 use crate::query::{self, Work};
+use crate::room;
 use crate::stage::{Spool, stage};
 use crate::structure;
 use crate::writer::{Ready, Shared, Writers};
@@ -222,7 +223,15 @@ impl LakeStore for EmbeddedLakes {
             LakeWrite::Load { table, schema, mode, rows, expected } => {
                 Ready::Load(Box::new(self.loading(lake, table, schema, mode, rows, expected).await?), origin)
             }
-            change => Ready::Alone(Box::new(move |commit| commit.change(&change, origin))),
+            change => {
+                let folder = self.catalogs.folder(lake);
+                Ready::Alone(Box::new(move |commit| {
+                    if !room::frees(&change) {
+                        room::require(&folder)?;
+                    }
+                    commit.change(&change, origin)
+                }))
+            }
         };
         self.writers.submit(lake, ready).await
     }
@@ -285,5 +294,21 @@ impl HealthProbe for EmbeddedLakes {
             Err(_) => Some("the engine did not answer in time".to_owned()),
         };
         Health { name: "engine", ok: detail.is_none(), detail }
+    }
+}
+
+#[async_trait]
+impl LakeProbe for EmbeddedLakes {
+    async fn broken(&self, limit: usize) -> BrokenLakes {
+        let catalogs = Arc::clone(&self.catalogs);
+        if !catalogs.any_broken() {
+            return BrokenLakes::default();
+        }
+        let look = self.engine.run(&self.engine.catalog, move |connection| Ok(catalogs.broken(connection, limit)));
+        match tokio::time::timeout(PROBE_TIMEOUT, look).await {
+            Ok(Ok(broken)) => broken,
+            // The engine's own probe tells what is wrong with it.
+            _ => self.catalogs.known_broken(limit),
+        }
     }
 }

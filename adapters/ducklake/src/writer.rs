@@ -16,7 +16,8 @@ use crate::catalogs::Catalogs;
 use crate::commit::{Commit, Load};
 use crate::durable::FileSync;
 use crate::engine::Engine;
-use crate::error::fault;
+use crate::error::{fault, same_again};
+use crate::room;
 
 /// A writer that has nothing to do for so long goes away; the next write starts another.
 const IDLE: Duration = Duration::from_mins(1);
@@ -183,16 +184,16 @@ async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, group: Group) {
     let Group { loads, origins, answers } = group;
     let worker = Arc::clone(shared);
     let done = shared.engine.run_exclusive(move |connection| {
+        room::require(&worker.catalogs.folder(lake))?;
         let lease = worker.catalogs.lease(connection, lake)?;
         Ok(Commit::new(&worker, connection, lake, &lease.known).loads(&loads, &origins))
     });
     match done.await {
         Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),
         Err(error) => {
-            let text = error.to_string();
-            let others = std::iter::repeat_with(|| fault(text.clone()));
-            let errors = std::iter::once(error).chain(others);
-            answers.into_iter().zip(errors).for_each(|(answer, error)| drop(answer.send(Err(error.into()))));
+            for answer in answers {
+                let _ = answer.send(Err(same_again(&error).into()));
+            }
         }
     }
 }

@@ -44,6 +44,10 @@ const PIECE: usize = 1 << 20;
 /// Up to so many bytes of rows are encoded at once where the request is served; it takes less than a millisecond.
 const QUICK: usize = 64 * 1024;
 
+/// Marks an answer for which nothing was changed.
+#[derive(Clone, Copy)]
+pub(crate) struct OnlyRead;
+
 /// Rows in a format, sent as they are encoded; as JSON, a document of the form `T`.
 pub(crate) struct Streamed<T, O = AnyFormat> {
     body: Body,
@@ -53,6 +57,7 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     etag: Option<String>,
     cached: Option<&'static str>,
     unchanged: bool,
+    reads: bool,
     query: Option<QueryId>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
@@ -80,6 +85,9 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(query) = self.query {
             response = response.header("X-Query-Id", query.to_string());
         }
+        if self.reads {
+            response = response.extension(OnlyRead);
+        }
         if self.unchanged {
             return response.status(StatusCode::NOT_MODIFIED).body(Body::empty());
         }
@@ -99,6 +107,11 @@ impl<T, O> Streamed<T, O> {
     /// Tells under which id the query is known.
     pub(crate) fn with_query(self, query: QueryId) -> Self {
         Self { query: Some(query), ..self }
+    }
+
+    /// Says that nothing was changed for it: there is nothing to be done once only.
+    pub(crate) fn only_read(self) -> Self {
+        Self { reads: true, ..self }
     }
 
     /// Tells the result's strong validator.
@@ -134,6 +147,7 @@ impl<T, O> Streamed<T, O> {
             etag: None,
             cached: None,
             unchanged: false,
+            reads: false,
             next: None,
             form: PhantomData,
         }

@@ -71,7 +71,7 @@ impl Problem {
             instance,
             code: code.to_owned(),
             request_id,
-            retryable: matches!(status.as_u16(), 408 | 429 | 503),
+            retryable: matches!(status.as_u16(), 408 | 429 | 503 | 507),
             details: None,
             errors: Vec::new(),
             error: code.to_owned(),
@@ -190,6 +190,9 @@ pub(crate) enum ApiError {
     /// It took too long.
     #[oai(status = 504)]
     Timeout(ProblemJson),
+    /// There is no room to store it.
+    #[oai(status = 507)]
+    StorageFull(ProblemJson),
 }
 
 /// Endpoints answer this.
@@ -212,6 +215,7 @@ impl ApiError {
             422 => Self::Unprocessable(body),
             503 => Self::Unavailable(body),
             504 => Self::Timeout(body),
+            507 => Self::StorageFull(body),
             _ => Self::Internal(body),
         }
     }
@@ -298,6 +302,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -310,7 +315,7 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
             tracing::error!(error = chain(&error), "request failed");
             return Self::of(internal());
         }
-        if kind == ErrorKind::Unavailable {
+        if matches!(kind, ErrorKind::Unavailable | ErrorKind::StorageFull) {
             tracing::warn!(error = chain(&error), "request not served");
         }
         let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());

@@ -60,18 +60,26 @@ impl OpenError {
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match &error {
         sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::AlreadyExists,
-        sqlx::Error::Database(database) if is_busy(database.code().as_deref()) => {
-            StoreError::Unavailable(Box::new(error))
-        }
+        sqlx::Error::Database(database) => match primary(database.code().as_deref()) {
+            Some(FULL) => StoreError::StorageFull(Box::new(error)),
+            Some(BUSY | LOCKED | READ_ONLY | IO | CANT_OPEN) => StoreError::Unavailable(Box::new(error)),
+            _ => StoreError::Fault(Box::new(error)),
+        },
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => StoreError::Unavailable(Box::new(error)),
         _ => StoreError::Fault(Box::new(error)),
     }
 }
 
-/// `SQLITE_BUSY` and `SQLITE_LOCKED`, whatever their extension.
-fn is_busy(code: Option<&str>) -> bool {
-    let primary = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
-    matches!(primary, Some(5 | 6))
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const IO: i32 = 10;
+const FULL: i32 = 13;
+const CANT_OPEN: i32 = 14;
+
+/// SQLite's code without its extension.
+fn primary(code: Option<&str>) -> Option<i32> {
+    code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
 /// A value that can't be stored or was stored by something else.
@@ -92,13 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busy_is_told_by_the_primary_code() {
-        for code in ["5", "261", "517", "6", "262"] {
-            assert!(is_busy(Some(code)), "{code}");
+    fn codes_are_told_without_their_extensions() {
+        for (code, expected) in [("5", BUSY), ("517", BUSY), ("262", LOCKED), ("778", IO), ("13", FULL), ("1288", 8)] {
+            assert_eq!(primary(Some(code)), Some(expected), "{code}");
         }
-        for code in [Some("8"), Some("13"), Some("2067"), Some("x"), None] {
-            assert!(!is_busy(code), "{code:?}");
-        }
+        assert_eq!((primary(Some("x")), primary(None)), (None, None));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr as _, SqlitePool};
+use sqlx::{Connection as _, SqlSafeStr as _, SqlitePool};
 
 use crate::error::OpenError;
 
@@ -51,6 +51,14 @@ fn pool(config: &SqliteConfig, connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        // A full disk makes SQLite end a transaction by itself; the connection then counts one that isn't there and
+        // would refuse every other. The ping waits until a rollback that is under way has been tried.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
 }
 
 fn writing(config: &SqliteConfig) -> SqliteConnectOptions {

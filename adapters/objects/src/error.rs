@@ -28,7 +28,11 @@ impl std::error::Error for OpenError {
 /// The only place where the system's errors get their meaning.
 pub(crate) fn failed(error: io::Error) -> ObjectError {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ObjectError::StorageFull(Box::new(error)),
+        // Too large is what a file becomes that meets the limit of a process or of its file system.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ObjectError::StorageFull(Box::new(error))
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => ObjectError::ReadOnly(Box::new(error)),
         _ => fault(error),
     }
 }
@@ -45,6 +49,12 @@ mod tests {
     fn a_full_disk_is_told_from_a_broken_one() {
         let full = io::Error::from(rustix::io::Errno::NOSPC);
         assert!(matches!(failed(full), ObjectError::StorageFull(_)));
+        for errno in [rustix::io::Errno::DQUOT, rustix::io::Errno::FBIG] {
+            assert!(matches!(failed(errno.into()), ObjectError::StorageFull(_)), "{errno:?}");
+        }
+        for errno in [rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS] {
+            assert!(matches!(failed(errno.into()), ObjectError::ReadOnly(_)), "{errno:?}");
+        }
         let broken = io::Error::from(rustix::io::Errno::IO);
         assert!(matches!(failed(broken), ObjectError::Fault(_)));
     }

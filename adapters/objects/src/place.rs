@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gadwall_domain::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{ObjectError, PutOptions, Stored};
+use gadwall_domain::ports::system::STORAGE_RESERVE;
 
 use crate::error::failed;
 use crate::folder::{Folder, is_file, is_folder};
@@ -73,10 +74,22 @@ impl Inner {
     ) -> Result<(), ObjectError> {
         let current = current(&self.dataset(lake, dataset)?, object).map_err(failed)?;
         self.incoming.ensure().map_err(failed)?;
+        self.require_room()?;
         if precondition.holds(current.as_ref().map(|version| &version.etag)) {
             Ok(())
         } else {
             Err(ObjectError::PreconditionFailed)
+        }
+    }
+
+    /// Fails when storage is about to be full: the last room is for what makes some.
+    fn require_room(&self) -> Result<(), ObjectError> {
+        match rustix::fs::statvfs(&self.root) {
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < STORAGE_RESERVE => {
+                Err(failed(io::ErrorKind::StorageFull.into()))
+            }
+            // Where the system doesn't tell, the write itself does.
+            _ => Ok(()),
         }
     }
 

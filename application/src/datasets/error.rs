@@ -81,7 +81,8 @@ impl Classify for DatasetError {
             Self::ContentType(error) => error.kind(),
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
             Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => ErrorKind::Invalid,
-            Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::Unavailable,
+            Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
+            Self::Storage(ObjectError::ReadOnly(_)) => ErrorKind::Unavailable,
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,
         }
     }
@@ -99,6 +100,7 @@ impl Classify for DatasetError {
             Self::Content(ContentError::Interrupted) => "body_incomplete",
             Self::Content(ContentError::Malformed { .. }) => "malformed_body",
             Self::Storage(ObjectError::StorageFull(_)) => "storage_full",
+            Self::Storage(ObjectError::ReadOnly(_)) => "storage_unavailable",
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => "internal_error",
         }
     }

@@ -90,7 +90,12 @@ impl Meaning {
             | QueryError::NoSnapshot(_)
             | QueryError::TooLarge(_) => Self::Works,
             QueryError::Engine(_) | QueryError::OutOfMemory | QueryError::Timeout(_) => Self::Fails,
-            QueryError::Busy | QueryError::Cancelled | QueryError::CircuitOpen { .. } => Self::Nothing,
+            // One project's damaged lake, or a full disk, says nothing of the engine, and waiting doesn't mend it.
+            QueryError::LakeUnavailable(_)
+            | QueryError::StorageFull(_)
+            | QueryError::Busy
+            | QueryError::Cancelled
+            | QueryError::CircuitOpen { .. } => Self::Nothing,
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The store can't be reached or is too busy; trying again may work.
     #[error("the metadata store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no room for it.
+    #[error("storage is full")]
+    StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else: a fault, or a stored row that doesn't parse.
     #[error("the metadata store failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),

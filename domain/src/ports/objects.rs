@@ -68,8 +68,11 @@ pub enum ObjectError {
     #[error(transparent)]
     Content(#[from] ContentError),
     /// Storage is full.
-    #[error("storage is full")]
+    #[error("storage is full; nothing was stored")]
     StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Storage can be read, but not written.
+    #[error("storage can't be written; nothing was stored")]
+    ReadOnly(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else; the text is for the log.
     #[error("object storage failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),

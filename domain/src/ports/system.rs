@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::ids::LakeId;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -37,6 +39,27 @@ pub trait HealthProbe: Send + Sync {
     async fn check(&self) -> Health;
 }
 
+/// Lakes that can't be opened; all others work.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BrokenLakes {
+    /// The first of them.
+    pub first: Vec<LakeId>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// Knows which lakes can't be opened.
+#[async_trait]
+pub trait LakeProbe: Send + Sync {
+    /// Those that could not be opened when somebody last tried, of which some are tried once more. At most `limit` are
+    /// named.
+    async fn broken(&self, limit: usize) -> BrokenLakes;
+}
+
+/// Bytes of storage that are left free: rows and objects are refused before the last room is gone, so that what is
+/// needed to make room again can still be written.
+pub const STORAGE_RESERVE: u64 = 16 << 20;
+
 /// A folder that the service keeps data in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
@@ -44,8 +67,10 @@ pub struct Folder {
     pub name: &'static str,
     /// Where it is. For admins only.
     pub path: String,
-    /// Whether it is there and can be written.
+    /// Whether it is there, can be written, and has room.
     pub usable: bool,
+    /// Why it isn't usable: `missing`, `read_only`, `full` or `failed`.
+    pub problem: Option<&'static str>,
 }
 
 /// The folders that the service keeps data in.

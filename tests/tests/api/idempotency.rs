@@ -199,7 +199,7 @@ async fn keys_that_can_not_be_kept_are_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_change_nothing_and_need_no_key() -> Result<()> {
+async fn a_query_that_only_reads_takes_no_key_for_itself() -> Result<()> {
     let server = TestServer::start().await?;
     let client = with_table(&server).await?;
     for expected in [1, 2] {

@@ -33,6 +33,7 @@ use crate::writer::Shared;
 use crate::{sql, structure as stored};
 
 pub(crate) use load::{Load, keys_of};
+pub(crate) use register::linked_at;
 
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {
@@ -88,7 +89,11 @@ impl<'a> Commit<'a> {
         // Should COMMIT fail, files stay where they were put: who knows how far it came.
         let done = done.and_then(|done| {
             if done.is_some() {
-                self.execute("COMMIT")?;
+                let committed = self.execute("COMMIT");
+                if committed.is_err() {
+                    self.shared.catalogs.unsweep(self.lake);
+                }
+                committed?;
             }
             Ok(done)
         });
@@ -105,6 +110,10 @@ impl<'a> Commit<'a> {
         let writes = self.said.take();
         self.known.committed(gadwall_domain::commit::Commit { snapshot, committed_at, writes });
         Ok(Some((done, snapshot)))
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.connection
     }
 
     fn execute(&self, statement: &str) -> Result<(), LakeError> {

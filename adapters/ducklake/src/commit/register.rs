@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gadwall_domain::commit::Change;
 use gadwall_domain::history::ReadAt;
@@ -176,7 +176,9 @@ impl Commit<'_> {
         match self.connection.query_row(&statement, [], |row| row.get::<_, i64>(0)) {
             Ok(count) => Ok(count.unsigned_abs()),
             Err(error) => match classify(&error) {
-                Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => Err(lake_error(&error).into()),
+                Failure::OutOfMemory | Failure::StorageFull | Failure::ReadOnly | Failure::Interrupted => {
+                    Err(lake_error(&error).into())
+                }
                 _ => Err(found.bad("can't be read as Parquet")),
             },
         }
@@ -239,4 +241,10 @@ fn identity(path: &Path) -> Option<FileIdentity> {
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<FileIdentity> {
     None
+}
+
+/// When a file was linked, as its name says.
+pub(crate) fn linked_at(name: &str) -> Option<SystemTime> {
+    let nanos: u64 = name.strip_prefix(PREFIX)?.strip_suffix(".parquet")?.split_once('-')?.0.parse().ok()?;
+    Some(UNIX_EPOCH + Duration::from_nanos(nanos))
 }

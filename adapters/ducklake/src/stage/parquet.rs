@@ -26,7 +26,9 @@ pub(super) fn stage_parquet(
     let engine = &spool.shared.engine;
     let path = sql::text(&file.path().to_string_lossy());
     let refused = |error: &duckdb::Error| match classify(error) {
-        Failure::OutOfMemory | Failure::StorageFull | Failure::Interrupted => engine_refused("the file", error),
+        Failure::OutOfMemory | Failure::StorageFull | Failure::ReadOnly | Failure::Interrupted => {
+            engine_refused("the file", error)
+        }
         // The file is the client's; whatever DuckDB says of it, it can't be read.
         _ => malformed_parquet(engine, error).into(),
     };

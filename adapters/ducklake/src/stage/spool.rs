@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::{Keys, Relation, Staged, engine_refused};
 use crate::error::io_error;
-use crate::sql;
 use crate::writer::Shared;
+use crate::{room, sql};
 
 /// From how many rows on files are better than a table in memory.
 pub(super) const MANY_ROWS: u64 = 100_000;
@@ -51,6 +51,7 @@ impl Spool {
         schema: &TableSchema,
         staged: &Staged,
     ) -> Result<SpooledFile, WriteError> {
+        room::require(&self.shared.catalogs.folder(self.lake))?;
         // The first look at the lake clears away what an earlier life of the process left in the folder.
         let _lease = self.shared.catalogs.lease(connection, self.lake)?;
         let folder = self.shared.catalogs.incoming_folder(self.lake);

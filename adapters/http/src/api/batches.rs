@@ -22,7 +22,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::queries::{QueriesApi, parameters};
+use super::queries::{QueriesApi, kind_of, parameters};
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::negotiate::Wanted;
@@ -235,7 +235,7 @@ impl BatchesApi {
         let timeout = Duration::from_secs(u64::from(seconds)).min(self.queries.limits.max_timeout);
         let (sql, parameters) = (body.query, numbered(parameters(body.params)?));
         let hash = hash(&sql);
-        let kind = self.queries.scripts.examine(&sql, None)?.kind;
+        let kind = kind_of(&self.queries.scripts, &sql)?;
         let (rows, snapshot) = if kind == StatementKind::Read {
             let query = Query { sql, parameters, default_bucket: None, timeout };
             let output = self.queries.queries.run(auth.caller(), project, query).await?;
@@ -278,7 +278,8 @@ impl BatchesApi {
             FetchMode::One => first(rows, 1),
             FetchMode::None => drained(rows).await?,
         };
-        respond(rows, Wanted::plain(OutputFormat::Json), Output::Json(document), "query_result").await
+        let answer = respond(rows, Wanted::plain(OutputFormat::Json), Output::Json(document), "query_result").await?;
+        Ok(if kind == StatementKind::Read { answer.only_read() } else { answer })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
+use gadwall_application::error::UseCaseError;
 use gadwall_application::queries::{Opened, Queries};
 use gadwall_application::scripts::{ScriptOutcome, Scripts};
 use gadwall_application::versions::Version;
@@ -209,10 +210,10 @@ impl QueriesApi {
         version: &Version,
         asked: Asked,
     ) -> ApiResult<Streamed<QueryResult>> {
-        let kind = self.scripts.examine(&asked.query.sql, None)?.kind;
+        let kind = kind_of(&self.scripts, &asked.query.sql)?;
         if kind == StatementKind::Read && !asked.dry_run {
             let opened = self.queries.open(auth.caller(), project, version).await?;
-            return self.read(auth, opened, asked).await;
+            return Ok(self.read(auth, opened, asked).await?.only_read());
         }
         if kind != StatementKind::Read && (asked.safe.is || asked.past) {
             let hint = "send it by POST, without naming a version".to_owned();
@@ -257,6 +258,15 @@ impl QueriesApi {
         let Some(key) = exact else { return Ok(answer) };
         let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
         Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))
+    }
+}
+
+/// What a statement does. One that can't be read at all is left to the engine, which knows best what is wrong with it.
+pub(crate) fn kind_of(scripts: &Scripts, sql: &str) -> ApiResult<StatementKind> {
+    match scripts.examine(sql, None) {
+        Ok(examined) => Ok(examined.kind),
+        Err(UseCaseError::Query(QueryError::Sql(_) | QueryError::Forbidden { .. })) => Ok(StatementKind::Read),
+        Err(error) => Err(error.into()),
     }
 }
 

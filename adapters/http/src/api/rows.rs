@@ -195,7 +195,12 @@ pub(super) fn find_body_error(error: &(dyn std::error::Error + Send + Sync + 'st
 impl Spool {
     async fn write(&self, mut chunks: Chunks) -> Result<StagedFile, RowsError> {
         let path = self.folder.join(format!("{}.parquet", self.ids.next_id()));
-        let internal = |error: io::Error| RowsError::Internal(Box::new(error));
+        let internal = |error: io::Error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                RowsError::StorageFull(Box::new(error))
+            }
+            _ => RowsError::Internal(Box::new(error)),
+        };
         // From here on the file goes with this handle, however this ends.
         let staged = StagedFile::new(path.clone(), Box::new(RemoveFile(path.clone())));
         let mut file = tokio::fs::File::create(&path).await.map_err(internal)?;

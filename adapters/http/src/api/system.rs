@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use gadwall_application::system::{ServiceHealth, System};
 use gadwall_domain::ports::system::{Clock, Folder, ProcessMonitor};
+use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde_json::{Map, Value, json};
@@ -52,14 +53,18 @@ struct Version {
 /// A probe's answer.
 #[derive(Debug, Object)]
 struct Probe {
+    /// `ok`; `degraded` where some projects' lakes can't be opened.
     status: String,
+    /// Each part, where asked for.
+    #[oai(skip_serializing_if_is_none)]
+    checks: Option<JsonObject>,
 }
 
 /// How the service is doing.
 #[derive(Debug, Object)]
 #[oai(rename = "Health")]
 struct HealthBody {
-    /// `healthy`
+    /// `healthy`; `degraded` where some projects' lakes can't be opened.
     status: String,
     version: String,
     /// Whether all storage folders can be written.
@@ -81,6 +86,9 @@ struct LakeHealth {
     timestamp: DateTime<Utc>,
     environment: String,
     live_test: String,
+    /// Lakes that can't be opened: how many, and the first of them by their folders' names.
+    #[oai(skip_serializing_if_is_none)]
+    degraded: Option<JsonObject>,
 }
 
 #[derive(Debug, Object)]
@@ -137,26 +145,38 @@ impl SystemApi {
     /// Looks at nothing else.
     #[oai(path = "/livez", method = "get", operation_id = "livez")]
     async fn livez(&self) -> Json<Probe> {
-        Json(Probe { status: "ok".to_owned() })
+        Json(Probe { status: "ok".to_owned(), checks: None })
     }
 
     /// Can it serve requests?
+    ///
+    /// With `verbose` it tells of each part. A lake that can't be opened makes only its own project unavailable: the
+    /// answer is still 200, and the status `degraded`.
     #[oai(path = "/readyz", method = "get", operation_id = "readyz")]
-    async fn readyz(&self) -> ApiResult<Json<Probe>> {
-        require_health(&self.system.health().await)?;
-        Ok(Json(Probe { status: "ok".to_owned() }))
+    async fn readyz(
+        &self,
+        /// Tell of each part; no value is needed.
+        verbose: Query<Option<String>>,
+    ) -> ApiResult<Json<Probe>> {
+        let health = self.system.health().await;
+        require_health(&health)?;
+        let told = verbose.0.is_some_and(|value| !matches!(value.as_str(), "false" | "0"));
+        let checks = told.then(|| poem_openapi::types::Any(checks(&health)));
+        let status = if health.degraded() { "degraded" } else { "ok" };
+        Ok(Json(Probe { status: status.to_owned(), checks }))
     }
 
     /// Has it started?
     #[oai(path = "/startupz", method = "get", operation_id = "startupz")]
     async fn startupz(&self) -> Json<Probe> {
         // The listener opens only when everything has started.
-        Json(Probe { status: "ok".to_owned() })
+        Json(Probe { status: "ok".to_owned(), checks: None })
     }
 
     /// How is it doing?
     ///
-    /// Every part is looked at by using it. 503 with the parts that fail.
+    /// Every part is looked at by using it. 503 with the parts that fail. Lakes that can't be opened are named under
+    /// `ducklake`; all other projects work.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> ApiResult<Json<HealthBody>> {
         let health = self.system.health().await;
@@ -164,7 +184,7 @@ impl SystemApi {
         let memory = self.process.memory();
         let ok = || "ok".to_owned();
         Ok(Json(HealthBody {
-            status: "healthy".to_owned(),
+            status: if health.degraded() { "degraded" } else { "healthy" }.to_owned(),
             version: VERSION.to_owned(),
             storage_available: true,
             details: poem_openapi::types::Any(folder_states(&health.folders)),
@@ -174,6 +194,7 @@ impl SystemApi {
                 timestamp: self.clock.now(),
                 environment: self.environment.clone(),
                 live_test: "passed".to_owned(),
+                degraded: degraded(&health).map(poem_openapi::types::Any),
             },
             memory: MemoryBody {
                 rss_mb: round(megabytes(memory.resident)),
@@ -222,13 +243,32 @@ fn require_health(health: &ServiceHealth) -> ApiResult<()> {
     if health.healthy() {
         return Ok(());
     }
-    let mut details = folder_states(&health.folders);
-    details
-        .extend(health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))));
+    let details = checks(health);
     if health.storage_available() {
         return Err(ApiError::unavailable("unhealthy", "a part of the service does not work", details.into()));
     }
     Err(ApiError::unavailable("storage_unavailable", "a storage folder can't be written", details.into()))
+}
+
+/// What was found of each part.
+fn checks(health: &ServiceHealth) -> Map<String, Value> {
+    let mut checks = folder_states(&health.folders);
+    let problems = health.folders.iter().filter_map(|folder| Some((folder.name.to_owned(), json!(folder.problem?))));
+    let problems: Map<String, Value> = problems.collect();
+    if !problems.is_empty() {
+        checks.insert("problems".to_owned(), problems.into());
+    }
+    checks
+        .extend(health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))));
+    checks.insert("lakes".to_owned(), degraded(health).map_or_else(|| json!("ok"), Value::Object));
+    checks
+}
+
+/// The lakes that can't be opened. Not by their projects: this is open to everyone, and whose ids there are is not.
+fn degraded(health: &ServiceHealth) -> Option<Map<String, Value>> {
+    let names: Vec<String> = health.broken.first.iter().map(|lake| lake.uuid().simple().to_string()).collect();
+    let told = [("count".to_owned(), json!(health.broken.count)), ("lakes".to_owned(), json!(names))];
+    health.degraded().then(|| told.into_iter().collect())
 }
 
 fn folder_states(folders: &[Folder]) -> Map<String, Value> {

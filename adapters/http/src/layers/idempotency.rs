@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::api::models::KEY_WAS_SHOWN;
 use crate::auth::AccessData;
 use crate::context;
+use crate::output::OnlyRead;
 use crate::problem::{self, ApiError};
 
 /// The header of the draft standard, and the one of the older storage service.
@@ -117,6 +118,10 @@ async fn settle(
         free(idempotency, caller, key).await;
         return response;
     };
+    if response.extensions().get::<OnlyRead>().is_some() {
+        free(idempotency, caller, key).await;
+        return response;
+    }
     let (parts, body) = response.into_parts();
     let body = match body.into_bytes_limit(MAX_ANSWER).await {
         Ok(body) => body,

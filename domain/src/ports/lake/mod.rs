@@ -30,8 +30,14 @@ pub enum LakeError {
     #[error("the project's writer is busy; try again shortly")]
     Busy,
     /// Storage is full.
-    #[error("storage is full")]
+    #[error("storage is full; nothing was written")]
     StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Storage can be read, but not written.
+    #[error("storage can't be written; nothing was written")]
+    ReadOnly(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The lake is there, but damaged: its catalog can't be opened or read.
+    #[error("the project's lake can't be opened")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else; the text is for the log.
     #[error("the lake failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
