@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
-use crate::error::query_error;
+use crate::error::{EngineFault, query_error};
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::{gate, sql, structure};
@@ -187,6 +187,9 @@ impl Running {
             &done
         {
             tracing::error!(reason, "the query engine failed");
+        }
+        if let Err(QueryError::LakeUnavailable(reason)) = &done {
+            self.catalogs.doubt(self.lake, &LakeError::Damaged(Box::new(EngineFault(reason.clone()))));
         }
         // Nobody waits any more if sending fails: the reader went away.
         match (started.take(), done) {

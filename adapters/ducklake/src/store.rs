@@ -90,7 +90,11 @@ impl EmbeddedLakes {
 
     /// Waits for the writer's turn and does it.
     pub(crate) async fn submit(&self, lake: LakeId, work: Ready) -> Result<Committed, WriteError> {
-        self.writers.submit(lake, work).await
+        let done = self.writers.submit(lake, work).await;
+        if let Err(WriteError::Lake(error)) = &done {
+            self.catalogs.doubt(lake, error);
+        }
+        done
     }
 
     pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
@@ -104,10 +108,15 @@ impl EmbeddedLakes {
             // One look at the catalog, however many statements it takes. The connection is dropped with it.
             connection.execute_batch("BEGIN TRANSACTION").map_err(|error| lake_error(&error))?;
             let read = work(connection);
-            connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error))?;
-            read
+            let ended = connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error));
+            let read = read?;
+            ended.map(|()| read)
         };
-        self.engine.run(&self.engine.catalog, leased).await
+        let read = self.engine.run(&self.engine.catalog, leased).await;
+        if let Err(error) = &read {
+            self.catalogs.doubt(lake, error);
+        }
+        read
     }
 }
 
@@ -216,7 +225,7 @@ impl LakeStore for EmbeddedLakes {
                 }))
             }
         };
-        self.writers.submit(lake, ready).await
+        self.submit(lake, ready).await
     }
 
     async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
@@ -232,7 +241,7 @@ impl LakeStore for EmbeddedLakes {
             }
             change => {
                 let ready = Ready::Alone(Box::new(move |commit| commit.try_change(&change)));
-                Ok(self.writers.submit(lake, ready).await?.rows)
+                Ok(self.submit(lake, ready).await?.rows)
             }
         }
     }
@@ -251,7 +260,7 @@ impl LakeStore for EmbeddedLakes {
             let _ = tell.send(purged);
             Ok(Committed { snapshot, rows: RowCounts::default() })
         };
-        self.writers.submit(lake, Ready::Alone(Box::new(work))).await?;
+        self.submit(lake, Ready::Alone(Box::new(work))).await?;
         told.await.unwrap_or_else(|_| Err(WriteError::from(fault("the purge ended before it answered")).into()))
     }
 }

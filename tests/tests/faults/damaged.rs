@@ -112,8 +112,10 @@ async fn a_damaged_catalog_takes_only_its_project_away_until_it_is_put_back() ->
     furnish(&server.admin(), "bad").await?;
     let lake = lakes(server.data_dir())?.into_iter().find(|lake| !before.contains(lake)).context("a lake")?;
     let mut dir = server.stop().await?;
+    // All in the catalog itself, so that there is something to damage.
+    duckdb::Connection::open(lake.join(CATALOG))?.execute_batch("CHECKPOINT")?;
     let good = read(&lake);
-    ensure!(good[CATALOG].len() > 100_000 && !good.contains_key(LOG), "a stop leaves no log");
+    ensure!(good[CATALOG].len() > 100_000 && !good.contains_key(LOG), "the log is not in the catalog yet");
     for (name, damaged) in damages(&good) {
         // Damaged while the server is away, and once more while it is there and nobody has used the lake yet.
         for running in [false, true] {

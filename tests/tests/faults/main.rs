@@ -163,7 +163,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;
         let target = to.join(path.file_name().context("a name")?);
-        if kind?.is_dir() { copy(&path, &target)? } else { drop(fs::copy(&path, &target)?) }
+        if kind?.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
     }
     Ok(())
 }
