@@ -157,6 +157,10 @@ impl Catalogs {
         if !is_database(&catalog).map_err(io_error)? {
             return Err(LakeError::Damaged("the catalog is not a database".into()));
         }
+        // And it would drop a log that it can't make out.
+        if !is_log(&self.log(lake)).map_err(io_error)? {
+            return Err(LakeError::Damaged("the catalog's log is not a log".into()));
+        }
         self.make_room(connection, attached)?;
         self.attach(connection, lake, false)?;
         // The engine reads a catalog when it needs to; one that was broken is read as a whole.
@@ -339,6 +343,17 @@ fn not_attached(error: &duckdb::Error) -> LakeError {
             LakeError::Damaged(Box::new(EngineFault(message(error))))
         }
         _ => lake_error(error),
+    }
+}
+
+/// Whether a log, if there is one, begins as the engine's logs do: with the entry of its version. One that holds nothing
+/// yet may be empty, or zeros after a power loss.
+fn is_log(path: &Path) -> io::Result<bool> {
+    let mut start = [0; 3];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
+        Ok(()) => Ok(matches!(start, [0x64, 0, 0x62] | [0, 0, 0])),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
