@@ -15,7 +15,7 @@ use crate::config::LakeConfig;
 use crate::durable::FileSync;
 use crate::error::{EngineFault, Failure, classify, io_error, lake_error, message};
 use crate::known::Known;
-use crate::{room, sql};
+use crate::{room, sql, structure};
 
 /// Lakes that are kept in mind as broken at most.
 const MAX_BROKEN: usize = 10_000;
@@ -51,6 +51,8 @@ struct Use {
     leases: usize,
     last: u64,
     known: Arc<Known>,
+    /// Whether its catalog turned out to be damaged while it was in use.
+    doubtful: bool,
 }
 
 /// Keeps a lake attached for as long as it lives.
@@ -129,6 +131,10 @@ impl Catalogs {
         let mut attached = self.lock();
         attached.clock += 1;
         let now = attached.clock;
+        if attached.lakes.get(&lake).is_some_and(|entry| entry.doubtful && entry.leases == 0) {
+            detach(connection, lake)?;
+            attached.lakes.remove(&lake);
+        }
         if !attached.lakes.contains_key(&lake) {
             let opened = self.open(connection, &mut attached, lake);
             self.note(&mut attached, lake, opened.as_ref().err());
@@ -156,8 +162,32 @@ impl Catalogs {
         if !is_database(&catalog).map_err(io_error)? {
             return Err(LakeError::Damaged("the catalog is not a database".into()));
         }
+        // And it would drop a log that it can't make out.
+        if !is_log(&self.log(lake)).map_err(io_error)? {
+            return Err(LakeError::Damaged("the catalog's log is not a log".into()));
+        }
         self.make_room(connection, attached)?;
-        self.attach(connection, lake, false)
+        self.attach(connection, lake, false)?;
+        // The engine reads a catalog when it needs to; one that was broken is read as a whole.
+        if attached.broken.contains(&lake)
+            && let Err(error) = structure::read_all(connection, lake)
+        {
+            detach(connection, lake)?;
+            return Err(LakeError::Damaged(Box::new(EngineFault(error.to_string()))));
+        }
+        Ok(())
+    }
+
+    /// Looks whether a lake's catalog turned out to be damaged while it was used; then it is opened anew.
+    pub(crate) fn doubt(&self, lake: LakeId, error: &LakeError) {
+        if matches!(error, LakeError::Damaged(_)) {
+            let mut attached = self.lock();
+            // One that isn't attached was noted when it could not be, or is gone.
+            if let Some(entry) = attached.lakes.get_mut(&lake) {
+                entry.doubtful = true;
+                self.note(&mut attached, lake, Some(error));
+            }
+        }
     }
 
     /// Keeps in mind which lakes can't be opened, and tells the operator once of each.
@@ -318,6 +348,17 @@ fn not_attached(error: &duckdb::Error) -> LakeError {
             LakeError::Damaged(Box::new(EngineFault(message(error))))
         }
         _ => lake_error(error),
+    }
+}
+
+/// Whether a log, if there is one, begins as the engine's logs do: with the entry of its version. One that holds nothing
+/// yet may be empty, or zeros after a power loss.
+fn is_log(path: &Path) -> io::Result<bool> {
+    let mut start = [0; 3];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
+        Ok(()) => Ok(matches!(start, [0x64, 0, 0x62] | [0, 0, 0])),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -88,9 +88,12 @@ fn storage_failure(message: &str) -> Option<Failure> {
     const READ_ONLY: [&str; 2] = ["Read-only file system", "Permission denied"];
     const DAMAGED: [&str; 4] =
         ["Corrupt database file", "Corrupt WAL file", "not a valid DuckDB database", "Serialization Error"];
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     // Errors of statements and values may quote anything.
+    const INNER: &str = "Invalid Input Error: Attempting to fetch from an unsuccessful query result\nError: ";
     const CLASSES: [&str; 4] = ["IO Error", "TransactionContext Error", "Serialization Error", "FATAL Error"];
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    // What the engine asked itself while it planned a statement failed.
+    let message = message.strip_prefix(INNER).unwrap_or(message);
     if !CLASSES.iter().any(|class| message.starts_with(class)) {
         return None;
     }
@@ -98,7 +101,8 @@ fn storage_failure(message: &str) -> Option<Failure> {
         Some(Failure::StorageFull)
     } else if says(&READ_ONLY) {
         Some(Failure::ReadOnly)
-    } else if says(&DAMAGED) && !message.contains("Error while reading file") {
+    } else if says(&DAMAGED) || message.contains("Could not read enough bytes") && message.contains("catalog.ducklake")
+    {
         Some(Failure::Damaged)
     } else {
         None
@@ -214,6 +218,13 @@ mod tests {
             ("IO Error: Cannot open file \"/x\": Permission denied", Failure::ReadOnly),
             ("IO Error: Cannot open file \"/x\": Read-only file system", Failure::ReadOnly),
             ("IO Error: Corrupt database file: computed checksum 1 does not match", Failure::Damaged),
+            ("IO Error: Could not read enough bytes from file \"/x/catalog.ducklake\": attempted", Failure::Damaged),
+            ("IO Error: Could not read enough bytes from file \"/x/a.parquet\": attempted", Failure::Fault),
+            (
+                "Invalid Input Error: Attempting to fetch from an unsuccessful query result\nError: IO Error: Corrupt database file: x",
+                Failure::Damaged,
+            ),
+            ("Constraint Error: duplicate key \"x: Permission denied\"", Failure::Statement),
             ("Binder Error: column \"No space left on device\" not found", Failure::Statement),
             ("FATAL Error: database has been invalidated", Failure::Fault),
         ];

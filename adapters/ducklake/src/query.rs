@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
-use crate::error::query_error;
+use crate::error::{EngineFault, query_error};
 use crate::explain::explained;
 use crate::gate::{Names, ResolvedTable};
 use crate::known::Known;
@@ -217,6 +217,9 @@ impl Running {
             &done
         {
             tracing::error!(reason, "the query engine failed");
+        }
+        if let Err(QueryError::LakeUnavailable(reason)) = &done {
+            self.catalogs.doubt(self.lake, &LakeError::Damaged(Box::new(EngineFault(reason.clone()))));
         }
         // Nobody waits any more if sending fails: the reader went away.
         match (started.take(), done) {

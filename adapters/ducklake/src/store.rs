@@ -90,7 +90,11 @@ impl EmbeddedLakes {
 
     /// Has something done in the lake's writer's turn.
     pub(crate) async fn submit(&self, lake: LakeId, ready: Ready) -> Result<Committed, WriteError> {
-        self.writers.submit(lake, ready).await
+        let done = self.writers.submit(lake, ready).await;
+        if let Err(WriteError::Lake(error)) = &done {
+            self.catalogs.doubt(lake, error);
+        }
+        done
     }
 
     /// Does what needs no turn, as it writes nothing.
@@ -117,10 +121,15 @@ impl EmbeddedLakes {
             // One look at the catalog, however many statements it takes. The connection is dropped with it.
             connection.execute_batch("BEGIN TRANSACTION").map_err(|error| lake_error(&error))?;
             let read = work(connection);
-            connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error))?;
-            read
+            let ended = connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error));
+            let read = read?;
+            ended.map(|()| read)
         };
-        self.engine.run(&self.engine.catalog, leased).await
+        let read = self.engine.run(&self.engine.catalog, leased).await;
+        if let Err(error) = &read {
+            self.catalogs.doubt(lake, error);
+        }
+        read
     }
 }
 
@@ -233,7 +242,7 @@ impl LakeStore for EmbeddedLakes {
                 }))
             }
         };
-        self.writers.submit(lake, ready).await
+        self.submit(lake, ready).await
     }
 
     async fn dry_run(&self, lake: LakeId, write: LakeWrite) -> Result<RowCounts, WriteError> {
@@ -249,7 +258,7 @@ impl LakeStore for EmbeddedLakes {
             }
             change => {
                 let ready = Ready::Alone(Box::new(move |commit| commit.try_change(&change)));
-                Ok(self.writers.submit(lake, ready).await?.rows)
+                Ok(self.submit(lake, ready).await?.rows)
             }
         }
     }
@@ -268,7 +277,7 @@ impl LakeStore for EmbeddedLakes {
             let _ = tell.send(purged);
             Ok(Committed { snapshot, rows: RowCounts::default() })
         };
-        self.writers.submit(lake, Ready::Alone(Box::new(work))).await?;
+        self.submit(lake, Ready::Alone(Box::new(work))).await?;
         told.await.unwrap_or_else(|_| Err(WriteError::from(fault("the purge ended before it answered")).into()))
     }
 }

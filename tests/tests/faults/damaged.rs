@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use gadwall_tests::support::{Client, TestServer, send};
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::{Host, TABLES};
 
 /// Names and contents of a lake's catalog and its log.
 type Catalog = BTreeMap<&'static str, Vec<u8>>;
@@ -38,6 +39,13 @@ fn damages(good: &Catalog) -> Vec<(&'static str, Catalog)> {
         }
         catalog
     };
+    let log = &good[LOG];
+    let with_log = |bytes: Vec<u8>| good.clone().into_iter().chain([(LOG, bytes)]).collect();
+    let flipped = |range: Range<usize>| {
+        let mut bytes = log.clone();
+        bytes[range].iter_mut().for_each(|byte| *byte ^= 0xff);
+        bytes
+    };
     let flip = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte ^= 0xff);
     vec![
         ("garbage", damage(&|bytes| *bytes = b"garbage".repeat(5_000))),
@@ -46,96 +54,87 @@ fn damages(good: &Catalog) -> Vec<(&'static str, Catalog)> {
         ("cut to its headers", damage(&|bytes| bytes.truncate(3 * 4096))),
         ("flipped headers", damage(&|bytes| flip(&mut bytes[..3 * 4096]))),
         ("flipped blocks", damage(&|bytes| flip(&mut bytes[3 * 4096..]))),
-        ("a log of another", damage(&|_| ()).into_iter().chain([(LOG, b"garbage".repeat(500))]).collect()),
+        ("a log of garbage", with_log(b"garbage".repeat(500))),
+        ("a log of another database", with_log(log.iter().map(|byte| byte ^ 0xff).collect())),
+        ("flipped in the log's beginning", with_log(flipped(9..25))),
+        ("flipped in the log's midst", with_log(flipped(log.len() / 2..log.len() / 2 + 64))),
         ("gone", damage(&|_| ()).into_iter().filter(|(name, _)| *name != CATALOG).collect()),
     ]
 }
 
-async fn furnish(client: &Client<'_>, project: &str) -> Result<()> {
-    let tables = format!("/projects/{project}/buckets/main/tables");
-    let table = json!({ "name": "t", "columns": [{"name": "id", "type": "BIGINT"}] });
-    ensure!(client.post(&tables, &table).await?.status == 201);
-    for id in 0..3 {
-        ensure!(client.post(&format!("{tables}/t/rows"), &json!([{ "id": id }])).await?.status == 200);
-    }
-    Ok(())
-}
-
-async fn count(client: &Client<'_>, project: &str) -> Result<Value> {
-    let query = json!({ "query": "SELECT count(*) FROM t" });
-    let found = client.post(&format!("/projects/{project}/query"), &query).await?;
-    Ok(found.json()["rows"][0][0].take())
-}
-
-fn lakes(server: &Path) -> Result<Vec<PathBuf>> {
-    fs::read_dir(server.join("lakes"))?.map(|entry| Ok(entry?.path())).collect()
+fn lakes(data: &Path) -> Result<Vec<PathBuf>> {
+    fs::read_dir(data.join("lakes"))?.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// The damaged project's requests say so, the other's are answered, and nothing touches the files.
-async fn check_broken(server: &TestServer, lake: &Path, damaged: &Catalog) -> Result<()> {
-    let admin = server.admin();
-    let tables = "/projects/bad/buckets/main/tables";
+async fn check_broken(host: &Host, lake: &Path, damaged: &Catalog) -> Result<()> {
     for reply in [
-        admin.get(&format!("{tables}/t")).await?,
-        admin.get(&format!("{tables}/t/preview")).await?,
-        admin.post(&format!("{tables}/t/rows"), &json!([{ "id": 7 }])).await?,
-        admin.post("/projects/bad/query", &json!({ "query": "SELECT 1" })).await?,
-        admin.post(tables, &json!({ "name": "u", "columns": [{"name": "i", "type": "INT"}] })).await?,
+        host.get(&format!("{TABLES}/t")).await?,
+        host.get(&format!("{TABLES}/t/preview")).await?,
+        host.append(1).await?,
+        host.post("/projects/p/query", &json!({ "query": "SELECT count(*) FROM t" })).await?,
+        host.post(TABLES, &json!({ "name": "u", "columns": [{"name": "i", "type": "INT"}] })).await?,
     ] {
-        ensure!((reply.status, reply.code().as_str()) == (503, "lake_unavailable"), "{}", reply.text);
+        host.refused(&reply, 503, "lake_unavailable")?;
         ensure!(reply.header("retry-after") == "1");
-        for secret in [CATALOG, "lakes/", &*server.data_dir().to_string_lossy()] {
-            ensure!(!reply.text.contains(secret), "{secret} is told: {}", reply.text);
-        }
     }
-    ensure!(count(&admin, "good").await? == 3);
+    let other = host.get("/projects/other/buckets").await?;
+    ensure!(other.status == 200, "{}", other.text);
     let name = lake.file_name().context("a name")?.to_string_lossy().into_owned();
     let told = json!({ "count": 1, "lakes": [name] });
-    let ready = send(server.request(Method::GET, "/readyz?verbose")).await?;
+    let ready = host.get("/readyz?verbose").await?;
     ensure!(ready.status == 200 && ready.json()["status"] == "degraded", "{}", ready.text);
     ensure!(ready.json()["checks"]["lakes"] == told, "{}", ready.text);
-    let health = send(server.request(Method::GET, "/health")).await?;
+    let health = host.get("/health").await?;
     ensure!(health.status == 200 && health.json()["status"] == "degraded", "{}", health.text);
     ensure!(health.json()["ducklake"]["degraded"] == told, "{}", health.text);
-    ensure!(!health.text.contains("\"bad\"") && !health.text.contains(CATALOG), "{}", health.text);
+    ensure!(!health.text.contains(CATALOG) && !health.text.contains("\"p\""), "{}", health.text);
+    let log = host.server.log();
+    ensure!(log.contains(&name) && log.contains("from a backup"), "{log}");
     ensure!(read(lake) == *damaged, "the damaged files were written");
     Ok(())
 }
 
+/// A project `p` whose lake has something in its catalog and in the log.
+async fn furnished() -> Result<(Host, PathBuf)> {
+    let mut host = Host::start(SERVE).await?;
+    ensure!(host.post("/projects", &json!({ "id": "other" })).await?.status == 201);
+    let before = lakes(&host.data)?;
+    host.furnish().await?;
+    let lake = lakes(&host.data)?.into_iter().find(|lake| !before.contains(lake)).context("a lake")?;
+    ensure!(host.append(3).await?.status == 200);
+    host.server.stop().await?;
+    let mut host = Host::start_in(host.own, SERVE).await?;
+    ensure!(host.append(3).await?.status == 200);
+    host.server.kill_9()?;
+    Ok((host, lake))
+}
+
+const SERVE: &str = r#"exec "$GADWALL""#;
+
 #[tokio::test]
 async fn a_damaged_catalog_takes_only_its_project_away_until_it_is_put_back() -> Result<()> {
-    let server = TestServer::start().await?;
-    server.project("good").await?;
-    furnish(&server.admin(), "good").await?;
-    let before = lakes(server.data_dir())?;
-    server.project("bad").await?;
-    furnish(&server.admin(), "bad").await?;
-    let lake = lakes(server.data_dir())?.into_iter().find(|lake| !before.contains(lake)).context("a lake")?;
-    let mut dir = server.stop().await?;
+    let (mut host, lake) = furnished().await?;
     let good = read(&lake);
-    ensure!(good[CATALOG].len() > 100_000 && !good.contains_key(LOG), "a stop leaves no log");
-    for (name, damaged) in damages(&good) {
-        // Damaged while the server is away, and once more while it is there and nobody has used the lake yet.
-        for running in [false, true] {
-            if !running {
-                write(&lake, &damaged)?;
-            }
-            let server = TestServer::start_in(dir, |_| {}).await?;
-            write(&lake, &damaged)?;
-            check_broken(&server, &lake, &damaged).await.with_context(|| format!("{name}, running: {running}"))?;
-            write(&lake, &good)?;
-            // Health alone finds out that all is well again.
-            let ready = send(server.request(Method::GET, "/readyz?verbose=true")).await?.json();
-            ensure!(ready["status"] == "ok" && ready["checks"]["lakes"] == "ok", "{name}: {ready}");
-            ensure!(count(&server.admin(), "bad").await? == 3, "{name}");
-            let written = server.admin().post("/projects/bad/buckets/main/tables/t/rows", &json!([])).await?;
-            ensure!(written.status == 200, "{name}: {}", written.text);
-            dir = server.stop().await?;
-            write(&lake, &good)?;
-        }
+    ensure!(good[CATALOG].len() > 100_000 && good[LOG].len() > 1_000);
+    for (number, (name, damaged)) in damages(&good).into_iter().enumerate() {
+        // Damaged while the server is away, or while it is there and nobody has used the lake yet.
+        let running = number % 2 == 1;
+        write(&lake, if running { &good } else { &damaged })?;
+        host = Host::start_in(host.own, SERVE).await?;
+        write(&lake, &damaged)?;
+        check_broken(&host, &lake, &damaged).await.with_context(|| format!("{name}, running: {running}"))?;
+        write(&lake, &good)?;
+        // Health alone finds out that all is well again.
+        let ready = host.get("/readyz?verbose=true").await?.json();
+        ensure!(ready["status"] == "ok" && ready["checks"]["lakes"] == "ok", "{name}: {ready}");
+        ensure!(host.count().await? == 6, "{name}");
+        ensure!(host.append(1).await?.status == 200, "{name}");
+        host.server.kill_9()?;
+        write(&lake, &good)?;
     }
-    let plain = TestServer::start_in(dir, |_| {}).await?;
-    let ready = send(plain.request(Method::GET, "/readyz")).await?;
+    let plain = Host::start_in(host.own, SERVE).await?;
+    let ready = plain.get("/readyz").await?;
     ensure!(ready.json() == json!({ "status": "ok" }), "{}", ready.text);
     Ok(())
 }

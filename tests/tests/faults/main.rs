@@ -28,18 +28,22 @@ struct Host {
     server: ServerProcess,
     client: Client,
     data: PathBuf,
-    _own: TempDir,
+    own: TempDir,
 }
 
 impl Host {
     /// Starts the server by a script, in which `$DATA_DIR` is its data directory and `$GADWALL` the program. The script
     /// must end in an `exec`, so that the process stays the same.
     async fn start(script: &str) -> Result<Self> {
-        let own = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, script).await
+    }
+
+    /// Starts the server on what another one left.
+    async fn start_in(own: TempDir, script: &str) -> Result<Self> {
         let data = own.path().join("data");
         let server = ServerProcess::start(&options(own.path(), &data, script)?).await?;
         let client = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
-        Ok(Self { server, client, data, _own: own })
+        Ok(Self { server, client, data, own })
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
@@ -163,7 +167,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;
         let target = to.join(path.file_name().context("a name")?);
-        if kind?.is_dir() { copy(&path, &target)? } else { drop(fs::copy(&path, &target)?) }
+        if kind?.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
     }
     Ok(())
 }

@@ -331,6 +331,20 @@ pub(crate) fn table_folder(
     Ok(found.into_iter().next())
 }
 
+/// Reads all of a lake's own tables, to see whether they can be read.
+pub(crate) fn read_all(connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+    let database = format!("__ducklake_metadata_{}", sql::catalog(lake));
+    let tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?";
+    let tables =
+        rows(connection, tables, &[&database], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    for (schema, table) in tables {
+        let name = format!("{}.{}.{}", sql::metadata_of(lake), sql::ident(&schema), sql::ident(&table));
+        let read = format!("SELECT max(hash(COLUMNS(*))) FROM {name}");
+        connection.execute_batch(&read).map_err(|error| lake_error(&error))?;
+    }
+    Ok(())
+}
+
 /// Whether the lake lays out a table's files by its rows' values, so that it must write them itself.
 pub(crate) fn arranges_files(connection: &Connection, lake: LakeId, table: &TableRef) -> Result<bool, LakeError> {
     let statement = on(
