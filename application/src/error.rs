@@ -1,5 +1,7 @@
 //! How a use case fails.
 
+use std::time::Duration;
+
 use gadwall_domain::alteration::AlterationError;
 use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::filter::FilterError;
@@ -122,6 +124,17 @@ pub enum UseCaseError {
         table: TableRef,
         /// Who can't go on, and why.
         why: &'static str,
+    },
+    /// A script changes a table's shape twice.
+    #[error("a script may change the shape of a table once, and {0} was changed or made before; send it in another")]
+    MultipleDdl(TableRef),
+    /// One of several statements failed, and none of them stands.
+    #[error("batch query {number} failed: {source}")]
+    Statement {
+        /// Which, from 1.
+        number: usize,
+        /// Why.
+        source: Box<UseCaseError>,
     },
     /// The write needs a primary key.
     #[error("table {0} has no primary key; give it one, or use mode=append or mode=replace")]
@@ -257,7 +270,9 @@ impl Classify for UseCaseError {
             | Self::NoKey(_)
             | Self::BadFilter(_)
             | Self::BadFile { .. }
+            | Self::MultipleDdl(_)
             | Self::KeyReused => ErrorKind::Unprocessable,
+            Self::Statement { source, .. } => source.kind(),
             Self::Alteration(error) => error.kind(),
             Self::Layout(error) => error.kind(),
             Self::Filter(error) => error.kind(),
@@ -294,6 +309,8 @@ impl Classify for UseCaseError {
             Self::DuplicateKeys { .. } => "duplicate_key",
             Self::NotExpected { .. } => "precondition_failed",
             Self::Breaking { .. } => "breaking_change",
+            Self::MultipleDdl(_) => "multiple_ddl",
+            Self::Statement { source, .. } => source.code(),
             Self::NoKey(_) => "no_primary_key",
             Self::BadFilter(_) => "invalid_filter",
             Self::Alteration(error) => error.code(),
@@ -345,6 +362,13 @@ impl Classify for UseCaseError {
             Self::DuplicateKeys { table, count, .. } => {
                 Some(json!({ "table": table.to_string(), "duplicate_count": count }))
             }
+            Self::Statement { number, source } => {
+                let mut details = source.details().unwrap_or_else(|| json!({}));
+                if let Some(details) = details.as_object_mut() {
+                    details.insert("statement".to_owned(), json!(number));
+                }
+                Some(details)
+            }
             Self::Schema(error) => error.details(),
             Self::Query(error) => error.details(),
             Self::Dataset(error) => error.details(),
@@ -355,9 +379,17 @@ impl Classify for UseCaseError {
         }
     }
 
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Query(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     fn findings(&self) -> Vec<Value> {
         match self {
             Self::Violations { violations, .. } => violations.to_json(),
+            Self::Statement { source, .. } => source.findings(),
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),
         }

@@ -6,18 +6,23 @@
 
 pub mod access;
 mod access_cache;
+pub mod analytics;
+pub mod breaker;
 pub mod buckets;
 pub mod caller;
 pub mod data;
 pub mod datasets;
 pub mod error;
+pub mod guarded;
 pub mod history;
 pub mod idempotency;
 pub mod operations;
 pub mod projection;
 pub mod projects;
 pub mod queries;
+pub mod query_statistics;
 pub mod recovery;
+pub mod scripts;
 pub mod system;
 pub mod tables;
 pub mod transfers;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
+use gadwall_application::analytics::{self, Analytics, EngineLimits};
+use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::guarded::GuardedEngine;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
@@ -18,6 +21,7 @@ use gadwall_application::projection::Projection;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{Queries, QueryLogWriter, QuerySettings, RunningQueries};
 use gadwall_application::recovery::Recovery;
+use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, Transfers};
@@ -26,10 +30,10 @@ use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
-use gadwall_domain::ports::lake::{Lake, QueryEngine};
+use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
-use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
+use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
@@ -44,6 +48,7 @@ use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::query_log::QueryLogTask;
+use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
 /// A server that answers requests.
@@ -139,13 +144,28 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
+    let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
+    let guard = Guard {
+        probe: Arc::clone(&lakes) as _,
+        statistics,
+        breaker: breaker_config(config),
+        limits: engine_limits(config),
+    };
     let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
     let system = System::new(probes, Arc::new(folders));
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     let stop_background = background.stop_with();
-    let outside =
-        Outside { store: metadata, lakes: Arc::clone(&lakes) as _, engine: lakes, objects, transfers, background };
+    let outside = Outside {
+        store: metadata,
+        lakes: Arc::clone(&lakes) as _,
+        engine: Arc::clone(&lakes) as _,
+        scripts: lakes,
+        guard,
+        objects,
+        transfers,
+        background,
+    };
     let (services, query_log) = services(outside, admins, system, keep, query_settings(config)?);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
@@ -160,9 +180,19 @@ struct Outside {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
+    scripts: Arc<dyn ScriptEngine>,
+    guard: Guard,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
     background: Arc<dyn Background>,
+}
+
+/// What watches over the engine.
+struct Guard {
+    probe: Arc<dyn HealthProbe>,
+    statistics: Arc<dyn SystemStatistics>,
+    breaker: BreakerConfig,
+    limits: EngineLimits,
 }
 
 fn services(
@@ -172,9 +202,12 @@ fn services(
     keep: TimeDelta,
     queries: QuerySettings,
 ) -> (Services, QueryLogWriter) {
-    let Outside { store, lakes, engine, objects, transfers, background } = outside;
+    let Outside { store, lakes, engine, guard, scripts, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
+    let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
+    let breaker = Breaker::new("duckdb", guard.breaker, Arc::clone(&clock));
+    let engine = Arc::new(GuardedEngine::new(engine, breaker, Arc::clone(&clock)));
     let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let projects = Arc::new(Projects::new(
@@ -209,11 +242,31 @@ fn services(
         Arc::clone(&access),
         Arc::clone(&tables),
         Arc::clone(&projects),
-        versions,
+        Arc::clone(&versions),
+        Arc::clone(&writes),
+    );
+    let scripts = Scripts::new(
+        scripts,
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&projection),
+        Arc::clone(&projects),
         writes,
     );
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
+    let analytics = Analytics::new(analytics::Parts {
+        engine: Arc::clone(&engine),
+        probe: guard.probe,
+        lakes: Arc::clone(&lakes),
+        access: Arc::clone(&access),
+        system: guard.statistics,
+        process: Arc::clone(&process),
+        clock: Arc::clone(&clock),
+        limits: guard.limits,
+    });
     let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let queries =
+        Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running);
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
     let transfers = Transfers::new(Parts {
@@ -228,7 +281,8 @@ fn services(
     });
     let services = Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
-        queries: Arc::new(Queries::new(engine, Arc::clone(&access), running)),
+        queries: Arc::new(queries),
+        scripts: Arc::new(scripts),
         access,
         projects,
         buckets: Arc::new(buckets),
@@ -242,7 +296,8 @@ fn services(
         system: Arc::new(system),
         clock,
         ids,
-        process: Arc::new(ProcessMemory { total: total_memory() }),
+        process,
+        analytics: Arc::new(analytics),
     };
     (services, query_log)
 }
@@ -294,13 +349,37 @@ fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeCo
     })
 }
 
+fn breaker_config(config: &Config) -> BreakerConfig {
+    let breaker = &config.breaker;
+    BreakerConfig {
+        failure_threshold: breaker.failure_threshold,
+        success_threshold: breaker.success_threshold,
+        timeout: breaker.timeout,
+        max_timeout: breaker.max_timeout,
+        window: breaker.window,
+        window_age: breaker.window_age,
+    }
+}
+
+fn engine_limits(config: &Config) -> EngineLimits {
+    EngineLimits {
+        memory: config.effective_memory_limit(total_memory()),
+        threads: config.engine.threads,
+        queries: config.engine.max_queries,
+    }
+}
+
 fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
-    let query_limits =
-        QueryLimits { default_timeout: config.engine.query_timeout, max_timeout: config.engine.max_query_timeout };
+    let query_limits = QueryLimits {
+        default_timeout: config.engine.query_timeout,
+        max_timeout: config.engine.max_query_timeout,
+        max_batch_rows: config.engine.max_batch_rows,
+    };
     Ok(HttpConfig {
         max_body_bytes: config.server.max_body_bytes,
         body_idle_timeout: config.server.body_idle_timeout,
         query_limits,
+        result_cache_bytes: config.engine.result_cache,
         staging_dir: LocalFolders::new(data_dir(config)?).staging(),
         environment: config.environment.as_str().to_owned(),
         auth_enabled: config.auth.enabled,

@@ -8,6 +8,7 @@ pub mod config;
 mod folders;
 mod housekeeping;
 mod query_log;
+mod statistics;
 mod system;
 pub mod telemetry;
 

@@ -1,5 +1,7 @@
 //! What an error *means*, independent of how it is told to a client.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 /// The meanings an error can have. A driving adapter maps each to its own
@@ -78,6 +80,11 @@ pub trait Classify: std::error::Error {
 
     /// Structured context for the client, if there is any.
     fn details(&self) -> Option<Value> {
+        None
+    }
+
+    /// When trying again may work, where that is known.
+    fn retry_after(&self) -> Option<Duration> {
         None
     }
 

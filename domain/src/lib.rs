@@ -29,6 +29,7 @@ pub mod query;
 pub mod query_record;
 pub mod rows;
 pub mod schema;
+pub mod script;
 pub mod selection;
 pub mod table;
 pub mod transfer;

@@ -54,6 +54,8 @@ pub struct QueryOutput {
     pub rows: RowStream,
     /// The snapshot they are from.
     pub snapshot: SnapshotId,
+    /// Whether the same query gives the same rows as long as nothing is committed: no clock, no chance.
+    pub deterministic: bool,
 }
 
 /// Why a query was not answered.
@@ -104,6 +106,12 @@ pub enum QueryError {
     /// Too many queries wait already.
     #[error("too many queries are waiting; try again shortly")]
     Busy,
+    /// The engine failed too often and is left alone for now.
+    #[error("queries are temporarily unavailable, because the engine failed too often; try again later")]
+    CircuitOpen {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The engine or its storage failed; the text is for the log.
     #[error("the query engine failed")]
     Engine(String),
@@ -122,7 +130,7 @@ impl Classify for QueryError {
             Self::Unsupported { .. } => ErrorKind::Unprocessable,
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Timeout(_) => ErrorKind::Timeout,
-            Self::Cancelled | Self::OutOfMemory | Self::Busy => ErrorKind::Unavailable,
+            Self::Cancelled | Self::OutOfMemory | Self::Busy | Self::CircuitOpen { .. } => ErrorKind::Unavailable,
             Self::Engine(_) => ErrorKind::Internal,
         }
     }
@@ -138,6 +146,7 @@ impl Classify for QueryError {
             Self::Cancelled => "query_cancelled",
             Self::OutOfMemory => "out_of_memory",
             Self::Busy => "too_many_queries",
+            Self::CircuitOpen { .. } => "circuit_open",
             Self::Engine(_) => "internal_error",
         }
     }
@@ -145,6 +154,13 @@ impl Classify for QueryError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::UnknownTable { name, candidates } => Some(json!({ "table": name, "candidates": candidates })),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::CircuitOpen { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

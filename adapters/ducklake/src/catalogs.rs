@@ -101,6 +101,11 @@ impl Catalogs {
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note that there is a new instance, in which no lake is attached. Nobody holds a lease by then.
+    pub(crate) fn forget(&self) {
+        self.lock().lakes.clear();
+    }
+
     /// What is known of a lake that is attached, without asking it.
     pub(crate) fn known(&self, lake: LakeId) -> Option<Arc<Known>> {
         self.lock().lakes.get(&lake).map(|entry| Arc::clone(&entry.known))

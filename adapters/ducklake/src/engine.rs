@@ -13,10 +13,12 @@ use std::time::Duration;
 use duckdb::{Config, Connection};
 use gadwall_domain::ports::lake::LakeError;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::error::{Scrub, fault, lake_error};
+use crate::root::{Lent, Root};
 use crate::runtime::{DUCKLAKE, HTTPFS, MissingExtension, extension_file};
 use crate::sql;
 
@@ -86,7 +88,7 @@ const STAGING_PLACES: usize = 8;
 const CATALOG_PLACES: usize = 16;
 
 pub(crate) struct Engine {
-    root: std::sync::Mutex<Connection>,
+    root: Arc<Root>,
     stages: AtomicU64,
     pub(crate) queries: Lane,
     pub(crate) staging: Lane,
@@ -97,16 +99,20 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the
     /// spill folders can be reached from then on, and no setting can be changed.
-    pub(crate) fn open(config: &LakeConfig) -> Result<Self, OpenError> {
+    ///
+    /// An instance that broke for good is replaced; then no lake is attached any more, which `catalogs` is told.
+    pub(crate) fn open(config: &LakeConfig, catalogs: Arc<Catalogs>) -> Result<Self, OpenError> {
         prepare_folder("lakes", &config.lakes_dir, false)?;
         prepare_folder("staging", &config.staging_dir, true)?;
         prepare_folder("spill", &config.spill_dir, true)?;
-        let root = Connection::open_in_memory_with_flags(settings(config)?)?;
-        load_extensions(&root, config)?;
-        warm_up(&root, config)?;
-        lock_in(&root, config)?;
+        let settings = config.clone();
+        let open = move || {
+            let instance = open_instance(&settings)?;
+            catalogs.forget();
+            Ok(instance)
+        };
         Ok(Self {
-            root: std::sync::Mutex::new(root),
+            root: Root::new(Box::new(open))?,
             stages: AtomicU64::new(0),
             queries: Lane::new(config.max_queries, config.max_waiting, config.queue_timeout),
             staging: Lane::new(STAGING_PLACES, config.max_waiting, config.queue_timeout),
@@ -116,10 +122,13 @@ impl Engine {
     }
 
     /// A fresh connection. Call it on a blocking thread.
-    pub(crate) fn connect(&self) -> Result<Connection, duckdb::Error> {
-        // A panic while cloning leaves nothing half done, so a poisoned lock is still good.
-        let root = self.root.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        root.try_clone()
+    pub(crate) fn connect(&self) -> Result<Lent, duckdb::Error> {
+        self.root.connect()
+    }
+
+    /// Tells when the instance breaks that is there now.
+    pub(crate) fn broken(&self) -> watch::Receiver<u64> {
+        self.root.broken()
     }
 
     /// A name that no other staged rows have.
@@ -161,6 +170,14 @@ impl Engine {
         .await;
         joined.unwrap_or_else(|panic| Err(fault(format!("work on the engine panicked: {panic}"))))
     }
+}
+
+fn open_instance(config: &LakeConfig) -> Result<Connection, OpenError> {
+    let root = Connection::open_in_memory_with_flags(settings(config)?)?;
+    load_extensions(&root, config)?;
+    warm_up(&root, config)?;
+    lock_in(&root, config)?;
+    Ok(root)
 }
 
 fn hidden_paths(config: &LakeConfig) -> Vec<PathBuf> {

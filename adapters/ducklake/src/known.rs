@@ -35,6 +35,8 @@ struct Inner {
     shapes: HashMap<TableRef, Arc<Shape>>,
     /// The last commits, without gaps.
     commits: VecDeque<Commit>,
+    /// The newest snapshot that was seen.
+    seen: Option<SnapshotId>,
     /// Folders whose own names are on disk.
     lasting: HashSet<PathBuf>,
     /// Data files that are on disk.
@@ -117,6 +119,18 @@ impl Known {
             inner.commits.pop_front();
         }
         inner.commits.push_back(commit);
+    }
+
+    /// Keeps that a snapshot was there.
+    pub(crate) fn saw(&self, snapshot: SnapshotId) {
+        let mut inner = self.lock();
+        inner.seen = inner.seen.max(Some(snapshot));
+    }
+
+    /// The newest snapshot, as far as it is known: everything that was answered for is in it.
+    pub(crate) fn head(&self) -> Option<SnapshotId> {
+        let inner = self.lock();
+        inner.seen.max(inner.commits.back().map(|commit| commit.snapshot))
     }
 
     /// The newest snapshot that this process made.

@@ -10,9 +10,11 @@ mod config;
 mod durable;
 mod engine;
 mod error;
+mod explain;
 mod filter;
 mod gate;
 mod history;
+mod interrupt;
 mod known;
 mod names;
 mod past;
@@ -20,7 +22,9 @@ mod profiles;
 mod query;
 mod read;
 mod reading;
+mod root;
 mod runtime;
+mod script;
 mod sql;
 mod stage;
 mod store;
@@ -37,3 +41,6 @@ pub use engine::OpenError;
 pub use runtime::{MissingExtension, find_extension_dir};
 pub use store::EmbeddedLakes;
 pub use transfer::EngineTransfers;
+
+#[cfg(test)]
+mod revival_tests;

@@ -5,8 +5,8 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::query::ReadScope;
 
-use crate::gate::{NameError, Names, ResolvedTable};
-use crate::{sql, structure};
+use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
+use crate::{query, sql, structure};
 
 /// Names offered when one is not found.
 const MAX_CANDIDATES: usize = 5;
@@ -23,7 +23,7 @@ impl<'a> VisibleTables<'a> {
         Self { connection, scope, default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main) }
     }
 
-    fn visible(&self, bucket: &BucketName) -> bool {
+    pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
         self.scope.only_bucket.as_ref().is_none_or(|only| only == bucket)
     }
 
@@ -51,8 +51,8 @@ impl Names for VisibleTables<'_> {
 
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         let unknown = || NameError::Unknown { candidates: self.candidates(table) };
-        if catalog.is_some() {
-            // A project has one catalog, and its name is nobody's business.
+        if catalog.is_some_and(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
+            // A project has one catalog, and its name in the engine is nobody's business.
             return Err(unknown());
         }
         let bucket = match schema {
@@ -68,5 +68,16 @@ impl Names for VisibleTables<'_> {
             Ok(None) => Err(unknown()),
             Err(error) => Err(NameError::Unavailable(error.to_string())),
         }
+    }
+
+    fn listing(&self) -> Result<Visible, NameError> {
+        let buckets =
+            structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.scope.at);
+        let buckets = buckets.map_err(|error| NameError::Unavailable(error.to_string()))?;
+        Ok(Visible { buckets, default_bucket: self.default_bucket.to_string() })
+    }
+
+    fn serialize(&self, sql: &str) -> Result<String, NameError> {
+        query::parse(self.connection, sql).map_err(|error| NameError::Unavailable(error.to_string()))
     }
 }

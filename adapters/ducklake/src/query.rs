@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use duckdb::Connection;
 use duckdb::types::Value as Bound;
-use duckdb::{Connection, InterruptHandle, Statement};
 use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
@@ -20,14 +20,18 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::query_error;
+use crate::explain::explained;
+use crate::gate::{Names, ResolvedTable};
+use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
+use crate::root::Interrupter;
 use crate::{gate, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
@@ -47,7 +51,14 @@ pub(crate) enum Work {
     Profile { table: TableRef, at: ReadAt },
 }
 
-type Started = Result<(SchemaRef, SnapshotId), QueryError>;
+type Started = Result<Head, QueryError>;
+
+/// What is known of a result before its first row.
+struct Head {
+    schema: SchemaRef,
+    snapshot: SnapshotId,
+    deterministic: bool,
+}
 
 /// Starts work and answers once its columns are known.
 pub(crate) async fn start(
@@ -76,23 +87,24 @@ pub(crate) async fn start(
         deadline,
         timed_out: Arc::clone(&timed_out),
     };
+    let broken = engine.broken();
     let (runtime, span) = (Handle::current(), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let sender = Sender { runtime, batches: batches_tx };
+        let sender = Sender { runtime, batches: batches_tx, broken };
         span.in_scope(|| running.run(&work, handle_tx, started_tx, &sender, ended_tx));
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
 
-    let (schema, snapshot) =
+    let Head { schema, snapshot, deterministic } =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
     let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
-    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot })
+    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic })
 }
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
 pub(crate) async fn watch(
-    handle: oneshot::Receiver<Arc<InterruptHandle>>,
+    handle: oneshot::Receiver<Arc<Interrupter>>,
     reader: oneshot::Receiver<()>,
     deadline: Instant,
     timed_out: Arc<AtomicBool>,
@@ -115,7 +127,7 @@ pub(crate) async fn watch(
 
 /// A statement that isn't watched any more is stopped: its watcher goes early only with the runtime, which waits for the
 /// statement's thread. One that has ended takes no notice.
-struct Watched(Arc<InterruptHandle>);
+struct Watched(Arc<Interrupter>);
 
 impl Drop for Watched {
     fn drop(&mut self) {
@@ -153,6 +165,7 @@ impl Stream for Output {
 struct Sender {
     runtime: Handle,
     batches: mpsc::Sender<Result<RecordBatch, QueryError>>,
+    broken: watch::Receiver<u64>,
 }
 
 /// Why a batch wasn't handed over.
@@ -161,16 +174,22 @@ enum Unsent {
     Gone,
     /// The reader didn't take it in time.
     Late,
+    /// The engine broke, and others wait until it can be opened anew.
+    Broken,
 }
 
 impl Sender {
     /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
     fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
-        let sending = async { tokio::time::timeout_at(deadline, self.batches.send(Ok(batch))).await };
-        match self.runtime.block_on(sending) {
-            Ok(sent) => sent.map_err(|_| Unsent::Gone),
-            Err(_) => Err(Unsent::Late),
-        }
+        let mut broken = self.broken.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                sent = self.batches.send(Ok(batch)) => sent.map_err(|_| Unsent::Gone),
+                _ = broken.changed() => Err(Unsent::Broken),
+                () = tokio::time::sleep_until(deadline) => Err(Unsent::Late),
+            }
+        })
     }
 }
 
@@ -187,7 +206,7 @@ impl Running {
     fn run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: oneshot::Sender<Started>,
         batches: &Sender,
         ended: oneshot::Sender<Ended>,
@@ -207,36 +226,38 @@ impl Running {
     fn try_run(
         &self,
         work: &Work,
-        handle: oneshot::Sender<Arc<InterruptHandle>>,
+        handle: oneshot::Sender<Arc<Interrupter>>,
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // Without a watcher, which goes only with the runtime, nobody would stop it.
-        handle.send(connection.interrupt_handle()).map_err(|_| QueryError::Cancelled)?;
-        let _lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
+        let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
-        let snapshot = self.snapshot(&connection, work)?;
+        let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
-        let (statement, parameters) = match work {
-            Work::Rows { table, selection, at } => (reading.rows(table, selection, *at)?, &Parameters::None),
+        let ours = |statement| Statement { text: statement, deterministic: true, tables: Vec::new() };
+        let (runs, parameters) = match work {
+            Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
             Work::Changes { table, from, to, limit } => {
-                (reading.changes(table, *from, *to, *limit)?, &Parameters::None)
+                (ours(reading.changes(table, *from, *to, *limit)?), &Parameters::None)
             }
-            Work::Profile { table, at } => (reading.profile(table, *at)?, &Parameters::None),
-            Work::Checked { scope, query } => (self.checked(&connection, scope, query)?, &query.parameters),
+            Work::Profile { table, at } => (ours(reading.profile(table, *at)?), &Parameters::None),
+            Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
-        let mut prepared = connection.prepare(&statement).map_err(|error| self.failed(&error))?;
+        let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, parameters)?;
-        self.stream(&mut prepared, values, snapshot, started, batches)
+        let of = (snapshot, runs.deterministic);
+        self.stream(&mut prepared, values, of, started, batches)
     }
 
     fn stream(
         &self,
-        prepared: &mut Statement<'_>,
+        prepared: &mut duckdb::Statement<'_>,
         values: Vec<Bound>,
-        snapshot: SnapshotId,
+        (snapshot, deterministic): (SnapshotId, bool),
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
@@ -248,7 +269,7 @@ impl Running {
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
         let Some(waiting) = started.take() else { return Ok(()) };
-        if waiting.send(Ok((schema, snapshot))).is_err() {
+        if waiting.send(Ok(Head { schema, snapshot, deterministic })).is_err() {
             return Ok(());
         }
         while let Some(rows) = prepared.step().map_err(|error| self.failed(&error))? {
@@ -259,20 +280,25 @@ impl Running {
                 Ok(()) => {}
                 Err(Unsent::Gone) => return Ok(()),
                 Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
+                Err(Unsent::Broken) => return Err(QueryError::Cancelled),
             }
         }
         Ok(())
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.
-    fn snapshot(&self, connection: &Connection, work: &Work) -> Result<SnapshotId, QueryError> {
+    fn snapshot(&self, connection: &Connection, known: &Known, work: &Work) -> Result<SnapshotId, QueryError> {
         let at = match work {
             Work::Rows { at, .. } | Work::Profile { at, .. } => *at,
             Work::Changes { to, .. } => ReadAt::Snapshot(*to),
             Work::Checked { scope, .. } => scope.at,
         };
         match at {
-            ReadAt::Head => structure::head(connection, self.lake).map_err(lake_failed),
+            ReadAt::Head => {
+                let head = structure::head(connection, self.lake).map_err(lake_failed)?;
+                known.saw(head);
+                Ok(head)
+            }
             ReadAt::Snapshot(snapshot) => {
                 let kept = structure::is_kept(connection, self.lake, snapshot).map_err(lake_failed)?;
                 if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }
@@ -280,14 +306,34 @@ impl Running {
         }
     }
 
-    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<String, QueryError> {
-        checked(connection, scope, query, &|error| self.failed(error))
+    /// What runs for a user's statement, and the parameters it still needs.
+    fn checked<'q>(
+        &self,
+        connection: &Connection,
+        scope: &ReadScope,
+        query: &'q Query,
+    ) -> Result<(Statement, &'q Parameters), QueryError> {
+        let failed = |error: &duckdb::Error| self.failed(error);
+        gate::admit(&query.sql)?;
+        if let Some(explain) = gate::explain(&query.sql) {
+            let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
+            return Ok((answer, &Parameters::None));
+        }
+        Ok((checked(connection, scope, query, &failed)?, &query.parameters))
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
         let limit = self.timed_out.load(Ordering::Acquire).then_some(self.timeout);
         query_error(error, &self.engine.scrub, &sql::catalog(self.lake), limit)
     }
+}
+
+/// A statement that was checked.
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) deterministic: bool,
+    /// Every table it reads.
+    pub(crate) tables: Vec<ResolvedTable>,
 }
 
 /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
@@ -297,21 +343,31 @@ pub(crate) fn checked(
     scope: &ReadScope,
     query: &Query,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
-) -> Result<String, QueryError> {
-    gate::admit(&query.sql)?;
-    let tree = parse(connection, &query.sql).map_err(|error| failed(&error))?;
+) -> Result<Statement, QueryError> {
     let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
-    let checked = gate::check(&query.sql, &tree, &names)?;
+    checked_with(connection, &names, &query.sql, failed)
+}
+
+/// The same with other names.
+pub(crate) fn checked_with(
+    connection: &Connection,
+    names: &dyn Names,
+    sql: &str,
+    failed: &dyn Fn(&duckdb::Error) -> QueryError,
+) -> Result<Statement, QueryError> {
+    gate::admit(sql)?;
+    let tree = parse(connection, sql).map_err(|error| failed(&error))?;
+    let checked = gate::check(sql, &tree, names)?;
     let statement: String = connection
         .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(statement)
+    Ok(Statement { text: statement, deterministic: checked.deterministic, tables: checked.tables })
 }
 
 /// A statement's tree, as JSON.
-fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
+pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
     connection.query_row(tree, [statement], |row| row.get(0))
 }
@@ -326,7 +382,7 @@ pub(crate) fn lake_failed(error: LakeError) -> QueryError {
 
 /// The values to bind, in the statement's order. A value that isn't given, or one too many by position, is an
 /// error; a name that the statement doesn't use is not.
-fn values(prepared: &Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
+pub(crate) fn values(prepared: &duckdb::Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
     let wanted = prepared.parameter_count();
     if let Parameters::Positional(given) = parameters
         && given.len() > wanted

@@ -61,8 +61,8 @@ impl EmbeddedLakes {
 
     /// Opens the engine with another way of making files last.
     pub fn open_with(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Result<Self, OpenError> {
-        let engine = Arc::new(Engine::open(config)?);
         let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
+        let engine = Arc::new(Engine::open(config, Arc::clone(&catalogs))?);
         let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync });
         let writers = Writers::new(Arc::clone(&shared), config.writer_queue);
         Ok(Self { engine, catalogs, shared, writers, profiles: Profiles::default() })
@@ -85,6 +85,24 @@ impl EmbeddedLakes {
         let spool = Spool::new(Arc::clone(&self.shared), lake, &schema, keys);
         let rows = stage(spool, &schema, rows, keys).await?;
         Ok(Load { table, schema, mode, expected, rows })
+    }
+
+    /// Has something done in the lake's writer's turn.
+    pub(crate) async fn submit(&self, lake: LakeId, ready: Ready) -> Result<Committed, WriteError> {
+        self.writers.submit(lake, ready).await
+    }
+
+    /// Does what needs no turn, as it writes nothing.
+    pub(crate) async fn beside<F>(&self, lake: LakeId, work: F) -> Result<Committed, WriteError>
+    where
+        F: FnOnce(&CommitWork<'_>) -> Result<Committed, WriteError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let run = move |connection: &Connection| {
+            let lease = shared.catalogs.lease(connection, lake)?;
+            Ok(work(&CommitWork::new(&shared, connection, lake, &lease.known)))
+        };
+        self.engine.run(&self.engine.queries, run).await?
     }
 
     pub(crate) async fn read<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
@@ -135,6 +153,10 @@ impl LakeStore for EmbeddedLakes {
 
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
         self.read(lake, move |connection| structure::head(connection, lake)).await
+    }
+
+    fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        self.catalogs.known(lake)?.head()
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {

@@ -41,9 +41,13 @@ impl Auth {
         &self.0.caller
     }
 
+    /// The project that the request names beside its path, if it does.
+    pub(crate) fn named_project(&self) -> ApiResult<Option<ProjectId>> {
+        Ok(self.0.named_project.as_deref().map(ProjectId::parse).transpose()?)
+    }
+
     /// The project that routes without one act on.
     pub(crate) fn own_project(&self, access: &Access) -> ApiResult<ProjectId> {
-        let named = self.0.named_project.as_deref().map(ProjectId::parse).transpose()?;
-        Ok(access.own_project(&self.0.caller, named)?)
+        Ok(access.own_project(&self.0.caller, self.named_project()?)?)
     }
 }

@@ -5,11 +5,13 @@
 
 mod api;
 mod auth;
+mod cache;
 mod context;
 mod layers;
 mod negotiate;
 mod output;
 mod problem;
+mod safe;
 mod server;
 
 use std::any::Any;
@@ -20,6 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
+use gadwall_application::analytics::Analytics;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
@@ -29,6 +32,7 @@ use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::Queries;
 use gadwall_application::recovery::Recovery;
+use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
@@ -39,6 +43,8 @@ use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::analytics::AnalyticsApi;
+use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
@@ -90,10 +96,14 @@ pub struct Services {
     pub transfers: Arc<Transfers>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// SQL that may write.
+    pub scripts: Arc<Scripts>,
     /// Requests that may be repeated.
     pub idempotency: Arc<Idempotency>,
     /// The service itself.
     pub system: Arc<System>,
+    /// The engine, to its operators.
+    pub analytics: Arc<Analytics>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -117,6 +127,8 @@ pub struct HttpConfig {
     pub body_idle_timeout: Duration,
     /// How long queries may run.
     pub query_limits: QueryLimits,
+    /// Memory for results that may be asked for again, in bytes.
+    pub result_cache_bytes: u64,
     /// Folder for bodies that must be whole before they can be read.
     pub staging_dir: PathBuf,
     /// Shown in health answers.
@@ -141,23 +153,13 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanic::new().with_handler(|_| problem::panicked())
 }
 
-type Apis = (
-    SystemApi,
-    ProjectsApi,
-    BucketsApi,
-    TablesApi,
-    ShapeApi,
-    EditsApi,
-    DataApi,
-    HistoryApi,
-    DatasetsApi,
-    TransfersApi,
-    OperationsApi,
-    QueriesApi,
-    RunningQueriesApi,
-    ShortTablesApi,
-    ShortDatasetsApi,
-);
+/// In groups, as a tuple of them has its limit.
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
+type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
+type TableApis = (TablesApi, ShapeApi, EditsApi, DataApi, HistoryApi);
+type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
+type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi);
+type ShortApis = (ShortTablesApi, ShortDatasetsApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -185,8 +187,14 @@ impl App {
 }
 
 fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
+    let queries = QueriesApi {
+        queries: Arc::clone(&services.queries),
+        scripts: Arc::clone(&services.scripts),
+        cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
+        limits: config.query_limits,
+    };
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
-    (
+    let service = (
         SystemApi {
             system: Arc::clone(&services.system),
             clock: Arc::clone(&services.clock),
@@ -196,16 +204,21 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
+        AnalyticsApi { analytics: Arc::clone(&services.analytics) },
+    );
+    let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },
         ShapeApi { tables: Arc::clone(&services.tables) },
         EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
+    );
+    let files = (
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
-        QueriesApi { queries: Arc::clone(&services.queries), limits: config.query_limits },
-        RunningQueriesApi { queries: Arc::clone(&services.queries), clock: Arc::clone(&services.clock) },
+    );
+    let short = (
         ShortTablesApi {
             access: Arc::clone(&services.access),
             tables: Arc::clone(&services.tables),
@@ -214,7 +227,14 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             limits: config.query_limits,
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
-    )
+    );
+    let running = RunningQueriesApi { queries: Arc::clone(&services.queries), clock: Arc::clone(&services.clock) };
+    let batches = BatchesApi {
+        access: Arc::clone(&services.access),
+        queries: queries.clone(),
+        process: Arc::clone(&services.process),
+    };
+    (service, tables, files, (queries, batches, running), short)
 }
 
 fn document(apis: Apis) -> OpenApiService<Apis, ()> {

@@ -8,10 +8,10 @@ use futures_util::StreamExt as _;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{ResultBatches, RowStream};
-use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Shape};
+use gadwall_formats::encode::json::{Decimals, JsonColumns, JsonOptions, Shape, WideIntegers};
 use gadwall_formats::encode::{Document, EncodeError};
 use gadwall_formats::{Encoder, Output, OutputFormat};
-use poem::http::header;
+use poem::http::{StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
@@ -21,12 +21,21 @@ use crate::negotiate::{AnyFormat, Offers, Wanted};
 use crate::problem::{ApiError, ApiResult};
 
 /// Rows as objects; exact values as text.
-pub(crate) const PREVIEW: JsonOptions =
-    JsonOptions { decimals: Decimals::AsString, json: JsonColumns::Embed, shape: Shape::Object };
+pub(crate) const PREVIEW: JsonOptions = JsonOptions {
+    decimals: Decimals::AsString,
+    wide: WideIntegers::AsNumber,
+    json: JsonColumns::Embed,
+    shape: Shape::Object,
+};
 /// Rows as objects; numbers as numbers.
 pub(crate) const OBJECTS: JsonOptions = JsonOptions { decimals: Decimals::AsNumber, ..PREVIEW };
 /// Rows as arrays; numbers as numbers.
 pub(crate) const ARRAYS: JsonOptions = JsonOptions { shape: Shape::Array, ..OBJECTS };
+
+/// The same rows with every number that a double can't hold exactly as text.
+pub(crate) fn precise(options: JsonOptions) -> JsonOptions {
+    JsonOptions { decimals: Decimals::AsString, wide: WideIntegers::AsString, ..options }
+}
 
 /// Bytes gathered before a chunk is sent.
 const CHUNK: usize = 64 * 1024;
@@ -41,6 +50,9 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     content_type: &'static str,
     disposition: Option<String>,
     snapshot: Option<SnapshotId>,
+    etag: Option<String>,
+    cached: Option<&'static str>,
+    unchanged: bool,
     query: Option<QueryId>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
@@ -59,8 +71,17 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(snapshot) = self.snapshot {
             response = response.header("X-Snapshot-Id", snapshot.get());
         }
+        if let Some(etag) = self.etag {
+            response = response.header(header::ETAG, etag).header(header::CACHE_CONTROL, "private, no-cache");
+        }
+        if let Some(how) = self.cached {
+            response = response.header("X-Cache", how);
+        }
         if let Some(query) = self.query {
             response = response.header("X-Query-Id", query.to_string());
+        }
+        if self.unchanged {
+            return response.status(StatusCode::NOT_MODIFIED).body(Body::empty());
         }
         if let Some((cursor, link)) = self.next {
             response = response.header("X-Next-Cursor", cursor).header(header::LINK, format!("<{link}>; rel=\"next\""));
@@ -80,9 +101,47 @@ impl<T, O> Streamed<T, O> {
         Self { query: Some(query), ..self }
     }
 
+    /// Tells the result's strong validator.
+    pub(crate) fn with_etag(self, etag: Option<String>) -> Self {
+        Self { etag, ..self }
+    }
+
+    /// Tells whether it is one of those that are kept (`hit`) or not (`miss`).
+    pub(crate) fn with_cached(self, how: Option<&'static str>) -> Self {
+        Self { cached: how, ..self }
+    }
+
+    /// Passes the body through something.
+    pub(crate) fn map_body(self, map: impl FnOnce(Body) -> Body) -> Self {
+        Self { body: map(self.body), ..self }
+    }
+
     /// Tells where the next page begins, and how to ask for it.
     pub(crate) fn with_next(self, next: Option<(String, String)>) -> Self {
         Self { next, ..self }
+    }
+}
+
+impl<T, O> Streamed<T, O> {
+    /// A result that was written before.
+    pub(crate) fn again(body: impl Into<Body>, wanted: Wanted, name: &str) -> Self {
+        Self {
+            body: body.into(),
+            content_type: wanted.content_type,
+            disposition: disposition(wanted.format, name),
+            snapshot: None,
+            query: None,
+            etag: None,
+            cached: None,
+            unchanged: false,
+            next: None,
+            form: PhantomData,
+        }
+    }
+
+    /// The client has the result already.
+    pub(crate) fn unchanged(wanted: Wanted, etag: String) -> Self {
+        Self { unchanged: true, disposition: None, ..Self::again(Body::empty(), wanted, "") }.with_etag(Some(etag))
     }
 }
 
@@ -140,7 +199,6 @@ pub(crate) async fn respond<T, O>(
     output: Output,
     name: &str,
 ) -> ApiResult<Streamed<T, O>> {
-    let (content_type, disposition) = (wanted.content_type, disposition(wanted.format, name));
     let mut buffer = Vec::new();
     let format = output.format();
     let encoder = Encoder::begin(&rows.schema, output, &mut buffer).map_err(|error| unencodable(&error))?;
@@ -162,15 +220,7 @@ pub(crate) async fn respond<T, O>(
         };
         Some((chunk, running))
     });
-    Ok(Streamed {
-        body: Body::from_bytes_stream(chunks),
-        content_type,
-        disposition,
-        snapshot: None,
-        query: None,
-        next: None,
-        form: PhantomData,
-    })
+    Ok(Streamed::again(Body::from_bytes_stream(chunks), wanted, name))
 }
 
 /// Why a result broke off.
@@ -253,7 +303,7 @@ async fn aside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> 
     tokio::task::spawn_blocking(work).await.map_err(|_| Broken::Worker)
 }
 
-fn unencodable(error: &EncodeError) -> ApiError {
+pub(crate) fn unencodable(error: &EncodeError) -> ApiError {
     match error {
         EncodeError::Type { .. } | EncodeError::Value { .. } => QueryError::Unsupported {
             what: "a result column in the format asked for".to_owned(),

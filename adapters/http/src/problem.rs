@@ -1,5 +1,7 @@
 //! How failures look to a client: RFC 9457 problems. The only file that names failing statuses.
 
+use std::time::Duration;
+
 use gadwall_application::error::UseCaseError;
 use gadwall_domain::error::{Classify, ErrorKind};
 use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError};
@@ -20,7 +22,7 @@ use crate::context;
 /// Where a problem's type is explained.
 const TYPES: &str = "https://gadwall.dev/problems/";
 /// Seconds after which a client may try again what failed for want of room.
-const RETRY_AFTER: u32 = 1;
+const RETRY_AFTER: u64 = 1;
 
 /// A failure, as RFC 9457 has it, with a stable `code`. `error` and `message` repeat `code` and `detail` for
 /// clients of older services.
@@ -53,6 +55,9 @@ pub(crate) struct Problem {
     error: String,
     /// As `detail`.
     message: String,
+    /// Seconds after which to try again, where that is known; told in the header.
+    #[oai(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -72,6 +77,7 @@ impl Problem {
             error: code.to_owned(),
             message: detail.clone(),
             detail,
+            retry_after: None,
         }
     }
 
@@ -125,7 +131,7 @@ impl IntoResponse for ProblemJson {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.0.retry_after.unwrap_or(RETRY_AFTER)));
         }
         response
     }
@@ -309,6 +315,7 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
         }
         let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());
         problem.details = error.details().map(Any);
+        problem.retry_after = error.retry_after().map(whole_seconds);
         problem.errors = error.findings().into_iter().map(Any).collect();
         match (Self::of(problem), error) {
             (Self::PreconditionFailed(body, _), UseCaseError::NotExpected { found: Some(found), .. }) => {
@@ -317,6 +324,11 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
             (error, _) => error,
         }
     }
+}
+
+/// Rounded up: who comes a moment early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// An error with its causes, for the log.

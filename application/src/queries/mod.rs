@@ -17,7 +17,7 @@ use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lake::QueryEngine;
+use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{Query, QueryError, ReadScope};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
@@ -26,6 +26,7 @@ use gadwall_domain::rows::RowStream;
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::versions::{Version, Versions};
 
 pub use error::KnownQueryError;
 pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
@@ -38,7 +39,9 @@ pub const MAX_LISTED: u32 = 1_000;
 /// The use cases of queries.
 pub struct Queries {
     engine: Arc<dyn QueryEngine>,
+    lakes: Arc<dyn LakeStore>,
     access: Arc<Access>,
+    versions: Arc<Versions>,
     running: Arc<RunningQueries>,
 }
 
@@ -51,6 +54,22 @@ pub struct Answer {
     pub rows: RowStream,
     /// The snapshot they are from.
     pub snapshot: SnapshotId,
+    /// Whether the same query gives the same rows as long as nothing is committed.
+    pub deterministic: bool,
+}
+
+/// A project that a caller may query, in a version.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    project: ProjectId,
+    scope: ReadScope,
+}
+
+impl Opened {
+    /// What the caller may read.
+    pub fn scope(&self) -> &ReadScope {
+        &self.scope
+    }
 }
 
 /// Which queries to list.
@@ -107,23 +126,49 @@ impl fmt::Debug for Queries {
 
 impl Queries {
     /// Runs queries on this engine.
-    pub fn new(engine: Arc<dyn QueryEngine>, access: Arc<Access>, running: Arc<RunningQueries>) -> Self {
-        Self { engine, access, running }
+    pub fn new(
+        engine: Arc<dyn QueryEngine>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        versions: Arc<Versions>,
+        running: Arc<RunningQueries>,
+    ) -> Self {
+        Self { engine, lakes, access, versions, running }
     }
 
-    /// Runs one read-only statement over what the caller may read.
-    #[tracing::instrument(skip_all, fields(project.id = %project, query.id = tracing::field::Empty))]
-    pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<Answer, UseCaseError> {
+    /// Opens a project in a version for a caller's queries: settled before anything of them is looked at.
+    pub async fn open(&self, caller: &Caller, project: &ProjectId, version: &Version) -> Result<Opened, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
         // The one place where a row filter or a column mask per grant can be added to a read.
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
-            at: ReadAt::Head,
+            at: self.versions.resolve(&project, version).await?,
         };
+        Ok(Opened { project: project.id, scope })
+    }
+
+    /// The snapshot that would be read now, where that is known without asking.
+    pub fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
+        match opened.scope.at {
+            ReadAt::Head => self.lakes.known_head(opened.scope.lake),
+            ReadAt::Snapshot(snapshot) => Some(snapshot),
+        }
+    }
+
+    /// Runs one read-only statement over what the caller may read.
+    pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<Answer, UseCaseError> {
+        let opened = self.open(caller, project, &Version::Head).await?;
+        self.run_in(caller, opened, query).await
+    }
+
+    /// Runs one read-only statement in an opened project.
+    #[tracing::instrument(skip_all, fields(project.id = %opened.project, query.id = tracing::field::Empty))]
+    pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
+        let Opened { project, scope } = opened;
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&project.id)?;
-        let (entry, registration) = self.running.enter(caller, &project.id, &query.sql);
+        let asked = self.running.admission.ask(&project)?;
+        let (entry, registration) = self.running.enter(caller, &project, &query.sql);
         let query_id = entry.live.id();
         tracing::Span::current().record("query.id", tracing::field::display(query_id));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
@@ -135,7 +180,7 @@ impl Queries {
         match Abortable::new(work, registration).await {
             Ok(Ok((place, output))) => {
                 let rows = entry.watch(output.rows, place)?;
-                Ok(Answer { query_id, rows, snapshot: output.snapshot })
+                Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
             }
             Ok(Err(error)) => {
                 entry.end(End::of(&error));

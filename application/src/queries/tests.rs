@@ -17,6 +17,7 @@ use super::*;
 use crate::caller::Identity;
 use crate::testing::SeqIds;
 use crate::testing::builders::project_id;
+use crate::versions::Versions;
 use crate::world::World;
 
 type Rows = mpsc::Sender<Result<RecordBatch, QueryError>>;
@@ -59,7 +60,7 @@ impl QueryEngine for Engine {
             taken.recv().await.map(|rows| (rows, (taken, stopped)))
         });
         let rows = RowStream { schema: batch(0).schema(), batches: Box::pin(rows) };
-        Ok(QueryOutput { rows, snapshot: SnapshotId::new(7).unwrap() })
+        Ok(QueryOutput { rows, snapshot: SnapshotId::new(7).unwrap(), deterministic: true })
     }
 }
 
@@ -99,7 +100,13 @@ async fn fixture(settings: QuerySettings) -> Fixture {
         Arc::clone(&world.clock) as _,
         Arc::new(SeqIds::default()),
     );
-    let queries = Arc::new(Queries::new(Arc::clone(&engine) as _, Arc::clone(&world.access), running));
+    let queries = Arc::new(Queries::new(
+        Arc::clone(&engine) as _,
+        Arc::clone(&world.lakes) as _,
+        Arc::clone(&world.access),
+        Arc::new(Versions::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes) as _)),
+        running,
+    ));
     Fixture { world, engine, queries, writer: Some(writer), owner }
 }
 

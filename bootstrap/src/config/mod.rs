@@ -40,7 +40,9 @@ pub use load::Loaded;
 pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
-pub use sections::{Auth, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage};
+pub use sections::{
+    Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage,
+};
 pub use sources::Sources;
 
 use key::{Key, Section};
@@ -65,6 +67,8 @@ pub struct Config {
     pub logging: Logging,
     /// DuckDB.
     pub engine: Engine,
+    /// The circuit breaker before the engine's queries.
+    pub breaker: Breaker,
     /// Queries.
     pub query: Query,
     /// The lakes.
@@ -126,6 +130,7 @@ impl Config {
             auth: Auth::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
+            breaker: Breaker::default(),
             query: Query::default(),
             ducklake: Ducklake::default(),
             metadata: Metadata::default(),

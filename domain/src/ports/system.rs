@@ -71,3 +71,36 @@ pub trait ProcessMonitor: Send + Sync {
     /// Memory now; zeros where the system doesn't tell.
     fn memory(&self) -> MemoryUse;
 }
+
+/// How busy process and machine are, in percent. Zero where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SystemLoad {
+    /// Processor time of this process since the last look; 100 is one core.
+    pub process_cpu: f64,
+    /// Processor time of the whole machine since the last look; 100 is all cores.
+    pub system_cpu: f64,
+    /// Memory of the machine that is in use.
+    pub system_memory: f64,
+    /// Share of the disk that holds the data which is in use.
+    pub disk: f64,
+}
+
+/// The files of all lakes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LakeFiles {
+    /// Bytes in them.
+    pub bytes: u64,
+    /// When their folder was made, where the system tells.
+    pub created: Option<DateTime<Utc>>,
+    /// When a file was last written.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// Looks at the machine and at the storage.
+#[async_trait]
+pub trait SystemStatistics: Send + Sync {
+    /// How busy it is.
+    async fn load(&self) -> SystemLoad;
+    /// The lakes' files, counted not long ago; none if their folder is missing.
+    async fn lake_files(&self) -> Option<LakeFiles>;
+}

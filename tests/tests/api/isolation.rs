@@ -43,7 +43,12 @@ fn changes() -> Vec<(Scope, Method, &'static str, Value)> {
 }
 
 /// Gives the owner's project another key, with these scopes and limited to a bucket.
-async fn limited_key(server: &TestServer, owner: &str, scopes: &[Scope], bucket: Option<&str>) -> Result<String> {
+pub(crate) async fn limited_key(
+    server: &TestServer,
+    owner: &str,
+    scopes: &[Scope],
+    bucket: Option<&str>,
+) -> Result<String> {
     let config = gadwall_metastore::SqliteConfig {
         path: server.data_dir().join("metadata.sqlite"),
         max_readers: 1,
@@ -169,21 +174,36 @@ async fn a_query_sees_its_own_project_whatever_it_calls_another() -> Result<()> 
         assert!(!reply.text.contains("\"i\""));
     }
     for sql in [
-        "SELECT * FROM duckdb_databases()",
-        "SELECT * FROM duckdb_tables()",
-        "SELECT * FROM information_schema.tables",
-        "SELECT * FROM pg_catalog.pg_tables",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT * FROM memory.information_schema.tables",
+        "SELECT * FROM pg_catalog.pg_settings",
+        "SHOW TABLES FROM b",
+        "SHOW TABLES FROM ours.b",
         "SELECT * FROM glob('*')",
         "SELECT * FROM read_text('/etc/passwd')",
         "SELECT * FROM '/etc/passwd'",
         "SELECT current_setting('temp_directory')",
         "ATTACH 'x.db'",
         "PRAGMA database_list",
-        "SHOW DATABASES",
     ] {
         let reply = stranger.post("/projects/theirs/query", &json!({ "query": sql })).await?;
         assert!([400, 403, 422].contains(&reply.status), "{sql}: {} {}", reply.status, reply.text);
         assert!(!reply.text.contains("lakes") && !reply.text.contains("catalog.ducklake"), "{}", reply.text);
+    }
+    for sql in [
+        "SELECT * FROM duckdb_databases()",
+        "SELECT * FROM duckdb_tables()",
+        "SELECT * FROM information_schema.columns",
+        "SELECT * FROM pg_catalog.pg_tables",
+        "SELECT * FROM sqlite_master",
+        "SHOW ALL TABLES",
+        "SHOW DATABASES",
+    ] {
+        let reply = stranger.post("/projects/theirs/query", &json!({ "query": sql })).await?;
+        assert_eq!(reply.status, 200, "{sql}: {}", reply.text);
+        for other in ["secret", "ours", "\"b\"", "p_", "lakes", "memory"] {
+            assert!(!reply.text.contains(other), "{sql} tells of {other}: {}", reply.text);
+        }
     }
     Ok(())
 }

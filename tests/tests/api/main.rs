@@ -1,6 +1,7 @@
 //! The API over real HTTP, one binary for all areas.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analytics;
 mod buckets;
 mod conditions;
 mod datasets;
@@ -8,15 +9,18 @@ mod edits;
 mod formats;
 mod hostile;
 mod idempotency;
+mod introspection;
 mod isolation;
 mod openapi;
 mod problems;
 mod projects;
 mod query;
+mod query_cache;
 mod readme;
 mod restart;
 mod rows;
 mod running_queries;
+mod scripts;
 mod service;
 mod shape;
 mod short_routes;

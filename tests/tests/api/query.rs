@@ -30,8 +30,7 @@ async fn a_query_answers_columns_rows_and_the_snapshot_it_read() -> Result<()> {
     assert_eq!(body["columns"], columns);
     assert_eq!(body["rows"], json!([["ann", 10.75, 2], ["bob", 20.00, 1]]));
     assert_eq!((&body["row_count"], &body["snapshot_id"]), (&json!(2), &json!(3)));
-    assert!(body["execution_time"].as_f64() > Some(0.0));
-    assert_eq!(body["request_id"].as_str(), Some(reply.header("x-request-id")));
+    assert_eq!(body.as_object().map(serde_json::Map::len), Some(4), "what differs each time is not in the body");
     Ok(())
 }
 
@@ -72,8 +71,8 @@ async fn wrong_statements_say_what_is_wrong() -> Result<()> {
         ("SELECT * FROM sales.order", 400, "sql_error"),
         ("", 400, "sql_error"),
         ("SELECT 1; SELECT 2", 422, "statement_unsupported"),
-        ("INSERT INTO sales.orders VALUES (1, 'x', 1)", 422, "statement_unsupported"),
-        ("DROP TABLE sales.orders", 422, "statement_unsupported"),
+        ("INSERT INTO sales.orders VALUES (1, 'x', 1) RETURNING *", 422, "statement_unsupported"),
+        ("CREATE SEQUENCE s", 422, "statement_unsupported"),
         ("SET threads = 1", 403, "statement_forbidden"),
         ("ATTACH 'x.db'", 403, "statement_forbidden"),
         ("SELECT * FROM read_csv('/etc/passwd')", 403, "statement_forbidden"),

@@ -9,6 +9,7 @@ mod load;
 mod purge;
 mod register;
 mod restore;
+mod script;
 mod structure;
 
 use std::cell::{Cell, RefCell};
@@ -65,6 +66,11 @@ impl<'a> Commit<'a> {
             linked: RefCell::default(),
             placed: RefCell::default(),
         }
+    }
+
+    /// Stops what runs on its connection.
+    pub(crate) fn interrupt_handle(&self) -> Arc<duckdb::InterruptHandle> {
+        self.connection.interrupt_handle()
     }
 
     /// Runs work in a transaction and makes it durable. Nothing of it stays when it fails, or says that there is

@@ -3,6 +3,7 @@
 //! This decides the words and the status of a refusal, never an admission: only a tree that was walked is admitted.
 
 use super::error::GateError;
+use super::tokens::{Kind, Tokens};
 
 /// Statements that change the engine, not data, with what to do instead.
 const FORBIDDEN: [(&str, &str); 32] = [
@@ -47,7 +48,7 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ("CREATE", "create tables and buckets through the API"),
     ("DELETE", "delete rows through DELETE …/rows of the table"),
     ("DROP", "drop tables and buckets through the API"),
-    ("EXPLAIN", "send the query alone"),
+    ("EXPLAIN", "EXPLAIN stands before a query, once"),
     ("INSERT", "append rows through POST …/rows of the table"),
     ("MERGE", "upsert rows through POST …/rows of the table"),
     ("REFRESH", "send a query"),
@@ -113,151 +114,26 @@ fn statements(sql: &str) -> Vec<Vec<String>> {
     let mut statements = vec![Vec::new()];
     let mut filled = false;
     for token in Tokens::new(sql) {
-        match token {
-            Token::End => {
+        match token.kind {
+            Kind::End => {
                 if filled {
                     statements.push(Vec::new());
                 }
                 filled = false;
             }
-            Token::Word(word) => {
+            Kind::Word => {
                 filled = true;
                 if let Some(words) = statements.last_mut() {
-                    words.push(word.to_uppercase());
+                    words.push(token.text.to_uppercase());
                 }
             }
-            Token::Other => filled = true,
+            _ => filled = true,
         }
     }
     if !filled {
         statements.pop();
     }
     statements
-}
-
-enum Token<'a> {
-    Word(&'a str),
-    /// A semicolon.
-    End,
-    /// A string, an identifier in quotes, a number, an operator.
-    Other,
-}
-
-/// Splits a text as the engine's scanner does, as far as the words matter.
-struct Tokens<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Tokens<'a> {
-    fn new(sql: &'a str) -> Self {
-        Self { rest: sql }
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        self.rest = self.rest.get(bytes..).unwrap_or_default();
-    }
-
-    /// Skips to behind the end mark, or to the end of the text.
-    fn skip_past(&mut self, opening: usize, end: &str) {
-        self.skip(opening);
-        let length = self.rest.find(end).map_or(self.rest.len(), |at| at + end.len());
-        self.skip(length);
-    }
-
-    fn skip_quoted(&mut self, quote: char, backslash: bool) {
-        let mut escaped = false;
-        for (at, character) in self.rest.char_indices().skip(1) {
-            if escaped {
-                escaped = false;
-            } else if backslash && character == '\\' {
-                escaped = true;
-            } else if character == quote {
-                // A doubled quote starts the next piece of the same string.
-                return self.skip(at + quote.len_utf8());
-            }
-        }
-        self.rest = "";
-    }
-
-    fn skip_block_comment(&mut self) {
-        let mut depth = 0_usize;
-        while !self.rest.is_empty() {
-            if self.rest.starts_with("/*") {
-                depth += 1;
-                self.skip(2);
-            } else if self.rest.starts_with("*/") {
-                depth -= 1;
-                self.skip(2);
-                if depth == 0 {
-                    return;
-                }
-            } else {
-                self.skip(self.rest.chars().next().map_or(1, char::len_utf8));
-            }
-        }
-    }
-
-    /// `$tag$`, if the text stands at one.
-    fn dollar_tag(&self) -> Option<&'a str> {
-        let body = self.rest.strip_prefix('$')?;
-        let end = body.find('$')?;
-        let tag = &body[..end];
-        let valid = tag.chars().all(|character| character.is_alphanumeric() || character == '_')
-            && !tag.starts_with(|character: char| character.is_ascii_digit());
-        if valid { self.rest.get(..end + 2) } else { None }
-    }
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        loop {
-            self.rest = self.rest.trim_start_matches(|character: char| {
-                character.is_whitespace() || character == '\u{feff}' || character.is_control()
-            });
-            if self.rest.starts_with("--") {
-                self.skip_past(2, "\n");
-            } else if self.rest.starts_with("/*") {
-                self.skip_block_comment();
-            } else {
-                break;
-            }
-        }
-        let first = self.rest.chars().next()?;
-        if let Some(tag) = self.dollar_tag() {
-            self.skip_past(tag.len(), tag);
-            return Some(Token::Other);
-        }
-        if matches!(self.rest.as_bytes(), [b'e' | b'E', b'\'', ..]) {
-            self.skip(1);
-            self.skip_quoted('\'', true);
-            return Some(Token::Other);
-        }
-        match first {
-            '\'' | '"' => {
-                self.skip_quoted(first, false);
-                Some(Token::Other)
-            }
-            ';' => {
-                self.skip(1);
-                Some(Token::End)
-            }
-            letter if letter.is_alphabetic() || letter == '_' => {
-                let end = self
-                    .rest
-                    .find(|character: char| !character.is_alphanumeric() && character != '_' && character != '$')
-                    .unwrap_or(self.rest.len());
-                let (word, rest) = self.rest.split_at(end);
-                self.rest = rest;
-                Some(Token::Word(word))
-            }
-            other => {
-                self.skip(other.len_utf8());
-                Some(Token::Other)
-            }
-        }
-    }
 }
 
 #[cfg(test)]

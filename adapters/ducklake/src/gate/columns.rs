@@ -11,7 +11,15 @@ use super::names::ResolvedTable;
 pub(super) struct Qualifier {
     /// Bucket and table as written, perhaps with a catalog before them.
     written: Vec<String>,
-    resolved: ResolvedTable,
+    /// What stands in their place.
+    meant: Meant,
+}
+
+#[derive(Debug, Clone)]
+struct Meant {
+    catalog: String,
+    schema: String,
+    table: String,
 }
 
 impl Qualifier {
@@ -22,9 +30,15 @@ impl Qualifier {
         if schema.is_empty() || (same_schema && same_catalog) {
             return None;
         }
-        let written =
-            [catalog, schema, &resolved.table].into_iter().filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Some(Self { written, resolved: resolved.clone() })
+        let ResolvedTable { catalog: to_catalog, schema: to_schema, table } = resolved.clone();
+        let meant = Meant { catalog: to_catalog, schema: to_schema, table };
+        Some(Self { written: parts([catalog, schema, &resolved.table]), meant })
+    }
+
+    /// For a list that has become a subquery, with its name alone as its alias.
+    pub(super) fn listing(catalog: &str, schema: &str, table: &str) -> Option<Self> {
+        let meant = Meant { catalog: String::new(), schema: String::new(), table: table.to_owned() };
+        (!schema.is_empty()).then(|| Self { written: parts([catalog, schema, table]), meant })
     }
 
     fn fits(&self, names: &[Json<'_>]) -> bool {
@@ -35,6 +49,11 @@ impl Qualifier {
                 .zip(names)
                 .all(|(part, name)| name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(part)))
     }
+}
+
+/// The parts of a name that were written.
+fn parts(name: [&str; 3]) -> Vec<String> {
+    name.into_iter().filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// Rewrites every column qualified by one of these names.
@@ -67,8 +86,8 @@ fn column(members: &mut Members<'_>, qualifiers: &[Qualifier]) {
     let Some(qualifier) = qualifiers.iter().find(|qualifier| qualifier.fits(names)) else {
         return;
     };
-    let ResolvedTable { catalog, schema, table } = qualifier.resolved.clone();
-    names.splice(..qualifier.written.len(), [catalog, schema, table].map(Json::text));
+    let Meant { catalog, schema, table } = &qualifier.meant;
+    names.splice(..qualifier.written.len(), parts([catalog, schema, table]).into_iter().map(Json::text));
 }
 
 /// A column in EXCLUDE or RENAME.
@@ -82,7 +101,7 @@ fn excluded(members: &mut Members<'_>, qualifiers: &[Qualifier]) {
     let Some(qualifier) = qualifiers.iter().find(|qualifier| qualifier.fits(&names)) else {
         return;
     };
-    let ResolvedTable { catalog, schema, table } = qualifier.resolved.clone();
+    let Meant { catalog, schema, table } = qualifier.meant.clone();
     for (part, value) in [("catalog", catalog), ("schema", schema), ("table", table)] {
         super::json::set(members, part, Json::text(value));
     }

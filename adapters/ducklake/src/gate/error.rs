@@ -45,6 +45,12 @@ pub(crate) enum GateError {
         /// Names that may have been meant.
         candidates: Vec<String>,
     },
+    /// The caller knows no bucket of this name.
+    #[error("there is no bucket {name}")]
+    UnknownBucket {
+        /// The name as written.
+        name: String,
+    },
     /// No function of this name is known here.
     #[error("unknown function {name}{}", Candidates(.candidates))]
     UnknownFunction {
@@ -104,7 +110,9 @@ impl From<GateError> for QueryError {
             },
             GateError::UnknownTable { name, candidates } => Self::UnknownTable { name, candidates },
             GateError::TooLarge { .. } | GateError::TooDeep { .. } => Self::TooLarge(message),
-            GateError::Syntax { .. } | GateError::UnknownFunction { .. } => Self::Sql(message),
+            GateError::Syntax { .. } | GateError::UnknownFunction { .. } | GateError::UnknownBucket { .. } => {
+                Self::Sql(message)
+            }
             GateError::Unavailable(cause) => Self::Engine(cause),
         }
     }

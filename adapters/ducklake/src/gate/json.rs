@@ -69,6 +69,21 @@ impl<'a> Json<'a> {
         Reader { text, bytes: text.as_bytes(), at: 0 }.document(max_depth)
     }
 
+    /// The tree without the text it was read from. Only for trees of our own, which are shallow.
+    pub(crate) fn into_owned(self) -> Json<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(truth) => Json::Bool(truth),
+            Self::Number(number) => Json::Number(owned(number)),
+            Self::Text(text) => Json::Text(owned(text)),
+            Self::Array(items) => Json::Array(items.into_iter().map(Json::into_owned).collect()),
+            Self::Object(members) => {
+                Json::Object(members.into_iter().map(|(key, value)| (owned(key), value.into_owned())).collect())
+            }
+        }
+    }
+
     /// Writes the tree as compact JSON.
     pub(crate) fn write(&self) -> String {
         let mut out = String::new();

@@ -26,8 +26,10 @@
 mod classify;
 mod columns;
 mod error;
+mod explain;
 mod functions;
 mod json;
+mod listing;
 mod names;
 mod same;
 mod scan;
@@ -35,9 +37,13 @@ mod scope;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod walk;
+pub(crate) mod write;
 
 pub(crate) use error::GateError;
+pub(crate) use explain::{Explain, explain, plan};
+pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
 use json::{Json, JsonError};
@@ -154,6 +160,10 @@ fn unfaithful() -> GateError {
 struct Only<'t>(&'t [ResolvedTable]);
 
 impl Names for Only<'_> {
+    fn answered(&self, catalog: &str, schema: &str, table: &str) -> bool {
+        self.0.iter().any(|known| known.catalog == catalog && known.schema == schema && known.table == table)
+    }
+
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         self.0
             .iter()

@@ -1,6 +1,7 @@
 //! What a table's name in a query means: asked of the caller's [`Names`], after the names nobody may write.
 
 use super::error::GateError;
+use super::listing::Visible;
 
 /// Resolves what a name in a query may mean for one caller.
 ///
@@ -13,9 +14,31 @@ pub(crate) trait Names {
     /// [`NameError`], which must not tell a table that exists elsewhere from one that doesn't.
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError>;
 
+    /// Whether a full name is one that was answered before, and not what somebody wrote: the engine's own catalogs are
+    /// closed to everybody else.
+    fn answered(&self, _catalog: &str, _schema: &str, _table: &str) -> bool {
+        false
+    }
+
     /// The version at which tables are read whose reference names none; the newest without.
     fn version(&self) -> Option<u64> {
         None
+    }
+
+    /// All that the caller may read, at that version.
+    ///
+    /// # Errors
+    /// [`NameError`]: nothing is listed.
+    fn listing(&self) -> Result<Visible, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
+    }
+
+    /// The tree of a query that the gate wrote itself, as the engine serialises it.
+    ///
+    /// # Errors
+    /// [`NameError`]: there is no tree.
+    fn serialize(&self, _sql: &str) -> Result<String, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
     }
 }
 
@@ -51,12 +74,13 @@ const SCHEMAS: [&str; 2] = ["information_schema", "pg_catalog"];
 /// How the engine's own views begin, and the names under which its lists are known elsewhere.
 const VIEWS: [&str; 4] = ["duckdb_", "pragma_", "sqlite_", "pg_"];
 
-const HINT: &str = "list tables and columns through the API";
+const HINT: &str = "information_schema and duckdb_tables(), duckdb_columns() list what you may read; what else there is, is in the API";
 
 /// Refuses the names that mean the engine's insides, then asks the caller's names.
 pub(crate) fn resolve(names: &dyn Names, catalog: &str, schema: &str, table: &str) -> Result<ResolvedTable, GateError> {
     let written = written(catalog, schema, table);
-    if is_internal_catalog(catalog) || is_internal_schema(schema) || is_metadata(table) {
+    let answered = names.answered(catalog, schema, table);
+    if !answered && (is_internal_catalog(catalog) || is_internal_schema(schema) || is_metadata(table)) {
         return Err(GateError::forbidden(format!("reading {written}"), HINT));
     }
     match names.table(some(catalog), some(schema), table) {

@@ -2,6 +2,7 @@
 //! introspection that would walk every attached lake.
 
 mod details;
+mod listing;
 mod past;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::sql;
 use crate::types::{RawColumn, data_type};
 
 use details::Details;
+pub(crate) use listing::listing;
 pub(crate) use past::{dropped, of_table, one, snapshot_at};
 
 /// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.

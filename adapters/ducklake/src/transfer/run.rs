@@ -35,7 +35,7 @@ where
         let run = || {
             let connection = engine.connect().map_err(|error| lake_error(&error))?;
             // Nobody may wait any more; then the watcher is gone, or interrupts at once.
-            let _ = handle_tx.send(connection.interrupt_handle());
+            let _ = handle_tx.send(connection.interrupter());
             work(&connection)
         };
         // What nobody takes is dropped, and with it what was written.

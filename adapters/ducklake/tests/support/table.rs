@@ -53,13 +53,17 @@ impl Place {
     }
 
     pub(crate) async fn try_texts(&self, sql: &str) -> Result<Vec<String>, String> {
+        self.texts_in(ReadScope { lake: lake(1), only_bucket: None, at: ReadAt::Head }, sql).await
+    }
+
+    /// The first column of what a query answers within a scope.
+    pub(crate) async fn texts_in(&self, scope: ReadScope, sql: &str) -> Result<Vec<String>, String> {
         let query = Query {
             sql: sql.to_owned(),
             parameters: Parameters::None,
             default_bucket: None,
             timeout: Duration::from_mins(1),
         };
-        let scope = ReadScope { lake: lake(1), only_bucket: None, at: ReadAt::Head };
         let mut output = self.lakes.query(scope, query).await.map_err(|error| format!("{error:?}"))?;
         let mut found = Vec::new();
         while let Some(batch) = output.rows.batches.next().await {

@@ -17,8 +17,12 @@ use super::*;
 use crate::decode::testing::run;
 use crate::{CsvOptions, DecodeOptions, InputFormat};
 
-const NUMBERS: JsonOptions =
-    JsonOptions { decimals: Decimals::AsNumber, json: super::super::json::JsonColumns::Embed, shape: Shape::Object };
+const NUMBERS: JsonOptions = JsonOptions {
+    decimals: Decimals::AsNumber,
+    wide: super::super::json::WideIntegers::AsNumber,
+    json: super::super::json::JsonColumns::Embed,
+    shape: Shape::Object,
+};
 
 fn document() -> Document {
     Document { rows: NUMBERS, head: "[".to_owned(), tail: Box::new(|_| "]".to_owned()) }

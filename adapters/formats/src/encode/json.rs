@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::EncodeError;
-use super::values::{Kind, Values};
+use super::values::{Integers, Kind, Values};
 
 /// How a `DECIMAL` is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +16,16 @@ pub enum Decimals {
     AsString,
     /// `1.10`: a reader that takes it for a double may lose digits.
     AsNumber,
+}
+
+/// How an integer of 64 bits is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WideIntegers {
+    /// `9007199254740993`: a reader that takes it for a double may lose digits.
+    #[default]
+    AsNumber,
+    /// `"9007199254740993"`: no reader loses a digit.
+    AsString,
 }
 
 /// How a `JSON` column is written.
@@ -43,6 +53,8 @@ pub enum Shape {
 pub struct JsonOptions {
     /// How a `DECIMAL` is written.
     pub decimals: Decimals,
+    /// How a `BIGINT` or `UBIGINT` is written.
+    pub wide: WideIntegers,
     /// How a `JSON` column is written.
     pub json: JsonColumns,
     /// What a row is.
@@ -51,7 +63,7 @@ pub struct JsonOptions {
 
 /// Writes rows of one result.
 ///
-/// Integers up to 64 bits are numbers, wider ones strings. Floats are numbers, but `"NaN"`, `"Infinity"`
+/// Integers up to 64 bits are numbers (those of 64 strings, if wanted), wider ones strings. Floats are numbers, but `"NaN"`, `"Infinity"`
 /// and `"-Infinity"`. Dates and times are ISO 8601 strings (or `"infinity"`), instants in UTC. A `BLOB` is
 /// base64, a `GEOMETRY` well-known text. A `MAP` is an object if its keys are texts, else an array of
 /// `{"key", "value"}`. A `UNION` is its value.
@@ -248,6 +260,7 @@ fn sequence(range: std::ops::Range<usize>, limit: usize, out: &mut Vec<u8>, mut 
 /// Numbers and booleans bare, everything else in quotes.
 fn write_scalar(kind: &Kind<'_>, row: usize, options: JsonOptions, out: &mut Vec<u8>) {
     let bare = match kind {
+        Kind::Integer(Integers::I64(_) | Integers::U64(_)) => options.wide == WideIntegers::AsNumber,
         Kind::Boolean(_) | Kind::Bool8(_) | Kind::Integer(_) => true,
         Kind::Half(values) => values[row].is_finite(),
         Kind::Float(values) => values[row].is_finite(),

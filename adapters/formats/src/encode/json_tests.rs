@@ -37,6 +37,19 @@ fn column(array: impl Array + 'static) -> Vec<String> {
     one(field, Arc::new(array), JsonOptions::default())
 }
 
+fn wide(array: impl Array + 'static, options: JsonOptions) -> Vec<String> {
+    let field = Field::new("x", array.data_type().clone(), true);
+    one(field, Arc::new(array), options)
+}
+
+#[test]
+fn wide_integers_are_text_where_no_digit_may_be_lost() {
+    let options = JsonOptions { wide: WideIntegers::AsString, ..JsonOptions::default() };
+    let array = Int64Array::from(vec![Some(i64::MAX), None]);
+    assert_eq!(wide(array, options), ["\"9223372036854775807\"", "null"]);
+    assert_eq!(wide(Int32Array::from(vec![7]), options), ["7"]);
+}
+
 #[test]
 fn numbers_are_numbers_where_no_reader_loses_a_digit() {
     assert_eq!(column(Int64Array::from(vec![Some(i64::MIN), None])), ["-9223372036854775808", "null"]);

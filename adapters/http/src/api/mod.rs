@@ -1,5 +1,7 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
+pub(crate) mod analytics;
+pub(crate) mod batches;
 pub(crate) mod buckets;
 pub(crate) mod conditions;
 pub(crate) mod data;
@@ -50,6 +52,8 @@ pub(crate) enum Area {
     /// Tables and files of one's own project, under shorter names.
     #[oai(rename = "Short routes")]
     Short,
+    /// The engine of queries: how it does and what it did.
+    Engine,
     /// The service itself.
     System,
 }

@@ -1,49 +1,79 @@
-//! `/projects/{id}/query`.
+//! `/projects/{id}/query`: one statement of SQL.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gadwall_application::queries::Queries;
-use gadwall_domain::query::{Parameters, Query};
+use futures_util::stream;
+use gadwall_application::queries::{Opened, Queries};
+use gadwall_application::scripts::{ScriptOutcome, Scripts};
+use gadwall_application::versions::Version;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::query::{Parameters, Query, QueryError};
+use gadwall_domain::rows::RowStream;
+use gadwall_domain::script::{Script, ScriptStatement, StatementKind};
+use gadwall_formats::encode::json::JsonOptions;
 use gadwall_formats::encode::{Document, describe_type};
+use gadwall_formats::{Output, OutputFormat};
 use poem_openapi::param::{Path, Query as Parameter};
-use poem_openapi::payload::Json;
+use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Any;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiRequest, Object, OpenApi};
 use serde_json::{Value, json};
 
-use super::{Area, number, project_id};
+use super::conditions::is_known;
+use super::{Area, number, project_id, version};
 use crate::auth::Auth;
-use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
-use crate::output::{ARRAYS, Streamed, respond, usual};
+use crate::cache::{Key, ResultCache};
+use crate::negotiate::{Accepts, AnyFormat, Offers as _, Wanted, negotiate};
+use crate::output::{ARRAYS, OBJECTS, Streamed, precise, respond, usual};
 use crate::problem::{ApiError, ApiResult};
+use crate::safe::Safe;
 
+/// What files of results are called.
+const NAME: &str = "query_result";
+
+#[derive(Clone)]
 pub(crate) struct QueriesApi {
     pub(crate) queries: Arc<Queries>,
+    pub(crate) scripts: Arc<Scripts>,
+    pub(crate) cache: Arc<ResultCache>,
     pub(crate) limits: QueryLimits,
 }
 
-/// How long queries may run.
+/// How long queries may run, and how much statements that may write may answer.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
     /// Unless the request says otherwise.
     pub default_timeout: Duration,
     /// The longest that a request may ask for.
     pub max_timeout: Duration,
+    /// Most rows of each statement's result in a batch.
+    pub max_batch_rows: u64,
 }
 
-/// A query.
+/// A statement.
 #[derive(Debug, Object)]
 pub(crate) struct QueryRequest {
-    /// One read-only statement. Tables are named `bucket.table`, or `table` for those in `main`.
+    /// One statement. Tables are named `bucket.table`, or `table` for those in `main`.
     query: String,
-    /// Values for `?` and `$1` as an array, for `$name` as an object.
+    /// Values for `?` and `$1` as an array, for `$name` as an object. Names that the statement doesn't use are ignored.
     params: Option<Any<Value>>,
     /// Seconds after which it is stopped.
     timeout_seconds: Option<i64>,
 }
 
-/// A query's result.
+/// A statement, in a document or as it is.
+#[derive(Debug, ApiRequest)]
+pub(crate) enum QueryBody {
+    /// With its parameters.
+    Json(Json<QueryRequest>),
+    /// Its text alone.
+    #[oai(content_type = "application/sql")]
+    Sql(PlainText<String>),
+}
+
+/// A query's result. What differs from one time to the next is in headers: `Server-Timing`, `X-Cache`.
 #[derive(Debug, Object)]
 pub(crate) struct QueryResult {
     /// The result's columns.
@@ -52,12 +82,8 @@ pub(crate) struct QueryResult {
     rows: Vec<Any<Vec<Value>>>,
     /// How many rows there are.
     row_count: u64,
-    /// The snapshot that was read.
+    /// The snapshot that was read, or made.
     snapshot_id: u64,
-    /// Seconds from the request's arrival to the last row.
-    execution_time: f64,
-    /// The request.
-    request_id: String,
 }
 
 /// A column of a result.
@@ -70,53 +96,200 @@ pub(crate) struct ResultColumn {
     data_type: String,
 }
 
+/// A query and how its result is wanted.
+struct Asked {
+    query: Query,
+    wanted: Wanted,
+    precise: bool,
+    safe: Safe,
+    dry_run: bool,
+    /// Whether a version was named.
+    past: bool,
+}
+
 #[OpenApi(tag = "Area::Queries")]
 impl QueriesApi {
-    /// Run a query
+    /// Run a statement of SQL
     ///
-    /// One `SELECT` over the project's tables, answered as a JSON document with the columns and the rows as arrays,
-    /// or, as `Accept` or `format` says, as the rows alone: NDJSON, CSV, Parquet, or an Arrow IPC stream or file.
+    /// A query over the project's tables is answered as a JSON document with the columns and the rows as arrays, or, as
+    /// `Accept` or `format` says, as the rows alone: NDJSON, CSV, Parquet, or an Arrow IPC stream or file; all streamed.
+    /// A statement that writes (`INSERT`, `UPDATE`, `DELETE`, `MERGE`, `CREATE TABLE`, `ALTER TABLE`, …) needs the
+    /// scope that the change itself needs, stands in one snapshot, and answers how many rows it changed.
+    /// The method QUERY on the same resource asks safely: it never writes, and may be answered 304.
     #[oai(path = "/projects/:project/query", method = "post", operation_id = "run_query")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn run(
         &self,
         auth: Auth,
         accepts: Accepts,
+        safe: Safe,
         project: Path<String>,
         /// `json`, `ndjson`, `csv`, `parquet`, `arrow` or `arrow_file`. It wins over `Accept`.
         format: Parameter<Option<String>>,
-        body: Json<QueryRequest>,
+        /// JSON numbers that a double can't hold (`DECIMAL`, 64 bits and more) come as strings.
+        #[oai(default)]
+        precise: Parameter<bool>,
+        /// Only say what would happen: a query is checked and not run, a change is undone.
+        #[oai(default)]
+        dry_run: Parameter<bool>,
+        /// Read the tables as of this snapshot.
+        snapshot: Parameter<Option<String>>,
+        /// Read the tables as of this time (RFC 3339).
+        as_of: Parameter<Option<String>>,
+        /// Read the tables as of this tag.
+        tag: Parameter<Option<String>>,
+        body: QueryBody,
     ) -> ApiResult<Streamed<QueryResult>> {
-        let started = Instant::now();
         let project = project_id(&project.0)?;
+        let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let (sql, params, timeout) = match body {
+            QueryBody::Json(Json(body)) => (body.query, body.params, body.timeout_seconds),
+            QueryBody::Sql(PlainText(sql)) => (sql, None, None),
+        };
+        let query = self.query(sql, params, timeout)?;
         // Decided before anything runs.
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
-        let query = Query {
-            timeout: self.limits.timeout(body.0.timeout_seconds)?,
-            parameters: parameters(body.0.params)?,
-            sql: body.0.query,
-            default_bucket: None,
-        };
-        let output = self.queries.run(auth.caller(), &project, query).await?;
-        let columns: Vec<Value> = output
-            .rows
-            .schema
-            .fields()
-            .iter()
-            .map(|field| json!({ "name": field.name(), "type": describe_type(field) }))
-            .collect();
-        let head = format!("{{\"columns\":{},\"rows\":[", Value::Array(columns));
-        let snapshot = output.snapshot.get();
-        let request_id = Value::from(auth.caller().request_id.as_str());
-        let tail = move |rows: u64| {
-            let seconds = started.elapsed().as_secs_f64();
-            format!(
-                "],\"row_count\":{rows},\"snapshot_id\":{snapshot},\"execution_time\":{seconds:.6},\"request_id\":{request_id}}}"
-            )
-        };
-        let document = Document { rows: ARRAYS, head, tail: Box::new(tail) };
-        let rows = respond(output.rows, wanted, usual(wanted.format, document), "query_result").await?;
-        Ok(rows.with_query(output.query_id))
+        let past = version != Version::Head;
+        let asked = Asked { query, wanted, precise: precise.0, safe, dry_run: dry_run.0, past };
+        self.answer(&auth, &project, &version, asked).await
     }
+
+    /// Run a query that is in the address
+    ///
+    /// For links, and for what caches by address. Only reads; `If-None-Match` with the `ETag` of an earlier answer is
+    /// answered 304 as long as nothing was committed.
+    #[oai(path = "/projects/:project/query", method = "get", operation_id = "run_query_by_get")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
+    async fn get(
+        &self,
+        auth: Auth,
+        accepts: Accepts,
+        safe: Safe,
+        project: Path<String>,
+        /// One query.
+        query: Parameter<String>,
+        /// Values for placeholders, as a JSON array or object.
+        params: Parameter<Option<String>>,
+        /// Seconds after which it is stopped.
+        timeout: Parameter<Option<i64>>,
+        /// `json`, `ndjson`, `csv`, `parquet`, `arrow` or `arrow_file`. It wins over `Accept`.
+        format: Parameter<Option<String>>,
+        /// JSON numbers that a double can't hold (`DECIMAL`, 64 bits and more) come as strings.
+        #[oai(default)]
+        precise: Parameter<bool>,
+        /// Read the tables as of this snapshot.
+        snapshot: Parameter<Option<String>>,
+        /// Read the tables as of this time (RFC 3339).
+        as_of: Parameter<Option<String>>,
+        /// Read the tables as of this tag.
+        tag: Parameter<Option<String>>,
+    ) -> ApiResult<Streamed<QueryResult>> {
+        let project = project_id(&project.0)?;
+        let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let given = params.0.as_deref().map(serde_json::from_str::<Value>).transpose();
+        let given = given.map_err(|_| ApiError::out_of_range("params is a JSON array or object"))?;
+        let query = self.query(query.0, given.map(Any), timeout.0)?;
+        let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
+        let past = version != Version::Head;
+        let asked = Asked { query, wanted, precise: precise.0, safe, dry_run: false, past };
+        self.answer(&auth, &project, &version, asked).await
+    }
+}
+
+impl QueriesApi {
+    fn query(&self, sql: String, params: Option<Any<Value>>, timeout: Option<i64>) -> ApiResult<Query> {
+        let timeout = self.limits.timeout(timeout)?;
+        Ok(Query { sql, parameters: parameters(params)?, default_bucket: None, timeout })
+    }
+
+    async fn answer(
+        &self,
+        auth: &Auth,
+        project: &ProjectId,
+        version: &Version,
+        asked: Asked,
+    ) -> ApiResult<Streamed<QueryResult>> {
+        let kind = self.scripts.examine(&asked.query.sql, None)?.kind;
+        if kind == StatementKind::Read && !asked.dry_run {
+            let opened = self.queries.open(auth.caller(), project, version).await?;
+            return self.read(auth, opened, asked).await;
+        }
+        if kind != StatementKind::Read && (asked.safe.is || asked.past) {
+            let hint = "send it by POST, without naming a version".to_owned();
+            return Err(QueryError::Unsupported { what: "a statement that writes".to_owned(), hint }.into());
+        }
+        let script = Script {
+            statements: vec![ScriptStatement { sql: asked.query.sql, parameters: asked.query.parameters }],
+            default_bucket: asked.query.default_bucket,
+            timeout: asked.query.timeout,
+            dry_run: asked.dry_run,
+            max_rows: self.limits.max_batch_rows,
+        };
+        let outcome = self.scripts.together(auth.caller(), project, script).await?;
+        let snapshot = outcome.snapshot;
+        let rows = rows_of(outcome)?;
+        let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
+        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot))
+    }
+
+    /// Answers a query: out of what is kept, if it is there.
+    async fn read(&self, auth: &Auth, opened: Opened, asked: Asked) -> ApiResult<Streamed<QueryResult>> {
+        let Asked { query, wanted, precise, safe, .. } = asked;
+        let form = format!("{}{}", wanted.content_type, if precise { ";precise" } else { "" });
+        let key = |snapshot| Key::new(opened.scope(), snapshot, &query.sql, &query.parameters, "", &form);
+        if let Some(snapshot) = self.queries.known_snapshot(&opened) {
+            let key = key(snapshot);
+            let etag = key.etag();
+            // Only what depends on nothing else was ever given this tag.
+            if safe.known.is_some() && is_known(safe.known.as_deref(), &etag) {
+                return Ok(Streamed::unchanged(wanted, etag));
+            }
+            if let Some(kept) = self.cache.get(&key) {
+                let again = Streamed::again(kept.body, wanted, NAME).with_snapshot(kept.snapshot);
+                return Ok(again.with_etag(Some(etag)).with_cached(Some("hit")));
+            }
+        }
+        let output = self.queries.run_in(auth.caller(), opened.clone(), query.clone()).await?;
+        let (snapshot, exact) = (output.snapshot, output.deterministic.then(|| key(output.snapshot)));
+        let form = written(&output.rows, snapshot, wanted.format, precise);
+        let answer = respond(output.rows, wanted, form, NAME).await?;
+        let answer = answer.with_snapshot(snapshot).with_query(output.query_id);
+        let Some(key) = exact else { return Ok(answer) };
+        let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
+        Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))
+    }
+}
+
+/// How a result is written in a format.
+fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
+    let options = |options: JsonOptions| if exact { precise(options) } else { options };
+    match format {
+        OutputFormat::NdJson => Output::NdJson(options(OBJECTS)),
+        OutputFormat::Json => Output::Json(document(rows, snapshot, options(ARRAYS))),
+        other => usual(other, document(rows, snapshot, ARRAYS)),
+    }
+}
+
+fn document(rows: &RowStream, snapshot: SnapshotId, options: JsonOptions) -> Document {
+    let fields = rows.schema.fields().iter();
+    let columns: Vec<Value> =
+        fields.map(|field| json!({ "name": field.name(), "type": describe_type(field) })).collect();
+    let head = format!("{{\"columns\":{},\"rows\":[", Value::Array(columns));
+    let tail = move |rows: u64| format!("],\"row_count\":{rows},\"snapshot_id\":{snapshot}}}");
+    Document { rows: options, head, tail: Box::new(tail) }
+}
+
+/// The one result of a script of one statement.
+pub(crate) fn rows_of(outcome: ScriptOutcome) -> ApiResult<RowStream> {
+    if let Some(failure) = outcome.failure {
+        return Err(failure.into());
+    }
+    // The results of an earlier attempt are gone; that it was carried out, the snapshot tells.
+    let (schema, batches) = match outcome.results.into_iter().next() {
+        Some(result) => (result.schema, result.batches),
+        None => (Arc::new(arrow_schema::Schema::empty()), Vec::new()),
+    };
+    Ok(RowStream { schema, batches: Box::pin(stream::iter(batches.into_iter().map(Ok))) })
 }
 
 impl QueryLimits {

@@ -48,6 +48,8 @@ fn canonical(path: &str) -> Option<String> {
         ["api", "v1", area, ..] if UNDER_API_V1.contains(&area) => {
             segments.drain(..2);
         }
+        // The framework knows routes without the last slash only.
+        ["api", "v1", "duckdb", ""] => segments.truncate(3),
         _ => return None,
     }
     Some(format!("/{}", segments.join("/")))
@@ -65,6 +67,7 @@ mod tests {
             Some("/projects/p/buckets/b/tables?limit=1")
         );
         assert_eq!(rewritten("/api/v1/tables/t").as_deref(), Some("/tables/t"));
+        assert_eq!(rewritten("/api/v1/duckdb/").as_deref(), Some("/api/v1/duckdb"));
         for own in
             ["/projects/p/branches/dev/buckets", "/projects/p/branches/default", "/api/v1/duckdb/query", "/tables", "/"]
         {

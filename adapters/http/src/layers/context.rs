@@ -13,10 +13,11 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument as _;
 
 use super::allow::Allowed;
-use super::{alias, body, idempotency, object_path};
+use super::{alias, body, compress, idempotency, object_path};
 use crate::auth::AccessData;
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
+use crate::safe;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -70,6 +71,7 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
             request.set_method(method);
             *request.uri_mut() = uri;
         }
+        safe::accept(&mut request);
         if let Some(key) = &self.front.stand_in_key
             && !request.headers().contains_key("authorization")
         {
@@ -124,7 +126,9 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let span = tracing::info_span!("request", request_id = %id, method = %method, path = %path);
 
         let _active = Active::new(&self.front.active);
-        let mut response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+        let coding = compress::settle(&mut request);
+        let response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+        let mut response = compress::encode(coding, response);
 
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);

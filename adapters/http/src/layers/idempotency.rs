@@ -54,9 +54,9 @@ pub(crate) fn key_of(request: &Request) -> Result<Option<String>, ApiError> {
     Ok(Some(key.to_owned()))
 }
 
-/// Queries are sent by POST and change nothing.
+/// Queries of tables are sent by POST and change nothing.
 fn only_reads(path: &str) -> bool {
-    path.ends_with("/query")
+    path.starts_with("/tables/") && path.ends_with("/query")
 }
 
 /// Who asks, if their key is good; others are refused by the routes.

@@ -3,6 +3,7 @@
 pub(crate) mod alias;
 pub(crate) mod allow;
 pub(crate) mod body;
+pub(crate) mod compress;
 pub(crate) mod context;
 pub(crate) mod idempotency;
 pub(crate) mod object_path;

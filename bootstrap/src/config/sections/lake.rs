@@ -32,10 +32,33 @@ section! {
         query_timeout: Duration = seconds(30), Kind::span(1, 86_400);
         /// The longest that a request may ask for.
         max_query_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// Most rows of each statement's result in a batch: they are held in memory until the batch ends.
+        max_batch_rows: u64 = 10_000, Kind::integer(1, 1_000_000);
+        /// Memory for results of queries that may be asked for again; 0 turns it off.
+        result_cache: u64 = 64 * MB, Kind::bytes(0, u64::MAX);
         /// Lakes attached at once; the least recently used one makes room.
         max_attached_lakes: usize = 32, Kind::integer(1, 10_000);
         /// Writes that may wait in a project's queue.
         writer_queue: usize = 64, Kind::integer(1, 100_000);
+    }
+}
+
+section! {
+    /// The circuit breaker before the engine's queries. Only faults of the engine count: no mistakes in a query, no
+    /// queries that were turned away or cancelled.
+    pub struct Breaker = "breaker" {
+        /// Faults that open it: counted, where each success takes one off again, or among the last calls.
+        failure_threshold: u32 = 5, Kind::integer(1, 1_000_000);
+        /// Successes that close it again.
+        success_threshold: u32 = 3, Kind::integer(1, 1_000);
+        /// How long it stays open the first time. Each further time it is twice as long.
+        timeout: Duration = seconds(30), Kind::span(1, 86_400);
+        /// The longest that it stays open.
+        max_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// How many of the last calls are looked at; 0 looks at none.
+        window: usize = 10, Kind::integer(0, 100_000);
+        /// How long they are.
+        window_age: Duration = seconds(300), Kind::span(1, 86_400);
     }
 }
 

@@ -55,7 +55,7 @@ mod outside;
 mod serving;
 
 pub use features::Features;
-pub use lake::{Ducklake, Engine, Metadata, Query};
+pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
 pub use serving::{Auth, Logging, Server};
 
@@ -80,6 +80,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Auth::SECTION,
     Logging::SECTION,
     Engine::SECTION,
+    Breaker::SECTION,
     Query::SECTION,
     Ducklake::SECTION,
     Metadata::SECTION,

@@ -1,6 +1,7 @@
 //! The lake: a project's tables, their snapshots, and queries over them.
 
 mod read;
+mod script;
 mod write;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use crate::schema::Column;
 use crate::table::{Comments, TableRef, TableSize};
 
 pub use read::*;
+pub use script::*;
 pub use write::*;
 
 /// Why the lake didn't do it.
@@ -74,6 +76,13 @@ pub trait LakeStore: Send + Sync {
 
     /// The newest snapshot.
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
+
+    /// The newest snapshot where that is known without asking: every write that was answered is in it. Only a lake
+    /// that nobody else writes to can know.
+    fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        let _ = lake;
+        None
+    }
 
     /// Commits after a snapshot, oldest first, at most `limit`.
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;

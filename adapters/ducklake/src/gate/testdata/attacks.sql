@@ -1,5 +1,6 @@
 -- Statements that must not run, under the refusal they must meet: `-- expect: forbidden`, `unsupported`, `unknown table`,
--- `unknown function`, `syntax`, `multiple`, `too deep`. A statement starts at the margin; lines that go on are indented.
+-- `unknown function`, `syntax`, `multiple`, `too deep`,
+-- `unknown bucket`. A statement starts at the margin; lines that go on are indented.
 -- The caller may read: main (TPC-H), sales (t, u, "Weird Table"), hr (person, events), linked (price). The engine also
 -- holds p_other (whose bucket `shared` is linked), p_secret.main.payroll, and what every engine holds.
 
@@ -145,11 +146,13 @@ SELECT list_transform(['threads'], lambda x: x.current_setting())
 SELECT [current_setting(x) FOR x IN ['threads']]
 SELECT * FROM duckdb_secrets()
 SELECT * FROM duckdb_settings()
-SELECT * FROM duckdb_databases()
-SELECT * FROM duckdb_tables()
-SELECT * FROM duckdb_columns()
-SELECT * FROM duckdb_views()
 SELECT * FROM duckdb_functions()
+SELECT * FROM duckdb_types()
+SELECT * FROM duckdb_constraints()
+SELECT * FROM duckdb_sequences()
+SELECT * FROM duckdb_tables('x')
+SELECT * FROM system.main.duckdb_tables()
+SELECT * FROM duckdb_secrets
 SELECT * FROM duckdb_extensions()
 SELECT * FROM duckdb_logs()
 SELECT * FROM duckdb_variables()
@@ -174,19 +177,16 @@ SELECT combine('x', 'y')
 SELECT variant_bytes_to_variant('\x00'::BLOB)
 SELECT icu_collate_de('x')
 -- catalogs nobody reads
-SELECT * FROM information_schema.tables
-SELECT * FROM INFORMATION_SCHEMA.Columns
 SELECT * FROM p_test.information_schema.tables
-SELECT * FROM system.information_schema.tables
-SELECT * FROM pg_catalog.pg_class
-SELECT * FROM "pg_catalog"."pg_tables"
-SELECT * FROM pg_class
-SELECT * FROM pg_tables
-SELECT * FROM duckdb_tables
+SELECT * FROM p_secret.information_schema.tables
+SELECT * FROM main.information_schema.tables
+SELECT * FROM "lake".pg_catalog.pg_settings
+SELECT * FROM pg_catalog.pg_settings
+SELECT * FROM pg_catalog.duckdb_tables
+SELECT * FROM information_schema.pg_class
+DESCRIBE p_secret.information_schema.tables
 SELECT * FROM duckdb_settings
 SELECT * FROM "duckdb_secrets"
-SELECT * FROM sqlite_master
-SELECT * FROM sqlite_schema
 SELECT * FROM pragma_database_list
 SELECT * FROM system.main.duckdb_settings
 SELECT * FROM system.duckdb_settings
@@ -199,7 +199,6 @@ SELECT * FROM "__ducklake_metadata_p_test".ducklake_table
 SELECT * FROM __DuckLake_Metadata_p_secret.p_secret.ducklake_data_file
 SELECT * FROM __ducklake_metadata_p_test
 DESCRIBE __ducklake_metadata_p_test.main.ducklake_table
-SUMMARIZE information_schema.tables
 WITH duckdb_settings AS (SELECT 1) SELECT * FROM duckdb_settings, system.main.duckdb_settings
 SELECT * FROM (WITH duckdb_settings AS (SELECT 1) SELECT * FROM duckdb_settings), duckdb_settings
 WITH duckdb_settings AS (SELECT * FROM duckdb_settings) SELECT * FROM duckdb_settings
@@ -299,17 +298,9 @@ PIVOT sales.t ON name USING sum(amount)
 SELECT * FROM (PIVOT sales.t ON name USING sum(amount))
 WITH p AS (PIVOT sales.t ON name USING sum(amount)) SELECT * FROM p
 SELECT * FROM sales.t PIVOT (sum(amount) FOR name IN secret_enum)
-SHOW TABLES
-SHOW ALL TABLES
-SHOW TABLES FROM p_secret
-SHOW TABLES FROM p_secret.main
-SHOW DATABASES
 SHOW VARIABLES
-SHOW ALL
-SELECT * FROM (SHOW TABLES)
-SELECT * FROM (SHOW ALL TABLES)
-SELECT name FROM (SHOW DATABASES)
-DESCRIBE
+SELECT * FROM information_schema.tables AT (VERSION => 1)
+SELECT * FROM duckdb_tables() WITH ORDINALITY
 SELECT 'x'::p_secret.main.mood
 SELECT 'x'::mood
 SELECT NULL::STRUCT(a mood)
@@ -455,3 +446,11 @@ SELECT 1; INSERT INTO sales.t VALUES (1)
 SELECT lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: lambda a: 1
 SELECT x -> x -> x -> x -> x -> x -> x -> x -> x -> x -> x -> x -> x -> x -> 1
 SELECT j -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 -> 1 FROM sales.t
+
+-- expect: unknown bucket
+SHOW TABLES FROM p_secret
+SHOW TABLES FROM p_secret.main
+SHOW TABLES FROM p_test.sales
+SHOW TABLES FROM information_schema
+SHOW TABLES FROM shared
+SELECT * FROM (SHOW TABLES FROM p_secret)

@@ -243,3 +243,24 @@ SELECT sum(l_extendedprice * (1 - l_discount)) AS revenue FROM lineitem, part WH
 SELECT s_name, s_address FROM supplier, nation WHERE s_suppkey IN ( SELECT ps_suppkey FROM partsupp WHERE ps_partkey IN ( SELECT p_partkey FROM part WHERE p_name LIKE 'forest%') AND ps_availqty > ( SELECT 0.5 * sum(l_quantity) FROM lineitem WHERE l_partkey = ps_partkey AND l_suppkey = ps_suppkey AND l_shipdate >= CAST('1994-01-01' AS date) AND l_shipdate < CAST('1995-01-01' AS date))) AND s_nationkey = n_nationkey AND n_name = 'CANADA' ORDER BY s_name
 SELECT s_name, count(*) AS numwait FROM supplier, lineitem l1, orders, nation WHERE s_suppkey = l1.l_suppkey AND o_orderkey = l1.l_orderkey AND o_orderstatus = 'F' AND l1.l_receiptdate > l1.l_commitdate AND EXISTS ( SELECT * FROM lineitem l2 WHERE l2.l_orderkey = l1.l_orderkey AND l2.l_suppkey <> l1.l_suppkey) AND NOT EXISTS ( SELECT * FROM lineitem l3 WHERE l3.l_orderkey = l1.l_orderkey AND l3.l_suppkey <> l1.l_suppkey AND l3.l_receiptdate > l3.l_commitdate) AND s_nationkey = n_nationkey AND n_name = 'SAUDI ARABIA' GROUP BY s_name ORDER BY numwait DESC, s_name LIMIT 100
 SELECT cntrycode, count(*) AS numcust, sum(c_acctbal) AS totacctbal FROM ( SELECT substring(c_phone FROM 1 FOR 2) AS cntrycode, c_acctbal FROM customer WHERE substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17') AND c_acctbal > ( SELECT avg(c_acctbal) FROM customer WHERE c_acctbal > 0.00 AND substring(c_phone FROM 1 FOR 2) IN ('13', '31', '23', '29', '30', '18', '17')) AND NOT EXISTS ( SELECT * FROM orders WHERE o_custkey = c_custkey)) AS custsale GROUP BY cntrycode ORDER BY cntrycode
+
+-- only: rewritten
+-- lists of what there is
+SHOW TABLES
+SHOW ALL TABLES
+SHOW TABLES FROM sales
+SHOW DATABASES
+SHOW SCHEMAS
+DESCRIBE
+SHOW ALL
+SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'
+SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position
+SELECT * FROM duckdb_tables()
+SELECT * FROM duckdb_tables() AS t(a, b) WHERE a = 'lake'
+SELECT * FROM duckdb_columns() JOIN duckdb_tables() USING (table_oid)
+SELECT database_name, schema_name, table_name FROM duckdb_tables() WHERE schema_name NOT LIKE 'pg\_%' ESCAPE '\'
+SELECT c.relname, a.attname, a.attnum FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name
+SELECT sql FROM sqlite_schema
+SUMMARIZE information_schema.columns
+DESCRIBE duckdb_tables

@@ -7,7 +7,7 @@ const HONEST: &str = include_str!("../testdata/honest.sql");
 const ATTACKS: &str = include_str!("../testdata/attacks.sql");
 
 /// The statements of a file, each with the value of the last `-- key: value` line above it.
-fn statements(file: &str, key: &str, default: &str) -> Vec<(String, String)> {
+pub(in crate::gate) fn statements(file: &str, key: &str, default: &str) -> Vec<(String, String)> {
     let mut current = default.to_owned();
     let mut found: Vec<(String, String)> = Vec::new();
     for line in file.lines() {
@@ -117,12 +117,13 @@ fn no_attack_passes_and_each_is_named_for_what_it_is() {
     assert!(attacks.len() >= 300, "{} attacks", attacks.len());
 }
 
-pub(super) fn kind(error: &GateError) -> &'static str {
+pub(in crate::gate) fn kind(error: &GateError) -> &'static str {
     match error {
         GateError::Syntax { .. } => "syntax",
         GateError::Forbidden { .. } => "forbidden",
         GateError::Unsupported { .. } => "unsupported",
         GateError::UnknownTable { .. } => "unknown table",
+        GateError::UnknownBucket { .. } => "unknown bucket",
         GateError::UnknownFunction { .. } => "unknown function",
         GateError::TooLarge { .. } => "too large",
         GateError::TooDeep { .. } => "too deep",

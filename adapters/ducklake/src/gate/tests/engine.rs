@@ -1,8 +1,12 @@
 //! An engine in memory with three databases, and a caller who may read one and a bucket of another.
 
 use duckdb::{Connection, params_from_iter};
+use gadwall_domain::types::DataType;
 
-use super::super::{Checked, GateError, NameError, Names, ResolvedTable, check, confirm};
+use super::super::{
+    Checked, GateError, NameError, Names, ResolvedTable, Visible, VisibleBucket, VisibleColumn, VisibleTable, check,
+    confirm,
+};
 
 /// The engine of a test.
 pub(super) struct Engine {
@@ -41,10 +45,31 @@ impl Engine {
         self.connection.query_row(query, [argument], |row| row.get(0)).unwrap()
     }
 
+    fn visible_table(&self, id: i64, catalog: &str, schema: &str, table: &str) -> VisibleTable {
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns()
+                 WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            )
+            .unwrap();
+        let read = |row: &duckdb::Row<'_>| {
+            Ok(VisibleColumn {
+                name: row.get(0)?,
+                data_type: DataType::parse(&row.get::<_, String>(1)?).unwrap(),
+                nullable: row.get(2)?,
+                default: row.get(3)?,
+                comment: row.get(4)?,
+            })
+        };
+        let columns = statement.query_map([catalog, schema, table], read).unwrap().map(Result::unwrap).collect();
+        VisibleTable { id, name: table.into(), comment: None, row_count: 0, columns }
+    }
+
     /// Passes a text through the gate as the server does; answers what would run.
     pub(super) fn gate(&self, sql: &str) -> Result<(Checked, String), GateError> {
         super::super::admit(sql)?;
-        let checked = check(sql, &self.serialize(sql), &Caller)?;
+        let checked = check(sql, &self.serialize(sql), &Caller(self))?;
         let text = self.print(&checked.statement_json);
         confirm(&text, &self.serialize(&text), &checked)?;
         Ok((checked, text))
@@ -70,7 +95,7 @@ impl Engine {
 }
 
 /// May read all of `p_test`, and the bucket `shared` of `p_other` under the name `linked`.
-pub(super) struct Caller;
+pub(super) struct Caller<'e>(pub(super) &'e Engine);
 
 const TABLES: [(&str, &str, &str, &str); 14] = [
     ("main", "p_test", "main", "customer"),
@@ -89,7 +114,7 @@ const TABLES: [(&str, &str, &str, &str); 14] = [
     ("linked", "p_other", "shared", "price"),
 ];
 
-impl Names for Caller {
+impl Names for Caller<'_> {
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         let own = catalog.is_none_or(|catalog| catalog.eq_ignore_ascii_case("p_test"));
         let found: Vec<_> = TABLES
@@ -107,5 +132,21 @@ impl Names for Caller {
                 candidates: many.iter().map(|(bucket, _, _, name)| format!("{bucket}.{name}")).collect(),
             }),
         }
+    }
+
+    fn listing(&self) -> Result<Visible, NameError> {
+        let mut buckets: Vec<VisibleBucket> = Vec::new();
+        for (id, (bucket, catalog, schema, table)) in (100..).zip(&TABLES) {
+            let table = self.0.visible_table(id, catalog, schema, table);
+            match buckets.iter_mut().find(|known| known.name == *bucket) {
+                Some(known) => known.tables.push(table),
+                None => buckets.push(VisibleBucket { id: id - 100, name: (*bucket).into(), tables: vec![table] }),
+            }
+        }
+        Ok(Visible { buckets, default_bucket: "sales".into() })
+    }
+
+    fn serialize(&self, sql: &str) -> Result<String, NameError> {
+        Ok(self.0.serialize(sql))
     }
 }

@@ -1,8 +1,9 @@
 //! The gate against a real engine: every honest query runs and answers as written, no attack does.
 
-mod corpus;
+pub(super) mod corpus;
 mod engine;
 mod limits;
+mod listing;
 mod lists;
 mod properties;
 mod rewriting;

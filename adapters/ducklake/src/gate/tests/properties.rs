@@ -159,7 +159,7 @@ proptest! {
                 prop_assert!(checked.tables.iter().all(given), "{sql}: {text}");
                 let code = without_quoted(&text);
                 prop_assert!(!code.contains("FROM p_secret") && !code.contains("read_text("), "{sql}: {text}");
-                let again = check(&text, &engine.serialize(&text), &Caller);
+                let again = check(&text, &engine.serialize(&text), &Caller(engine));
                 prop_assert!(again.is_ok() || text.contains("p_other") || text.contains("gw_cte"), "{sql}: {text}");
             }
             Ok(())

@@ -69,7 +69,7 @@ fn the_clock_and_chance_are_noticed() {
 fn another_text_is_not_confirmed() {
     let engine = Engine::open();
     let sql = "SELECT id FROM sales.t WHERE id > 1";
-    let checked = check(sql, &engine.serialize(sql), &Caller).unwrap();
+    let checked = check(sql, &engine.serialize(sql), &Caller(&engine)).unwrap();
     let confirms = |text: &str| confirm(text, &engine.serialize(text), &checked);
     assert_eq!(confirms("SELECT id FROM p_test.sales.t WHERE (id > 1)"), Ok(()));
     for other in [
@@ -103,8 +103,9 @@ fn the_words_help() {
         ("SELECT * FROM nothing.here", "unknown table nothing.here"),
         ("INSERT INTO t VALUES (1)", "INSERT is not supported here: append rows through POST …/rows of the table"),
         (
-            "SHOW TABLES",
-            "SHOW TABLES is not supported here: list buckets and tables through the API, or DESCRIBE one table",
+            "SHOW VARIABLES",
+            "SHOW VARIABLES is not supported here: what there is to see: SHOW TABLES [FROM bucket], SHOW ALL TABLES, \
+             SHOW SCHEMAS, SHOW DATABASES, DESCRIBE",
         ),
         ("SELEC 1", "syntax error at or near \"SELEC\""),
         ("", "there is no statement to run"),

@@ -6,6 +6,7 @@
 mod calls;
 mod constants;
 mod expressions;
+mod listings;
 mod queries;
 mod tables;
 mod types;
@@ -13,6 +14,7 @@ mod types;
 use super::columns::Qualifier;
 use super::error::GateError;
 use super::json::{Json, Members, get, text_of};
+use super::listing::Visible;
 use super::names::{Names, ResolvedTable};
 use super::scope::{Scope, Scopes};
 use super::spec::{self, Fields, Is};
@@ -35,6 +37,10 @@ pub(super) struct Walk<'n> {
     pub(super) parameters: Vec<String>,
     pub(super) deterministic: bool,
     pub(super) visited: Visited,
+    /// What the caller may see, once a list was asked for.
+    visible: Option<Visible>,
+    /// How many bytes of lists the statement carries.
+    listed: usize,
     cost: u64,
     arrows: usize,
     /// Whether the expression being walked has a star in it.
@@ -70,6 +76,8 @@ impl<'n> Walk<'n> {
             parameters: Vec::new(),
             deterministic: true,
             visited: Visited::default(),
+            visible: None,
+            listed: 0,
             cost: 0,
             arrows: 0,
             starred: false,

@@ -41,6 +41,11 @@ impl Walk<'_> {
         let kind = kind(members, "type");
         let (common, own) = spec::table(&kind).ok_or_else(|| unknown(&kind.replace('_', " ")))?;
         only(members, &[common, own])?;
+        if let Some(listing) = self.listing(members, &kind, place)? {
+            *value = listing;
+            // From here on it is a subquery like any other. No name of the statement's means anything in it.
+            return self.table(value, Place::default());
+        }
         match &*kind {
             "SHOW_REF" => describable(members)?,
             "PIVOT" => return self.pivot(members, place),
@@ -108,6 +113,7 @@ impl Walk<'_> {
             && matches!(get(members, "at_clause"), None | Some(Json::Null))
         {
             set(members, "at_clause", at_version(version));
+            self.visited.expressions += 1;
         }
         if !self.tables.contains(&resolved) {
             self.tables.push(resolved);
@@ -201,5 +207,8 @@ fn describable(members: &Members<'_>) -> Result<(), GateError> {
         "__show_tables_expanded" => "SHOW ALL TABLES".to_owned(),
         name => format!("SHOW {}", name.trim_matches('"').to_uppercase()),
     };
-    Err(GateError::unsupported(what, "list buckets and tables through the API, or DESCRIBE one table"))
+    Err(GateError::unsupported(
+        what,
+        "what there is to see: SHOW TABLES [FROM bucket], SHOW ALL TABLES, SHOW SCHEMAS, SHOW DATABASES, DESCRIBE",
+    ))
 }

@@ -12,7 +12,8 @@ pub(crate) struct Name {
     pub(crate) table: String,
 }
 
-/// A query, or an expression: a part of the statement's text, unchecked.
+/// A query, or an expression: a part of the statement's text, unchecked; but `?` is `$1`, `$2` … by its place in the
+/// whole statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part(pub(crate) String);
 
@@ -22,25 +23,64 @@ pub(crate) enum Statement {
     /// Whatever the gate for reads decides on.
     Read,
     /// `EXPLAIN [ANALYZE] query`.
-    Explain { analyze: bool, query: Part },
+    Explain {
+        analyze: bool,
+        query: Part,
+    },
     Insert(Insert),
     Update(Update),
     Delete(Delete),
     Merge(Merge),
     CreateTable(CreateTable),
     CreateView(CreateView),
-    CreateBucket { name: String, or_ignore: bool },
-    DropTable { name: Name, if_exists: bool },
-    DropView { name: Name, if_exists: bool },
-    DropBucket { name: String, if_exists: bool, cascade: bool },
-    Truncate { name: Name },
-    Alter { name: Name, if_exists: bool, change: Change },
-    CommentOnTable { name: Name, comment: Option<String> },
-    CommentOnColumn { name: Name, column: String, comment: Option<String> },
+    CreateBucket {
+        name: String,
+        or_ignore: bool,
+    },
+    /// `CASCADE` changes nothing: nothing hangs on a table here.
+    DropTable {
+        name: Name,
+        if_exists: bool,
+    },
+    DropView {
+        name: Name,
+        if_exists: bool,
+    },
+    DropBucket {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    Truncate {
+        name: Name,
+    },
+    Alter {
+        name: Name,
+        if_exists: bool,
+        change: Change,
+    },
+    CommentOnTable {
+        name: Name,
+        comment: Option<String>,
+    },
+    CommentOnColumn {
+        name: Name,
+        column: String,
+        comment: Option<String>,
+    },
     /// `COPY table [(columns)] TO 'path' (options)` or `COPY (query) TO …`; of a table: `FROM table`, as a query.
-    CopyTo { query: Part, path: String, options: Vec<CopyOption> },
+    CopyTo {
+        query: Part,
+        path: String,
+        options: Vec<CopyOption>,
+    },
     /// `COPY table [(columns)] FROM 'path' (options)`.
-    CopyFrom { name: Name, columns: Vec<String>, path: String, options: Vec<CopyOption> },
+    CopyFrom {
+        name: Name,
+        columns: Vec<String>,
+        path: String,
+        options: Vec<CopyOption>,
+    },
 }
 
 /// `[WITH …] INSERT [OR REPLACE | OR IGNORE] INTO table [AS alias] [BY NAME | BY POSITION] [(columns)] rows
@@ -48,6 +88,8 @@ pub(crate) enum Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Insert {
     pub(crate) name: Name,
+    /// What the table is called in the conflict's expressions.
+    pub(crate) alias: Option<String>,
     /// Empty: all, in their order.
     pub(crate) columns: Vec<String>,
     /// Columns are matched by the query's names.
@@ -128,17 +170,22 @@ pub(crate) enum When {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// `UPDATE SET …`; an empty list for `UPDATE` alone (by name).
+    /// `UPDATE SET …`; an empty list for `UPDATE BY NAME`.
     Update(Vec<(String, Part)>),
     Delete,
-    /// `INSERT [(columns)] VALUES (…)`; no values for `INSERT` alone (by position) or `INSERT BY NAME`.
-    Insert { columns: Vec<String>, values: Vec<Part>, by_name: bool },
+    /// `INSERT [(columns)] VALUES (…)`; no values for `INSERT *` (by position) or `INSERT BY NAME`.
+    Insert {
+        columns: Vec<String>,
+        values: Vec<Part>,
+        by_name: bool,
+    },
     DoNothing,
     Error,
 }
 
 /// `CREATE [OR REPLACE] [TEMP] TABLE [IF NOT EXISTS] table (…)` or `… AS query`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the statement that is there or not")]
 pub(crate) struct CreateTable {
     pub(crate) name: Name,
     pub(crate) temporary: bool,
@@ -180,22 +227,51 @@ pub(crate) struct CreateView {
 /// What an `ALTER TABLE` does: one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
-    AddColumn { column: ColumnDefinition, if_not_exists: bool },
-    DropColumn { column: String, if_exists: bool },
-    RenameColumn { column: String, to: String },
-    RenameTable { to: String },
+    AddColumn {
+        column: ColumnDefinition,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        column: String,
+        if_exists: bool,
+    },
+    RenameColumn {
+        column: String,
+        to: String,
+    },
+    RenameTable {
+        to: String,
+    },
     /// `ALTER COLUMN c [SET DATA] TYPE t`; `USING` is refused.
-    SetType { column: String, data_type: String },
-    SetNotNull { column: String },
-    DropNotNull { column: String },
-    SetDefault { column: String, default: String },
-    DropDefault { column: String },
-    AddPrimaryKey { columns: Vec<String> },
+    SetType {
+        column: String,
+        data_type: String,
+    },
+    SetNotNull {
+        column: String,
+    },
+    DropNotNull {
+        column: String,
+    },
+    SetDefault {
+        column: String,
+        default: String,
+    },
+    DropDefault {
+        column: String,
+    },
+    AddPrimaryKey {
+        columns: Vec<String>,
+    },
     DropPrimaryKey,
     /// `SET PARTITIONED BY (…)`; empty for `RESET PARTITIONED BY`.
-    PartitionBy { parts: Vec<String> },
+    PartitionBy {
+        parts: Vec<String>,
+    },
     /// `SET SORTED BY (…)`; empty for `RESET SORTED BY`.
-    SortBy { keys: Vec<String> },
+    SortBy {
+        keys: Vec<String>,
+    },
 }
 
 /// An option of COPY, by its name in capitals; its value's text without quotes, if it has one.
@@ -203,4 +279,6 @@ pub(crate) enum Change {
 pub(crate) struct CopyOption {
     pub(crate) name: String,
     pub(crate) value: Option<String>,
+    /// The names in parentheses: `PARTITION_BY (a, b)`.
+    pub(crate) list: Vec<String>,
 }

@@ -1,0 +1,250 @@
+//! SQL that writes, in the writer's turn: statement by statement, all in one transaction.
+//!
+//! What a statement reads is taken out of it as a query, which the gate for reads checks as any other; around it stands
+//! a head of our own. An `UPDATE` becomes a query for the rows' numbers and new values, put aside in a temporary table,
+//! and a change of those rows. So no text of a user writes, and keys and lengths are looked at before anything is.
+
+mod merge;
+mod names;
+mod read;
+mod rows;
+mod tables;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
+use gadwall_domain::ports::lake::{LakeError, WriteError};
+use gadwall_domain::query::{Parameters, QueryError, ReadScope};
+use gadwall_domain::schema::TableSchema;
+use gadwall_domain::script::{
+    KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
+};
+use gadwall_domain::table::TableRef;
+
+use super::Commit;
+use crate::durable::sync_new;
+use crate::error::{fault, io_error, query_error};
+use crate::gate::write::{self, Statement};
+use crate::interrupt::Stopper;
+use crate::query::lake_failed;
+use crate::{sql, structure};
+
+use names::Overlay;
+
+type Done<T> = Result<T, ScriptFault>;
+
+/// A script's run.
+struct Run<'a> {
+    commit: &'a Commit<'a>,
+    scope: &'a ReadScope,
+    script: &'a Script,
+    stopper: &'a Stopper,
+    /// What the script has made, dropped and changed so far.
+    overlay: RefCell<Overlay>,
+    changes: RefCell<Vec<Change>>,
+    temporary: AtomicU64,
+}
+
+/// How a transaction ended that was not committed on purpose.
+enum End {
+    Tried(ScriptOutput),
+    Failed(ScriptError),
+}
+
+impl Commit<'_> {
+    /// Runs a script as one transaction.
+    pub(crate) fn script(
+        &self,
+        scope: &ReadScope,
+        script: &Script,
+        tables: Vec<KnownTable>,
+        origin: &WriteOrigin,
+        stopper: &Stopper,
+    ) -> Result<ScriptOutput, ScriptError> {
+        self.known.forget_shapes();
+        let started = SystemTime::now();
+        let known: HashMap<TableRef, TableSchema> =
+            tables.into_iter().map(|table| (table.name, table.schema)).collect();
+        let run = Run {
+            commit: self,
+            scope,
+            script,
+            stopper,
+            overlay: RefCell::new(Overlay::new(known)),
+            changes: RefCell::default(),
+            temporary: AtomicU64::new(0),
+        };
+        let mut end = None;
+        let committed = self.transaction_of_rows(|| match run.all() {
+            Err(error) => {
+                end = Some(End::Failed(error));
+                Ok(None)
+            }
+            Ok(results) => {
+                let made = run.changes.take();
+                let changed = !made.is_empty();
+                if script.dry_run || !changed {
+                    let snapshot = structure::head(self.connection, self.lake)?;
+                    end = Some(End::Tried(ScriptOutput { results, snapshot, changed }));
+                    return Ok(None);
+                }
+                self.say(made.into_iter().map(|change| WriteRecord { origin: origin.clone(), change }).collect())?;
+                self.sync_all(started)?;
+                // From here on an interruption would leave open whether the commit stands.
+                if !stopper.begin_commit() {
+                    end = Some(End::Failed(run.stopped()));
+                    return Ok(None);
+                }
+                Ok(Some(results))
+            }
+        });
+        self.known.forget_shapes();
+        match (committed, end) {
+            (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: true }),
+            (_, Some(End::Tried(output))) => Ok(output),
+            (_, Some(End::Failed(error))) => Err(error),
+            (Err(error), None) => Err(failed(error)),
+            (Ok(None), None) => Err(failed(fault("the script ended without an answer").into())),
+        }
+    }
+
+    fn sync_all(&self, started: SystemTime) -> Result<(), WriteError> {
+        let data = self.shared.catalogs.data_folder(self.lake);
+        let mut synced = self.known.take_synced();
+        let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
+        self.known.put_synced(synced);
+        Ok(done.map_err(io_error)?)
+    }
+}
+
+fn failed(error: WriteError) -> ScriptError {
+    ScriptError { statement: None, fault: write_fault("the script", None, error) }
+}
+
+fn write_fault(about: &str, table: Option<&TableRef>, error: WriteError) -> ScriptFault {
+    match error {
+        WriteError::Lake(error) => lake_fault(error),
+        source => ScriptFault::Write(Box::new(WriteFault { about: about.to_owned(), table: table.cloned(), source })),
+    }
+}
+
+fn lake_fault(error: LakeError) -> ScriptFault {
+    match error {
+        error @ LakeError::StorageFull(_) => {
+            ScriptFault::Write(Box::new(WriteFault { about: "the lake".to_owned(), table: None, source: error.into() }))
+        }
+        error => lake_failed(error).into(),
+    }
+}
+
+impl Run<'_> {
+    fn all(&self) -> Result<Vec<StatementResult>, ScriptError> {
+        let mut results = Vec::with_capacity(self.script.statements.len());
+        for (number, statement) in self.script.statements.iter().enumerate() {
+            let done = if self.stopper.is_stopped() { Err(self.stopped().fault) } else { self.one(statement) };
+            let told = |fault| ScriptError { statement: Some(number), fault };
+            results.push(done.map_err(|fault| told(self.tell(fault)))?);
+        }
+        Ok(results)
+    }
+
+    fn one(&self, statement: &ScriptStatement) -> Done<StatementResult> {
+        let started = Instant::now();
+        let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
+        let read = write::read(&statement.sql).map_err(QueryError::from)?;
+        // The parts of a statement name its values by their numbers, each some of them.
+        let numbered = numbered(&statement.parameters);
+        let parameters = &numbered;
+        let done = match read {
+            Statement::Read => self.select(&statement.sql, &statement.parameters)?,
+            Statement::Insert(insert) => counted(self.insert(&insert, parameters)?)?,
+            Statement::Update(update) => counted(self.update(&update, parameters)?)?,
+            Statement::Delete(delete) => counted(self.delete(&delete, parameters)?)?,
+            Statement::Merge(merge) => counted(self.merge(&merge, parameters)?)?,
+            Statement::Truncate { name } => counted(self.truncate(&name)?)?,
+            Statement::CreateTable(create) => match self.create_table(&create, parameters)? {
+                Some(rows) => counted(rows)?,
+                None => nothing(),
+            },
+            other => {
+                self.structure(other)?;
+                nothing()
+            }
+        };
+        Ok(result(done))
+    }
+
+    fn change(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    /// The words for an error of the engine.
+    fn engine(&self, error: &duckdb::Error) -> ScriptFault {
+        let limit = self.stopper.is_timed_out().then_some(self.script.timeout);
+        query_error(error, &self.commit.shared.engine.scrub, &sql::catalog(self.scope.lake), limit).into()
+    }
+
+    /// What the engine stopped at is told as what it was stopped for.
+    fn tell(&self, fault: ScriptFault) -> ScriptFault {
+        if self.stopper.is_stopped() { self.stopped().fault } else { fault }
+    }
+
+    fn stopped(&self) -> ScriptError {
+        let error =
+            if self.stopper.is_timed_out() { QueryError::Timeout(self.script.timeout) } else { QueryError::Cancelled };
+        ScriptError { statement: None, fault: error.into() }
+    }
+
+    fn execute(&self, statement: &str) -> Done<()> {
+        self.commit.connection.execute_batch(statement).map_err(|error| self.engine(&error))
+    }
+
+    /// Runs a statement that changes rows; answers how many.
+    fn rows_of(&self, statement: &str, parameters: &Parameters) -> Done<u64> {
+        let connection = self.commit.connection;
+        let mut prepared = connection.prepare(statement).map_err(|error| self.engine(&error))?;
+        let values = crate::query::values(&prepared, parameters)?;
+        let changed = prepared.execute(duckdb::params_from_iter(values)).map_err(|error| self.engine(&error))?;
+        Ok(changed as u64)
+    }
+
+    fn count(&self, statement: &str) -> Done<u64> {
+        let read = self.commit.connection.query_row(statement, [], |row| row.get::<_, i64>(0));
+        Ok(read.map_err(|error| self.engine(&error))?.unsigned_abs())
+    }
+
+    fn next_name(&self) -> String {
+        format!("__gadwall_script_{}", self.temporary.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn numbered(parameters: &Parameters) -> Parameters {
+    match parameters {
+        Parameters::Positional(values) => {
+            let named = (1..).zip(values).map(|(number, value): (usize, _)| (number.to_string(), value.clone()));
+            Parameters::Named(named.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+type Rows = (Arc<Schema>, Vec<RecordBatch>);
+
+/// As DuckDB answers for a change of rows.
+fn counted(rows: u64) -> Done<Rows> {
+    let schema = Arc::new(Schema::new(vec![Field::new("Count", ArrowType::Int64, false)]));
+    let values = Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])
+        .map_err(|error| QueryError::Engine(error.to_string()))?;
+    Ok((schema, vec![batch]))
+}
+
+fn nothing() -> Rows {
+    (Arc::new(Schema::empty()), Vec::new())
+}

@@ -1,0 +1,336 @@
+//! Statements that change what there is: tables and buckets.
+
+use gadwall_domain::alteration::Alteration;
+use gadwall_domain::commit::Change as Committed;
+use gadwall_domain::layout::{Layout, Partition, SortKey};
+use gadwall_domain::names::{ColumnName, TableName};
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::query::{Parameters, QueryError};
+use gadwall_domain::schema::{Column, DefaultValue, TableSchema};
+use gadwall_domain::script::ScriptFault;
+use gadwall_domain::table::TableRef;
+use gadwall_domain::types::DataType;
+
+use super::names::{Target, no_table};
+use super::rows::refused;
+use super::{Done, Run, lake_fault, write_fault};
+use crate::commit::alter::check_layout;
+use crate::commit::build::definition;
+use crate::gate::write::{Change, ColumnDefinition, CreateTable, Name, Statement};
+use crate::{past, sql};
+
+fn wrong(error: impl std::fmt::Display) -> QueryError {
+    QueryError::Sql(error.to_string())
+}
+
+impl Run<'_> {
+    pub(super) fn structure(&self, statement: Statement) -> Done<()> {
+        match statement {
+            Statement::CreateBucket { name, or_ignore } => self.create_bucket(&name, or_ignore),
+            Statement::DropBucket { name, if_exists, cascade } => self.drop_bucket(&name, if_exists, cascade),
+            Statement::DropTable { name, if_exists } => self.drop_table(&name, if_exists),
+            Statement::Alter { name, if_exists, change } => self.alter(&name, if_exists, change),
+            Statement::CommentOnTable { name, comment } => {
+                self.reshape(&name, |_| Ok(Some(Alteration::Comment { column: None, comment })))
+            }
+            Statement::CommentOnColumn { name, column, comment } => {
+                let column = ColumnName::parse(&column).map_err(wrong)?;
+                self.reshape(&name, |_| Ok(Some(Alteration::Comment { column: Some(column), comment })))
+            }
+            Statement::CopyTo { .. } | Statement::CopyFrom { .. } => {
+                Err(unsupported("COPY among other statements", "send it alone, or use the import and export endpoints"))
+            }
+            Statement::CreateView(_) | Statement::DropView { .. } => {
+                Err(unsupported("a view among other statements", "use PUT and DELETE …/views/{view}"))
+            }
+            _ => Err(unsupported("this statement", "send it as a query of its own")),
+        }
+    }
+
+    fn create_bucket(&self, name: &str, or_ignore: bool) -> Done<()> {
+        let bucket = self.bucket_ref(name)?;
+        if self.bucket_is_there(&bucket)? {
+            if or_ignore {
+                return Ok(());
+            }
+            return Err(write_fault(name, None, WriteError::BucketExists));
+        }
+        self.execute(&format!("CREATE SCHEMA {}.{}", sql::catalog(self.scope.lake), sql::ident(bucket.as_str())))?;
+        self.overlay.borrow_mut().make_bucket(bucket.clone());
+        self.change(Committed::BucketCreated { bucket, description: None });
+        Ok(())
+    }
+
+    fn drop_bucket(&self, name: &str, if_exists: bool, cascade: bool) -> Done<()> {
+        let bucket = self.bucket_ref(name)?;
+        if !self.bucket_is_there(&bucket)? && if_exists {
+            return Ok(());
+        }
+        let change = self.commit.drop_bucket(&bucket, cascade).map_err(|error| write_fault(name, None, error))?;
+        self.overlay.borrow_mut().drop_bucket(bucket);
+        self.change(change);
+        Ok(())
+    }
+
+    /// Makes a table; answers how many rows a query filled it with.
+    pub(super) fn create_table(&self, create: &CreateTable, parameters: &Parameters) -> Done<Option<u64>> {
+        if create.temporary {
+            return self.create_temporary(create, parameters);
+        }
+        let table = self.table_ref(&create.name)?;
+        if self.is_there(&table)? {
+            if create.if_not_exists {
+                return Ok(create.query.as_ref().map(|_| 0));
+            }
+            if !create.or_replace {
+                return Err(write_fault(&table.to_string(), Some(&table), WriteError::TableExists));
+            }
+        }
+        if !self.bucket_is_there(&table.bucket)? {
+            return Err(write_fault(&table.bucket.to_string(), None, WriteError::NoBucket));
+        }
+        let aside = match &create.query {
+            Some(query) => Some(self.put_aside(&self.gated(&query.0)?, parameters)?),
+            None => None,
+        };
+        let given = match &aside {
+            Some(aside) => self.columns_of(&aside.sql)?,
+            None => Vec::new(),
+        };
+        let schema = schema_of(create, given)?;
+        if create.or_replace && self.is_there(&table)? {
+            self.drop_table(&create.name, true)?;
+        }
+        self.make(&table, &schema, &layout_of(create)?)?;
+        let Some(aside) = aside else { return Ok(None) };
+        let rows = if create.no_data { 0 } else { self.fill(&table, &schema, &aside.sql)? };
+        self.put_away(&aside)?;
+        Ok(Some(rows))
+    }
+
+    fn make(&self, table: &TableRef, schema: &TableSchema, layout: &Layout) -> Done<()> {
+        let told = |error| write_fault(&table.to_string(), Some(table), error);
+        check_layout(layout, schema).map_err(told)?;
+        let target = sql::table(self.scope.lake, table);
+        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.commit.lay_out(&target, layout).map_err(told)?;
+        self.overlay.borrow_mut().make(table.clone(), schema.clone());
+        self.change(Committed::TableCreated {
+            table: table.clone(),
+            columns: schema.columns().to_vec(),
+            primary_key: schema.key_columns().to_vec(),
+            layout: layout.clone(),
+        });
+        Ok(())
+    }
+
+    fn fill(&self, table: &TableRef, schema: &TableSchema, source: &str) -> Done<u64> {
+        let target = sql::table(self.scope.lake, table);
+        let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"), &Parameters::None)?;
+        let filled = Target { name: table.clone(), sql: target, written: String::new(), schema: Some(schema.clone()) };
+        self.refuse_twins(&filled, schema)?;
+        self.appended(&filled, rows);
+        Ok(rows)
+    }
+
+    /// A temporary table may hide one of a bucket, as in DuckDB.
+    fn create_temporary(&self, create: &CreateTable, parameters: &Parameters) -> Done<Option<u64>> {
+        if create.name.schema.is_some() || create.name.catalog.is_some() {
+            return Err(unsupported("a bucket before a temporary table's name", "leave it out"));
+        }
+        let name = TableName::parse(&create.name.table).map_err(wrong)?;
+        if self.overlay.borrow().temporary(name.as_str()).is_some() {
+            if create.if_not_exists {
+                return Ok(None);
+            }
+            if !create.or_replace {
+                return Err(QueryError::Sql(format!("a temporary table {name} is there already")).into());
+            }
+        }
+        let truth = self.next_name();
+        let full = format!("temp.main.{}", sql::ident(&truth));
+        let rows = if let Some(query) = &create.query {
+            let empty = if create.no_data { " WITH NO DATA" } else { "" };
+            let checked = self.gated(&query.0)?;
+            self.rows_of(&format!("CREATE TEMP TABLE {full} AS {checked}{empty}"), parameters)?;
+            Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
+        } else {
+            let schema = schema_of(create, Vec::new())?;
+            let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
+            self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions.join(", ")))?;
+            None
+        };
+        if let Some(before) = self.overlay.borrow_mut().name_temporary(name.as_str(), truth) {
+            self.execute(&format!("DROP TABLE temp.main.{}", sql::ident(&before)))?;
+        }
+        Ok(rows)
+    }
+
+    fn drop_table(&self, name: &Name, if_exists: bool) -> Done<()> {
+        let plain = name.catalog.is_none() && name.schema.is_none();
+        if plain && let Some(truth) = self.overlay.borrow_mut().forget_temporary(&name.table) {
+            return self.execute(&format!("DROP TABLE temp.main.{}", sql::ident(&truth)));
+        }
+        let table = self.table_ref(name)?;
+        if !self.is_there(&table)? {
+            return if if_exists { Ok(()) } else { Err(no_table(name).into()) };
+        }
+        let made = self.overlay.borrow().made(&table);
+        if made {
+            self.execute(&format!("DROP TABLE {}", sql::table(self.scope.lake, &table)))?;
+        } else {
+            let told = past::named(self.commit.connection, self.scope.lake, &table, None).map_err(lake_fault)?;
+            let told = told.ok_or_else(|| no_table(name))?;
+            self.execute(&format!("DROP TABLE {}", sql::table(self.scope.lake, &told.name)))?;
+        }
+        self.overlay.borrow_mut().drop(table.clone());
+        self.change(Committed::TableDropped { table });
+        Ok(())
+    }
+
+    fn alter(&self, name: &Name, if_exists: bool, change: Change) -> Done<()> {
+        let table = self.table_ref(name)?;
+        if if_exists && !self.is_there(&table)? {
+            return Ok(());
+        }
+        if let Change::RenameTable { to } = &change {
+            return self.rename(&table, name, to);
+        }
+        self.reshape(name, |schema| alteration(change, schema))
+    }
+
+    fn rename(&self, table: &TableRef, name: &Name, to: &str) -> Done<()> {
+        let to = TableRef { bucket: table.bucket.clone(), table: TableName::parse(to).map_err(wrong)? };
+        if self.overlay.borrow().was_reshaped(table) {
+            return Err(ScriptFault::MultipleDdl(Box::new(table.clone())));
+        }
+        let told = past::named(self.commit.connection, self.scope.lake, table, None).map_err(lake_fault)?;
+        let told = told.ok_or_else(|| no_table(name))?;
+        if self.is_there(&to)? {
+            return Err(write_fault(&to.to_string(), Some(&to), WriteError::TableExists));
+        }
+        let (from, new) = (sql::table(self.scope.lake, &told.name), sql::ident(to.table.as_str()));
+        self.execute(&format!("ALTER TABLE {from} RENAME TO {new}"))?;
+        let schema = self.known(table);
+        let mut overlay = self.overlay.borrow_mut();
+        overlay.drop(table.clone());
+        if let Some(schema) = schema {
+            overlay.make(to.clone(), schema);
+        }
+        drop(overlay);
+        self.change(Committed::TableRenamed { table: table.clone(), to });
+        Ok(())
+    }
+
+    /// Changes a table's shape, once at most.
+    fn reshape(
+        &self,
+        name: &Name,
+        read: impl FnOnce(&TableSchema) -> Result<Option<Alteration>, QueryError>,
+    ) -> Done<()> {
+        let target = self.target(name)?;
+        let Some(schema) = &target.schema else {
+            return Err(unsupported("changing a temporary table", "make it anew with CREATE OR REPLACE TEMP TABLE"));
+        };
+        let Some(alteration) = read(schema)? else { return Ok(()) };
+        if self.overlay.borrow().was_reshaped(&target.name) {
+            return Err(ScriptFault::MultipleDdl(Box::new(target.name)));
+        }
+        let told = past::named(self.commit.connection, self.scope.lake, &target.name, None).map_err(lake_fault)?;
+        let told = told.ok_or_else(|| no_table(name))?;
+        let change = self.commit.alter(&told, &target.name, schema, &alteration);
+        let change = change.map_err(|error| refused(&target, error))?;
+        let after = alteration.apply(schema).map_err(|error| refused(&target, error.into()))?;
+        self.overlay.borrow_mut().reshape(target.name.clone(), after);
+        self.change(change);
+        Ok(())
+    }
+}
+
+fn unsupported(what: &str, hint: &str) -> ScriptFault {
+    QueryError::Unsupported { what: what.to_owned(), hint: hint.to_owned() }.into()
+}
+
+fn column(definition: &ColumnDefinition) -> Result<Column, QueryError> {
+    let default = match &definition.default {
+        Some(text) => DefaultValue::parse(text).map_err(wrong)?,
+        None => None,
+    };
+    Ok(Column {
+        name: ColumnName::parse(&definition.name).map_err(wrong)?,
+        data_type: DataType::parse(&definition.data_type).map_err(wrong)?,
+        nullable: !definition.not_null,
+        default,
+    })
+}
+
+/// A table's columns: as defined, or those of a query, perhaps under other names.
+fn schema_of(create: &CreateTable, mut given: Vec<Column>) -> Result<TableSchema, QueryError> {
+    let mut columns = if create.query.is_some() {
+        if !create.columns.is_empty() && create.columns.len() != given.len() {
+            let text = format!("the query gives {} columns, {} are named", given.len(), create.columns.len());
+            return Err(QueryError::Sql(text));
+        }
+        for (column, named) in given.iter_mut().zip(&create.columns) {
+            column.name = ColumnName::parse(&named.name).map_err(wrong)?;
+        }
+        given
+    } else {
+        create.columns.iter().map(column).collect::<Result<_, _>>()?
+    };
+    let key = create.primary_key.iter().map(|name| ColumnName::parse(name).map_err(wrong));
+    let key = key.collect::<Result<Vec<_>, _>>()?;
+    for column in columns.iter_mut().filter(|column| key.contains(&column.name)) {
+        column.nullable = false;
+    }
+    TableSchema::new(columns, key).map_err(wrong)
+}
+
+fn layout_of(create: &CreateTable) -> Result<Layout, QueryError> {
+    let partition_by = create.partitioned_by.iter().map(|text| Partition::parse(text).map_err(wrong));
+    let sort_by = create.sorted_by.iter().map(|text| SortKey::parse(text).map_err(wrong));
+    Ok(Layout { partition_by: partition_by.collect::<Result<_, _>>()?, sort_by: sort_by.collect::<Result<_, _>>()? })
+}
+
+/// What is to be done to a table; nothing where it is so already and that was asked for.
+fn alteration(change: Change, schema: &TableSchema) -> Result<Option<Alteration>, QueryError> {
+    let name = |text: &str| ColumnName::parse(text).map_err(wrong);
+    let has = |text: &str| schema.columns().iter().any(|column| column.name.as_str().eq_ignore_ascii_case(text));
+    Ok(Some(match change {
+        Change::AddColumn { column: added, if_not_exists } => {
+            if if_not_exists && has(&added.name) {
+                return Ok(None);
+            }
+            Alteration::AddColumn { column: column(&added)? }
+        }
+        Change::DropColumn { column, if_exists } => {
+            if if_exists && !has(&column) {
+                return Ok(None);
+            }
+            Alteration::DropColumn { column: name(&column)? }
+        }
+        Change::RenameColumn { column, to } => Alteration::RenameColumn { column: name(&column)?, to: name(&to)? },
+        Change::RenameTable { .. } => return Ok(None),
+        Change::SetType { column, data_type } => {
+            Alteration::SetType { column: name(&column)?, data_type: DataType::parse(&data_type).map_err(wrong)? }
+        }
+        Change::SetNotNull { column } => Alteration::SetNotNull { column: name(&column)? },
+        Change::DropNotNull { column } => Alteration::DropNotNull { column: name(&column)? },
+        Change::SetDefault { column, default } => match DefaultValue::parse(&default).map_err(wrong)? {
+            Some(default) => Alteration::SetDefault { column: name(&column)?, default },
+            None => Alteration::DropDefault { column: name(&column)? },
+        },
+        Change::DropDefault { column } => Alteration::DropDefault { column: name(&column)? },
+        Change::AddPrimaryKey { columns } => {
+            Alteration::SetPrimaryKey { columns: columns.iter().map(|text| name(text)).collect::<Result<_, _>>()? }
+        }
+        Change::DropPrimaryKey => Alteration::DropPrimaryKey,
+        Change::PartitionBy { parts } => Alteration::PartitionBy {
+            partition_by: parts.iter().map(|text| Partition::parse(text).map_err(wrong)).collect::<Result<_, _>>()?,
+        },
+        Change::SortBy { keys } => Alteration::SortBy {
+            sort_by: keys.iter().map(|text| SortKey::parse(text).map_err(wrong)).collect::<Result<_, _>>()?,
+        },
+    }))
+}

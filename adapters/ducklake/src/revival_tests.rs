@@ -1,0 +1,164 @@
+//! An engine that broke for good is opened anew, and nobody has to restart anything.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use gadwall_application::testing::builders::{column, lake, origin, rows, schema, table};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::system::HealthProbe as _;
+use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
+use tempfile::TempDir;
+
+use crate::error::lake_error;
+use crate::{EmbeddedLakes, LakeConfig, find_extension_dir, sql};
+
+const LONG: &str = "SELECT range FROM range(1000000000)";
+const ENDLESS: &str = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range + b.range = 7";
+
+fn config(dir: &Path) -> LakeConfig {
+    let dir = dir.canonicalize().unwrap();
+    LakeConfig {
+        lakes_dir: dir.join("lakes"),
+        files_dir: None,
+        staging_dir: dir.join("staging"),
+        spill_dir: dir.join("spill"),
+        extension_dir: find_extension_dir(None).unwrap(),
+        memory_limit: 1 << 30,
+        spill_limit: 1 << 30,
+        threads: 2,
+        max_queries: 8,
+        max_waiting: 64,
+        queue_timeout: Duration::from_secs(10),
+        max_attached: 8,
+        writer_queue: 64,
+        inlining_row_limit: 0,
+        encrypted: false,
+    }
+}
+
+/// Three lakes with a table `t` of one row each.
+async fn filled() -> (EmbeddedLakes, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let lakes = EmbeddedLakes::open(&config(dir.path())).unwrap();
+    for number in 1..=3 {
+        lakes.create(lake(number)).await.unwrap();
+        let create = LakeWrite::create_table(table("t"), schema(vec![column("id", "INTEGER")], &[]));
+        lakes.write(lake(number), create, origin("r")).await.unwrap();
+        append(&lakes, lake(number)).await.unwrap();
+    }
+    (lakes, dir)
+}
+
+async fn append(lakes: &EmbeddedLakes, lake: LakeId) -> Result<(), WriteError> {
+    let schema = schema(vec![column("id", "INTEGER")], &[]);
+    let write = LakeWrite::append(table("t"), schema, rows(["id"], &[[Some("1")]]));
+    lakes.write(lake, write, origin("r")).await.map(drop)
+}
+
+async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str) -> Result<QueryOutput, QueryError> {
+    let (parameters, timeout) = (Parameters::None, Duration::from_mins(5));
+    let query = Query { sql: sql.to_owned(), parameters, default_bucket: None, timeout };
+    lakes.query(ReadScope { lake, only_bucket: None, at: ReadAt::Head }, query).await
+}
+
+async fn count(lakes: &EmbeddedLakes, lake: LakeId) -> Result<usize, QueryError> {
+    let mut output = query(lakes, lake, "SELECT id FROM t").await?;
+    let mut rows = 0;
+    while let Some(batch) = output.rows.batches.next().await {
+        rows += batch?.num_rows();
+    }
+    Ok(rows)
+}
+
+/// Writes what the Parquet writer can't write: a fatal error to the whole engine.
+async fn shatter(lakes: &EmbeddedLakes) {
+    let catalogs = Arc::clone(&lakes.catalogs);
+    let broken = lakes.engine.run(&lakes.engine.staging, move |connection| {
+        let _lease = catalogs.lease(connection, lake(3))?;
+        let table = format!("{}.main.nanos", sql::catalog(lake(3)));
+        let create = format!("CREATE TABLE IF NOT EXISTS {table} (t TIME_NS)");
+        connection.execute_batch(&create).map_err(|error| lake_error(&error))?;
+        let written = connection.execute_batch(&format!("INSERT INTO {table} VALUES ('10:00:00'::TIME_NS)"));
+        let after = connection.execute_batch("SELECT 1");
+        Ok([written, after].map(|done| done.unwrap_err().to_string()))
+    });
+    let [written, after] = broken.await.unwrap();
+    assert!(written.contains("TIME_NS") && after.contains("invalidated"), "{written} {after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_query_and_the_next_write_succeed() {
+    let (lakes, _dir) = filled().await;
+    for round in 1..=3 {
+        shatter(&lakes).await;
+        assert_eq!(count(&lakes, lake(1)).await, Ok(round));
+        append(&lakes, lake(1)).await.unwrap();
+        shatter(&lakes).await;
+        append(&lakes, lake(2)).await.unwrap();
+        assert_eq!(count(&lakes, lake(2)).await, Ok(round + 1));
+        assert_eq!(count(&lakes, lake(3)).await, Ok(1), "whose statement it was goes on, too");
+        shatter(&lakes).await;
+        assert!(lakes.check().await.ok);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_stopped_so_that_nobody_waits_for_it() {
+    let (lakes, _dir) = filled().await;
+    // One reader that doesn't read any further, and a query that would never end.
+    let mut stalled = query(&lakes, lake(1), LONG).await.unwrap();
+    let endless = query(&lakes, lake(2), ENDLESS);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shatter(&lakes).await;
+        let started = Instant::now();
+        assert_eq!(count(&lakes, lake(1)).await, Ok(1));
+        assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
+    };
+    let (stopped, ()) = tokio::join!(endless, others);
+    assert!(matches!(stopped.unwrap_err(), QueryError::Cancelled | QueryError::Engine(_)));
+    let last = loop {
+        match stalled.rows.batches.next().await {
+            Some(Ok(_)) => {}
+            last => break last,
+        }
+    };
+    assert!(matches!(last, Some(Err(_))), "half of the rows never look like all of them");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_at_once_no_committed_row_is_lost() {
+    let (lakes, dir) = filled().await;
+    let mut told = [1, 1];
+    for _ in 0..4 {
+        let writes = (0..20).map(|number| {
+            let lakes = &lakes;
+            async move {
+                let at = number % 2;
+                append(lakes, lake(at as u128 + 1)).await.is_ok().then_some(at)
+            }
+        });
+        let (written, ()) = tokio::join!(join_all(writes), shatter_soon(&lakes));
+        written.into_iter().flatten().for_each(|at| told[at] += 1);
+    }
+    for (number, told) in [(1, told[0]), (2, told[1])] {
+        let found = count(&lakes, lake(number)).await.unwrap();
+        assert!(found >= told, "{told} rows were told to be written, {found} are there");
+        append(&lakes, lake(number)).await.unwrap();
+    }
+    // The files are those of one engine, whole: a new process reads the same.
+    let found = count(&lakes, lake(1)).await.unwrap();
+    drop(lakes);
+    let lakes = EmbeddedLakes::open(&config(dir.path())).unwrap();
+    assert_eq!(count(&lakes, lake(1)).await, Ok(found));
+}
+
+async fn shatter_soon(lakes: &EmbeddedLakes) {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    shatter(lakes).await;
+}

@@ -1,0 +1,179 @@
+//! The one DuckDB instance, and another in its place when it broke for good.
+//!
+//! After a fatal error an instance answers nothing any more; it has to be replaced. What still runs on it is interrupted,
+//! and whoever needs a connection waits until the last of its own is back: two instances must never be at work on the
+//! same files.
+//!
+//! Its connections are never closed: with a transaction open in a lake, closing one would end the process (DuckLake
+//! throws where DuckDB can't catch, see docs/engine-facts.md). So a broken instance is left lying with its memory. It
+//! does nothing any more, and what it has not written is lost, as in a crash.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use duckdb::{Connection, InterruptHandle};
+use tokio::sync::watch;
+
+use crate::engine::OpenError;
+use crate::error::message;
+
+/// Longest wait for what still runs on a broken instance.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An interrupt that comes between two statements has no effect, so it is repeated.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+
+type Open = Box<dyn Fn() -> Result<Connection, OpenError> + Send + Sync>;
+
+/// Holds the instance and lends connections.
+pub(crate) struct Root {
+    open: Open,
+    inner: Mutex<Inner>,
+    returned: Condvar,
+    broken: watch::Sender<u64>,
+}
+
+struct Inner {
+    /// None while the connections of a broken one come back.
+    instance: Option<Connection>,
+    generation: u64,
+    lent: HashMap<u64, Arc<Interrupter>>,
+    next: u64,
+}
+
+/// Interrupts a connection for as long as it is lent. The crate's own handle may not be used while its connection is
+/// being closed.
+pub(crate) struct Interrupter(Mutex<Option<Arc<InterruptHandle>>>);
+
+impl Interrupter {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<InterruptHandle>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn interrupt(&self) {
+        if let Some(handle) = &*self.lock() {
+            handle.interrupt();
+        }
+    }
+}
+
+/// A connection of its own for one piece of work.
+pub(crate) struct Lent {
+    root: Arc<Root>,
+    id: u64,
+    generation: u64,
+    interrupter: Arc<Interrupter>,
+    /// There until this is dropped.
+    connection: Option<Connection>,
+}
+
+impl Lent {
+    /// Interrupts what runs on it.
+    pub(crate) fn interrupter(&self) -> Arc<Interrupter> {
+        Arc::clone(&self.interrupter)
+    }
+}
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "it is taken out only when this is dropped")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a connection that is lent is there")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *self.interrupter.lock() = None;
+        if let Some(connection) = self.connection.take() {
+            let error = fatal(&connection);
+            if let Some(error) = &error {
+                self.root.condemn(self.generation, error);
+            }
+            if error.is_some() || self.root.lock().generation != self.generation {
+                // Closing it might end the process.
+                std::mem::forget(connection);
+            }
+        }
+        self.root.lock().lent.remove(&self.id);
+        self.root.returned.notify_all();
+    }
+}
+
+impl Root {
+    /// Opens an instance; the same is done again when it broke.
+    pub(crate) fn new(open: Open) -> Result<Arc<Self>, OpenError> {
+        let inner = Inner { instance: Some(open()?), generation: 0, lent: HashMap::new(), next: 0 };
+        Ok(Arc::new(Self { open, inner: Mutex::new(inner), returned: Condvar::new(), broken: watch::Sender::new(0) }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while cloning leaves nothing half done, so a poisoned lock is still good.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when the instance breaks that is there now.
+    pub(crate) fn broken(&self) -> watch::Receiver<u64> {
+        self.broken.subscribe()
+    }
+
+    /// A fresh connection. Blocks.
+    pub(crate) fn connect(self: &Arc<Self>) -> Result<Lent, duckdb::Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut inner = self.lock();
+        loop {
+            if let Some(instance) = &inner.instance {
+                let connection = instance.try_clone()?;
+                return Ok(self.lend(&mut inner, connection));
+            }
+            if inner.lent.is_empty() {
+                inner.instance = Some((self.open)().map_err(|error| unavailable(&error.to_string()))?);
+                tracing::info!("the engine was opened anew");
+                continue;
+            }
+            if Instant::now() >= deadline {
+                return Err(unavailable("work on the broken one doesn't end"));
+            }
+            inner.lent.values().for_each(|connection| connection.interrupt());
+            let waited = self.returned.wait_timeout(inner, INTERRUPT_EVERY);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lend(self: &Arc<Self>, inner: &mut Inner, connection: Connection) -> Lent {
+        let id = inner.next;
+        inner.next += 1;
+        let interrupter = Arc::new(Interrupter(Mutex::new(Some(connection.interrupt_handle()))));
+        inner.lent.insert(id, Arc::clone(&interrupter));
+        let (root, generation) = (Arc::clone(self), inner.generation);
+        Lent { root, id, generation, interrupter, connection: Some(connection) }
+    }
+
+    /// Gives an instance up. Whoever else finds it broken, too, does nothing.
+    fn condemn(&self, generation: u64, error: &duckdb::Error) {
+        let mut inner = self.lock();
+        if inner.generation != generation {
+            return;
+        }
+        tracing::error!(error = %message(error), "the engine broke and is opened anew; its memory stays taken");
+        inner.generation += 1;
+        // The instance's first connection never has a transaction, and others outlive it.
+        inner.instance = None;
+        self.broken.send_replace(inner.generation);
+    }
+}
+
+/// Whether an instance broke for good, and with which words it says so.
+///
+/// Asked of a connection that did its work: any instance refuses to roll back where nothing is open, but a broken one for
+/// another reason. It costs less than 30 µs.
+fn fatal(connection: &Connection) -> Option<duckdb::Error> {
+    connection.execute_batch("ROLLBACK").err().filter(|error| message(error).starts_with("FATAL Error"))
+}
+
+fn unavailable(reason: &str) -> duckdb::Error {
+    let message = format!("FATAL Error: the engine broke and could not be opened anew: {reason}");
+    duckdb::Error::DuckDBFailure(duckdb::ffi::Error::new(1), Some(message))
+}

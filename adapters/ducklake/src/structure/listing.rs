@@ -1,0 +1,125 @@
+//! All tables that may be seen, with their columns, for the lists that SQL can ask for: four statements, however many
+//! tables there are.
+
+use std::collections::HashMap;
+
+use duckdb::{Connection, Row};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::names::BucketName;
+use gadwall_domain::ports::lake::LakeError;
+
+use super::{at, rows, top_columns};
+use crate::gate::{VisibleBucket, VisibleColumn, VisibleTable};
+use crate::types::RawColumn;
+
+/// Limits schemas `s` to one, if one is given.
+const ONLY: &str = "{live s} AND (? IS NULL OR lower(s.schema_name) = ?)";
+
+/// Buckets, tables and columns of a version, each by name or place.
+pub(crate) fn listing(
+    connection: &Connection,
+    lake: LakeId,
+    only: Option<&BucketName>,
+    version: ReadAt,
+) -> Result<Vec<VisibleBucket>, LakeError> {
+    let only = only.map(BucketName::folded);
+    let look = Look { connection, lake, version, only };
+    let mut tables = look.tables()?;
+    let buckets = look.rows(
+        "SELECT s.schema_id, s.schema_name FROM {md}.ducklake_schema s WHERE {only} ORDER BY lower(s.schema_name)",
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+    )?;
+    let bucket = |(id, name)| VisibleBucket { id, name, tables: tables.remove(&id).unwrap_or_default() };
+    Ok(buckets.into_iter().map(bucket).collect())
+}
+
+struct Look<'a> {
+    connection: &'a Connection,
+    lake: LakeId,
+    version: ReadAt,
+    only: Option<String>,
+}
+
+impl Look<'_> {
+    fn rows<T>(&self, text: &str, read: impl Fn(&Row<'_>) -> duckdb::Result<T>) -> Result<Vec<T>, LakeError> {
+        let statement = at(self.lake, self.version, &text.replace("{only}", ONLY));
+        rows(self.connection, &statement, &[&self.only, &self.only], read)
+    }
+
+    /// Tables by their bucket's number.
+    fn tables(&self) -> Result<HashMap<i64, Vec<VisibleTable>>, LakeError> {
+        let found = self.rows(
+            "SELECT t.schema_id, t.table_id, t.table_name, row_count::BIGINT,
+                    (SELECT g.value FROM {md}.ducklake_tag g
+                      WHERE {live g} AND g.object_id = t.table_id AND g.key = 'comment')
+               FROM (SELECT t.*, {sizes} FROM {md}.ducklake_table t WHERE {live t}) t
+               JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id
+              WHERE {only} ORDER BY lower(t.table_name)",
+            |row| {
+                let table = VisibleTable {
+                    id: row.get(1)?,
+                    name: row.get(2)?,
+                    row_count: row.get(3)?,
+                    comment: row.get(4)?,
+                    columns: Vec::new(),
+                };
+                Ok((row.get::<_, i64>(0)?, table))
+            },
+        )?;
+        let mut columns = self.columns()?;
+        let mut tables: HashMap<i64, Vec<VisibleTable>> = HashMap::new();
+        for (bucket, table) in found {
+            let columns = columns.remove(&table.id).unwrap_or_default();
+            tables.entry(bucket).or_default().push(VisibleTable { columns, ..table });
+        }
+        Ok(tables)
+    }
+
+    /// Columns by their table's number.
+    fn columns(&self) -> Result<HashMap<i64, Vec<VisibleColumn>>, LakeError> {
+        let found = self.rows(
+            "SELECT c.table_id, c.column_id, c.parent_column, c.column_name, c.column_type, c.nulls_allowed,
+                    c.default_value, g.value
+               FROM {md}.ducklake_column c
+               LEFT JOIN {md}.ducklake_column_tag g
+                      ON g.table_id = c.table_id AND g.column_id = c.column_id AND g.key = 'comment' AND {live g}
+              WHERE {live c} AND c.table_id IN (
+                    SELECT t.table_id FROM {md}.ducklake_table t
+                      JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id
+                     WHERE {live t} AND {only})
+              ORDER BY c.table_id, c.column_order",
+            |row| {
+                let column = RawColumn {
+                    id: row.get(1)?,
+                    parent: row.get(2)?,
+                    name: row.get(3)?,
+                    type_word: row.get(4)?,
+                    nullable: row.get(5)?,
+                    default: row.get(6)?,
+                };
+                Ok((row.get::<_, i64>(0)?, column, row.get::<_, Option<String>>(7)?))
+            },
+        )?;
+        let mut raw: HashMap<i64, (Vec<RawColumn>, Vec<Option<String>>)> = HashMap::new();
+        for (table, column, comment) in found {
+            let (columns, comments) = raw.entry(table).or_default();
+            if column.parent.is_none() {
+                comments.push(comment);
+            }
+            columns.push(column);
+        }
+        let named = |(table, (columns, comments)): (i64, (Vec<RawColumn>, Vec<Option<String>>))| {
+            let columns = top_columns(&columns)?.into_iter().zip(comments);
+            let visible = columns.map(|(column, comment)| VisibleColumn {
+                default: column.default.as_ref().map(|default| default.literal(&column.data_type)),
+                name: column.name.to_string(),
+                data_type: column.data_type,
+                nullable: column.nullable,
+                comment,
+            });
+            Ok((table, visible.collect()))
+        };
+        raw.into_iter().map(named).collect()
+    }
+}
