@@ -164,12 +164,12 @@ async fn until<F: Future<Output = bool>>(what: impl Fn() -> F) {
 async fn a_query_is_known_from_its_start_to_its_end_and_after() {
     let mut fixture = fixture(SETTINGS).await;
     let rows = fixture.engine.prepare();
-    let mut answer = fixture.run("SELECT 1").await.unwrap();
+    let mut answer = fixture.run("select 1").await.unwrap();
     rows.send(Ok(batch(3))).await.unwrap();
     assert_eq!(answer.rows.batches.next().await.unwrap().unwrap().num_rows(), 3);
     let seen = fixture.only().await;
     assert_eq!((seen.id, seen.state, seen.rows), (answer.query_id, QueryState::Running, 3));
-    assert_eq!((seen.sql.as_str(), seen.finished_at), ("SELECT 1", None));
+    assert_eq!((seen.sql.as_str(), seen.finished_at), ("select 1", None));
     fixture.world.clock.advance(TimeDelta::seconds(2));
     drop(rows);
     assert!(answer.rows.batches.next().await.is_none());
@@ -181,18 +181,18 @@ async fn a_query_is_known_from_its_start_to_its_end_and_after() {
     assert!(fixture.stored().await.is_empty(), "seen before it is written down");
     fixture.write().await;
     assert_eq!(fixture.only().await, ended);
-    assert_eq!(fixture.stored().await, ["SELECT 1"]);
+    assert_eq!(fixture.stored().await, ["select 1"]);
 }
 
 #[tokio::test]
 async fn a_reader_that_goes_away_cancels_and_makes_room() {
     let fixture = fixture(SETTINGS).await;
     let _rows = fixture.engine.prepare();
-    let answer = fixture.run("SELECT 1").await.unwrap();
+    let answer = fixture.run("select 1").await.unwrap();
     drop(answer);
     assert_eq!(fixture.only().await.state, QueryState::Cancelled);
     assert!(fixture.engine.stopped.load(Ordering::SeqCst));
-    let waiting = fixture.spawn("SELECT 2");
+    let waiting = fixture.spawn("select 2");
     until(async || fixture.all().await.len() == 2).await;
     waiting.abort();
     until(async || fixture.all().await.iter().all(|query| query.state == QueryState::Cancelled)).await;
@@ -202,7 +202,7 @@ async fn a_reader_that_goes_away_cancels_and_makes_room() {
 #[tokio::test]
 async fn a_query_is_cancelled_before_its_first_row() {
     let fixture = fixture(SETTINGS).await;
-    let asked = fixture.spawn("SELECT 1");
+    let asked = fixture.spawn("select 1");
     until(async || fixture.all().await.iter().any(|query| query.state == QueryState::Running)).await;
     let id = fixture.only().await.id.to_string();
     let cancelled = fixture.queries.cancel(&fixture.owner, &project_id("p"), &id).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_query_is_cancelled_before_its_first_row() {
 async fn a_query_is_cancelled_whether_its_rows_are_read_or_not() {
     let fixture = fixture(SETTINGS).await;
     let rows = fixture.engine.prepare();
-    let mut answer = fixture.run("SELECT 1").await.unwrap();
+    let mut answer = fixture.run("select 1").await.unwrap();
     let id = answer.query_id.to_string();
     let (reading, started) = oneshot::channel();
     let reader = tokio::spawn(async move {
@@ -245,7 +245,7 @@ async fn a_failure_is_told_by_its_code() {
     let failed = fixture.only().await;
     assert_eq!((failed.state, failed.error_code.as_deref()), (QueryState::Failed, Some("sql_error")));
     let rows = fixture.engine.prepare();
-    let mut answer = fixture.run("SELECT 1").await.unwrap();
+    let mut answer = fixture.run("select 1").await.unwrap();
     rows.send(Err(QueryError::OutOfMemory)).await.unwrap();
     assert!(matches!(answer.rows.batches.next().await, Some(Err(QueryError::OutOfMemory))));
     assert!(answer.rows.batches.next().await.is_none());
@@ -259,17 +259,17 @@ async fn who_is_turned_away_at_the_door_leaves_nothing_and_who_waited_in_vain_do
         QuerySettings { max_concurrent: 1, max_queued: 1, queue_timeout: Duration::from_millis(50), ..SETTINGS };
     let fixture = fixture(settings).await;
     let _rows = fixture.engine.prepare();
-    let _answer = fixture.run("SELECT 1").await.unwrap();
-    let waiting = fixture.spawn("SELECT 2");
+    let _answer = fixture.run("select 1").await.unwrap();
+    let waiting = fixture.spawn("select 2");
     until(async || fixture.all().await.len() == 2).await;
     assert_eq!(fixture.all().await[0].state, QueryState::Queued);
-    let refused = fixture.run("SELECT 3").await;
+    let refused = fixture.run("select 3").await;
     assert!(matches!(refused, Err(UseCaseError::Query(QueryError::Busy))), "{refused:?}");
     let refused = waiting.await.unwrap();
     assert!(matches!(refused, Err(UseCaseError::Query(QueryError::Busy))), "{refused:?}");
     let known: Vec<_> = fixture.all().await.into_iter().map(|query| (query.sql, query.error_code)).collect();
     let busy = Some("too_many_queries".to_owned());
-    assert_eq!(known, [("SELECT 1".to_owned(), None), ("SELECT 2".to_owned(), busy)]);
+    assert_eq!(known, [("select 1".to_owned(), None), ("select 2".to_owned(), busy)]);
 }
 
 #[tokio::test]
@@ -277,10 +277,10 @@ async fn the_history_is_bounded_and_ages() {
     let mut fixture = fixture(SETTINGS).await;
     for number in 1..=5 {
         *fixture.engine.fails.lock().unwrap() = Some(QueryError::OutOfMemory);
-        fixture.run(&format!("SELECT {number}")).await.unwrap_err();
+        fixture.run(&format!("select {number}")).await.unwrap_err();
     }
     fixture.write().await;
-    assert_eq!(fixture.stored().await, ["SELECT 5", "SELECT 4", "SELECT 3"]);
+    assert_eq!(fixture.stored().await, ["select 5", "select 4", "select 3"]);
     fixture.world.clock.advance(TimeDelta::days(7));
     assert_eq!(fixture.queries.clean_up().await.unwrap(), 0);
     fixture.world.clock.advance(TimeDelta::seconds(1));
@@ -293,7 +293,7 @@ async fn what_the_history_cannot_take_is_counted_and_never_waited_for() {
     let fixture = fixture(SETTINGS).await;
     for number in 0..1_010 {
         *fixture.engine.fails.lock().unwrap() = Some(QueryError::OutOfMemory);
-        fixture.run(&format!("SELECT {number}")).await.unwrap_err();
+        fixture.run(&format!("select {number}")).await.unwrap_err();
     }
     assert_eq!(fixture.queries.running.lost(), 10);
     assert_eq!(fixture.all().await.len(), 100);
@@ -304,10 +304,10 @@ async fn pages_show_running_ones_first_and_each_query_once() {
     let mut fixture = fixture(SETTINGS).await;
     for number in 1..=2 {
         *fixture.engine.fails.lock().unwrap() = Some(QueryError::OutOfMemory);
-        fixture.run(&format!("SELECT {number}")).await.unwrap_err();
+        fixture.run(&format!("select {number}")).await.unwrap_err();
     }
     let _rows = [fixture.engine.prepare(), fixture.engine.prepare()];
-    let _answers = [fixture.run("SELECT 3").await.unwrap(), fixture.run("SELECT 4").await.unwrap()];
+    let _answers = [fixture.run("select 3").await.unwrap(), fixture.run("select 4").await.unwrap()];
     fixture.write().await;
     let (mut seen, mut cursor) = (Vec::new(), None);
     loop {
@@ -317,7 +317,7 @@ async fn pages_show_running_ones_first_and_each_query_once() {
         assert_eq!(QueryCursor::parse(&next.to_string()).unwrap(), next);
         cursor = Some(next);
     }
-    assert_eq!(seen, ["SELECT 4", "SELECT 3", "SELECT 2", "SELECT 1"]);
+    assert_eq!(seen, ["select 4", "select 3", "select 2", "select 1"]);
     let failed = fixture.list(QueryWish { state: Some(QueryState::Failed), ..wish(9) }).await.queries;
     assert_eq!(failed.len(), 2);
     let running = fixture.list(QueryWish { state: Some(QueryState::Running), ..wish(9) }).await.queries;
@@ -328,7 +328,7 @@ async fn pages_show_running_ones_first_and_each_query_once() {
 async fn who_does_not_manage_sees_only_its_own() {
     let fixture = fixture(SETTINGS).await;
     let _rows = fixture.engine.prepare();
-    let answer = fixture.run("SELECT 'secret'").await.unwrap();
+    let answer = fixture.run("select 'secret'").await.unwrap();
     let Identity::Known(Principal::Key { id, project, scopes, .. }) = fixture.owner.identity.clone() else {
         panic!("a key")
     };
