@@ -74,7 +74,8 @@ impl Host {
 
     /// So many rows that they become a file of their own before their commit.
     async fn append_many(&self) -> Result<Reply> {
-        let rows: String = (0..120_000_u64).map(|id| format!("{id},{}\n", id.wrapping_mul(0x9e37_79b9_7f4a))).collect();
+        let lines = (0..120_000_u64).map(|id| format!("{id},{}", id.wrapping_mul(0x9e37_79b9_7f4a)));
+        let rows = lines.collect::<Vec<_>>().join("\n");
         self.send_as(Method::POST, &format!("{TABLES}/t/rows"), "text/csv", format!("id,text\n{rows}")).await
     }
 
