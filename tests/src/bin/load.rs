@@ -29,6 +29,7 @@ struct Arguments {
 enum Kind {
     Preview,
     Query,
+    Cached,
     Append,
 }
 
@@ -37,6 +38,7 @@ impl Kind {
         match self {
             Self::Preview => Work::Preview,
             Self::Query => Work::Query,
+            Self::Cached => Work::Cached,
             Self::Append => Work::Append,
         }
     }

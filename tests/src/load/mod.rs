@@ -59,19 +59,22 @@ pub enum Work {
     Preview,
     /// A small aggregate.
     Query,
+    /// The same aggregate again and again.
+    Cached,
     /// One row, durable when answered.
     Append,
 }
 
 impl Work {
     /// All of it.
-    pub const ALL: [Self; 3] = [Self::Preview, Self::Query, Self::Append];
+    pub const ALL: [Self; 4] = [Self::Preview, Self::Query, Self::Cached, Self::Append];
 
     /// What it is called.
     pub fn label(self) -> &'static str {
         match self {
             Self::Preview => "preview, 100 rows",
             Self::Query => "count and max",
+            Self::Cached => "the same query",
             Self::Append => "append, 1 row",
         }
     }
@@ -91,6 +94,12 @@ impl Work {
                 let body = json!({ "query": sql, "params": [parameter(number)] }).to_string();
                 post(&format!("/projects/{PROJECT}/query"), &head, &body)
             }),
+            Self::Cached => {
+                let sql = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
+                let body = json!({ "query": sql, "params": [0] }).to_string();
+                let request = post(&format!("/projects/{PROJECT}/query"), &head, &body);
+                Arc::new(move |_| request.clone())
+            }
             Self::Append => Arc::new(move |number| {
                 let row = json!([{ "id": number, "at": "2024-01-01T00:00:00", "place": "here", "x": 0.5 }]);
                 post(&format!("{tables}/arrivals/rows"), &head, &row.to_string())
