@@ -5,12 +5,20 @@ use std::sync::Arc;
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
-use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::project::Project;
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
+
+/// What failed after a commit can't say that nothing was written: the caller asks again, under the same key.
+fn after_commit(error: UseCaseError) -> UseCaseError {
+    match error {
+        UseCaseError::Store(StoreError::StorageFull(full)) => StoreError::Unavailable(full).into(),
+        other => other,
+    }
+}
 
 /// Commits writes.
 pub struct Writes {
@@ -44,7 +52,7 @@ impl Writes {
             return Ok(before);
         }
         let committed = self.lakes.write(project.lake, write, caller.origin()).await.map_err(tell)?;
-        self.projection.catch_up(project, Some(committed.snapshot)).await?;
+        self.projection.catch_up(project, Some(committed.snapshot)).await.map_err(after_commit)?;
         Ok(committed)
     }
 

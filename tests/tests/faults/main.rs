@@ -7,6 +7,7 @@ mod damaged;
 mod full;
 mod read_only;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -74,9 +75,11 @@ impl Host {
 
     /// So many rows that they become a file of their own before their commit.
     async fn append_many(&self) -> Result<Reply> {
-        let lines = (0..120_000_u64).map(|id| format!("{id},{}", id.wrapping_mul(0x9e37_79b9_7f4a)));
-        let rows = lines.collect::<Vec<_>>().join("\n");
-        self.send_as(Method::POST, &format!("{TABLES}/t/rows"), "text/csv", format!("id,text\n{rows}")).await
+        let mut rows = "id,text\n".to_owned();
+        for id in 0..120_000_u64 {
+            writeln!(rows, "{id},{}", id.wrapping_mul(0x9e37_79b9_7f4a))?;
+        }
+        self.send_as(Method::POST, &format!("{TABLES}/t/rows"), "text/csv", rows).await
     }
 
     async fn put(&self, object: &str) -> Result<Reply> {
