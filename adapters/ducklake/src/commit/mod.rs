@@ -33,6 +33,7 @@ use crate::writer::Shared;
 use crate::{sql, structure as stored};
 
 pub(crate) use load::{Load, keys_of};
+pub(crate) use script::ViewChange;
 
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {
