@@ -88,6 +88,25 @@ pub enum UseCaseError {
         /// The table.
         table: TableRef,
     },
+    /// No such view in the project.
+    #[error("there is no view {view} in project {project}")]
+    NoView {
+        /// The project.
+        project: ProjectId,
+        /// The view.
+        view: TableRef,
+    },
+    /// A view has the name.
+    #[error("there is a view {view} in project {project} already; tables and views share their names")]
+    ViewExists {
+        /// The project.
+        project: ProjectId,
+        /// The view.
+        view: TableRef,
+    },
+    /// A view where a table is needed.
+    #[error("{0} is a view: queries read it, nothing can be written to it, and only a table can be used so")]
+    IsView(TableRef),
     /// The table changed while its rows were on their way.
     #[error("table {0} changed while the rows were on their way; send them again")]
     TableChanged(TableRef),
@@ -251,6 +270,7 @@ impl Classify for UseCaseError {
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
             | Self::NoTable { .. }
+            | Self::NoView { .. }
             | Self::NoSnapshot { .. }
             | Self::NoTag { .. } => ErrorKind::NotFound,
             Self::ProjectExists { .. }
@@ -258,6 +278,8 @@ impl Classify for UseCaseError {
             | Self::BucketExists { .. }
             | Self::BucketNotEmpty { .. }
             | Self::TableExists { .. }
+            | Self::ViewExists { .. }
+            | Self::IsView(_)
             | Self::TableChanged(_)
             | Self::DuplicateKeys { .. }
             | Self::Breaking { .. }
@@ -307,6 +329,9 @@ impl Classify for UseCaseError {
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
             Self::NoTable { .. } => "table_not_found",
             Self::TableExists { .. } => "table_exists",
+            Self::NoView { .. } => "view_not_found",
+            Self::ViewExists { .. } => "view_exists",
+            Self::IsView(_) => "table_is_view",
             Self::TableChanged(_) => "table_changed",
             Self::Violations { .. } => "rows_invalid",
             Self::DuplicateKeys { .. } => "duplicate_key",
@@ -356,6 +381,10 @@ impl Classify for UseCaseError {
             Self::NoTable { project, table } | Self::TableExists { project, table } => {
                 Some(json!({ "project_id": project, "bucket_name": table.bucket, "table_name": table.table }))
             }
+            Self::NoView { project, view } | Self::ViewExists { project, view } => {
+                Some(json!({ "project_id": project, "bucket_name": view.bucket, "view_name": view.table }))
+            }
+            Self::IsView(view) => Some(json!({ "bucket_name": view.bucket, "view_name": view.table })),
             Self::Violations { table, violations } => {
                 Some(json!({ "table": table.to_string(), "violation_count": violations.count() }))
             }
@@ -408,6 +437,8 @@ pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(
         WriteError::NoBucket => UseCaseError::NoBucket { project, bucket: table.bucket },
         WriteError::BucketNotEmpty => UseCaseError::BucketNotEmpty { bucket: table.bucket },
         WriteError::TableExists => UseCaseError::TableExists { project, table },
+        WriteError::ViewExists => UseCaseError::ViewExists { project, view: table },
+        WriteError::NoView => UseCaseError::NoView { project, view: table },
         WriteError::NoTable => UseCaseError::NoTable { project, table },
         WriteError::TableChanged => UseCaseError::TableChanged(table),
         WriteError::NotExpected { .. } => UseCaseError::NotExpected { table, found: None },

@@ -27,6 +27,7 @@ pub mod system;
 pub mod tables;
 pub mod transfers;
 pub mod versions;
+pub mod views;
 pub mod writes;
 
 #[cfg(any(test, feature = "testing"))]

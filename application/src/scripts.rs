@@ -192,7 +192,7 @@ impl Scripts {
         for table in needs.tables.iter().filter(seen) {
             match self.tables.require_at(project, table, ReadAt::Head).await {
                 Ok(found) => known.push(KnownTable { name: found.name, schema: found.schema }),
-                Err(UseCaseError::NoTable { .. } | UseCaseError::NoBucket { .. }) => {}
+                Err(UseCaseError::NoTable { .. } | UseCaseError::NoBucket { .. } | UseCaseError::IsView(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -215,7 +215,7 @@ fn numbered(number: usize, error: UseCaseError) -> UseCaseError {
     }
 }
 
-fn tell(project: &ProjectId, error: ScriptError, many: bool) -> UseCaseError {
+pub(crate) fn tell(project: &ProjectId, error: ScriptError, many: bool) -> UseCaseError {
     let told = match error.fault {
         ScriptFault::Query(error) => error.into(),
         ScriptFault::MultipleDdl(table) => UseCaseError::MultipleDdl(*table),

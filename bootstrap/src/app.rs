@@ -26,11 +26,12 @@ use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, Transfers};
 use gadwall_application::versions::Versions;
+use gadwall_application::views::Views;
 use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
-use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine};
+use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
@@ -165,6 +166,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         lakes: Arc::clone(&lakes) as _,
         engine: Arc::clone(&lakes) as _,
         scripts: Arc::clone(&lakes) as _,
+        views: Arc::clone(&lakes) as _,
         guard,
         objects,
         transfers,
@@ -185,6 +187,7 @@ struct Outside {
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
     scripts: Arc<dyn ScriptEngine>,
+    views: Arc<dyn ViewEngine>,
     guard: Guard,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
@@ -206,7 +209,7 @@ fn services(
     keep: TimeDelta,
     queries: QuerySettings,
 ) -> (Services, QueryLogWriter) {
-    let Outside { store, lakes, engine, guard, scripts, objects, transfers, background } = outside;
+    let Outside { store, lakes, engine, guard, scripts, views, objects, transfers, background } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
@@ -249,6 +252,8 @@ fn services(
         Arc::clone(&versions),
         Arc::clone(&writes),
     );
+    let views =
+        Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
     let scripts = Scripts::new(
         scripts,
         Arc::clone(&access),
@@ -291,6 +296,7 @@ fn services(
         projects,
         buckets: Arc::new(buckets),
         tables,
+        views: Arc::new(views),
         data: Arc::new(data),
         history: Arc::new(history),
         recovery: Arc::new(recovery),

@@ -13,6 +13,7 @@ use crate::layout::Layout;
 use crate::names::{BucketName, ColumnName};
 use crate::schema::Column;
 use crate::table::TableRef;
+use crate::view::ViewColumn;
 
 /// The document stored with a snapshot: one entry for each write in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +208,23 @@ pub enum Change {
         /// How many rows it has.
         rows: u64,
     },
+    /// A view was made, or made anew.
+    ViewCreated {
+        /// Which.
+        view: TableRef,
+        /// Its query, as its author wrote it.
+        sql: String,
+        /// Its columns.
+        columns: Vec<ViewColumn>,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
+    /// A view was dropped.
+    ViewDropped {
+        /// Which.
+        view: TableRef,
+    },
 }
 
 /// Rows that a write touched.
@@ -247,13 +265,18 @@ impl Change {
             Self::TableRenamed { .. } => "table.renamed",
             Self::TableRestored { .. } => "table.restored",
             Self::TableUndeleted { .. } => "table.undeleted",
+            Self::ViewCreated { .. } => "view.created",
+            Self::ViewDropped { .. } => "view.deleted",
         }
     }
 
-    /// The table it happened to, by its name before the change; none for a bucket.
+    /// The table it happened to, by its name before the change; none for a bucket or a view.
     pub fn table(&self) -> Option<&TableRef> {
         match self {
-            Self::BucketCreated { .. } | Self::BucketDropped { .. } => None,
+            Self::BucketCreated { .. }
+            | Self::BucketDropped { .. }
+            | Self::ViewCreated { .. }
+            | Self::ViewDropped { .. } => None,
             Self::TableCreated { table, .. }
             | Self::TableDropped { table }
             | Self::RowsAppended { table, .. }
@@ -275,14 +298,16 @@ impl Change {
     pub fn bucket(&self) -> Option<&BucketName> {
         match self {
             Self::BucketCreated { bucket, .. } | Self::BucketDropped { bucket } => Some(bucket),
+            Self::ViewCreated { view, .. } | Self::ViewDropped { view } => Some(&view.bucket),
             other => other.table().map(|table| &table.bucket),
         }
     }
 
-    /// What it happened to: `bucket` or `bucket.table`.
+    /// What it happened to: `bucket`, `bucket.table` or `bucket.view`.
     pub fn subject(&self) -> String {
         match self {
             Self::BucketCreated { bucket, .. } | Self::BucketDropped { bucket } => bucket.to_string(),
+            Self::ViewCreated { view, .. } | Self::ViewDropped { view } => view.to_string(),
             other => other.table().map(ToString::to_string).unwrap_or_default(),
         }
     }

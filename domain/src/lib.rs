@@ -34,3 +34,4 @@ pub mod selection;
 pub mod table;
 pub mod transfer;
 pub mod types;
+pub mod view;

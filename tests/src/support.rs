@@ -9,7 +9,7 @@ use gadwall::config::Secret;
 use gadwall::{Config, Server};
 use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
 use gadwall_domain::ids::ApiKeyId;
-use gadwall_domain::names::ProjectId;
+use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::{MetadataStore as _, ProjectFilter};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use reqwest::{Method, RequestBuilder};
@@ -146,6 +146,17 @@ async fn metadata(data_dir: &Path) -> Result<SqliteMetadata> {
 
 /// Gives a project one more key, which may only read.
 pub async fn add_reader(data_dir: &Path, project: &str, key: &str) -> Result<()> {
+    add_key(data_dir, project, key, &[Scope::Read], None).await
+}
+
+/// Gives a project one more key, perhaps limited to a bucket.
+pub async fn add_key(
+    data_dir: &Path,
+    project: &str,
+    key: &str,
+    scopes: &[Scope],
+    bucket: Option<BucketName>,
+) -> Result<()> {
     let store = metadata(data_dir).await?;
     let mut tx = store.write().await?;
     let project = tx.projects().find(&ProjectId::parse(project)?).await?.context("no such project")?;
@@ -156,8 +167,8 @@ pub async fn add_reader(data_dir: &Path, project: &str, key: &str) -> Result<()>
         id: ApiKeyId::new(uuid::Uuid::from_bytes(id)),
         project: project.id,
         name: "reader".to_owned(),
-        scopes: BTreeSet::from([Scope::Read]),
-        bucket: None,
+        scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
+        bucket,
         digest: KeyDigest(digest),
         created_at: project.created_at,
         expires_at: None,

@@ -31,5 +31,5 @@ pub(crate) fn explained(
     let plan = gate::plan(&json, &clean)?;
     let statement = format!("SELECT {} AS explain_key, {} AS explain_value", sql::text(&key), sql::text(&plan));
     // A plan follows the files, and those are merged while the snapshot stays the same.
-    Ok(Statement { text: statement, deterministic: false, tables })
+    Ok(Statement::bare(statement, false, tables))
 }

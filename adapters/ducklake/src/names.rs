@@ -1,26 +1,68 @@
 //! What a table's name in a query may mean for its caller.
 
+use std::cell::OnceCell;
+
 use duckdb::Connection;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, TableName};
+use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::query::ReadScope;
+use gadwall_domain::table::TableRef;
 
 use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
+use crate::structure::Views;
 use crate::{query, sql, structure};
 
 /// Names offered when one is not found.
 const MAX_CANDIDATES: usize = 5;
+
+fn unavailable(error: &LakeError) -> NameError {
+    NameError::Unavailable(error.to_string())
+}
+
+/// The full name of something in a lake.
+pub(crate) fn full_name(scope: &ReadScope, name: &TableRef) -> ResolvedTable {
+    let (schema, table) = (name.bucket.to_string(), name.table.to_string());
+    ResolvedTable { catalog: sql::catalog(scope.lake), schema, table }
+}
+
+/// What a full name means, if it is in a lake.
+pub(crate) fn named(scope: &ReadScope, full: &ResolvedTable) -> Option<TableRef> {
+    let ours = full.catalog == sql::catalog(scope.lake);
+    let (bucket, table) = (BucketName::parse(&full.schema).ok()?, TableName::parse(&full.table).ok()?);
+    ours.then_some(TableRef { bucket, table })
+}
 
 /// The tables that a caller may read, looked up in the version that is read.
 pub(crate) struct VisibleTables<'a> {
     connection: &'a Connection,
     scope: &'a ReadScope,
     default_bucket: BucketName,
+    views: OnceCell<Views>,
 }
 
 impl<'a> VisibleTables<'a> {
     pub(crate) fn new(connection: &'a Connection, scope: &'a ReadScope, default_bucket: Option<&BucketName>) -> Self {
-        Self { connection, scope, default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main) }
+        Self {
+            connection,
+            scope,
+            default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main),
+            views: OnceCell::new(),
+        }
+    }
+
+    /// The views there are; looked up when a name is none of a table.
+    pub(crate) fn views(&self) -> Result<&Views, LakeError> {
+        if let Some(known) = self.views.get() {
+            return Ok(known);
+        }
+        let found = structure::all_views(self.connection, self.scope.lake, self.scope.at)?;
+        Ok(self.views.get_or_init(|| found))
+    }
+
+    fn view(&self, bucket: BucketName, table: TableName) -> Result<Option<ResolvedTable>, LakeError> {
+        let found = self.views()?.name(&TableRef { bucket, table }).cloned();
+        Ok(found.map(|found| full_name(self.scope, &found)))
     }
 
     pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
@@ -65,9 +107,18 @@ impl Names for VisibleTables<'_> {
         }
         match structure::stored_name(self.connection, self.scope.lake, &bucket, &name, self.scope.at) {
             Ok(Some((schema, table))) => Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table }),
-            Ok(None) => Err(unknown()),
-            Err(error) => Err(NameError::Unavailable(error.to_string())),
+            Ok(None) => match self.view(bucket, name) {
+                Ok(view) => view.ok_or_else(unknown),
+                Err(error) => Err(unavailable(&error)),
+            },
+            Err(error) => Err(unavailable(&error)),
         }
+    }
+
+    fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
+        // A name that was answered for a table looked for no view.
+        let Some(views) = self.views.get() else { return Ok(None) };
+        Ok(named(self.scope, table).and_then(|name| views.cost(&name)))
     }
 
     fn listing(&self) -> Result<Visible, NameError> {

@@ -243,7 +243,7 @@ impl Running {
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
-        let ours = |statement| Statement { text: statement, deterministic: true, tables: Vec::new() };
+        let ours = |text| Statement::bare(text, true, Vec::new());
         let (runs, parameters) = match work {
             Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
             Work::Changes { table, from, to, limit } => {
@@ -339,6 +339,19 @@ pub(crate) struct Statement {
     pub(crate) deterministic: bool,
     /// Every table it reads.
     pub(crate) tables: Vec<ResolvedTable>,
+    /// How much it makes the engine bind.
+    pub(crate) cost: u64,
+    /// How often views may be bound for it, at most.
+    pub(crate) views: u64,
+    /// Whether it has parameters.
+    pub(crate) parameters: bool,
+}
+
+impl Statement {
+    /// A statement that isn't to become a view.
+    pub(crate) fn bare(text: String, deterministic: bool, tables: Vec<ResolvedTable>) -> Self {
+        Self { text, deterministic, tables, cost: 0, views: 0, parameters: false }
+    }
 }
 
 /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
@@ -368,7 +381,14 @@ pub(crate) fn checked_with(
         .map_err(|error| failed(&error))?;
     let again = parse(connection, &statement).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(Statement { text: statement, deterministic: checked.deterministic, tables: checked.tables })
+    Ok(Statement {
+        text: statement,
+        deterministic: checked.deterministic,
+        tables: checked.tables,
+        cost: checked.cost,
+        views: checked.views,
+        parameters: !checked.parameters.is_empty(),
+    })
 }
 
 /// A statement's tree, as JSON.

@@ -1,20 +1,23 @@
 //! Runs SQL that may write, through the lake's writer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::commit::{RowCounts, WriteOrigin};
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
-use gadwall_domain::ports::lake::{Committed, ScriptEngine, WriteError};
+use gadwall_domain::ports::lake::{Committed, ScriptEngine, ViewEngine, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
     Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, StatementKind, WriteFault,
 };
 use gadwall_domain::table::TableRef;
+use gadwall_domain::view::ViewDefinition;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::commit::{Commit, ViewChange};
 use crate::gate::write::{self, Name, Statement};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
@@ -43,15 +46,67 @@ impl ScriptEngine for EmbeddedLakes {
             let kind = write::read(&statement.sql).map(|statement| about(&statement).0);
             matches!(kind, Ok(StatementKind::Rows | StatementKind::Structure))
         });
+        let timeout = script.timeout;
+        let work =
+            move |commit: &Commit<'_>, stopper: &Stopper| commit.script(&scope, &script, tables, &origin, stopper);
+        self.carry_out(lake, writes, timeout, work).await
+    }
+}
+
+#[async_trait]
+impl ViewEngine for EmbeddedLakes {
+    async fn define_view(
+        &self,
+        scope: ReadScope,
+        definition: ViewDefinition,
+        timeout: Duration,
+        origin: WriteOrigin,
+    ) -> Result<SnapshotId, ScriptError> {
+        self.change_view(scope, ViewChange::Define(definition), timeout, origin).await
+    }
+
+    async fn drop_view(
+        &self,
+        scope: ReadScope,
+        view: TableRef,
+        timeout: Duration,
+        origin: WriteOrigin,
+    ) -> Result<SnapshotId, ScriptError> {
+        self.change_view(scope, ViewChange::Drop(view), timeout, origin).await
+    }
+}
+
+impl EmbeddedLakes {
+    async fn change_view(
+        &self,
+        scope: ReadScope,
+        change: ViewChange,
+        timeout: Duration,
+        origin: WriteOrigin,
+    ) -> Result<SnapshotId, ScriptError> {
+        let lake = scope.lake;
+        let work =
+            move |commit: &Commit<'_>, stopper: &Stopper| commit.change_view(&scope, change, timeout, &origin, stopper);
+        Ok(self.carry_out(lake, true, timeout, work).await?.snapshot)
+    }
+
+    /// Has a script run: in the writer's turn if it writes.
+    async fn carry_out(
+        &self,
+        lake: LakeId,
+        writes: bool,
+        timeout: Duration,
+        run: impl FnOnce(&Commit<'_>, &Stopper) -> Result<ScriptOutput, ScriptError> + Send + 'static,
+    ) -> Result<ScriptOutput, ScriptError> {
         let stopper = Arc::new(Stopper::default());
         let (alive, gone) = oneshot::channel();
         // A script waits in the writer's queue on its own time.
-        tokio::spawn(Arc::clone(&stopper).watch(Instant::now() + script.timeout, gone));
+        tokio::spawn(Arc::clone(&stopper).watch(Instant::now() + timeout, gone));
         let (tell, told) = oneshot::channel();
         let running = Arc::clone(&stopper);
-        let work = move |commit: &crate::commit::Commit<'_>| {
+        let work = move |commit: &Commit<'_>| {
             running.begin(commit.interrupt_handle());
-            let done = commit.script(&scope, &script, tables, &origin, &running);
+            let done = run(commit, &running);
             running.end();
             let snapshot = done.as_ref().map_or(SnapshotId::ZERO, |output| output.snapshot);
             let _ = tell.send(done);

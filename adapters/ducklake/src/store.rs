@@ -19,6 +19,7 @@ use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
+use gadwall_domain::view::View;
 
 use crate::catalogs::Catalogs;
 use crate::commit::{Commit as CommitWork, Load, keys_of};
@@ -223,6 +224,23 @@ impl LakeStore for EmbeddedLakes {
                 structure::count_rows(connection, lake, table, at)?;
             }
             Ok(found)
+        };
+        self.read(lake, read).await
+    }
+
+    async fn views(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        view: Option<&TableName>,
+        at: ReadAt,
+    ) -> Result<Vec<View>, LakeError> {
+        let (bucket, view) = (bucket.clone(), view.cloned());
+        let read = move |connection: &Connection| {
+            if is_gone(connection, lake, at)? {
+                return Ok(Vec::new());
+            }
+            structure::views(connection, lake, &bucket, view.as_ref(), at)
         };
         self.read(lake, read).await
     }

@@ -36,6 +36,7 @@ use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
+use gadwall_application::views::Views;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
@@ -60,6 +61,7 @@ use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
 use api::transfers::TransfersApi;
+use api::views::ViewsApi;
 use auth::AccessData;
 use layers::allow::Allowed;
 use layers::body::Bounds;
@@ -84,6 +86,8 @@ pub struct Services {
     pub datasets: Arc<Datasets>,
     /// Tables.
     pub tables: Arc<Tables>,
+    /// Views.
+    pub views: Arc<Views>,
     /// Reading tables.
     pub data: Arc<Data>,
     /// Snapshots and tags.
@@ -156,7 +160,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
 type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
-type TableApis = (TablesApi, ShapeApi, EditsApi, DataApi, HistoryApi);
+type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
@@ -208,6 +212,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
     );
     let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },
+        ViewsApi { views: Arc::clone(&services.views) },
         ShapeApi { tables: Arc::clone(&services.tables) },
         EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },

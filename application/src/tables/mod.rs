@@ -208,6 +208,9 @@ impl Tables {
             return Ok(found);
         }
         self.require_bucket(project, &table.bucket, at).await?;
+        if !self.lakes.views(project.lake, &table.bucket, Some(&table.table), at).await?.is_empty() {
+            return Err(UseCaseError::IsView(table.clone()));
+        }
         Err(UseCaseError::NoTable { project: project.id.clone(), table: table.clone() })
     }
 

@@ -26,3 +26,4 @@ mod shape;
 mod short_routes;
 mod tables;
 mod transfers;
+mod views;

@@ -26,6 +26,7 @@ impl Commit<'_> {
         if past::named(self.connection, self.lake, &renamed, None)?.is_some() {
             return Err(WriteError::TableExists);
         }
+        self.no_view(&renamed)?;
         let target = sql::table(self.lake, &told.name);
         self.execute(&format!("ALTER TABLE {target} RENAME TO {}", sql::ident(to.as_str())))?;
         Ok(Change::TableRenamed { table: table.clone(), to: renamed })

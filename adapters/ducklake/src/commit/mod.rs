@@ -34,6 +34,7 @@ use crate::{sql, structure as stored};
 
 pub(crate) use load::{Load, keys_of};
 pub(crate) use register::linked_at;
+pub(crate) use script::ViewChange;
 
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {

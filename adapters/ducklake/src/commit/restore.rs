@@ -73,6 +73,7 @@ impl Commit<'_> {
         if past::named(self.connection, self.lake, table, None)?.is_some() {
             return Err(WriteError::TableExists);
         }
+        self.no_view(table)?;
         if !is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }

@@ -31,11 +31,16 @@ impl Commit<'_> {
             return Err(WriteError::NoBucket);
         };
         let tables = structure::tables(self.connection, self.lake, bucket, None, ReadAt::Head)?;
-        if bucket.is_main() && tables.is_empty() {
+        let views = structure::views(self.connection, self.lake, bucket, None, ReadAt::Head)?;
+        if bucket.is_main() && tables.is_empty() && views.is_empty() {
             return Err(WriteError::NoBucket);
         }
-        if !tables.is_empty() && !cascade {
+        if !(tables.is_empty() && views.is_empty()) && !cascade {
             return Err(WriteError::BucketNotEmpty);
+        }
+        for view in &views {
+            // A script may have dropped it before.
+            self.execute(&format!("DROP VIEW IF EXISTS {}", sql::table(self.lake, &view.name)))?;
         }
         for table in &tables {
             self.execute(&format!("DROP TABLE {}", sql::table(self.lake, &table.name)))?;
@@ -45,6 +50,12 @@ impl Commit<'_> {
             self.execute(&format!("DROP SCHEMA {}", self.schema_name(&stored)))?;
         }
         Ok(Change::BucketDropped { bucket: bucket.clone() })
+    }
+
+    /// Tables and views share their names.
+    pub(super) fn no_view(&self, table: &TableRef) -> Result<(), WriteError> {
+        let found = structure::views(self.connection, self.lake, &table.bucket, Some(&table.table), ReadAt::Head)?;
+        if found.is_empty() { Ok(()) } else { Err(WriteError::ViewExists) }
     }
 
     pub(super) fn create_table(
@@ -59,6 +70,7 @@ impl Commit<'_> {
         if self.stored_columns(table)?.is_some() {
             return Err(WriteError::TableExists);
         }
+        self.no_view(table)?;
         check_layout(layout, schema)?;
         let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
         let target = sql::table(self.lake, table);

@@ -47,6 +47,7 @@ pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, Visible
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
 use json::{Json, JsonError};
+pub(crate) use walk::MAX_COST;
 use walk::Walk;
 
 /// The largest statement, in bytes of SQL.
@@ -74,6 +75,10 @@ pub(crate) struct Checked {
     /// False with the clock, random numbers, sampling. Where SQL leaves a choice open (LIMIT without ORDER BY,
     /// `any_value`, rows of equal rank) it stays true: any of the right answers is a right answer again.
     pub(crate) deterministic: bool,
+    /// How much it makes the engine bind, in columns and tables.
+    pub(crate) cost: u64,
+    /// How often the views that it reads may be bound for it, at most.
+    pub(crate) views: u64,
     /// The parameters it names, in the order they are first met: numbers for `?` and `$1`, else names.
     pub(crate) parameters: Vec<String>,
 }
@@ -127,6 +132,9 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
         statement_json: tree.write(),
         tables: walk.tables,
         deterministic: walk.deterministic,
+        cost: walk.cost,
+        // Ten columns are a view's part of the cost where it is named once; each * over it adds them again.
+        views: if walk.reuses { walk.cost } else { walk.views.max(walk.cost / 10) },
         parameters: walk.parameters,
     })
 }

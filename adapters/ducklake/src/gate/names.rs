@@ -20,6 +20,11 @@ pub(crate) trait Names {
         false
     }
 
+    /// How much the engine has to bind for a view that was answered, in columns and tables; none for a table.
+    fn view_cost(&self, _table: &ResolvedTable) -> Result<Option<u64>, NameError> {
+        Ok(None)
+    }
+
     /// The version at which tables are read whose reference names none; the newest without.
     fn version(&self) -> Option<u64> {
         None

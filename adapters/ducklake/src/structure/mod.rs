@@ -4,6 +4,7 @@
 mod details;
 mod listing;
 mod past;
+mod views;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::types::{RawColumn, data_type};
 use details::Details;
 pub(crate) use listing::listing;
 pub(crate) use past::{dropped, of_table, one, snapshot_at};
+pub(crate) use views::{ViewDocument, Views, all_views, views};
 
 /// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.
 const SIZES: &str = "
@@ -360,13 +362,17 @@ pub(crate) fn arranges_files(connection: &Connection, lake: LakeId, table: &Tabl
     Ok(found.first().is_none_or(|count| *count > 0))
 }
 
-/// All tables' names.
+/// The names of all tables and views.
 pub(crate) fn table_names(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<TableRef>, LakeError> {
     let statement = at(
         lake,
         version,
         "SELECT s.schema_name, t.table_name
            FROM {md}.ducklake_table t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
+          WHERE {live t}
+          UNION ALL
+         SELECT s.schema_name, t.view_name
+           FROM {md}.ducklake_view t JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
           WHERE {live t}",
     );
     let found = rows(connection, &statement, &[], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;

@@ -20,6 +20,7 @@ pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
 pub(crate) mod transfers;
+pub(crate) mod views;
 
 use chrono::{DateTime, Utc};
 use gadwall_application::versions::Version;

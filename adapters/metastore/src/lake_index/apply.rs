@@ -77,7 +77,9 @@ impl SqliteTx {
             | Change::RowsDeleted { .. }
             | Change::TableTruncated { .. }
             | Change::RowsPurged { .. }
-            | Change::FilesRegistered { .. } => Ok(()),
+            | Change::FilesRegistered { .. }
+            | Change::ViewCreated { .. }
+            | Change::ViewDropped { .. } => Ok(()),
         }
     }
 

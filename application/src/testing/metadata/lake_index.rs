@@ -92,7 +92,9 @@ impl LakeFacts {
             | Change::RowsDeleted { .. }
             | Change::TableTruncated { .. }
             | Change::RowsPurged { .. }
-            | Change::FilesRegistered { .. } => {}
+            | Change::FilesRegistered { .. }
+            | Change::ViewCreated { .. }
+            | Change::ViewDropped { .. } => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod read;
 mod script;
+mod views;
 mod write;
 
 use async_trait::async_trait;
@@ -15,9 +16,11 @@ use crate::names::{BucketName, TableName};
 use crate::query::{Query, QueryError, QueryOutput, ReadScope};
 use crate::schema::Column;
 use crate::table::{Comments, TableRef, TableSize};
+use crate::view::View;
 
 pub use read::*;
 pub use script::*;
+pub use views::*;
 pub use write::*;
 
 /// Why the lake didn't do it.
@@ -115,6 +118,18 @@ pub trait LakeStore: Send + Sync {
         table: &TableName,
         at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError>;
+
+    /// A bucket's views by name, or the one of that name. A lake that keeps none has none.
+    async fn views(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        view: Option<&TableName>,
+        at: ReadAt,
+    ) -> Result<Vec<View>, LakeError> {
+        let _ = (lake, bucket, view, at);
+        Ok(Vec::new())
+    }
 
     /// Commits a write: answered once it is durable, as one snapshot that says where it came from.
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError>;

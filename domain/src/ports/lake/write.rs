@@ -30,6 +30,12 @@ pub enum WriteError {
     /// The table is there already.
     #[error("the table exists")]
     TableExists,
+    /// A view has that name.
+    #[error("a view has that name")]
+    ViewExists,
+    /// No such view.
+    #[error("no such view")]
+    NoView,
     /// No such table; or none in the snapshot that it is to be taken from.
     #[error("no such table")]
     NoTable,

@@ -9,12 +9,13 @@ mod names;
 mod read;
 mod rows;
 mod tables;
+mod views;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
@@ -26,6 +27,7 @@ use gadwall_domain::script::{
     KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
 };
 use gadwall_domain::table::TableRef;
+use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
 use crate::durable::sync_new;
@@ -51,6 +53,12 @@ struct Run<'a> {
     temporary: AtomicU64,
 }
 
+/// What happens to a view.
+pub(crate) enum ViewChange {
+    Define(ViewDefinition),
+    Drop(TableRef),
+}
+
 /// How a transaction ended that was not committed on purpose.
 enum End {
     Tried(ScriptOutput),
@@ -67,6 +75,43 @@ impl Commit<'_> {
         origin: &WriteOrigin,
         stopper: &Stopper,
     ) -> Result<ScriptOutput, ScriptError> {
+        self.scripted(scope, script, tables, origin, stopper, |run| run.all())
+    }
+
+    /// Makes a view, or drops one, as a transaction of its own.
+    pub(crate) fn change_view(
+        &self,
+        scope: &ReadScope,
+        change: ViewChange,
+        timeout: Duration,
+        origin: &WriteOrigin,
+        stopper: &Stopper,
+    ) -> Result<ScriptOutput, ScriptError> {
+        let bucket = match &change {
+            ViewChange::Define(definition) => definition.name.bucket.clone(),
+            ViewChange::Drop(view) => view.bucket.clone(),
+        };
+        let script =
+            Script { statements: Vec::new(), default_bucket: Some(bucket), timeout, dry_run: false, max_rows: 0 };
+        self.scripted(scope, &script, Vec::new(), origin, stopper, |run| {
+            let done = match change {
+                ViewChange::Define(definition) => run.define(definition, &[]),
+                ViewChange::Drop(view) => run.drop_view(&view),
+            };
+            done.map_err(|fault| ScriptError { statement: None, fault: run.tell(fault) })?;
+            Ok(Vec::new())
+        })
+    }
+
+    fn scripted(
+        &self,
+        scope: &ReadScope,
+        script: &Script,
+        tables: Vec<KnownTable>,
+        origin: &WriteOrigin,
+        stopper: &Stopper,
+        work: impl FnOnce(&Run<'_>) -> Result<Vec<StatementResult>, ScriptError>,
+    ) -> Result<ScriptOutput, ScriptError> {
         self.known.forget_shapes();
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
@@ -81,7 +126,7 @@ impl Commit<'_> {
             temporary: AtomicU64::new(0),
         };
         let mut end = None;
-        let committed = self.transaction_of_rows(|| match run.all() {
+        let committed = self.transaction_of_rows(|| match work(&run) {
             Err(error) => {
                 end = Some(End::Failed(error));
                 Ok(None)

@@ -9,12 +9,14 @@ use gadwall_domain::query::QueryError;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
+use super::tables::unsupported;
 use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::same_shape;
 use crate::gate::write::Name;
 use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
-use crate::names::VisibleTables;
+use crate::names::{VisibleTables, full_name, named};
 use crate::past;
+use crate::structure::{ViewDocument, Views};
 use crate::{sql, structure};
 
 /// What a script has made, dropped and changed so far.
@@ -26,6 +28,8 @@ pub(super) struct Overlay {
     dropped: HashSet<TableRef>,
     /// Tables whose shape the script changed.
     reshaped: HashSet<TableRef>,
+    views_made: HashMap<TableRef, ViewDocument>,
+    views_dropped: HashSet<TableRef>,
     buckets_made: HashSet<BucketName>,
     buckets_dropped: HashSet<BucketName>,
     /// Temporary tables: their names in lower case, and what they are called in truth.
@@ -39,6 +43,8 @@ impl Overlay {
             created: HashSet::new(),
             dropped: HashSet::new(),
             reshaped: HashSet::new(),
+            views_made: HashMap::new(),
+            views_dropped: HashSet::new(),
             buckets_made: HashSet::new(),
             buckets_dropped: HashSet::new(),
             temporary: HashMap::new(),
@@ -58,6 +64,7 @@ impl Overlay {
 
     pub(super) fn drop_bucket(&mut self, bucket: BucketName) {
         self.buckets_made.remove(&bucket);
+        self.views_made.retain(|view, _| view.bucket != bucket);
         self.buckets_dropped.insert(bucket);
     }
 
@@ -69,6 +76,28 @@ impl Overlay {
     pub(super) fn drop(&mut self, table: TableRef) {
         self.created.remove(&table);
         self.dropped.insert(table);
+    }
+
+    pub(super) fn make_view(&mut self, view: TableRef, document: ViewDocument) {
+        self.views_made.remove(&view);
+        self.views_made.insert(view, document);
+    }
+
+    pub(super) fn drop_view(&mut self, view: TableRef) {
+        self.views_made.remove(&view);
+        self.views_dropped.insert(view);
+    }
+
+    /// Makes of the views that were there those that are there now.
+    pub(super) fn change_views(&self, views: &mut Views) {
+        for view in &self.views_dropped {
+            views.remove(view);
+        }
+        views.forget_buckets(&self.buckets_dropped);
+        for (view, document) in &self.views_made {
+            views.remove(view);
+            views.put(view.clone(), document.clone());
+        }
     }
 
     pub(super) fn reshape(&mut self, table: TableRef, schema: TableSchema) {
@@ -130,10 +159,21 @@ impl Names for ScriptNames<'_> {
             let (bucket, table) = (name.bucket.to_string(), name.table.to_string());
             return Ok(ResolvedTable { catalog: sql::catalog(run.scope.lake), schema: bucket, table });
         }
-        if overlay.dropped.contains(&name) || overlay.buckets_dropped.contains(&name.bucket) {
+        if overlay.views_made.contains_key(&name) {
+            return Ok(full_name(run.scope, &name));
+        }
+        let gone = overlay.dropped.contains(&name) || overlay.views_dropped.contains(&name);
+        if gone || overlay.buckets_dropped.contains(&name.bucket) {
             return Err(NameError::Unknown { candidates: Vec::new() });
         }
         visible.table(catalog, schema, table)
+    }
+
+    fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
+        let run = self.0;
+        let Some(name) = named(run.scope, table) else { return Ok(None) };
+        let views = run.views().map_err(|fault| NameError::Unavailable(fault.to_string()))?;
+        Ok(views.cost(&name))
     }
 
     /// The lake's own tables show a change once it is committed: no list is better than one that isn't true.
@@ -222,6 +262,9 @@ impl Run<'_> {
         }
         let table = self.table_ref(name)?;
         if !self.is_there(&table)? {
+            if self.is_view(&table)? {
+                return Err(unsupported("writing to a view, or changing it", "change the tables that it reads"));
+            }
             return Err(no_table(name).into());
         }
         let overlay = self.overlay.borrow();

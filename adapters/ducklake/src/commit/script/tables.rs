@@ -40,9 +40,8 @@ impl Run<'_> {
             Statement::CopyTo { .. } | Statement::CopyFrom { .. } => {
                 Err(unsupported("COPY among other statements", "send it alone, or use the import and export endpoints"))
             }
-            Statement::CreateView(_) | Statement::DropView { .. } => {
-                Err(unsupported("a view among other statements", "use PUT and DELETE …/views/{view}"))
-            }
+            Statement::CreateView(create) => self.create_view(create),
+            Statement::DropView { name, if_exists } => self.drop_view_named(&name, if_exists),
             _ => Err(unsupported("this statement", "send it as a query of its own")),
         }
     }
@@ -86,6 +85,7 @@ impl Run<'_> {
                 return Err(write_fault(&table.to_string(), Some(&table), WriteError::TableExists));
             }
         }
+        self.refuse_view(&table)?;
         if !self.bucket_is_there(&table.bucket)? {
             return Err(write_fault(&table.bucket.to_string(), None, WriteError::NoBucket));
         }
@@ -174,6 +174,9 @@ impl Run<'_> {
         }
         let table = self.table_ref(name)?;
         if !self.is_there(&table)? {
+            if self.is_view(&table)? {
+                return Err(unsupported("DROP TABLE of a view", "use DROP VIEW"));
+            }
             return if if_exists { Ok(()) } else { Err(no_table(name).into()) };
         }
         let made = self.overlay.borrow().made(&table);
@@ -206,10 +209,14 @@ impl Run<'_> {
             return Err(ScriptFault::MultipleDdl(Box::new(table.clone())));
         }
         let told = past::named(self.commit.connection, self.scope.lake, table, None).map_err(lake_fault)?;
-        let told = told.ok_or_else(|| no_table(name))?;
+        let Some(told) = told else {
+            let view = self.is_view(table)?;
+            return Err(if view { unsupported("renaming a view", "make it anew") } else { no_table(name).into() });
+        };
         if self.is_there(&to)? {
             return Err(write_fault(&to.to_string(), Some(&to), WriteError::TableExists));
         }
+        self.refuse_view(&to)?;
         let (from, new) = (sql::table(self.scope.lake, &told.name), sql::ident(to.table.as_str()));
         self.execute(&format!("ALTER TABLE {from} RENAME TO {new}"))?;
         let schema = self.known(table);
@@ -248,7 +255,7 @@ impl Run<'_> {
     }
 }
 
-fn unsupported(what: &str, hint: &str) -> ScriptFault {
+pub(super) fn unsupported(what: &str, hint: &str) -> ScriptFault {
     QueryError::Unsupported { what: what.to_owned(), hint: hint.to_owned() }.into()
 }
 

@@ -23,7 +23,7 @@ use super::spec::{self, Fields, Is};
 ///
 /// Binding cannot be interrupted: `SELECT *, * FROM (SELECT *, * FROM (…))` doubles its columns at each level, and at
 /// 18 levels took 24 s; this many take well under one.
-const MAX_COST: u64 = 50_000;
+pub(crate) const MAX_COST: u64 = 50_000;
 
 /// How deep lambdas and `->` may nest: the engine's time to bind them doubles at each level.
 const MAX_ARROWS: usize = 12;
@@ -41,7 +41,11 @@ pub(super) struct Walk<'n> {
     visible: Option<Visible>,
     /// How many bytes of lists the statement carries.
     listed: usize,
-    cost: u64,
+    pub(super) cost: u64,
+    /// How many views it names.
+    pub(super) views: u64,
+    /// Whether a name of a WITH clause stands for its query, perhaps more than once.
+    pub(super) reuses: bool,
     arrows: usize,
     /// Whether the expression being walked has a star in it.
     starred: bool,
@@ -79,6 +83,8 @@ impl<'n> Walk<'n> {
             visible: None,
             listed: 0,
             cost: 0,
+            views: 0,
+            reuses: false,
             arrows: 0,
             starred: false,
             unnamed: 0,

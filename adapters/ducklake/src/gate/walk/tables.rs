@@ -3,7 +3,7 @@
 use super::super::columns::Qualifier;
 use super::super::error::GateError;
 use super::super::json::{Json, Members, get, set, text_of};
-use super::super::names::{self, written};
+use super::super::names::{self, NameError, written};
 use super::super::spec;
 use super::{Place, Walk, kind, malformed, members, only, unknown};
 
@@ -96,22 +96,40 @@ impl Walk<'_> {
                 set(members, "alias", Json::text(table));
             }
             self.spend(cost)?;
+            self.reuses = true;
             return Ok(columns);
         }
 
         let resolved = names::resolve(self.names, &catalog, &schema, &table)?;
         if alias.is_empty() && !resolved.table.eq_ignore_ascii_case(&table) {
             // Otherwise no alias: with one, `bucket.table.column` would no longer mean this table.
-            set(members, "alias", Json::text(table));
+            set(members, "alias", Json::text(table.clone()));
         } else if alias.is_empty() {
             self.qualifiers.extend(Qualifier::new(&catalog, &schema, &resolved));
         }
         set(members, "catalog_name", Json::text(resolved.catalog.clone()));
         set(members, "schema_name", Json::text(resolved.schema.clone()));
         set(members, "table_name", Json::text(resolved.table.clone()));
-        if let Some(version) = self.names.version()
-            && matches!(get(members, "at_clause"), None | Some(Json::Null))
-        {
+        let of_version = !matches!(get(members, "at_clause"), None | Some(Json::Null));
+        let view = self.names.view_cost(&resolved).map_err(|error| match error {
+            NameError::Unavailable(cause) => GateError::Unavailable(cause),
+            NameError::Unknown { .. } => malformed(),
+        })?;
+        if let Some(cost) = view {
+            if of_version || self.names.version().is_some() {
+                return Err(GateError::unsupported(
+                    format!("reading the view {} as of a version", written("", &schema, &table)),
+                    "views show what is there now; read the tables of its query as of that version",
+                ));
+            }
+            // What it is made of isn't looked at here.
+            self.deterministic = false;
+            self.views += 1;
+            self.tables.extend((!self.tables.contains(&resolved)).then_some(resolved));
+            self.spend(cost)?;
+            return Ok(cost.max(TABLE_COLUMNS));
+        }
+        if let Some(version) = self.names.version().filter(|_| !of_version) {
             set(members, "at_clause", at_version(version));
             self.visited.expressions += 1;
         }

@@ -1,0 +1,143 @@
+//! Views: their queries are checked when they are made, and stored as they were checked.
+
+use gadwall_domain::commit::Change as Committed;
+use gadwall_domain::ports::lake::WriteError;
+use gadwall_domain::query::QueryError;
+use gadwall_domain::script::ScriptFault;
+use gadwall_domain::table::TableRef;
+use gadwall_domain::view::{ViewColumn, ViewDefinition};
+
+use super::names::ScriptNames;
+use super::tables::unsupported;
+use super::{Done, Run, lake_fault, write_fault};
+use crate::gate::write::{CreateView, Name};
+use crate::gate::{NameError, Names, ResolvedTable};
+use crate::names::named;
+use crate::query::checked_with;
+use crate::sql;
+use crate::structure::{ViewDocument, Views};
+
+/// A view's query reads tables and views, and nothing that ends with the script or is only told.
+struct LastingNames<'a>(ScriptNames<'a>);
+
+impl Names for LastingNames<'_> {
+    fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
+        let found = self.0.table(catalog, schema, table)?;
+        if found.catalog == "temp" { Err(NameError::Unknown { candidates: Vec::new() }) } else { Ok(found) }
+    }
+
+    /// Here a view counts like a table: what it is made of may change.
+    fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
+        Ok(self.0.view_cost(table)?.map(|_| 1))
+    }
+}
+
+impl Run<'_> {
+    /// The views there are by now.
+    pub(super) fn views(&self) -> Done<Views> {
+        let mut views = self.visible().views().map_err(lake_fault)?.clone();
+        self.overlay.borrow().change_views(&mut views);
+        Ok(views)
+    }
+
+    pub(super) fn is_view(&self, name: &TableRef) -> Done<bool> {
+        Ok(self.views()?.name(name).is_some())
+    }
+
+    pub(super) fn refuse_view(&self, name: &TableRef) -> Done<()> {
+        if self.is_view(name)? {
+            return Err(write_fault(&name.to_string(), Some(name), WriteError::ViewExists));
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_view(&self, create: CreateView) -> Done<()> {
+        let name = self.table_ref(&create.name)?;
+        if self.is_view(&name)? {
+            if create.if_not_exists {
+                return Ok(());
+            }
+            if !create.or_replace {
+                return Err(write_fault(&name.to_string(), Some(&name), WriteError::ViewExists));
+            }
+        }
+        self.define(ViewDefinition { name, query: create.query.0, comment: None }, &create.columns)
+    }
+
+    /// Makes a view, or makes it anew.
+    pub(in crate::commit) fn define(&self, definition: ViewDefinition, columns: &[String]) -> Done<()> {
+        let ViewDefinition { name, query, comment } = definition;
+        let told = |error| write_fault(&name.to_string(), Some(&name), error);
+        if !self.bucket_is_there(&name.bucket)? {
+            return Err(told(WriteError::NoBucket));
+        }
+        if self.is_there(&name)? {
+            return Err(told(WriteError::TableExists));
+        }
+        let failed = |error: &duckdb::Error| match self.engine(error) {
+            ScriptFault::Query(error) => error,
+            other => QueryError::Engine(other.to_string()),
+        };
+        let checked = checked_with(self.commit.connection, &LastingNames(ScriptNames(self)), &query, &failed)?;
+        if checked.parameters {
+            return Err(unsupported("a parameter in a view", "write the value itself"));
+        }
+        let views = self.views()?;
+        let read = checked.tables.iter().filter_map(|table| named(self.scope, table));
+        let reads: Vec<TableRef> = read.filter(|table| views.name(table).is_some()).collect();
+        let place = sql::table(self.scope.lake, &name);
+        let named = columns.iter().map(|column| sql::ident(column)).collect::<Vec<_>>().join(", ");
+        let named = if named.is_empty() { named } else { format!(" ({named})") };
+        let mut document = ViewDocument {
+            query: query.clone(),
+            comment: comment.clone(),
+            columns: Vec::new(),
+            cost: checked.cost,
+            times: checked.views,
+            reads,
+        };
+        refuse_too_deep(views, &name, &document)?;
+        self.execute(&format!("CREATE OR REPLACE VIEW {place}{named} AS {}", checked.text))?;
+        let described = self.described(&place)?.into_iter();
+        document.columns = described.map(|(name, data_type)| ViewColumn { name, data_type }).collect();
+        let text = serde_json::to_string(&document)
+            .map_err(|error| QueryError::Engine(format!("a view's document can't be written: {error}")))?;
+        self.execute(&format!("COMMENT ON VIEW {place} IS {}", sql::text(&text)))?;
+        let columns = document.columns.clone();
+        self.overlay.borrow_mut().make_view(name.clone(), document);
+        self.change(Committed::ViewCreated { view: name, sql: query, columns, comment });
+        Ok(())
+    }
+
+    pub(super) fn drop_view_named(&self, name: &Name, if_exists: bool) -> Done<()> {
+        let view = self.table_ref(name)?;
+        if if_exists && !self.is_view(&view)? && !self.is_there(&view)? {
+            return Ok(());
+        }
+        self.drop_view(&view)
+    }
+
+    pub(in crate::commit) fn drop_view(&self, view: &TableRef) -> Done<()> {
+        let views = self.views()?;
+        let Some(stored) = views.name(view) else {
+            if self.is_there(view)? {
+                return Err(unsupported("DROP VIEW of a table", "use DROP TABLE"));
+            }
+            return Err(write_fault(&view.to_string(), Some(view), WriteError::NoView));
+        };
+        self.execute(&format!("DROP VIEW {}", sql::table(self.scope.lake, stored)))?;
+        self.overlay.borrow_mut().drop_view(view.clone());
+        self.change(Committed::ViewDropped { view: view.clone() });
+        Ok(())
+    }
+}
+
+/// Refuses what nobody could read: views in themselves, or too many of them in each other.
+fn refuse_too_deep(mut views: Views, name: &TableRef, document: &ViewDocument) -> Done<()> {
+    views.put(name.clone(), document.clone());
+    if views.readable(name) {
+        return Ok(());
+    }
+    let what = "a view that reads itself, or so many views in each other";
+    Err(unsupported(what, "let it read tables, and fewer views"))
+}

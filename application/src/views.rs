@@ -1,0 +1,124 @@
+//! Views: queries with a name.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gadwall_domain::access::{Principal, Scope};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::ports::lake::{LakeStore, ViewEngine};
+use gadwall_domain::project::Project;
+use gadwall_domain::query::ReadScope;
+use gadwall_domain::table::TableRef;
+use gadwall_domain::view::{View, ViewDefinition};
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+use crate::projection::Projection;
+use crate::scripts::tell;
+use crate::writes::Writes;
+
+/// Longest comment of a view, in characters.
+const MAX_COMMENT: usize = 4_096;
+
+/// A view's query is only bound, never run: whatever takes longer waits for something that doesn't come.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The use cases of views.
+pub struct Views {
+    engine: Arc<dyn ViewEngine>,
+    lakes: Arc<dyn LakeStore>,
+    access: Arc<Access>,
+    projection: Arc<Projection>,
+    writes: Arc<Writes>,
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Views")
+    }
+}
+
+impl Views {
+    /// Works on these.
+    pub fn new(
+        engine: Arc<dyn ViewEngine>,
+        lakes: Arc<dyn LakeStore>,
+        access: Arc<Access>,
+        projection: Arc<Projection>,
+        writes: Arc<Writes>,
+    ) -> Self {
+        Self { engine, lakes, access, projection, writes }
+    }
+
+    /// A bucket's views by name.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        bucket: &BucketName,
+    ) -> Result<Vec<View>, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
+        let views = self.lakes.views(project.lake, bucket, None, ReadAt::Head).await?;
+        if views.is_empty() && self.lakes.tables(project.lake, bucket, ReadAt::Head).await?.is_none() {
+            return Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() });
+        }
+        Ok(views)
+    }
+
+    /// A view.
+    pub async fn get(&self, caller: &Caller, project: &ProjectId, view: &TableRef) -> Result<View, UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &view.bucket, Scope::Read).await?;
+        self.require(&project, view).await
+    }
+
+    /// Makes a view or makes it anew; answers whether it is new.
+    #[tracing::instrument(skip_all, fields(project.id = %project, view.name = %definition.name))]
+    pub async fn put(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        definition: ViewDefinition,
+    ) -> Result<(View, bool), UseCaseError> {
+        let comment = definition.comment.as_ref();
+        if comment.is_some_and(|text| text.chars().count() > MAX_COMMENT || text.contains('\0')) {
+            return Err(UseCaseError::Invalid(format!("comment has at most {MAX_COMMENT} characters, and no NUL")));
+        }
+        let view = definition.name.clone();
+        let project = self.access.open_bucket(caller, project, &view.bucket, Scope::Manage).await?;
+        self.access.open_bucket(caller, &project.id, &view.bucket, Scope::Read).await?;
+        let before = self.lakes.views(project.lake, &view.bucket, Some(&view.table), ReadAt::Head).await?;
+        if self.writes.committed_before(caller, &project).await?.is_none() {
+            let scope = scope(caller, &project);
+            let made = self.engine.define_view(scope, definition, TIMEOUT, caller.origin()).await;
+            let snapshot = made.map_err(|error| tell(&project.id, error, false))?;
+            self.projection.catch_up(&project, Some(snapshot)).await?;
+        }
+        Ok((self.require(&project, &view).await?, before.is_empty()))
+    }
+
+    /// Drops a view.
+    #[tracing::instrument(skip_all, fields(project.id = %project, view.name = %view))]
+    pub async fn delete(&self, caller: &Caller, project: &ProjectId, view: &TableRef) -> Result<(), UseCaseError> {
+        let project = self.access.open_bucket(caller, project, &view.bucket, Scope::Manage).await?;
+        if self.writes.committed_before(caller, &project).await?.is_some() {
+            return Ok(());
+        }
+        self.require(&project, view).await?;
+        let dropped = self.engine.drop_view(scope(caller, &project), view.clone(), TIMEOUT, caller.origin()).await;
+        let snapshot = dropped.map_err(|error| tell(&project.id, error, false))?;
+        self.projection.catch_up(&project, Some(snapshot)).await
+    }
+
+    async fn require(&self, project: &Project, view: &TableRef) -> Result<View, UseCaseError> {
+        let mut found = self.lakes.views(project.lake, &view.bucket, Some(&view.table), ReadAt::Head).await?;
+        found.pop().ok_or_else(|| UseCaseError::NoView { project: project.id.clone(), view: view.clone() })
+    }
+}
+
+fn scope(caller: &Caller, project: &Project) -> ReadScope {
+    let only_bucket = caller.principal().and_then(Principal::only_bucket).cloned();
+    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head }
+}

@@ -1,0 +1,316 @@
+//! Views: queries with a name.
+
+use anyhow::Result;
+use gadwall_domain::access::Scope;
+use gadwall_domain::names::BucketName;
+use gadwall_tests::support::{Client, Reply, TestServer, add_key};
+use serde_json::{Value, json};
+
+async fn filled(server: &TestServer) -> Result<Client<'_>> {
+    let owner = server.project("p").await?;
+    for bucket in ["sales", "lab"] {
+        owner.post("/projects/p/buckets", &json!({ "name": bucket })).await?;
+    }
+    let columns = json!([{"name": "id", "type": "INT"}, {"name": "name", "type": "VARCHAR"}]);
+    for bucket in ["sales", "lab"] {
+        let table = json!({ "name": "t", "columns": columns });
+        let made = owner.post(&format!("/projects/p/buckets/{bucket}/tables"), &table).await?;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    let rows = json!([{"id": 1, "name": "ann"}, {"id": 2, "name": "bob"}, {"id": 3, "name": "cy"}]);
+    owner.post("/projects/p/buckets/sales/tables/t/rows", &rows).await?;
+    owner.post("/projects/p/buckets/lab/tables/t/rows", &json!([{"id": 2, "name": "lab"}])).await?;
+    Ok(owner)
+}
+
+async fn put(client: &Client<'_>, name: &str, query: &str) -> Result<Reply> {
+    let (bucket, view) = name.split_once('.').unwrap_or(("main", name));
+    client.put(&format!("/projects/p/buckets/{bucket}/views/{view}"), &json!({ "query": query })).await
+}
+
+async fn made(client: &Client<'_>, name: &str, query: &str) -> Result<()> {
+    let reply = put(client, name, query).await?;
+    assert!(matches!(reply.status, 200 | 201), "{name}: {query}: {}", reply.text);
+    Ok(())
+}
+
+async fn run(client: &Client<'_>, sql: &str) -> Result<Reply> {
+    client.post("/projects/p/query", &json!({ "query": sql })).await
+}
+
+async fn rows(client: &Client<'_>, sql: &str) -> Result<Value> {
+    let reply = run(client, sql).await?;
+    assert_eq!(reply.status, 200, "{sql}: {}", reply.text);
+    Ok(reply.json()["rows"].clone())
+}
+
+async fn fails(client: &Client<'_>, sql: &str, status: u16, code: &str) -> Result<()> {
+    let reply = run(client, sql).await?;
+    assert_eq!((reply.status, reply.code().as_str()), (status, code), "{sql}: {}", reply.text);
+    assert!(!reply.text.contains("p_"), "{sql}: {}", reply.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn views_are_made_read_listed_made_anew_and_dropped() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let path = "/projects/p/buckets/sales/views/Big";
+    let query = "SELECT id, upper(name) AS name FROM t WHERE id > 1 -- ours";
+    let reply = owner.put(path, &json!({ "query": query, "comment": "it's big" })).await?;
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    let body = reply.json();
+    let columns = json!([{"name": "id", "type": "INTEGER"}, {"name": "name", "type": "VARCHAR"}]);
+    assert_eq!((&body["name"], &body["bucket"]), (&json!("Big"), &json!("sales")));
+    assert_eq!((&body["query"], &body["comment"]), (&json!(query), &json!("it's big")));
+    assert_eq!(body["columns"], columns);
+    assert!(body["updated_at"].is_string(), "{body}");
+    assert_eq!(owner.get(path).await?.json(), body);
+    let listed = owner.get("/projects/p/buckets/sales/views").await?.json();
+    assert_eq!(listed, json!({ "views": [body], "total": 1 }));
+    assert_eq!(owner.get("/projects/p/buckets/lab/views").await?.json(), json!({ "views": [], "total": 0 }));
+
+    assert_eq!(rows(&owner, "SELECT * FROM sales.big ORDER BY id").await?, json!([[2, "BOB"], [3, "CY"]]));
+    let join = "SELECT b.id, b.name, t.name FROM sales.Big b JOIN lab.t t USING (id)";
+    assert_eq!(rows(&owner, join).await?, json!([[2, "BOB", "lab"]]));
+    assert_eq!(rows(&owner, "SELECT sales.big.id FROM sales.big WHERE big.id = 3").await?, json!([[3]]));
+    // What is written later shows, in results that were asked for before.
+    owner.post("/projects/p/buckets/sales/tables/t/rows", &json!([{"id": 4, "name": "dan"}])).await?;
+    assert_eq!(rows(&owner, "SELECT count(*) FROM sales.big").await?, json!([[3]]));
+
+    let reply = owner.put(path, &json!({ "query": "SELECT 7 AS seven" })).await?;
+    assert_eq!((reply.status, &reply.json()["comment"]), (200, &Value::Null), "{}", reply.text);
+    assert_eq!(rows(&owner, "FROM sales.big").await?, json!([[7]]));
+    assert_eq!(owner.delete(path).await?.status, 204);
+    for reply in [owner.get(path).await?, owner.delete(path).await?] {
+        assert_eq!((reply.status, reply.code().as_str()), (404, "view_not_found"), "{}", reply.text);
+    }
+    fails(&owner, "FROM sales.big", 400, "sql_error").await?;
+    assert_eq!(owner.get("/projects/p/buckets/nope/views").await?.code(), "bucket_not_found");
+    assert_eq!(put(&owner, "nope.v", "SELECT 1").await?.code(), "bucket_not_found");
+    Ok(())
+}
+
+#[tokio::test]
+async fn views_are_made_in_sql_too() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    for sql in [
+        "CREATE VIEW sales.v AS SELECT id FROM sales.t",
+        "CREATE VIEW IF NOT EXISTS sales.v AS SELECT 'other' AS x",
+        "CREATE OR REPLACE VIEW sales.w (number) AS SELECT id * 10 FROM sales.v",
+    ] {
+        rows(&owner, sql).await?;
+    }
+    assert_eq!(rows(&owner, "SELECT max(number) FROM sales.w").await?, json!([[30]]));
+    fails(&owner, "CREATE VIEW sales.v AS SELECT 1", 409, "view_exists").await?;
+    fails(&owner, "DROP VIEW sales.t", 422, "statement_unsupported").await?;
+    fails(&owner, "DROP TABLE sales.v", 422, "statement_unsupported").await?;
+    fails(&owner, "DROP VIEW sales.nope", 404, "view_not_found").await?;
+    rows(&owner, "DROP VIEW IF EXISTS sales.nope").await?;
+
+    // A script sees what it made, and leaves nothing when it fails.
+    let batch = json!({ "use_transaction": true, "queries": [
+        "CREATE TEMP TABLE mine AS SELECT 1 AS x",
+        "CREATE VIEW sales.fresh AS SELECT id + 1 AS id FROM sales.v",
+        "SELECT max(id) FROM sales.fresh",
+        "DROP VIEW sales.v",
+        "CREATE VIEW sales.v AS SELECT 5 AS id",
+        "SELECT max(id) FROM sales.fresh",
+    ]});
+    let reply = owner.post("/projects/p/batch", &batch).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(rows(&owner, "SELECT id FROM sales.fresh").await?, json!([[6]]));
+    let lost = json!({ "use_transaction": true, "queries": [
+        "CREATE TEMP TABLE mine AS SELECT 1 AS x", "CREATE VIEW sales.lost AS SELECT * FROM mine",
+    ]});
+    let reply = owner.post("/projects/p/batch", &lost).await?;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "sql_error"), "{}", reply.text);
+    rows(&owner, "DROP VIEW sales.fresh").await?;
+    fails(&owner, "FROM sales.fresh", 400, "sql_error").await
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_view_and_names_are_taken_once() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    made(&owner, "sales.v", "SELECT * FROM t").await?;
+    for sql in [
+        "INSERT INTO sales.v VALUES (9, 'x')",
+        "UPDATE sales.v SET id = 1",
+        "DELETE FROM sales.v",
+        "TRUNCATE sales.v",
+        "ALTER TABLE sales.v ADD COLUMN x INT",
+        "ALTER TABLE sales.v RENAME TO w",
+        "COMMENT ON TABLE sales.v IS 'x'",
+    ] {
+        fails(&owner, sql, 422, "statement_unsupported").await?;
+    }
+    let reply = owner.post("/projects/p/buckets/sales/tables/v/rows", &json!([{"id": 9}])).await?;
+    assert_eq!((reply.status, reply.code().as_str()), (409, "table_is_view"), "{}", reply.text);
+
+    let columns = json!([{"name": "id", "type": "INT"}]);
+    let reply = owner.post("/projects/p/buckets/sales/tables", &json!({"name": "V", "columns": columns})).await?;
+    assert_eq!((reply.status, reply.code().as_str()), (409, "view_exists"), "{}", reply.text);
+    for sql in
+        ["CREATE TABLE sales.v (a INT)", "CREATE OR REPLACE TABLE sales.v (a INT)", "ALTER TABLE sales.t RENAME TO v"]
+    {
+        fails(&owner, sql, 409, "view_exists").await?;
+    }
+    let reply = put(&owner, "sales.T", "SELECT 1").await?;
+    assert_eq!((reply.status, reply.code().as_str()), (409, "table_exists"), "{}", reply.text);
+    assert_eq!(rows(&owner, "SELECT count(*) FROM sales.v").await?, json!([[3]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_view_reads_with_its_owners_right_and_no_more() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let lab = Some(BucketName::parse("lab")?);
+    add_key(server.data_dir(), "p", "limited-key", &[Scope::Read, Scope::Write, Scope::Manage], lab).await?;
+    let limited = server.with_key("limited-key");
+    made(&owner, "lab.open", "SELECT name FROM sales.t WHERE id = 1").await?;
+    assert_eq!(rows(&limited, "SELECT * FROM lab.open").await?, json!([["ann"]]));
+    fails(&limited, "SELECT * FROM sales.t", 400, "sql_error").await?;
+    for query in ["SELECT * FROM sales.t", "SELECT * FROM lab.t, sales.t", "SELECT (SELECT max(id) FROM sales.t)"] {
+        let reply = put(&limited, "lab.mine", query).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "sql_error"), "{query}: {}", reply.text);
+        let reply = run(&limited, &format!("CREATE VIEW lab.mine AS {query}")).await?;
+        assert_eq!(reply.status, 400, "{query}: {}", reply.text);
+    }
+    assert_eq!(put(&limited, "sales.mine", "SELECT 1").await?.status, 403);
+    assert_eq!(limited.get("/projects/p/buckets/sales/views").await?.status, 403);
+    made(&limited, "lab.mine", "SELECT o.name, t.id FROM open o, t").await?;
+    assert_eq!(rows(&owner, "SELECT * FROM lab.mine").await?, json!([["ann", 2]]));
+    // Whoever may not read the view's bucket doesn't read the view.
+    made(&owner, "sales.shut", "SELECT 1 AS x").await?;
+    fails(&limited, "SELECT * FROM sales.shut", 400, "sql_error").await?;
+
+    add_key(server.data_dir(), "p", "reader-key", &[Scope::Read], None).await?;
+    let reader = server.with_key("reader-key");
+    assert_eq!(put(&reader, "lab.r", "SELECT 1").await?.status, 403);
+    assert_eq!(reader.delete("/projects/p/buckets/lab/views/mine").await?.status, 403);
+    assert_eq!(run(&reader, "DROP VIEW lab.mine").await?.status, 403);
+    assert_eq!(rows(&reader, "SELECT count(*) FROM lab.mine").await?, json!([[1]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn hostile_views_are_refused() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    server.project("other").await?;
+    for query in [
+        "",
+        ";",
+        "SELECT 1; DROP TABLE sales.t",
+        "SELECT 1; SELECT 2",
+        "DROP TABLE sales.t",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT * FROM other.main.t",
+        "SELECT * FROM __ducklake_metadata_p.main.ducklake_table",
+        "SELECT $1",
+        "SELECT ?::INT",
+        "SELECT * FROM sales.t AT (VERSION => 1), nope",
+        "INSERT INTO sales.t VALUES (1, 'x')",
+        "SELECT 1) AS x; DROP TABLE sales.t; --",
+        "SELECT * FROM sales.v",
+        "SELECT * FROM information_schema.tables",
+        "SELECT getenv('HOME')",
+    ] {
+        let reply = put(&owner, "sales.v", query).await?;
+        assert!((400..500).contains(&reply.status), "{query}: {} {}", reply.status, reply.text);
+        assert!(!reply.text.contains("p_0") && !reply.text.contains("/data"), "{query}: {}", reply.text);
+    }
+    for name in ["a.b", "x%20y%22", "%27%3B--", "", "..", "v%00"] {
+        let path = format!("/projects/p/buckets/sales/views/{name}");
+        let reply = owner.put(&path, &json!({ "query": "SELECT 1" })).await?;
+        assert!((400..500).contains(&reply.status), "{name}: {} {}", reply.status, reply.text);
+    }
+    assert_eq!(owner.get("/projects/p/buckets/sales/views").await?.json()["total"], 0);
+    assert_eq!(rows(&owner, "SELECT count(*) FROM sales.t").await?, json!([[3]]));
+
+    // Aliases and texts that would be others if they were printed carelessly.
+    made(&owner, "sales.odd", "SELECT id AS \"a\"\"; DROP TABLE sales.t; --\", 'it''s; --' AS \"x y\" FROM t").await?;
+    assert_eq!(rows(&owner, "SELECT * FROM sales.odd WHERE \"x y\" = 'it''s; --' LIMIT 1").await?[0][1], "it's; --");
+    Ok(())
+}
+
+#[tokio::test]
+async fn views_in_views_are_bounded() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    made(&owner, "sales.v0", "SELECT * FROM t").await?;
+    made(&owner, "sales.v1", "SELECT * FROM v0").await?;
+    made(&owner, "sales.v2", "SELECT a.id FROM v1 a JOIN v0 b USING (id)").await?;
+    assert_eq!(rows(&owner, "SELECT count(*) FROM sales.v2").await?, json!([[3]]));
+    for query in ["SELECT * FROM v0", "SELECT * FROM v1", "SELECT id FROM v2"] {
+        let reply = put(&owner, "sales.v0", query).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (422, "statement_unsupported"), "{query}: {}", reply.text);
+    }
+    // Doubled again and again, each from the last.
+    let mut refused = None;
+    for number in 1..30 {
+        let before = number - 1;
+        let query = format!("SELECT * FROM d{before} UNION ALL SELECT * FROM d{before}");
+        let reply =
+            put(&owner, &format!("sales.d{number}"), if number == 1 { "SELECT * FROM t" } else { &query }).await?;
+        if reply.status != 201 {
+            refused = Some((number, reply.status));
+            break;
+        }
+    }
+    assert!(refused.is_some_and(|(number, status)| (4..=16).contains(&number) && status == 422), "{refused:?}");
+    // Built from the top down: each is cheap when it is made.
+    for number in 0..30 {
+        made(&owner, &format!("sales.e{number}"), "SELECT 1 AS id").await?;
+    }
+    for number in (1..30).rev() {
+        made(
+            &owner,
+            &format!("sales.e{number}"),
+            &format!("SELECT id FROM e{0} UNION ALL SELECT id FROM e{0}", number - 1),
+        )
+        .await?;
+    }
+    fails(&owner, "SELECT count(*) FROM sales.e29", 422, "statement_unsupported").await?;
+    assert_eq!(rows(&owner, "SELECT count(*) FROM sales.e1").await?, json!([[2]]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn views_outlive_restarts_and_not_their_tables() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let key = owner.key().to_owned();
+    made(&owner, "sales.v", "SELECT id FROM t").await?;
+    made(&owner, "lab.over", "SELECT id FROM sales.v").await?;
+    made(&owner, "clock", "SELECT now() AS now, random() AS random").await?;
+    let before = owner.get("/projects/p/buckets/sales/views/v").await?.json();
+    let server = TestServer::start_in(server.stop().await?, |_| {}).await?;
+    let owner = server.with_key(&key);
+    assert_eq!(owner.get("/projects/p/buckets/sales/views/v").await?.json(), before);
+    assert_eq!(rows(&owner, "SELECT count(*) FROM lab.over").await?, json!([[3]]));
+    let random = rows(&owner, "SELECT random FROM clock").await?;
+    assert_ne!(rows(&owner, "SELECT random FROM clock").await?, random, "it isn't cached");
+
+    let snapshot = owner.get("/projects/p/buckets/sales/views/v").await?.json()["snapshot_id"].clone();
+    let path = format!("/projects/p/query?snapshot={snapshot}");
+    let past = owner.post(&path, &json!({ "query": "FROM sales.v" })).await?;
+    assert_eq!((past.status, past.code().as_str()), (422, "statement_unsupported"), "{}", past.text);
+    fails(&owner, "SELECT * FROM sales.v AT (VERSION => 3)", 422, "statement_unsupported").await?;
+
+    assert_eq!(owner.delete("/projects/p/buckets/sales/tables/t").await?.status, 204);
+    fails(&owner, "SELECT * FROM sales.v", 400, "sql_error").await?;
+    fails(&owner, "SELECT * FROM lab.over", 400, "sql_error").await?;
+    let reply = owner.delete("/projects/p/buckets/sales?cascade=false").await?;
+    assert_eq!((reply.status, reply.code().as_str()), (409, "bucket_not_empty"), "{}", reply.text);
+    assert_eq!(owner.delete("/projects/p/buckets/sales").await?.status, 204);
+    fails(&owner, "SELECT * FROM sales.v", 400, "sql_error").await?;
+    owner.post("/projects/p/buckets", &json!({ "name": "sales" })).await?;
+    assert_eq!(owner.get("/projects/p/buckets/sales/views").await?.json()["total"], 0);
+    Ok(())
+}
