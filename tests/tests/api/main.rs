@@ -24,5 +24,6 @@ mod scripts;
 mod service;
 mod shape;
 mod short_routes;
+mod sql_files;
 mod tables;
 mod transfers;
