@@ -22,6 +22,7 @@ use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::tables::Tables;
+use crate::transfers::SqlFiles;
 use crate::writes::Writes;
 
 /// The use cases of SQL that may write.
@@ -32,6 +33,7 @@ pub struct Scripts {
     projection: Arc<Projection>,
     projects: Arc<Projects>,
     writes: Arc<Writes>,
+    files: Arc<SqlFiles>,
 }
 
 impl fmt::Debug for Scripts {
@@ -69,8 +71,9 @@ impl Scripts {
         projection: Arc<Projection>,
         projects: Arc<Projects>,
         writes: Arc<Writes>,
+        files: Arc<SqlFiles>,
     ) -> Self {
-        Self { engine, access, tables, projection, projects, writes }
+        Self { engine, access, tables, projection, projects, writes, files }
     }
 
     /// What a statement does, by its text alone.
@@ -165,10 +168,13 @@ impl Scripts {
         script: Script,
         needs: &Needs,
     ) -> Result<gadwall_domain::script::ScriptOutput, UseCaseError> {
+        let texts = script.statements.iter().map(|statement| statement.sql.as_str());
+        let files = self.files.resolve(caller, project, texts, script.timeout).await?;
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: ReadAt::Head,
+            files,
         };
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;

@@ -9,7 +9,7 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{LakeStore, ViewEngine};
 use gadwall_domain::project::Project;
-use gadwall_domain::query::ReadScope;
+use gadwall_domain::query::{NamedFiles, ReadScope};
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::{View, ViewDefinition};
 
@@ -120,5 +120,5 @@ impl Views {
 
 fn scope(caller: &Caller, project: &Project) -> ReadScope {
     let only_bucket = caller.principal().and_then(Principal::only_bucket).cloned();
-    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head }
+    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default() }
 }

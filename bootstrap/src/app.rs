@@ -24,7 +24,7 @@ use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
-use gadwall_application::transfers::{Parts, Transfers};
+use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
 use gadwall_application::versions::Versions;
 use gadwall_application::views::Views;
 use gadwall_application::writes::Writes;
@@ -254,6 +254,7 @@ fn services(
     );
     let views =
         Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
+    let files = Arc::new(SqlFiles::new(Arc::clone(&scripts), Arc::clone(&objects)));
     let scripts = Scripts::new(
         scripts,
         Arc::clone(&access),
@@ -261,6 +262,7 @@ fn services(
         Arc::clone(&projection),
         Arc::clone(&projects),
         writes,
+        Arc::clone(&files),
     );
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let analytics = Analytics::new(analytics::Parts {
@@ -275,7 +277,8 @@ fn services(
     });
     let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
     let queries =
-        Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running);
+        Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running)
+            .with_files(Arc::clone(&files));
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
     let transfers = Transfers::new(Parts {
@@ -287,6 +290,7 @@ fn services(
         projection,
         projects: Arc::clone(&projects),
         operations: Arc::clone(&operations),
+        files: Some(files),
     });
     let services = Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),

@@ -1,5 +1,7 @@
 //! Queries: what is asked, and how it can fail.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::error::{Classify, ErrorKind};
 use crate::history::ReadAt;
 use crate::ids::{LakeId, SnapshotId};
 use crate::names::BucketName;
+use crate::ports::lake::EngineFile;
 use crate::rows::RowStream;
 
 /// What a caller may read, settled by authorisation before the query is parsed.
@@ -20,6 +23,30 @@ pub struct ReadScope {
     pub only_bucket: Option<BucketName>,
     /// The version that is read.
     pub at: ReadAt,
+    /// The files that the statements' paths mean.
+    pub files: NamedFiles,
+}
+
+/// Paths of files as a statement writes them, and the files of the caller's datasets that they mean. No other file
+/// can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NamedFiles(Arc<BTreeMap<String, Vec<EngineFile>>>);
+
+impl NamedFiles {
+    /// These paths mean these files.
+    pub fn new(files: BTreeMap<String, Vec<EngineFile>>) -> Self {
+        Self(Arc::new(files))
+    }
+
+    /// What a path means.
+    pub fn get(&self, path: &str) -> Option<&[EngineFile]> {
+        self.0.get(path).map(Vec::as_slice)
+    }
+
+    /// All files.
+    pub fn all(&self) -> impl Iterator<Item = &EngineFile> {
+        self.0.values().flatten()
+    }
 }
 
 /// Values for a query's placeholders.

@@ -63,6 +63,45 @@ pub struct Examined {
     pub table: Option<TableRef>,
 }
 
+/// A `COPY` between a file and a table or query, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// The file's path.
+    pub path: String,
+    /// What is copied, and whereto.
+    pub way: CopyWay,
+    /// Its options.
+    pub options: Vec<CopyOption>,
+}
+
+/// Where a `COPY` goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyWay {
+    /// A query's rows go into the file.
+    To {
+        /// The query.
+        query: String,
+    },
+    /// The file's rows go into a table.
+    From {
+        /// The table.
+        table: TableRef,
+        /// Whether only some columns are filled.
+        some_columns: bool,
+    },
+}
+
+/// An option of a `COPY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOption {
+    /// Its name in capitals.
+    pub name: String,
+    /// Its value; a name alone has none.
+    pub value: Option<String>,
+    /// Names in parentheses in place of a value.
+    pub list: Vec<String>,
+}
+
 /// A table that a script changes, as its caller knows it: with its key and the lengths of its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownTable {

@@ -113,7 +113,15 @@ impl Ports {
                 };
                 drained(
                     self.lakes
-                        .query(ReadScope { lake: self.lake, only_bucket: None, at: ReadAt::Head }, query)
+                        .query(
+                            ReadScope {
+                                lake: self.lake,
+                                only_bucket: None,
+                                at: ReadAt::Head,
+                                files: gadwall_domain::query::NamedFiles::default(),
+                            },
+                            query,
+                        )
                         .await?
                         .rows,
                 )

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gadwall_domain::ports::lake::LakeError;
-use gadwall_domain::query::QueryError;
+use gadwall_domain::query::{NamedFiles, QueryError};
 use thiserror::Error;
 
 /// A fault of the engine, for the log.
@@ -154,6 +154,30 @@ pub(crate) fn query_error(
         (Failure::StorageFull, _) => QueryError::StorageFull(message(error)),
         (Failure::Damaged, _) => QueryError::LakeUnavailable(message(error)),
         (Failure::ReadOnly | Failure::Fault, _) => QueryError::Engine(message(error)),
+    }
+}
+
+/// The same of a statement that reads files. Those are the caller's: what the engine says of them is, too, but not where
+/// they lie.
+pub(crate) fn files_error(
+    error: &duckdb::Error,
+    scrub: &Scrub,
+    catalog: &str,
+    timed_out: Option<Duration>,
+    files: &NamedFiles,
+) -> QueryError {
+    let mut told = message(error);
+    let said = told.clone();
+    for file in files.all() {
+        for location in [&file.location, &crate::sql::file(&file.location)] {
+            told = told.replace(location.as_str(), &file.name);
+        }
+    }
+    let about_files = told != said && !said.starts_with("FATAL");
+    match (classify(error), query_error(error, scrub, catalog, timed_out)) {
+        (Failure::Statement, QueryError::Sql(_)) => QueryError::Sql(scrub.apply(&told, catalog)),
+        (Failure::Fault, QueryError::Engine(_)) if about_files => QueryError::Sql(scrub.apply(&told, catalog)),
+        (_, other) => other,
     }
 }
 

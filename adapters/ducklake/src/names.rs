@@ -121,6 +121,11 @@ impl Names for VisibleTables<'_> {
         Ok(named(self.scope, table).and_then(|name| views.cost(&name)))
     }
 
+    fn files(&self, path: &str) -> Result<Vec<String>, NameError> {
+        let files = self.scope.files.get(path).ok_or(NameError::Unknown { candidates: Vec::new() })?;
+        Ok(files.iter().map(|file| sql::file(&file.location)).collect())
+    }
+
     fn listing(&self) -> Result<Visible, NameError> {
         let buckets =
             structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.scope.at);

@@ -14,7 +14,7 @@ use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
-use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::query::{NamedFiles, Parameters, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
-use crate::error::{EngineFault, query_error};
+use crate::error::{EngineFault, files_error, query_error};
 use crate::explain::explained;
 use crate::gate::{Names, ResolvedTable};
 use crate::known::Known;
@@ -86,6 +86,10 @@ pub(crate) async fn start(
         timeout,
         deadline,
         timed_out: Arc::clone(&timed_out),
+        files: match &work {
+            Work::Checked { scope, .. } => scope.files.clone(),
+            _ => NamedFiles::default(),
+        },
     };
     let broken = engine.broken();
     let (runtime, span) = (Handle::current(), tracing::Span::current());
@@ -200,6 +204,8 @@ struct Running {
     timeout: Duration,
     deadline: Instant,
     timed_out: Arc<AtomicBool>,
+    /// What a user's statement may read.
+    files: NamedFiles,
 }
 
 impl Running {
@@ -329,7 +335,7 @@ impl Running {
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
         let limit = self.timed_out.load(Ordering::Acquire).then_some(self.timeout);
-        query_error(error, &self.engine.scrub, &sql::catalog(self.lake), limit)
+        files_error(error, &self.engine.scrub, &sql::catalog(self.lake), limit, &self.files)
     }
 }
 

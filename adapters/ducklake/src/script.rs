@@ -10,7 +10,8 @@ use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{Committed, ScriptEngine, ViewEngine, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, StatementKind, WriteFault,
+    Copy, CopyOption, CopyWay, Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, StatementKind,
+    WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::commit::{Commit, ViewChange};
+use crate::gate;
 use crate::gate::write::{self, Name, Statement};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
@@ -32,6 +34,29 @@ impl ScriptEngine for EmbeddedLakes {
         let main = BucketName::main();
         let table = name.and_then(|name| place(name, default_bucket.unwrap_or(&main)));
         Ok(Examined { kind, verb, table })
+    }
+
+    fn file_paths(&self, sql: &str) -> Vec<String> {
+        gate::paths(sql)
+    }
+
+    fn copy(&self, sql: &str) -> Result<Copy, QueryError> {
+        let given = |options: Vec<write::CopyOption>| {
+            let option = |write::CopyOption { name, value, list }| CopyOption { name, value, list };
+            options.into_iter().map(option).collect()
+        };
+        Ok(match write::read(sql)? {
+            Statement::CopyTo { query, path, options } => {
+                Copy { path, way: CopyWay::To { query: query.0 }, options: given(options) }
+            }
+            Statement::CopyFrom { name, columns, path, options } => {
+                let unknown = || QueryError::UnknownTable { name: name.table.clone(), candidates: Vec::new() };
+                let table = place(&name, &BucketName::main()).ok_or_else(unknown)?;
+                let way = CopyWay::From { table, some_columns: !columns.is_empty() };
+                Copy { path, way, options: given(options) }
+            }
+            _ => return Err(QueryError::Sql("the statement is no COPY".to_owned())),
+        })
     }
 
     async fn execute(

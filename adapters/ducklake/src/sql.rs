@@ -48,6 +48,19 @@ pub(crate) fn default_of(column: &Column) -> String {
     format!("CAST({value} AS {})", column.data_type.without_lengths())
 }
 
+/// A file's location as a pattern that means it alone: names are matched before the engine sees them.
+pub(crate) fn file(location: &str) -> String {
+    let mut pattern = String::with_capacity(location.len());
+    for letter in location.chars() {
+        if matches!(letter, '*' | '?' | '[') {
+            pattern.extend(['[', letter, ']']);
+        } else {
+            pattern.push(letter);
+        }
+    }
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

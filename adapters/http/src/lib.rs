@@ -194,6 +194,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
     let queries = QueriesApi {
         queries: Arc::clone(&services.queries),
         scripts: Arc::clone(&services.scripts),
+        transfers: Arc::clone(&services.transfers),
         cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
         limits: config.query_limits,
     };

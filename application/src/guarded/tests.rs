@@ -66,7 +66,17 @@ impl Bench {
     async fn start(&self) -> Result<QueryOutput, QueryError> {
         let (parameters, timeout) = (Parameters::None, Duration::from_secs(1));
         let query = Query { sql: "values (1)".to_owned(), parameters, default_bucket: None, timeout };
-        self.guarded.query(ReadScope { lake: lake(1), only_bucket: None, at: ReadAt::Head }, query).await
+        self.guarded
+            .query(
+                ReadScope {
+                    lake: lake(1),
+                    only_bucket: None,
+                    at: ReadAt::Head,
+                    files: gadwall_domain::query::NamedFiles::default(),
+                },
+                query,
+            )
+            .await
     }
 
     /// Reads an answer to its end.

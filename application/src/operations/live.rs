@@ -3,12 +3,17 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::AbortHandle;
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::transfer::Watcher;
+use gadwall_domain::query::QueryError;
+use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::OperationError;
+use crate::error::UseCaseError;
 
 const OPEN: u8 = 0;
 const SEALED: u8 = 1;
@@ -103,4 +108,41 @@ impl Running {
 #[expect(clippy::cast_precision_loss, reason = "a percentage")]
 fn percent(part: u64, whole: u64) -> f64 {
     (part as f64 * 100.0 / whole as f64).min(99.0)
+}
+
+/// An operation that was accepted.
+pub(crate) struct Started {
+    pub(crate) operation: Operation,
+    pub(super) live: Arc<Live>,
+    pub(super) end: oneshot::Receiver<Result<Value, UseCaseError>>,
+}
+
+/// Stops what nobody waits for any more.
+struct Stop(Arc<Live>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Started {
+    /// Waits for its end, and stops it when this is dropped or takes longer than the limit; what takes effect already
+    /// goes on, and is waited for.
+    pub(crate) async fn within(self, limit: Duration) -> Result<Value, UseCaseError> {
+        let Self { live, mut end, .. } = self;
+        let stop = Stop(Arc::clone(&live));
+        let late = tokio::time::timeout(limit, &mut end).await;
+        let ended = match late {
+            Ok(ended) => ended,
+            Err(_) if live.cancel() => return Err(QueryError::Timeout(limit).into()),
+            Err(_) => end.await,
+        };
+        drop(stop);
+        ended.unwrap_or_else(|_| Err(QueryError::Cancelled.into())).map_err(|error| match error {
+            // By another request.
+            UseCaseError::Operation(OperationError::Cancelled) => QueryError::Cancelled.into(),
+            error => error,
+        })
+    }
 }

@@ -21,6 +21,7 @@ use gadwall_domain::ports::metadata::{MetadataStore, OperationFilter, StoreError
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::Project;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::access::Access;
 use crate::caller::Caller;
@@ -30,6 +31,7 @@ use live::Live;
 
 pub use error::OperationError;
 pub use live::Running;
+pub(crate) use live::Started;
 
 /// Operations of one project that run or wait: a project can't fill the queue of all.
 const MAX_OF_PROJECT: usize = 20;
@@ -66,7 +68,7 @@ impl Operations {
         Self { store, access, clock, ids, background, live: Mutex::default() }
     }
 
-    /// Accepts work that its caller may do. It is kept before it is answered.
+    /// Accepts work that its caller may do. It is kept before it is answered, and tells its end to who waits for it.
     pub(crate) async fn start<F, W>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -74,7 +76,7 @@ impl Operations {
         kind: OperationKind,
         subject: String,
         work: F,
-    ) -> Result<Operation, UseCaseError>
+    ) -> Result<Started, UseCaseError>
     where
         F: FnOnce(Running) -> W + Send + 'static,
         W: Future<Output = Result<Value, UseCaseError>> + Send + 'static,
@@ -102,34 +104,46 @@ impl Operations {
         let live = Arc::new(Live::new(operation.clone(), abort));
         self.lock().insert(operation.id, Arc::clone(&live));
         let operations = Arc::clone(self);
-        let carried_out = async move { operations.carry_out(live, registration, work).await };
+        let (tell, told) = oneshot::channel();
+        let begun = Arc::clone(&live);
+        let carried_out = async move {
+            let end = operations.carry_out(begun, registration, work).await;
+            // Most callers don't wait.
+            drop(tell.send(end));
+        };
         place.start(kind.as_str(), Box::pin(carried_out));
-        Ok(operation)
+        Ok(Started { operation, live, end: told })
     }
 
     #[tracing::instrument(name = "operation", skip_all, fields(operation.id = %live.now().id, request.id = %live.now().request_id))]
-    async fn carry_out<F, W>(&self, live: Arc<Live>, registration: AbortRegistration, work: F)
+    async fn carry_out<F, W>(
+        &self,
+        live: Arc<Live>,
+        registration: AbortRegistration,
+        work: F,
+    ) -> Result<Value, UseCaseError>
     where
         F: FnOnce(Running) -> W,
         W: Future<Output = Result<Value, UseCaseError>>,
     {
-        let Some(running) = live.begin() else { return };
+        let Some(running) = live.begin() else { return Err(OperationError::Cancelled.into()) };
         if let Err(error) = self.keep(&running).await {
             tracing::warn!(error = %error, "an operation's start was not kept");
         }
         let done = Abortable::new(work(Running(Arc::clone(&live))), registration).await;
-        let state = match done {
-            Ok(Ok(result)) => OperationState::Succeeded(result),
+        let done = done.unwrap_or_else(|_| Err(OperationError::Cancelled.into()));
+        let state = match &done {
+            Ok(result) => OperationState::Succeeded(result.clone()),
             _ if live.is_cancelled() => OperationState::Cancelled,
-            Ok(Err(error)) => {
+            Err(error) => {
                 if error.kind() == ErrorKind::Internal {
                     tracing::error!(error = ?error, "an operation failed");
                 }
-                OperationState::Failed(error::kept(&error))
+                OperationState::Failed(error::kept(error))
             }
-            Err(_) => OperationState::Cancelled,
         };
         self.finish(&live, state).await;
+        done
     }
 
     /// Ends it. What can't be kept stays known as long as this process lives.

@@ -63,7 +63,9 @@ impl Scene {
     where
         W: Future<Output = Result<Value, UseCaseError>> + Send + 'static,
     {
-        self.operations.start(&self.owner, &self.project, OperationKind::Export, "main.t".to_owned(), work).await
+        let started =
+            self.operations.start(&self.owner, &self.project, OperationKind::Export, "main.t".to_owned(), work);
+        started.await.map(|started| started.operation)
     }
 
     async fn run_all(&self) {

@@ -14,18 +14,20 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures_util::future::Abortable;
 use gadwall_domain::access::{Principal, Scope};
+use gadwall_domain::error::Classify as _;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{Query, QueryError, ReadScope};
+use gadwall_domain::query::{NamedFiles, Query, QueryError, ReadScope};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::transfers::SqlFiles;
 use crate::versions::{Version, Versions};
 
 pub use error::KnownQueryError;
@@ -43,6 +45,7 @@ pub struct Queries {
     access: Arc<Access>,
     versions: Arc<Versions>,
     running: Arc<RunningQueries>,
+    files: Option<Arc<SqlFiles>>,
 }
 
 /// A running query's result.
@@ -61,7 +64,7 @@ pub struct Answer {
 /// A project that a caller may query, in a version.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    project: ProjectId,
+    project: Project,
     scope: ReadScope,
 }
 
@@ -133,7 +136,13 @@ impl Queries {
         versions: Arc<Versions>,
         running: Arc<RunningQueries>,
     ) -> Self {
-        Self { engine, lakes, access, versions, running }
+        Self { engine, lakes, access, versions, running, files: None }
+    }
+
+    /// Lets statements read files of datasets.
+    #[must_use]
+    pub fn with_files(self, files: Arc<SqlFiles>) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     /// Opens a project in a version for a caller's queries: settled before anything of them is looked at.
@@ -144,8 +153,9 @@ impl Queries {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: self.versions.resolve(&project, version).await?,
+            files: NamedFiles::default(),
         };
-        Ok(Opened { project: project.id, scope })
+        Ok(Opened { project, scope })
     }
 
     /// The snapshot that would be read now, where that is known without asking.
@@ -163,19 +173,22 @@ impl Queries {
     }
 
     /// Runs one read-only statement in an opened project.
-    #[tracing::instrument(skip_all, fields(project.id = %opened.project, query.id = tracing::field::Empty))]
+    #[tracing::instrument(skip_all, fields(project.id = %opened.project.id, query.id = tracing::field::Empty))]
     pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
-        let Opened { project, scope } = opened;
+        let Opened { project, mut scope } = opened;
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&project)?;
-        let (entry, registration) = self.running.enter(caller, &project, &query.sql);
+        let asked = self.running.admission.ask(&project.id)?;
+        let (entry, registration) = self.running.enter(caller, &project.id, &query.sql);
         let query_id = entry.live.id();
         tracing::Span::current().record("query.id", tracing::field::display(query_id));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
         let work = async {
             let place = asked.wait(longest).await?;
             entry.begin();
-            Ok((place, self.engine.query(scope, query).await?))
+            if let Some(files) = &self.files {
+                scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;
+            }
+            Ok((place, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
         };
         match Abortable::new(work, registration).await {
             Ok(Ok((place, output))) => {
@@ -183,8 +196,11 @@ impl Queries {
                 Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
             }
             Ok(Err(error)) => {
-                entry.end(End::of(&error));
-                Err(error.into())
+                entry.end(match &error {
+                    UseCaseError::Query(error) => End::of(error),
+                    error => End::Failed(error.code()),
+                });
+                Err(error)
             }
             Err(_) => Err(QueryError::Cancelled.into()),
         }

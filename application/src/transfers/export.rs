@@ -1,6 +1,7 @@
 //! Files from tables and queries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gadwall_domain::access::Scope;
 use gadwall_domain::dataset::ContentType;
@@ -11,7 +12,7 @@ use gadwall_domain::names::{ColumnName, ProjectId};
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
 use gadwall_domain::ports::transfer::ExportSource;
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{Parameters, Query, ReadScope};
+use gadwall_domain::query::{NamedFiles, Parameters, Query, ReadScope};
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::transfer::{FileFormat, ObjectPath};
@@ -21,7 +22,10 @@ use super::{LIMIT, Parts, Transfers};
 use crate::caller::Caller;
 use crate::datasets::{about_dataset, about_object};
 use crate::error::UseCaseError;
-use crate::operations::Running;
+use crate::operations::{Running, Started};
+
+/// Longest time that looking for the files of a statement may take.
+const RESOLVE: Duration = Duration::from_secs(30);
 
 /// What is exported.
 #[derive(Debug, Clone)]
@@ -61,6 +65,15 @@ impl Transfers {
         project: &ProjectId,
         new: NewExport,
     ) -> Result<Operation, UseCaseError> {
+        Ok(self.begin_export(caller, project, new).await?.operation)
+    }
+
+    pub(super) async fn begin_export(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        new: NewExport,
+    ) -> Result<Started, UseCaseError> {
         self.open_files(caller, project, Scope::Read).await?;
         let project = self.open_files(caller, project, Scope::Write).await?;
         let there = self.parts.objects.engine_location(project.lake, &new.to.dataset).await;
@@ -98,7 +111,11 @@ impl Transfers {
     ) -> Result<(ExportSource, Option<u64>), UseCaseError> {
         let (table, chosen, filter) = match of {
             ExportOf::Query(sql) => {
-                let scope = ReadScope { lake: project.lake, only_bucket: None, at };
+                let files = match &self.parts.files {
+                    Some(files) => files.resolve(caller, project, [sql.as_str()], RESOLVE).await?,
+                    None => NamedFiles::default(),
+                };
+                let scope = ReadScope { lake: project.lake, only_bucket: None, at, files };
                 let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout: LIMIT };
                 return Ok((ExportSource::Query { scope, query }, None));
             }

@@ -20,7 +20,7 @@ use super::files::{Found, find};
 use super::{FilesError, LIMIT, MAX_LISTED, Parts, Transfers};
 use crate::caller::Caller;
 use crate::error::{UseCaseError, about_table};
-use crate::operations::Running;
+use crate::operations::{Running, Started};
 
 /// An import to start.
 #[derive(Debug, Clone)]
@@ -67,6 +67,15 @@ impl Transfers {
         project: &ProjectId,
         new: NewImport,
     ) -> Result<Operation, UseCaseError> {
+        Ok(self.begin_import(caller, project, new).await?.operation)
+    }
+
+    pub(super) async fn begin_import(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        new: NewImport,
+    ) -> Result<Started, UseCaseError> {
         let project = self.open_files(caller, project, Scope::Write).await?;
         let (table, schema) = self.target(caller, &project, &new).await?;
         let keyed = schema.as_ref().is_some_and(|schema| schema.primary_key().is_some());

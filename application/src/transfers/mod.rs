@@ -4,6 +4,7 @@ mod error;
 mod export;
 mod files;
 mod import;
+mod sql;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::tables::Tables;
 pub use error::FilesError;
 pub use export::{ExportOf, NewExport};
 pub use import::{NewImport, Registered};
+pub use sql::{Copied, SqlFiles};
 
 /// Longest time that one transfer may take.
 const LIMIT: Duration = Duration::from_hours(6);
@@ -53,6 +55,8 @@ pub struct Parts {
     pub projects: Arc<Projects>,
     /// What imports and exports run as.
     pub operations: Arc<Operations>,
+    /// The files that statements name; without, they name none.
+    pub files: Option<Arc<SqlFiles>>,
 }
 
 /// The use cases of transfers.

@@ -119,6 +119,7 @@ impl Scene {
             projection: Arc::clone(&world.projection),
             projects: Arc::clone(&world.projects),
             operations: Arc::new(operations),
+            files: None,
         });
         world.datasets.create(&owner, &project_id("p"), &dataset("d")).await.unwrap();
         Self { world, owner, transfers, work, _dir: dir }

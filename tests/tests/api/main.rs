@@ -24,6 +24,7 @@ mod scripts;
 mod service;
 mod shape;
 mod short_routes;
+mod sql_files;
 mod tables;
 mod transfers;
 mod views;

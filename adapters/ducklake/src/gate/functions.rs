@@ -58,7 +58,7 @@ fn refusal(name: &str, lower: &str, place: Place) -> GateError {
         return GateError::UnknownFunction { name: name.to_owned(), candidates: similar(lower, place) };
     }
     let hint = if reads_files(lower) {
-        "files cannot be read in SQL yet; import the file into a table"
+        "files of datasets are read with read_parquet, read_csv and read_json in FROM"
     } else {
         "queries read tables and compute; what describes or changes the server is in the API"
     };

@@ -27,6 +27,7 @@ mod classify;
 mod columns;
 mod error;
 mod explain;
+mod files;
 mod functions;
 mod json;
 mod listing;
@@ -43,6 +44,7 @@ pub(crate) mod write;
 
 pub(crate) use error::GateError;
 pub(crate) use explain::{Explain, explain, plan};
+pub(crate) use files::paths;
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 
@@ -70,6 +72,8 @@ pub(crate) struct Checked {
     pub(crate) statement_json: String,
     /// Every table it reads, each once.
     pub(crate) tables: Vec<ResolvedTable>,
+    /// Where the files lie that it reads.
+    pub(crate) files: Vec<String>,
     /// Whether it gives the same result while the tables stay the same, so that a result may be cached.
     ///
     /// False with the clock, random numbers, sampling. Where SQL leaves a choice open (LIMIT without ORDER BY,
@@ -131,6 +135,7 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
     Ok(Checked {
         statement_json: tree.write(),
         tables: walk.tables,
+        files: walk.files,
         deterministic: walk.deterministic,
         cost: walk.cost,
         // Ten columns are a view's part of the cost where it is named once; each * over it adds them again.
@@ -145,7 +150,7 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
 /// Why it isn't the statement that was checked. It then must not run.
 pub(crate) fn confirm(text: &str, serialized: &str, checked: &Checked) -> Result<(), GateError> {
     // Its size isn't measured again: names are full and parentheses explicit now.
-    let again = match inspect(text, serialized, &Only(&checked.tables), PRINTED_DEPTH) {
+    let again = match inspect(text, serialized, &Only(checked), PRINTED_DEPTH) {
         Err(GateError::Syntax { .. }) => Err(unfaithful()),
         other => other,
     }?;
@@ -165,15 +170,20 @@ fn unfaithful() -> GateError {
 }
 
 /// The names of a statement that was already rewritten: full ones, and no others.
-struct Only<'t>(&'t [ResolvedTable]);
+struct Only<'t>(&'t Checked);
 
 impl Names for Only<'_> {
     fn answered(&self, catalog: &str, schema: &str, table: &str) -> bool {
-        self.0.iter().any(|known| known.catalog == catalog && known.schema == schema && known.table == table)
+        self.0.tables.iter().any(|known| known.catalog == catalog && known.schema == schema && known.table == table)
+    }
+
+    fn located(&self, location: &str) -> bool {
+        self.0.files.iter().any(|known| known == location)
     }
 
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         self.0
+            .tables
             .iter()
             .find(|known| catalog == Some(&*known.catalog) && schema == Some(&*known.schema) && table == known.table)
             .cloned()

@@ -25,6 +25,19 @@ pub(crate) trait Names {
         Ok(None)
     }
 
+    /// Where the files lie that a path means, as the engine names each of them alone.
+    ///
+    /// # Errors
+    /// [`NameError`] if it means none of the caller's.
+    fn files(&self, _path: &str) -> Result<Vec<String>, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
+    }
+
+    /// Whether a file was answered before, and not what somebody wrote.
+    fn located(&self, _location: &str) -> bool {
+        false
+    }
+
     /// The version at which tables are read whose reference names none; the newest without.
     fn version(&self) -> Option<u64> {
         None

@@ -7,14 +7,14 @@ use duckdb::Connection;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::transfer::{ExportSource, Exported, TransferError};
-use gadwall_domain::query::QueryError;
+use gadwall_domain::query::{NamedFiles, QueryError};
 use gadwall_domain::rows::StagedFile;
 use gadwall_domain::transfer::{Codec, FileFormat};
 
 use super::scan::describe;
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
-use crate::error::{io_error, query_error};
+use crate::error::{files_error, io_error};
 use crate::query::{checked, lake_failed};
 use crate::reading::Reading;
 use crate::{sql, structure};
@@ -32,11 +32,11 @@ impl Exporter<'_> {
         format: &FileFormat,
         target: Arc<StagedFile>,
     ) -> Result<Exported, TransferError> {
-        let (lake, at) = match source {
-            ExportSource::Table { lake, at, .. } => (*lake, *at),
-            ExportSource::Query { scope, .. } => (scope.lake, scope.at),
+        let (lake, at, files) = match source {
+            ExportSource::Table { lake, at, .. } => (*lake, *at, NamedFiles::default()),
+            ExportSource::Query { scope, .. } => (scope.lake, scope.at, scope.files.clone()),
         };
-        let failed = |error: &duckdb::Error| query_error(error, &self.engine.scrub, &sql::catalog(lake), None);
+        let failed = |error: &duckdb::Error| files_error(error, &self.engine.scrub, &sql::catalog(lake), None, &files);
         let _lease = self.catalogs.lease(self.connection, lake)?;
         // One transaction, so that the snapshot named is the snapshot read.
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;

@@ -1,29 +1,13 @@
 //! How files are named to the engine, and read by it.
 
-use std::fmt::Write as _;
-
 use duckdb::Connection;
 use gadwall_domain::ports::lake::EngineFile;
 use gadwall_domain::transfer::{CsvOptions, FileFormat};
 
 use crate::sql;
 
-/// Names are matched before they get here; to the engine each means itself alone.
-fn literal(location: &str) -> String {
-    let mut text = String::with_capacity(location.len());
-    for letter in location.chars() {
-        match letter {
-            '*' | '?' | '[' => {
-                let _ = write!(text, "[{letter}]");
-            }
-            other => text.push(other),
-        }
-    }
-    sql::text(&text)
-}
-
 pub(super) fn list(files: &[EngineFile]) -> String {
-    let files: Vec<String> = files.iter().map(|file| literal(&file.location)).collect();
+    let files: Vec<String> = files.iter().map(|file| sql::text(&sql::file(&file.location))).collect();
     format!("[{}]", files.join(", "))
 }
 

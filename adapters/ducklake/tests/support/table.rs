@@ -53,7 +53,16 @@ impl Place {
     }
 
     pub(crate) async fn try_texts(&self, sql: &str) -> Result<Vec<String>, String> {
-        self.texts_in(ReadScope { lake: lake(1), only_bucket: None, at: ReadAt::Head }, sql).await
+        self.texts_in(
+            ReadScope {
+                lake: lake(1),
+                only_bucket: None,
+                at: ReadAt::Head,
+                files: gadwall_domain::query::NamedFiles::default(),
+            },
+            sql,
+        )
+        .await
     }
 
     /// The first column of what a query answers within a scope.

@@ -240,6 +240,9 @@ impl BatchesApi {
             let query = Query { sql, parameters, default_bucket: None, timeout };
             let output = self.queries.queries.run(auth.caller(), project, query).await?;
             (output.rows, output.snapshot)
+        } else if kind == StatementKind::File {
+            let query = Query { sql, parameters, default_bucket: None, timeout };
+            self.queries.copy(auth, project, &query).await?
         } else {
             let script = Script {
                 statements: vec![ScriptStatement { sql, parameters }],

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use futures_util::stream;
 use gadwall_application::error::UseCaseError;
 use gadwall_application::queries::{Opened, Queries};
 use gadwall_application::scripts::{ScriptOutcome, Scripts};
+use gadwall_application::transfers::Transfers;
 use gadwall_application::versions::Version;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
@@ -38,6 +41,7 @@ const NAME: &str = "query_result";
 pub(crate) struct QueriesApi {
     pub(crate) queries: Arc<Queries>,
     pub(crate) scripts: Arc<Scripts>,
+    pub(crate) transfers: Arc<Transfers>,
     pub(crate) cache: Arc<ResultCache>,
     pub(crate) limits: QueryLimits,
 }
@@ -219,6 +223,15 @@ impl QueriesApi {
             let hint = "send it by POST, without naming a version".to_owned();
             return Err(QueryError::Unsupported { what: "a statement that writes".to_owned(), hint }.into());
         }
+        if kind == StatementKind::File {
+            if asked.dry_run {
+                let hint = "send it without dry_run".to_owned();
+                return Err(QueryError::Unsupported { what: "trying a COPY".to_owned(), hint }.into());
+            }
+            let (rows, snapshot) = self.copy(auth, project, &asked.query).await?;
+            let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
+            return Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot));
+        }
         let script = Script {
             statements: vec![ScriptStatement { sql: asked.query.sql, parameters: asked.query.parameters }],
             default_bucket: asked.query.default_bucket,
@@ -231,6 +244,26 @@ impl QueriesApi {
         let rows = rows_of(outcome)?;
         let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
         Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot))
+    }
+
+    /// Carries out a `COPY`, and answers as DuckDB does: how many rows.
+    pub(crate) async fn copy(
+        &self,
+        auth: &Auth,
+        project: &ProjectId,
+        query: &Query,
+    ) -> ApiResult<(RowStream, SnapshotId)> {
+        let none = match &query.parameters {
+            Parameters::None => true,
+            Parameters::Positional(values) => values.is_empty(),
+            Parameters::Named(values) => values.is_empty(),
+        };
+        if !none {
+            let hint = "write the values into it".to_owned();
+            return Err(QueryError::Unsupported { what: "a COPY with parameters".to_owned(), hint }.into());
+        }
+        let copied = self.transfers.copy(auth.caller(), project, &query.sql, query.timeout).await?;
+        Ok((count(copied.rows), copied.snapshot))
     }
 
     /// Answers a query: out of what is kept, if it is there.
@@ -270,6 +303,15 @@ pub(crate) fn kind_of(scripts: &Scripts, sql: &str) -> ApiResult<StatementKind> 
     }
 }
 
+/// One row with a number, as DuckDB answers what changes rows.
+fn count(rows: u64) -> RowStream {
+    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![rows]))]);
+    let batch = batch.map_err(|error| QueryError::Engine(error.to_string()));
+    RowStream { schema, batches: Box::pin(stream::iter([batch])) }
+}
+
 /// How a result is written in a format.
 fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
     let options = |options: JsonOptions| if exact { precise(options) } else { options };
@@ -297,7 +339,7 @@ pub(crate) fn rows_of(outcome: ScriptOutcome) -> ApiResult<RowStream> {
     // The results of an earlier attempt are gone; that it was carried out, the snapshot tells.
     let (schema, batches) = match outcome.results.into_iter().next() {
         Some(result) => (result.schema, result.batches),
-        None => (Arc::new(arrow_schema::Schema::empty()), Vec::new()),
+        None => (Arc::new(Schema::empty()), Vec::new()),
     };
     Ok(RowStream { schema, batches: Box::pin(stream::iter(batches.into_iter().map(Ok))) })
 }

@@ -31,7 +31,7 @@ use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
 use crate::durable::sync_new;
-use crate::error::{fault, io_error, query_error};
+use crate::error::{fault, files_error, io_error};
 use crate::gate::write::{self, Statement};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
@@ -232,7 +232,8 @@ impl Run<'_> {
     /// The words for an error of the engine.
     fn engine(&self, error: &duckdb::Error) -> ScriptFault {
         let limit = self.stopper.is_timed_out().then_some(self.script.timeout);
-        query_error(error, &self.commit.shared.engine.scrub, &sql::catalog(self.scope.lake), limit).into()
+        let scrub = &self.commit.shared.engine.scrub;
+        files_error(error, scrub, &sql::catalog(self.scope.lake), limit, &self.scope.files).into()
     }
 
     /// What the engine stopped at is told as what it was stopped for.

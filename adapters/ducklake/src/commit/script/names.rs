@@ -184,6 +184,10 @@ impl Names for ScriptNames<'_> {
         self.0.visible().listing()
     }
 
+    fn files(&self, path: &str) -> Result<Vec<String>, NameError> {
+        self.0.visible().files(path)
+    }
+
     fn serialize(&self, sql: &str) -> Result<String, NameError> {
         self.0.visible().serialize(sql)
     }

@@ -81,7 +81,12 @@ impl Walk<'_> {
         self.visited.expressions += 1;
         self.visited.calls += 1;
         unqualified(members)?;
-        self.checked(members, CalledIn::From)?;
+        if self.reads_located(members) {
+            // Files change without a commit.
+            self.deterministic = false;
+        } else {
+            self.checked(members, CalledIn::From)?;
+        }
         self.members(members, common, place)?;
         self.members(members, own, place).map(|_| ())
     }

@@ -107,7 +107,7 @@ impl Walk<'_> {
 }
 
 /// What stands in FROM of the query around a list.
-fn reference(tree: &str) -> Option<Json<'static>> {
+pub(super) fn reference(tree: &str) -> Option<Json<'static>> {
     let tree = Json::parse(tree, DEPTH).ok()?;
     let Json::Array(statements) = tree.get("statements")? else { return None };
     let reference = statements.first()?.get("node")?.get("from_table")?;

@@ -6,6 +6,7 @@
 mod calls;
 mod constants;
 mod expressions;
+mod files;
 mod listings;
 mod queries;
 mod tables;
@@ -51,6 +52,10 @@ pub(super) struct Walk<'n> {
     starred: bool,
     /// How many columns were given a name.
     unnamed: usize,
+    /// Whether what is walked was written by the gate in place of a call that reads files.
+    ours: bool,
+    /// Where the files lie that it reads.
+    pub(super) files: Vec<String>,
 }
 
 /// How many nodes of each sort were visited.
@@ -88,6 +93,8 @@ impl<'n> Walk<'n> {
             arrows: 0,
             starred: false,
             unnamed: 0,
+            ours: false,
+            files: Vec::new(),
         }
     }
 

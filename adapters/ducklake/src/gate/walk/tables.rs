@@ -46,6 +46,15 @@ impl Walk<'_> {
             // From here on it is a subquery like any other. No name of the statement's means anything in it.
             return self.table(value, Place::default());
         }
+        if !self.ours
+            && let Some(files) = self.file_call(members, &kind)?
+        {
+            *value = files;
+            self.ours = true;
+            let columns = self.table(value, Place::default());
+            self.ours = false;
+            return columns;
+        }
         match &*kind {
             "SHOW_REF" => describable(members)?,
             "PIVOT" => return self.pivot(members, place),

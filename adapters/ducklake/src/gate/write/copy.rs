@@ -52,10 +52,12 @@ fn path(cursor: &mut Cursor<'_, '_>) -> Result<String, GateError> {
     if cursor.is_at("STDIN") || cursor.is_at("STDOUT") {
         return Err(cursor.refuse("send rows and read results through the API"));
     }
-    if cursor.peek().is_none_or(|token| token.kind != Kind::Text) {
-        return Err(cursor.refuse("write the path as a string: 'path'"));
+    match cursor.peek().map(|token| token.kind) {
+        Some(Kind::Text) => cursor.string(),
+        // As the engine takes it, too.
+        Some(Kind::Quoted) => cursor.identifier(),
+        _ => Err(cursor.refuse("write the path as a string: 'path'")),
     }
-    cursor.string()
 }
 
 fn options(cursor: &mut Cursor<'_, '_>) -> Result<Vec<CopyOption>, GateError> {

@@ -35,6 +35,7 @@ use super::classify::classify;
 use super::error::GateError;
 use super::tokens::{Kind, Token, Tokens};
 use cursor::Cursor;
+pub(super) use names::decoded;
 use source::Source;
 
 /// The words that begin a query.

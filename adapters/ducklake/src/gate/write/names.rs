@@ -140,7 +140,7 @@ pub(super) fn unquoted(token: &Token<'_>) -> String {
 }
 
 /// What a string says, if that is certain: of escapes only the plainest are read.
-fn decoded(text: &str) -> Option<String> {
+pub(in crate::gate) fn decoded(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix('\'') {
         return Some(inner.strip_suffix('\'')?.replace("''", "'"));
     }
