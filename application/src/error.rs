@@ -10,6 +10,7 @@ use gadwall_domain::layout::LayoutError;
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
+use gadwall_domain::ports::results::ResultError;
 use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{RowsError, Violations};
@@ -224,6 +225,9 @@ pub enum UseCaseError {
     /// A query can't be seen or stopped.
     #[error(transparent)]
     KnownQuery(#[from] KnownQueryError),
+    /// A result can't be kept or read.
+    #[error(transparent)]
+    KeptResult(#[from] ResultError),
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -284,6 +288,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
+            Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(LakeError::Busy | LakeError::StorageFull(_) | LakeError::NoLake) => ErrorKind::Unavailable,
@@ -332,6 +337,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
+            Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
             Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::Busy) => "busy",
@@ -374,6 +380,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
+            Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
             _ => None,
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
-use gadwall_application::queries::Queries;
+use gadwall_application::queries::{BackgroundQueries, Queries};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often.
+/// How often, unless something is kept for a shorter time.
 const EVERY: Duration = Duration::from_mins(10);
 
 /// The task that does it; it ends with this.
@@ -18,9 +18,15 @@ pub(crate) struct Housekeeping(JoinHandle<()>);
 
 impl Housekeeping {
     /// Starts it: the first round at once.
-    pub(crate) fn start(idempotency: Arc<Idempotency>, operations: Arc<Operations>, queries: Arc<Queries>) -> Self {
+    pub(crate) fn start(
+        idempotency: Arc<Idempotency>,
+        operations: Arc<Operations>,
+        queries: Arc<Queries>,
+        results: (Arc<BackgroundQueries>, Duration),
+    ) -> Self {
+        let (results, kept_for) = results;
         Self(tokio::spawn(async move {
-            let mut rounds = interval(EVERY);
+            let mut rounds = interval(EVERY.min(kept_for).max(Duration::from_secs(1)));
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 rounds.tick().await;
@@ -35,6 +41,10 @@ impl Housekeeping {
                 match queries.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
                     Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
+                }
+                match results.clean_up().await {
+                    Ok(deleted) => tracing::debug!(deleted, "results deleted"),
+                    Err(error) => tracing::warn!(error = %error, "results were not cleaned up"),
                 }
             }
         }))

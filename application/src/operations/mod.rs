@@ -29,6 +29,7 @@ use crate::error::UseCaseError;
 use live::Live;
 
 pub use error::OperationError;
+pub(crate) use error::{interrupted, kept};
 pub use live::Running;
 
 /// Operations of one project that run or wait: a project can't fill the queue of all.
@@ -125,7 +126,7 @@ impl Operations {
                 if error.kind() == ErrorKind::Internal {
                     tracing::error!(error = ?error, "an operation failed");
                 }
-                OperationState::Failed(error::kept(&error))
+                OperationState::Failed(kept(&error))
             }
             Err(_) => OperationState::Cancelled,
         };
@@ -191,7 +192,7 @@ impl Operations {
     pub async fn mark_interrupted(&self) -> Result<(), UseCaseError> {
         let mut tx = self.store.write().await?;
         for operation in tx.operations().unfinished().await? {
-            let state = OperationState::Failed(error::interrupted());
+            let state = OperationState::Failed(interrupted());
             let ended = Operation { state, finished_at: Some(self.clock.now()), ..operation };
             tx.operations().update(&ended).await?;
         }

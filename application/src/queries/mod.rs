@@ -1,6 +1,7 @@
 //! Queries over a project's tables: run, seen, stopped, and remembered for a while.
 
 mod admission;
+mod background;
 mod error;
 mod live;
 mod running;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::Abortable;
+use futures_util::future::{AbortRegistration, Abortable};
 use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
@@ -28,10 +29,12 @@ use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::versions::{Version, Versions};
 
+pub use background::{BackgroundQueries, KeptResult, ResultSettings};
 pub use error::KnownQueryError;
 pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
 
-use live::End;
+use admission::Place;
+use live::{End, Entry};
 
 /// The most queries that a list answers.
 pub const MAX_LISTED: u32 = 1_000;
@@ -169,11 +172,23 @@ impl Queries {
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
         let asked = self.running.admission.ask(&project)?;
         let (entry, registration) = self.running.enter(caller, &project, &query.sql);
-        let query_id = entry.live.id();
-        tracing::Span::current().record("query.id", tracing::field::display(query_id));
+        tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
+        self.carry_out(asked.wait(longest), entry, registration, scope, query).await
+    }
+
+    /// Runs a query that is entered, once it has its place.
+    async fn carry_out(
+        &self,
+        place: impl Future<Output = Result<Place, QueryError>>,
+        entry: Entry,
+        registration: AbortRegistration,
+        scope: ReadScope,
+        query: Query,
+    ) -> Result<Answer, UseCaseError> {
+        let query_id = entry.live.id();
         let work = async {
-            let place = asked.wait(longest).await?;
+            let place = place.await?;
             entry.begin();
             Ok((place, self.engine.query(scope, query).await?))
         };
