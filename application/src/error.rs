@@ -10,6 +10,7 @@ use gadwall_domain::layout::LayoutError;
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
+use gadwall_domain::ports::results::ResultError;
 use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{RowsError, Violations};
@@ -243,6 +244,9 @@ pub enum UseCaseError {
     /// A query can't be seen or stopped.
     #[error(transparent)]
     KnownQuery(#[from] KnownQueryError),
+    /// A result can't be kept or read.
+    #[error(transparent)]
+    KeptResult(#[from] ResultError),
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -306,6 +310,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
+            Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(LakeError::Busy | LakeError::ReadOnly(_) | LakeError::Damaged(_) | LakeError::NoLake) => {
@@ -360,6 +365,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
+            Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
@@ -407,6 +413,7 @@ impl Classify for UseCaseError {
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
+            Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
             _ => None,
         }

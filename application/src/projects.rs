@@ -14,6 +14,7 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
 use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
 use serde_json::{Map, Value};
@@ -73,11 +74,26 @@ impl fmt::Debug for CreatedProject {
     }
 }
 
+/// Where a project's files lie.
+#[derive(Clone)]
+pub struct Files {
+    /// Its datasets.
+    pub objects: Arc<dyn ObjectStorage>,
+    /// Results of its queries.
+    pub results: Arc<dyn ResultStore>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files")
+    }
+}
+
 /// The use cases of projects.
 pub struct Projects {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn LakeStore>,
-    objects: Arc<dyn ObjectStorage>,
+    files: Files,
     access: Arc<Access>,
     projection: Arc<Projection>,
     clock: Arc<dyn Clock>,
@@ -95,13 +111,13 @@ impl Projects {
     pub fn new(
         store: Arc<dyn MetadataStore>,
         lakes: Arc<dyn LakeStore>,
-        objects: Arc<dyn ObjectStorage>,
+        files: Files,
         access: Arc<Access>,
         projection: Arc<Projection>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { store, lakes, objects, access, projection, clock, ids }
+        Self { store, lakes, files, access, projection, clock, ids }
     }
 
     /// Creates a project with its lake and its first key.
@@ -311,7 +327,9 @@ impl Projects {
     /// Removes tables and files; one even where the other can't be.
     async fn remove_data(&self, lake: LakeId) -> Result<(), UseCaseError> {
         let tables = self.lakes.remove(lake).await;
-        self.objects.remove_all(lake).await.map_err(DatasetError::from)?;
+        let results = self.files.results.remove_all(lake).await;
+        self.files.objects.remove_all(lake).await.map_err(DatasetError::from)?;
+        results?;
         Ok(tables?)
     }
 

@@ -13,10 +13,10 @@ use crate::buckets::Buckets;
 use crate::caller::{Caller, Identity};
 use crate::datasets::Datasets;
 use crate::projection::Projection;
-use crate::projects::{NewProject, Projects};
+use crate::projects::{Files, NewProject, Projects};
 use crate::tables::Tables;
 use crate::testing::builders::{noon, project_id};
-use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, MemoryObjects, SeqIds};
+use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, MemoryObjects, MemoryResults, SeqIds};
 
 pub(crate) const ADMIN_KEY: &str = "the admin's key";
 
@@ -49,7 +49,7 @@ impl World {
         let projects = Arc::new(Projects::new(
             Arc::clone(&store),
             Arc::clone(&lakes) as _,
-            Arc::clone(&objects),
+            Files { objects: Arc::clone(&objects), results: Arc::new(MemoryResults::default()) },
             Arc::clone(&access),
             Arc::clone(&projection),
             Arc::clone(&clock) as _,

@@ -18,8 +18,10 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
-use gadwall_application::projects::Projects;
-use gadwall_application::queries::{Queries, QueryLogWriter, QuerySettings, RunningQueries};
+use gadwall_application::projects::{Files, Projects};
+use gadwall_application::queries::{
+    BackgroundQueries, Queries, QueryLogWriter, QuerySettings, ResultSettings, RunningQueries,
+};
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
@@ -34,17 +36,18 @@ use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
-use gadwall_objects::LocalObjects;
+use gadwall_objects::{LocalObjects, LocalResults};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::background::{StopBackground, TokioBackground};
+use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
@@ -61,7 +64,7 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     query_log: QueryLogTask,
     _housekeeping: Housekeeping,
-    _background: StopBackground,
+    _background: [StopBackground; 2],
     _lock: DataLock,
 }
 
@@ -81,7 +84,13 @@ impl Server {
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
         let query_log = QueryLogTask::start(query_log);
-        let housekeeping = Housekeeping::start(services.idempotency, services.operations, services.queries, lakes);
+        let housekeeping = Housekeeping::start(
+            services.idempotency,
+            services.operations,
+            services.queries,
+            (services.background, config.query.result_retention),
+            lakes,
+        );
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -126,7 +135,7 @@ struct Opened {
     query_log: QueryLogWriter,
     lakes: Arc<EmbeddedLakes>,
     generated_admin_key: Option<String>,
-    background: StopBackground,
+    background: [StopBackground; 2],
     lock: DataLock,
 }
 
@@ -148,6 +157,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let files = folders.files();
     let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
+    let results = folders.results();
+    let results = Arc::new(tokio::task::spawn_blocking(move || LocalResults::open(&results)).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let guard = Guard {
@@ -160,7 +171,9 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let system = System::new(probes, Arc::new(folders), Arc::clone(&lakes) as _);
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
-    let stop_background = background.stop_with();
+    // Beside the queries in the background, others always find a place.
+    let long_queries = TokioBackground::of((config.query.max_concurrent / 2).max(1), WAITING);
+    let stop_background = [background.stop_with(), long_queries.stop_with()];
     let outside = Outside {
         store: metadata,
         lakes: Arc::clone(&lakes) as _,
@@ -171,13 +184,17 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         objects,
         transfers,
         background,
+        results,
+        long_queries,
     };
-    let (services, query_log) = services(outside, admins, system, keep, query_settings(config)?);
+    let settings = (query_settings(config)?, result_settings(config)?);
+    let (services, query_log) = services(outside, admins, system, keep, settings);
 
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
     services.operations.mark_interrupted().await?;
+    services.background.mark_interrupted().await?;
     Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lock })
 }
 
@@ -192,6 +209,8 @@ struct Outside {
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
     background: Arc<dyn Background>,
+    results: Arc<dyn ResultStore>,
+    long_queries: Arc<dyn Background>,
 }
 
 /// What watches over the engine.
@@ -207,9 +226,10 @@ fn services(
     admins: AdminPolicy,
     system: System,
     keep: TimeDelta,
-    queries: QuerySettings,
+    (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter) {
-    let Outside { store, lakes, engine, guard, scripts, views, objects, transfers, background } = outside;
+    let Outside { store, lakes, engine, guard, scripts, views, objects, transfers, background, results, long_queries } =
+        outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
@@ -220,7 +240,7 @@ fn services(
     let projects = Arc::new(Projects::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
-        Arc::clone(&objects),
+        Files { objects: Arc::clone(&objects), results: Arc::clone(&results) },
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&clock),
@@ -276,9 +296,11 @@ fn services(
         limits: guard.limits,
     });
     let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
-    let queries =
+    let queries = Arc::new(
         Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running)
-            .with_files(Arc::clone(&files));
+            .with_files(Arc::clone(&files)),
+    );
+    let in_background = BackgroundQueries::new(Arc::clone(&queries), results, long_queries, kept);
     let operations =
         Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
     let transfers = Transfers::new(Parts {
@@ -294,7 +316,8 @@ fn services(
     });
     let services = Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
-        queries: Arc::new(queries),
+        queries,
+        background: in_background,
         scripts: Arc::new(scripts),
         access,
         projects,
@@ -324,6 +347,11 @@ fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
         history_limit: config.query.history_limit,
         history_retention: TimeDelta::from_std(config.query.history_retention)?,
     })
+}
+
+fn result_settings(config: &Config) -> anyhow::Result<ResultSettings> {
+    let retention = TimeDelta::from_std(config.query.result_retention)?;
+    Ok(ResultSettings { retention, limit: config.query.result_limit })
 }
 
 fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
@@ -390,6 +418,7 @@ fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
     let query_limits = QueryLimits {
         default_timeout: config.engine.query_timeout,
         max_timeout: config.engine.max_query_timeout,
+        max_async_timeout: config.query.max_async_timeout,
         max_batch_rows: config.engine.max_batch_rows,
     };
     Ok(HttpConfig {

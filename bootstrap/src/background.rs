@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 /// Pieces of work that run at once.
 const RUNNING: usize = 4;
 /// Pieces of work that wait for one of those places.
-const WAITING: usize = 100;
+pub(crate) const WAITING: usize = 100;
 
 /// Runs work on tokio.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl TokioBackground {
         Self::of(RUNNING, WAITING)
     }
 
-    fn of(running: usize, waiting: usize) -> Arc<Self> {
+    pub(crate) fn of(running: usize, waiting: usize) -> Arc<Self> {
         Arc::new(Self {
             running: Arc::new(Semaphore::new(running)),
             accepted: Arc::new(Semaphore::new(running + waiting)),

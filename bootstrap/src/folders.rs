@@ -40,6 +40,11 @@ impl LocalFolders {
         self.data.join("files")
     }
 
+    /// Where results of queries in the background lie.
+    pub(crate) fn results(&self) -> PathBuf {
+        self.data.join("results")
+    }
+
     /// The metadata store's file.
     pub(crate) fn metadata(&self) -> PathBuf {
         self.data.join("metadata.sqlite")

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
-use gadwall_application::queries::Queries;
+use gadwall_application::queries::{BackgroundQueries, Queries};
 use gadwall_ducklake::EmbeddedLakes;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often.
+/// How often, unless something is kept for a shorter time.
 const EVERY: Duration = Duration::from_mins(10);
 /// How old a data file must be before it counts as left behind.
 const ORPHANED_AFTER: Duration = Duration::from_hours(1);
@@ -25,10 +25,12 @@ impl Housekeeping {
         idempotency: Arc<Idempotency>,
         operations: Arc<Operations>,
         queries: Arc<Queries>,
+        results: (Arc<BackgroundQueries>, Duration),
         lakes: Arc<EmbeddedLakes>,
     ) -> Self {
+        let (results, kept_for) = results;
         Self(tokio::spawn(async move {
-            let mut rounds = interval(EVERY);
+            let mut rounds = interval(EVERY.min(kept_for).max(Duration::from_secs(1)));
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 rounds.tick().await;
@@ -46,6 +48,10 @@ impl Housekeeping {
                 }
                 let removed = lakes.sweep(ORPHANED_AFTER).await;
                 tracing::debug!(removed, "files of interrupted writes removed");
+                match results.clean_up().await {
+                    Ok(deleted) => tracing::debug!(deleted, "results deleted"),
+                    Err(error) => tracing::warn!(error = %error, "results were not cleaned up"),
+                }
             }
         }))
     }

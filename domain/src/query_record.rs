@@ -1,12 +1,13 @@
 //! What is known of a query while it runs, and kept of it afterwards.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{QueryId, RequestId};
 use crate::names::ProjectId;
 
 /// A query, as those who may see it are told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryRecord {
     /// Its id. Ids sort by when queries came in.
     pub id: QueryId,
@@ -31,7 +32,8 @@ pub struct QueryRecord {
 }
 
 /// How far a query is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QueryState {
     /// It waits for its turn.
     Queued,

@@ -17,7 +17,8 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("gadwall-formats", &["gadwall-domain"]),
     ("gadwall-ducklake", &["gadwall-domain", "gadwall-application"]),
     ("gadwall-metastore", &["gadwall-domain", "gadwall-application"]),
-    ("gadwall-objects", &["gadwall-domain"]),
+    // The formats are a library: bytes from and to batches.
+    ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
     (
         "gadwall",

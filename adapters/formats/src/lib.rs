@@ -9,6 +9,7 @@ pub mod decode;
 pub mod encode;
 mod input;
 mod output;
+pub mod spool;
 
 pub use decode::{CsvOptions, DecodeOptions, decode};
 pub use encode::{Encoder, Output};

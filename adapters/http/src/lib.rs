@@ -30,7 +30,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
-use gadwall_application::queries::Queries;
+use gadwall_application::queries::{BackgroundQueries, Queries};
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::system::System;
@@ -54,6 +54,7 @@ use api::history::HistoryApi;
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
+use api::results::ResultsApi;
 use api::rows::Spool;
 use api::running_queries::RunningQueriesApi;
 use api::shape::ShapeApi;
@@ -100,6 +101,8 @@ pub struct Services {
     pub transfers: Arc<Transfers>,
     /// Queries.
     pub queries: Arc<Queries>,
+    /// Queries in the background.
+    pub background: Arc<BackgroundQueries>,
     /// SQL that may write.
     pub scripts: Arc<Scripts>,
     /// Requests that may be repeated.
@@ -162,7 +165,7 @@ type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
 type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
-type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi);
+type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
 
 impl App {
@@ -193,8 +196,10 @@ impl App {
 fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
     let queries = QueriesApi {
         queries: Arc::clone(&services.queries),
+        background: Arc::clone(&services.background),
         scripts: Arc::clone(&services.scripts),
         transfers: Arc::clone(&services.transfers),
+        clock: Arc::clone(&services.clock),
         cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
         limits: config.query_limits,
     };
@@ -234,13 +239,18 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
     );
-    let running = RunningQueriesApi { queries: Arc::clone(&services.queries), clock: Arc::clone(&services.clock) };
+    let running = RunningQueriesApi {
+        queries: Arc::clone(&services.queries),
+        background: Arc::clone(&services.background),
+        clock: Arc::clone(&services.clock),
+    };
+    let later = ResultsApi { asked: queries.clone() };
     let batches = BatchesApi {
         access: Arc::clone(&services.access),
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running), short)
+    (service, tables, files, (queries, batches, running, later), short)
 }
 
 fn document(apis: Apis) -> OpenApiService<Apis, ()> {

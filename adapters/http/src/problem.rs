@@ -237,6 +237,12 @@ impl ApiError {
         Self::of(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail))
     }
 
+    /// A failure that was kept, told as it would have been when it happened.
+    pub(crate) fn kept(kept: &Value) -> Self {
+        let (request_id, _) = context::current();
+        Self::of(Problem::kept(kept, &request_id))
+    }
+
     /// A range beyond the end of what is `size` bytes long.
     pub(crate) fn range_not_satisfiable(size: u64) -> Self {
         let detail = format!("the range has no byte of the {size} that there are");

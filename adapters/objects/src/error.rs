@@ -15,7 +15,7 @@ pub struct OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the datasets' folder {} can't be used", self.path.display())
+        write!(f, "the folder {} can't be used", self.path.display())
     }
 }
 

@@ -17,6 +17,7 @@ mod incoming;
 mod list;
 mod place;
 mod read;
+mod results;
 mod sync;
 mod types;
 mod version;
@@ -41,6 +42,7 @@ use place::Turns;
 use version::Stamps;
 
 pub use error::OpenError;
+pub use results::LocalResults;
 pub use sync::{FileSync, Fsync};
 
 /// Where content types lie, within a lake's folder.

@@ -54,7 +54,7 @@ impl Classify for OperationError {
 }
 
 /// A failure as it is kept: what a driving adapter needs to tell it as if it had just happened.
-pub(super) fn kept(error: &UseCaseError) -> Value {
+pub(crate) fn kept(error: &UseCaseError) -> Value {
     let kind = error.kind();
     let detail = if kind == ErrorKind::Internal {
         "something went wrong on our side; the log has it under this request id".to_owned()
@@ -71,7 +71,7 @@ pub(super) fn kept(error: &UseCaseError) -> Value {
 }
 
 /// The failure of what was running when the service stopped.
-pub(super) fn interrupted() -> Value {
+pub(crate) fn interrupted() -> Value {
     json!({
         "kind": ErrorKind::Unavailable.as_str(),
         "code": "interrupted",

@@ -30,6 +30,7 @@ use crate::error::UseCaseError;
 use live::Live;
 
 pub use error::OperationError;
+pub(crate) use error::{interrupted, kept};
 pub use live::Running;
 pub(crate) use live::Started;
 
@@ -139,7 +140,7 @@ impl Operations {
                 if error.kind() == ErrorKind::Internal {
                     tracing::error!(error = ?error, "an operation failed");
                 }
-                OperationState::Failed(error::kept(error))
+                OperationState::Failed(kept(error))
             }
         };
         self.finish(&live, state).await;
@@ -205,7 +206,7 @@ impl Operations {
     pub async fn mark_interrupted(&self) -> Result<(), UseCaseError> {
         let mut tx = self.store.write().await?;
         for operation in tx.operations().unfinished().await? {
-            let state = OperationState::Failed(error::interrupted());
+            let state = OperationState::Failed(interrupted());
             let ended = Operation { state, finished_at: Some(self.clock.now()), ..operation };
             tx.operations().update(&ended).await?;
         }

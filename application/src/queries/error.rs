@@ -26,6 +26,20 @@ pub enum KnownQueryError {
         /// How it ended.
         state: QueryState,
     },
+    /// Its result isn't there yet.
+    #[error("query {query} has not finished: it is {}; ask again later", .state.as_str())]
+    NotFinished {
+        /// The query.
+        query: QueryId,
+        /// How far it is.
+        state: QueryState,
+    },
+    /// No result is kept of it.
+    #[error("no result of query {query} is kept: it didn't run in the background, was deleted, or its time is over")]
+    NoResult {
+        /// The query.
+        query: QueryId,
+    },
     /// Not where a page ended.
     #[error("cursor is the next_cursor of the page before")]
     BadCursor,
@@ -34,8 +48,8 @@ pub enum KnownQueryError {
 impl Classify for KnownQueryError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoQuery { .. } => ErrorKind::NotFound,
-            Self::NotRunning { .. } => ErrorKind::Conflict,
+            Self::NoQuery { .. } | Self::NoResult { .. } => ErrorKind::NotFound,
+            Self::NotRunning { .. } | Self::NotFinished { .. } => ErrorKind::Conflict,
             Self::BadCursor => ErrorKind::Unprocessable,
         }
     }
@@ -44,6 +58,8 @@ impl Classify for KnownQueryError {
         match self {
             Self::NoQuery { .. } => "query_not_found",
             Self::NotRunning { .. } => "query_not_running",
+            Self::NotFinished { .. } => "query_not_finished",
+            Self::NoResult { .. } => "result_not_found",
             Self::BadCursor => "validation_failed",
         }
     }
@@ -51,7 +67,10 @@ impl Classify for KnownQueryError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::NoQuery { project, query } => Some(json!({ "project_id": project, "query_id": query })),
-            Self::NotRunning { query, state } => Some(json!({ "query_id": query, "state": state.as_str() })),
+            Self::NoResult { query } => Some(json!({ "query_id": query })),
+            Self::NotRunning { query, state } | Self::NotFinished { query, state } => {
+                Some(json!({ "query_id": query, "state": state.as_str() }))
+            }
             Self::BadCursor => None,
         }
     }

@@ -55,6 +55,19 @@ impl End {
             error => Self::Failed(error.code()),
         }
     }
+
+    fn write(self, record: &mut QueryRecord, at: DateTime<Utc>) {
+        record.finished_at = Some(at);
+        record.state = match self {
+            Self::Done => QueryState::Done,
+            Self::Failed(_) => QueryState::Failed,
+            Self::Cancelled => QueryState::Cancelled,
+        };
+        record.error_code = match self {
+            Self::Failed(code) => Some(code.to_owned()),
+            Self::Done | Self::Cancelled => None,
+        };
+    }
 }
 
 impl Live {
@@ -69,6 +82,21 @@ impl Live {
 
     pub(super) fn record(&self) -> QueryRecord {
         self.lock().record.clone()
+    }
+
+    /// As it will be once it has ended so, unless it has ended already.
+    pub(super) fn ended(&self, end: End, at: DateTime<Utc>) -> QueryRecord {
+        let mut record = self.record();
+        if !record.state.is_final() {
+            end.write(&mut record, at);
+        }
+        record
+    }
+
+    /// Gives back what it holds once its rows are read, while it still counts as running.
+    fn release(&self) {
+        let held = self.lock().held.take();
+        drop(held);
     }
 
     fn begin(&self) {
@@ -98,16 +126,7 @@ impl Live {
             if now.record.state.is_final() {
                 return false;
             }
-            now.record.finished_at = Some(at);
-            now.record.state = match end {
-                End::Done => QueryState::Done,
-                End::Failed(_) => QueryState::Failed,
-                End::Cancelled => QueryState::Cancelled,
-            };
-            now.record.error_code = match end {
-                End::Failed(code) => Some(code.to_owned()),
-                End::Done | End::Cancelled => None,
-            };
+            end.write(&mut now.record, at);
             now.untold = matches!(end, End::Cancelled);
             (now.held.take(), now.reader.take())
         };
@@ -152,6 +171,8 @@ impl Live {
 pub(super) struct Entry {
     pub(super) live: Arc<Live>,
     pub(super) running: Arc<RunningQueries>,
+    /// Whether its end is told by who keeps its result, and not by who reads its rows.
+    pub(super) is_kept: bool,
 }
 
 impl Entry {
@@ -159,8 +180,23 @@ impl Entry {
         self.live.begin();
     }
 
+    /// The same query, whose result is kept: its end is told elsewhere.
+    pub(super) fn kept(mut self) -> Self {
+        self.is_kept = true;
+        self
+    }
+
+    /// Another handle of a query whose result is kept.
+    pub(super) fn again(&self) -> Self {
+        Self { live: Arc::clone(&self.live), running: Arc::clone(&self.running), is_kept: true }
+    }
+
     pub(super) fn end(&self, end: End) {
-        self.running.end(&self.live, end);
+        if self.is_kept {
+            self.live.release();
+        } else {
+            self.running.end(&self.live, end);
+        }
     }
 
     /// The rows, watched.

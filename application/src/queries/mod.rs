@@ -1,6 +1,7 @@
 //! Queries over a project's tables: run, seen, stopped, and remembered for a while.
 
 mod admission;
+mod background;
 mod error;
 mod live;
 mod running;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::Abortable;
+use futures_util::future::{AbortRegistration, Abortable};
 use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::history::ReadAt;
@@ -30,10 +31,12 @@ use crate::error::UseCaseError;
 use crate::transfers::SqlFiles;
 use crate::versions::{Version, Versions};
 
+pub use background::{BackgroundQueries, KeptResult, ResultSettings};
 pub use error::KnownQueryError;
 pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
 
-use live::End;
+use admission::Place;
+use live::{End, Entry};
 
 /// The most queries that a list answers.
 pub const MAX_LISTED: u32 = 1_000;
@@ -175,15 +178,27 @@ impl Queries {
     /// Runs one read-only statement in an opened project.
     #[tracing::instrument(skip_all, fields(project.id = %opened.project.id, query.id = tracing::field::Empty))]
     pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
-        let Opened { project, mut scope } = opened;
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&project.id)?;
-        let (entry, registration) = self.running.enter(caller, &project.id, &query.sql);
-        let query_id = entry.live.id();
-        tracing::Span::current().record("query.id", tracing::field::display(query_id));
+        let asked = self.running.admission.ask(&opened.project.id)?;
+        let (entry, registration) = self.running.enter(caller, &opened.project.id, &query.sql);
+        tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
+        self.carry_out(asked.wait(longest), (entry, registration), caller, opened, query).await
+    }
+
+    /// Runs a query that is entered, once it has its place.
+    async fn carry_out(
+        &self,
+        place: impl Future<Output = Result<Place, QueryError>>,
+        (entry, registration): (Entry, AbortRegistration),
+        caller: &Caller,
+        opened: Opened,
+        query: Query,
+    ) -> Result<Answer, UseCaseError> {
+        let Opened { project, mut scope } = opened;
+        let query_id = entry.live.id();
         let work = async {
-            let place = asked.wait(longest).await?;
+            let place = place.await?;
             entry.begin();
             if let Some(files) = &self.files {
                 scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;

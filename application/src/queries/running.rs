@@ -104,7 +104,7 @@ impl RunningQueries {
         let (abort, registration) = AbortHandle::new_pair();
         let live = Arc::new(Live::new(record, abort));
         self.lock().insert(live.id(), Arc::clone(&live));
-        (Entry { live, running: Arc::clone(self) }, registration)
+        (Entry { live, running: Arc::clone(self), is_kept: false }, registration)
     }
 
     /// Ends a query; `false` when it had ended.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `MetadataStore` | [`MemoryMetadata`] |
 //! | `ObjectStorage` | [`MemoryObjects`] |
+//! | `ResultStore` | [`MemoryResults`] |
 //! | `Lake` | [`MemoryLake`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
@@ -14,9 +15,11 @@ mod lake;
 pub mod lines;
 mod metadata;
 mod objects;
+mod results;
 mod system;
 
 pub use lake::MemoryLake;
 pub use metadata::MemoryMetadata;
 pub use objects::MemoryObjects;
+pub use results::MemoryResults;
 pub use system::{FixedClock, SeqIds};

@@ -6,6 +6,7 @@
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
+//! | [`results::ResultStore`] | results that are fetched later | local files, memory |
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
@@ -15,5 +16,6 @@ pub mod background;
 pub mod lake;
 pub mod metadata;
 pub mod objects;
+pub mod results;
 pub mod system;
 pub mod transfer;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod analytics;
+mod async_queries;
 mod buckets;
 mod conditions;
 mod datasets;

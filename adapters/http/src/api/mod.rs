@@ -13,6 +13,7 @@ pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod projects;
 pub(crate) mod queries;
+pub(crate) mod results;
 pub(crate) mod rows;
 pub(crate) mod running_queries;
 pub(crate) mod shape;

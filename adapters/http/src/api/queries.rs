@@ -7,12 +7,13 @@ use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use futures_util::stream;
 use gadwall_application::error::UseCaseError;
-use gadwall_application::queries::{Opened, Queries};
+use gadwall_application::queries::{BackgroundQueries, Opened, Queries};
 use gadwall_application::scripts::{ScriptOutcome, Scripts};
 use gadwall_application::transfers::Transfers;
 use gadwall_application::versions::Version;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::{Parameters, Query, QueryError};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::script::{Script, ScriptStatement, StatementKind};
@@ -26,6 +27,7 @@ use poem_openapi::{ApiRequest, Object, OpenApi};
 use serde_json::{Value, json};
 
 use super::conditions::is_known;
+use super::results::{AcceptedQuery, Answered, Prefers};
 use super::{Area, number, project_id, version};
 use crate::auth::Auth;
 use crate::cache::{Key, ResultCache};
@@ -35,13 +37,15 @@ use crate::problem::{ApiError, ApiResult};
 use crate::safe::Safe;
 
 /// What files of results are called.
-const NAME: &str = "query_result";
+pub(super) const NAME: &str = "query_result";
 
 #[derive(Clone)]
 pub(crate) struct QueriesApi {
     pub(crate) queries: Arc<Queries>,
+    pub(crate) background: Arc<BackgroundQueries>,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) transfers: Arc<Transfers>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Arc<ResultCache>,
     pub(crate) limits: QueryLimits,
 }
@@ -53,6 +57,8 @@ pub struct QueryLimits {
     pub default_timeout: Duration,
     /// The longest that a request may ask for.
     pub max_timeout: Duration,
+    /// The longest that a query in the background may run; so long it may if the request doesn't say.
+    pub max_async_timeout: Duration,
     /// Most rows of each statement's result in a batch.
     pub max_batch_rows: u64,
 }
@@ -61,11 +67,11 @@ pub struct QueryLimits {
 #[derive(Debug, Object)]
 pub(crate) struct QueryRequest {
     /// One statement. Tables are named `bucket.table`, or `table` for those in `main`.
-    query: String,
+    pub(super) query: String,
     /// Values for `?` and `$1` as an array, for `$name` as an object. Names that the statement doesn't use are ignored.
-    params: Option<Any<Value>>,
+    pub(super) params: Option<Any<Value>>,
     /// Seconds after which it is stopped.
-    timeout_seconds: Option<i64>,
+    pub(super) timeout_seconds: Option<i64>,
 }
 
 /// A statement, in a document or as it is.
@@ -121,6 +127,7 @@ impl QueriesApi {
     /// A statement that writes (`INSERT`, `UPDATE`, `DELETE`, `MERGE`, `CREATE TABLE`, `ALTER TABLE`, …) needs the
     /// scope that the change itself needs, stands in one snapshot, and answers how many rows it changed.
     /// The method QUERY on the same resource asks safely: it never writes, and may be answered 304.
+    /// With `Prefer: respond-async` a query runs in the background and is answered 202, as by `POST …/queries`.
     #[oai(path = "/projects/:project/query", method = "post", operation_id = "run_query")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn run(
@@ -128,6 +135,7 @@ impl QueriesApi {
         auth: Auth,
         accepts: Accepts,
         safe: Safe,
+        prefers: Prefers,
         project: Path<String>,
         /// `json`, `ndjson`, `csv`, `parquet`, `arrow` or `arrow_file`. It wins over `Accept`.
         format: Parameter<Option<String>>,
@@ -144,19 +152,24 @@ impl QueriesApi {
         /// Read the tables as of this tag.
         tag: Parameter<Option<String>>,
         body: QueryBody,
-    ) -> ApiResult<Streamed<QueryResult>> {
+    ) -> ApiResult<Answered> {
         let project = project_id(&project.0)?;
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
         let (sql, params, timeout) = match body {
             QueryBody::Json(Json(body)) => (body.query, body.params, body.timeout_seconds),
             QueryBody::Sql(PlainText(sql)) => (sql, None, None),
         };
+        if prefers.later && !safe.is && !dry_run.0 && self.reads(&sql)? {
+            let query = self.query_for_later(sql, params, timeout)?;
+            let accepted = self.start(&auth, &project, &version, query).await?;
+            return Ok(Answered::Later(accepted.because_preferred()));
+        }
         let query = self.query(sql, params, timeout)?;
         // Decided before anything runs.
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         let past = version != Version::Head;
         let asked = Asked { query, wanted, precise: precise.0, safe, dry_run: dry_run.0, past };
-        self.answer(&auth, &project, &version, asked).await
+        Ok(Answered::Rows(self.answer(&auth, &project, &version, asked).await?))
     }
 
     /// Run a query that is in the address
@@ -205,6 +218,34 @@ impl QueriesApi {
     fn query(&self, sql: String, params: Option<Any<Value>>, timeout: Option<i64>) -> ApiResult<Query> {
         let timeout = self.limits.timeout(timeout)?;
         Ok(Query { sql, parameters: parameters(params)?, default_bucket: None, timeout })
+    }
+
+    pub(super) fn query_for_later(
+        &self,
+        sql: String,
+        params: Option<Any<Value>>,
+        timeout: Option<i64>,
+    ) -> ApiResult<Query> {
+        let timeout = self.limits.async_timeout(timeout)?;
+        Ok(Query { sql, parameters: parameters(params)?, default_bucket: None, timeout })
+    }
+
+    /// Whether a statement only reads.
+    pub(super) fn reads(&self, sql: &str) -> ApiResult<bool> {
+        Ok(self.scripts.examine(sql, None)?.kind == StatementKind::Read)
+    }
+
+    /// Starts a query in the background.
+    pub(super) async fn start(
+        &self,
+        auth: &Auth,
+        project: &ProjectId,
+        version: &Version,
+        query: Query,
+    ) -> ApiResult<AcceptedQuery> {
+        let opened = self.queries.open(auth.caller(), project, version).await?;
+        let record = self.background.start(auth.caller(), opened, query).await?;
+        Ok(AcceptedQuery::new(record, self.clock.as_ref()))
     }
 
     async fn answer(
@@ -313,7 +354,7 @@ fn count(rows: u64) -> RowStream {
 }
 
 /// How a result is written in a format.
-fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
+pub(super) fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
     let options = |options: JsonOptions| if exact { precise(options) } else { options };
     match format {
         OutputFormat::NdJson => Output::NdJson(options(OBJECTS)),
@@ -345,6 +386,12 @@ pub(crate) fn rows_of(outcome: ScriptOutcome) -> ApiResult<RowStream> {
 }
 
 impl QueryLimits {
+    /// The time a query in the background may take.
+    pub(crate) fn async_timeout(&self, seconds: Option<i64>) -> ApiResult<Duration> {
+        let most = u32::try_from(self.max_async_timeout.as_secs()).unwrap_or(u32::MAX).max(1);
+        Ok(Duration::from_secs(u64::from(number("timeout_seconds", seconds, 1..=most, most)?)))
+    }
+
     /// The time a query may take.
     pub(crate) fn timeout(&self, seconds: Option<i64>) -> ApiResult<Duration> {
         let most = u32::try_from(self.max_timeout.as_secs()).unwrap_or(u32::MAX).max(1);

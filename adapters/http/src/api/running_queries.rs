@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use gadwall_application::queries::{MAX_LISTED, Queries, QueryCursor, QueryWish};
+use gadwall_application::queries::{BackgroundQueries, MAX_LISTED, Queries, QueryCursor, QueryWish};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use poem_openapi::param::{Path, Query};
@@ -16,6 +16,7 @@ use crate::problem::{ApiError, ApiResult};
 
 pub(crate) struct RunningQueriesApi {
     pub(crate) queries: Arc<Queries>,
+    pub(crate) background: Arc<BackgroundQueries>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -92,24 +93,31 @@ impl RunningQueriesApi {
     #[oai(path = "/projects/:project/queries/:query", method = "get", operation_id = "get_query")]
     async fn get(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {
         let project = project_id(&project.0)?;
-        Ok(Json(self.status(self.queries.get(auth.caller(), &project, &query.0).await?)))
+        Ok(Json(self.status(self.background.get(auth.caller(), &project, &query.0).await?)))
     }
 
-    /// Cancel a query
+    /// Cancel a query, or delete its result
     ///
     /// It stops at once, whether it waits, runs or is being read; who reads it gets the problem `query_cancelled`, or a
-    /// connection that breaks off where rows were sent already.
+    /// connection that breaks off where rows were sent already. Of one that ran in the background and has ended, the
+    /// result is deleted.
     #[oai(path = "/projects/:project/queries/:query", method = "delete", operation_id = "cancel_query")]
     async fn cancel(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {
         let project = project_id(&project.0)?;
-        Ok(Json(self.status(self.queries.cancel(auth.caller(), &project, &query.0).await?)))
+        Ok(Json(self.status(self.background.cancel(auth.caller(), &project, &query.0).await?)))
     }
 }
 
 impl RunningQueriesApi {
     fn status(&self, query: QueryRecord) -> QueryStatus {
-        let until = query.finished_at.unwrap_or_else(|| self.clock.now());
-        QueryStatus {
+        QueryStatus::of(query, self.clock.as_ref())
+    }
+}
+
+impl QueryStatus {
+    pub(crate) fn of(query: QueryRecord, clock: &dyn Clock) -> Self {
+        let until = query.finished_at.unwrap_or_else(|| clock.now());
+        Self {
             id: query.id.to_string(),
             query: query.sql,
             state: query.state.as_str().to_owned(),

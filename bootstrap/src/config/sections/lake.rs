@@ -88,6 +88,12 @@ section! {
         history_retention: Duration = seconds(7 * 86_400), Kind::span(1, 31_536_000);
         /// Queries that ended and are listed, in each project.
         history_limit: u32 = 1_000, Kind::integer(0, 100_000);
+        /// Longest time that a query in the background may take; they take no more than half of `query.max_concurrent`.
+        max_async_timeout: Duration = seconds(3_600), Kind::span(1, 604_800);
+        /// How long results of queries in the background are kept.
+        result_retention: Duration = seconds(3_600), Kind::span(1, 31_536_000);
+        /// Most that the kept results of a project take on disk.
+        result_limit: u64 = GB, Kind::bytes(1, u64::MAX);
     }
 }
 
