@@ -221,6 +221,7 @@ struct Guard {
     limits: EngineLimits,
 }
 
+#[expect(clippy::too_many_lines, reason = "puts every use case together, one after the other")]
 fn services(
     outside: Outside,
     admins: AdminPolicy,

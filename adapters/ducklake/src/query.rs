@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
-use crate::error::{EngineFault, files_error, query_error};
+use crate::error::{EngineFault, files_error};
 use crate::explain::explained;
 use crate::gate::{Names, ResolvedTable};
 use crate::known::Known;

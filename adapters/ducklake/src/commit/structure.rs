@@ -35,7 +35,8 @@ impl Commit<'_> {
         if bucket.is_main() && tables.is_empty() && views.is_empty() {
             return Err(WriteError::NoBucket);
         }
-        if !(tables.is_empty() && views.is_empty()) && !cascade {
+        let empty = tables.is_empty() && views.is_empty();
+        if !empty && !cascade {
             return Err(WriteError::BucketNotEmpty);
         }
         for view in &views {

@@ -132,7 +132,6 @@ impl ResultsApi {
     ///
     /// In any format, and as often as wanted, until it is deleted. 409 while the query runs; if it failed, its problem.
     #[oai(path = "/projects/:project/queries/:query/result", method = "get", operation_id = "get_query_result")]
-    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn result(
         &self,
         auth: Auth,

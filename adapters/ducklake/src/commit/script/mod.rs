@@ -75,6 +75,8 @@ impl Commit<'_> {
         origin: &WriteOrigin,
         stopper: &Stopper,
     ) -> Result<ScriptOutput, ScriptError> {
+        // The method itself is not general enough in its lifetimes.
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "a run of any lifetime is wanted")]
         self.scripted(scope, script, tables, origin, stopper, |run| run.all())
     }
 

@@ -30,6 +30,7 @@ pub(crate) const MAX_COST: u64 = 50_000;
 const MAX_ARROWS: usize = 12;
 
 /// What a walk learns, and what it needs on its way.
+#[expect(clippy::struct_excessive_bools, reason = "independent findings of one walk")]
 pub(super) struct Walk<'n> {
     names: &'n dyn Names,
     pub(super) scopes: Scopes,
