@@ -104,7 +104,7 @@ impl Ports {
                 let limit = Duration::from_secs(30);
                 drained(self.lakes.rows(self.lake, &table, selection, ReadAt::Head, limit).await?.0).await
             }
-            Work::Query => {
+            Work::Query | Work::Cached => {
                 let query = Query {
                     sql: "SELECT count(*), max(x) FROM bench.points WHERE id >= ?".to_owned(),
                     parameters: Parameters::Positional(vec![number.into()]),
