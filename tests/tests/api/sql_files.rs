@@ -1,9 +1,12 @@
 //! Files of datasets in SQL: read by functions, written and read by COPY.
 
 use anyhow::{Result, ensure};
+use gadwall_domain::access::Scope;
 use gadwall_tests::support::{Client, Reply, TestServer, send};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::isolation::limited_key;
 
 async fn owner(server: &TestServer) -> Result<Client<'_>> {
     let owner = server.project("p").await?;
@@ -64,7 +67,7 @@ async fn what_copy_wrote_is_read_and_copied_back() -> Result<()> {
         json!({ "query": "COPY (SELECT 7 AS n FROM read_csv('/d/out/x.csv')) TO \"/d/q.parquet\" (FORMAT parquet)" });
     let old = owner.post("/api/v1/duckdb/query", &copy).await?;
     assert_eq!((old.status, &old.json()["data"], &old.json()["columns"]), (200, &json!([[3]]), &json!(["Count"])));
-    assert_eq!(rows(&owner, "SELECT sum(n) FROM read_parquet('/d/q.parquet')").await?, json!([[21]]));
+    assert_eq!(rows(&owner, "SELECT sum(n)::INT FROM read_parquet('/d/q.parquet')").await?, json!([[21]]));
     rows(&owner, "CREATE TABLE made AS FROM read_parquet('/d/out/x.parquet')").await?;
     rows(&owner, "INSERT INTO made SELECT id, name FROM read_json('/d/out/x.json')").await?;
     assert_eq!(rows(&owner, "SELECT count(*) FROM made").await?, json!([[6]]));
@@ -85,10 +88,13 @@ async fn options_and_patterns_are_as_in_duckdb() -> Result<()> {
             "SELECT x, y FROM read_csv('/d/in/a.csv', header = true, delim = ';', nullstr = '-')",
             json!([[1, null], [2, "b"]]),
         ),
-        ("SELECT sum(x) FROM read_csv('/d/in/*.csv', sep := ';')", json!([[15]])),
-        ("SELECT sum(x) FROM read_csv('/d/in/**', sep => ';') AS r WHERE false", json!([[null]])),
-        ("SELECT sum(x) FROM read_csv_auto(['/d/in/a.csv', '/d/in/deep/*.csv'], union_by_name = true)", json!([[7]])),
-        ("SELECT sum(r.x) FROM read_csv('/d/in/[1].csv') r", json!([[9]])),
+        ("SELECT sum(x)::INT FROM read_csv('/d/in/*.csv', sep := ';')", json!([[15]])),
+        ("SELECT sum(x)::INT FROM read_csv('/d/in/**', sep => ';') AS r WHERE false", json!([[null]])),
+        (
+            "SELECT sum(x)::INT FROM read_csv_auto(['/d/in/a.csv', '/d/in/deep/*.csv'], union_by_name = true)",
+            json!([[7]]),
+        ),
+        ("SELECT sum(r.x)::INT FROM read_csv('/d/in/[1].csv') r", json!([[9]])),
         ("SELECT read_csv.y FROM read_csv('/d/in/b.csv')", json!([["c"]])),
         (
             "SELECT a, b FROM read_csv('/d/in/b.csv', skip = 1, header = false, delim = ';',
@@ -186,5 +192,26 @@ async fn nothing_else_is_read_or_written() -> Result<()> {
     let dry =
         owner.post("/projects/p/query?dry_run=true", &json!({ "query": "COPY (SELECT 1) TO '/d/y.csv'" })).await?;
     assert_eq!(dry.status, 422, "{}", dry.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_of_a_bucket_have_no_part_in_files_and_readers_write_none() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = owner(&server).await?;
+    put(&owner, "p", "x.csv", "a\n1\n").await?;
+    rows(&owner, "CREATE TABLE t (a BIGINT)").await?;
+    let bounded = limited_key(&server, owner.key(), &[Scope::Read, Scope::Write], Some("main")).await?;
+    let bounded = server.with_key(&bounded);
+    let reader = limited_key(&server, owner.key(), &[Scope::Read], None).await?;
+    let reader = server.with_key(&reader);
+    let copies = ["COPY t TO '/d/y.csv'", "COPY t FROM '/d/x.csv'"];
+    let read = "SELECT a FROM read_csv('/d/x.csv')";
+    assert_eq!(rows(&reader, read).await?, json!([[1]]));
+    for (client, sql) in copies.iter().flat_map(|sql| [(&bounded, *sql), (&reader, *sql)]).chain([(&bounded, read)]) {
+        let reply = ask(client, sql).await?;
+        assert_eq!(reply.status, 403, "{sql} {}", reply.text);
+    }
+    assert_eq!(rows(&owner, "SELECT count(*) FROM t").await?, json!([[0]]));
     Ok(())
 }

@@ -98,7 +98,7 @@ fn the_words_help() {
     for (sql, words) in [
         (
             "SELECT * FROM read_csv('x')",
-            "read_csv() is not allowed: files cannot be read in SQL yet; import the file into a table",
+            "read_csv() is not allowed: name files of datasets as '/dataset/folder/name.csv', or as a list of such, without computing them",
         ),
         ("SELECT * FROM nothing.here", "unknown table nothing.here"),
         ("INSERT INTO t VALUES (1)", "INSERT is not supported here: append rows through POST …/rows of the table"),

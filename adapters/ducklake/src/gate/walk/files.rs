@@ -57,7 +57,7 @@ impl Walk<'_> {
     }
 
     fn call_text(&mut self, name: &str, reader: Reader, arguments: &[Json<'_>]) -> Result<String, GateError> {
-        let refuse = |hint: &str| GateError::forbidden(format!("{name}() so"), hint);
+        let refuse = |hint: &str| GateError::forbidden(format!("{name}()"), hint);
         let (first, options) = arguments.split_first().ok_or_else(|| refuse(PATHS))?;
         let literal = Literal::of(first).filter(|_| named(first).is_none());
         let paths = literal.as_ref().and_then(Literal::texts).ok_or_else(|| refuse(PATHS))?;
