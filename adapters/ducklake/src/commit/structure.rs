@@ -35,7 +35,7 @@ impl Commit<'_> {
         if bucket.is_main() && tables.is_empty() && views.is_empty() {
             return Err(WriteError::NoBucket);
         }
-        if !(tables.is_empty() && views.is_empty()) && !cascade {
+        if !(cascade || tables.is_empty() && views.is_empty()) {
             return Err(WriteError::BucketNotEmpty);
         }
         for view in &views {
