@@ -18,7 +18,13 @@ pub(crate) fn explained(
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
-    let Statement { text: statement, tables, .. } = checked(connection, scope, &inner, failed)?;
+    let Statement { text: statement, tables, views, .. } = checked(connection, scope, &inner, failed)?;
+    if views > 0 && scope.only_bucket.is_some() {
+        // The plan would tell of tables that only the view's author may read.
+        let what = "EXPLAIN of a query that reads a view, with a key that is limited to a bucket".to_owned();
+        let hint = "explain the query without the view, or use a key of the whole project".to_owned();
+        return Err(QueryError::Unsupported { what, hint });
+    }
     let mut prepared = connection.prepare(&explain.statement(&statement)).map_err(|error| failed(&error))?;
     let values = values(&prepared, &query.parameters)?;
     let read = |row: &duckdb::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));

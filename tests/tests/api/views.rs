@@ -173,6 +173,9 @@ async fn a_view_reads_with_its_owners_right_and_no_more() -> Result<()> {
     made(&owner, "lab.open", "SELECT name FROM sales.t WHERE id = 1").await?;
     assert_eq!(rows(&limited, "SELECT * FROM lab.open").await?, json!([["ann"]]));
     fails(&limited, "SELECT * FROM sales.t", 400, "sql_error").await?;
+    // A plan would tell of tables that aren't the reader's.
+    fails(&limited, "EXPLAIN SELECT * FROM lab.open", 422, "statement_unsupported").await?;
+    assert!(!rows(&owner, "EXPLAIN SELECT * FROM lab.open").await?.to_string().contains("p_"));
     for query in ["SELECT * FROM sales.t", "SELECT * FROM lab.t, sales.t", "SELECT (SELECT max(id) FROM sales.t)"] {
         let reply = put(&limited, "lab.mine", query).await?;
         assert_eq!((reply.status, reply.code().as_str()), (400, "sql_error"), "{query}: {}", reply.text);

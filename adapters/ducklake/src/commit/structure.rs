@@ -35,8 +35,7 @@ impl Commit<'_> {
         if bucket.is_main() && tables.is_empty() && views.is_empty() {
             return Err(WriteError::NoBucket);
         }
-        let empty = tables.is_empty() && views.is_empty();
-        if !empty && !cascade {
+        if !(cascade || tables.is_empty() && views.is_empty()) {
             return Err(WriteError::BucketNotEmpty);
         }
         for view in &views {

@@ -139,7 +139,13 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
         deterministic: walk.deterministic,
         cost: walk.cost,
         // Ten columns are a view's part of the cost where it is named once; each * over it adds them again.
-        views: if walk.reuses { walk.cost } else { walk.views.max(walk.cost / 10) },
+        views: if walk.views == 0 {
+            0
+        } else if walk.reuses {
+            walk.cost
+        } else {
+            walk.views.max(walk.cost / 10)
+        },
         parameters: walk.parameters,
     })
 }

@@ -75,9 +75,7 @@ impl Commit<'_> {
         origin: &WriteOrigin,
         stopper: &Stopper,
     ) -> Result<ScriptOutput, ScriptError> {
-        // The method itself is not general enough in its lifetimes.
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "a run of any lifetime is wanted")]
-        self.scripted(scope, script, tables, origin, stopper, |run| run.all())
+        self.scripted(scope, script, tables, origin, stopper, all)
     }
 
     /// Makes a view, or drops one, as a transaction of its own.
@@ -188,6 +186,11 @@ fn lake_fault(error: LakeError) -> ScriptFault {
         }
         error => lake_failed(error).into(),
     }
+}
+
+/// Named, as a closure of the method alone isn't taken for any lifetime.
+fn all(run: &Run<'_>) -> Result<Vec<StatementResult>, ScriptError> {
+    run.all()
 }
 
 impl Run<'_> {
