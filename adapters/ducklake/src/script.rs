@@ -38,7 +38,7 @@ impl ScriptEngine for EmbeddedLakes {
         tables: Vec<KnownTable>,
         origin: WriteOrigin,
     ) -> Result<ScriptOutput, ScriptError> {
-        let lake = scope.lake;
+        let (lake, timeout) = (scope.lake, script.timeout);
         let writes = script.statements.iter().any(|statement| {
             let kind = write::read(&statement.sql).map(|statement| about(&statement).0);
             matches!(kind, Ok(StatementKind::Rows | StatementKind::Structure))
@@ -50,15 +50,25 @@ impl ScriptEngine for EmbeddedLakes {
         let (tell, told) = oneshot::channel();
         let running = Arc::clone(&stopper);
         let work = move |commit: &crate::commit::Commit<'_>| {
-            running.begin(commit.interrupt_handle());
-            let done = commit.script(&scope, &script, tables, &origin, &running);
+            let begun = running.begin(commit.interrupt_handle());
+            let done = if begun {
+                commit.script(&scope, &script, tables, &origin, &running)
+            } else {
+                Err(too_late(script.timeout))
+            };
             running.end();
             let snapshot = done.as_ref().map_or(SnapshotId::ZERO, |output| output.snapshot);
             let _ = tell.send(done);
             Ok(Committed { snapshot, rows: RowCounts::default() })
         };
-        let submitted =
-            if writes { self.submit(lake, Ready::Alone(Box::new(work))).await } else { self.beside(lake, work).await };
+        let work_done = async {
+            if writes { self.submit(lake, Ready::Alone(Box::new(work))).await } else { self.beside(lake, work).await }
+        };
+        let submitted = tokio::select! {
+            submitted = work_done => submitted,
+            // Its turn didn't come in time; without anybody who waits for its answer it has none any more.
+            () = stopper.missed() => return Err(too_late(timeout)),
+        };
         stopper.end();
         drop(alive);
         if let Err(error) = submitted {
@@ -75,6 +85,10 @@ impl ScriptEngine for EmbeddedLakes {
             Err(ScriptError { statement: None, fault })
         })
     }
+}
+
+fn too_late(timeout: std::time::Duration) -> ScriptError {
+    ScriptError { statement: None, fault: QueryError::Timeout(timeout).into() }
 }
 
 fn place(name: &Name, default_bucket: &BucketName) -> Option<TableRef> {

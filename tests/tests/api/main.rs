@@ -21,6 +21,7 @@ mod restart;
 mod rows;
 mod running_queries;
 mod scripts;
+mod scripts_hostile;
 mod service;
 mod shape;
 mod short_routes;
