@@ -350,3 +350,16 @@ async fn a_hundred_statements_are_one_snapshot() -> Result<()> {
     assert_eq!(owner.post("/projects/p/batch", &json!({ "queries": more })).await?.status, 422);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_merge_computes_values_for_the_branch_that_a_row_takes() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let merge = "MERGE INTO sales.t USING (VALUES (1, 'n', '7'), (2, 's', 'up')) AS s(id, kind, txt) ON t.id = s.id
+        WHEN MATCHED AND s.kind = 'n' THEN UPDATE SET v = CAST(s.txt AS INT)
+        WHEN MATCHED THEN UPDATE SET name = s.txt";
+    assert_eq!(rows(&owner, merge).await?, json!([[2]]));
+    let left = rows(&owner, "SELECT id, name, v::DOUBLE FROM sales.t ORDER BY id").await?;
+    assert_eq!(left, json!([[1, "ann", 7.0], [2, "up", 2.0], [3, "cy", 3.0]]));
+    Ok(())
+}
