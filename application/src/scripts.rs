@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow_schema::Schema;
 use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
@@ -15,6 +17,7 @@ use gadwall_domain::script::{
     Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptStatement, StatementKind, StatementResult,
 };
 use gadwall_domain::table::TableRef;
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::caller::Caller;
@@ -118,9 +121,20 @@ impl Scripts {
         self.open(caller, project, &needs).await?;
         let mut outcome =
             ScriptOutcome { results: Vec::new(), snapshot: SnapshotId::ZERO, failure: None, replayed: false };
+        let deadline = Instant::now() + script.timeout;
         for (number, statement) in script.statements.iter().enumerate() {
-            let alone = Script { statements: vec![statement.clone()], ..script.clone() };
-            match self.together(caller, project, alone).await {
+            let timeout = deadline.saturating_duration_since(Instant::now());
+            let alone = Script { statements: vec![statement.clone()], timeout, ..script.clone() };
+            let done = if timeout.is_zero() {
+                Err(QueryError::Timeout(script.timeout).into())
+            } else {
+                self.together(&of_statement(caller, number), project, alone).await
+            };
+            match done {
+                Ok(done) if done.replayed => {
+                    outcome.results.push(forgotten());
+                    outcome.snapshot = done.snapshot;
+                }
                 Ok(done) => {
                     outcome.results.extend(done.results);
                     outcome.snapshot = done.snapshot;
@@ -204,6 +218,21 @@ impl Scripts {
         }
         Ok(known)
     }
+}
+
+/// The caller with an idempotency key of this statement alone: each is a commit of its own. The separator can't be in a
+/// header, so that no client's key is the same.
+fn of_statement(caller: &Caller, number: usize) -> Caller {
+    let mut caller = caller.clone();
+    if let Some(request) = &mut caller.idempotency {
+        request.key = format!("{}\n{number}", request.key);
+    }
+    caller
+}
+
+/// The result of a statement that an earlier attempt carried out.
+fn forgotten() -> StatementResult {
+    StatementResult { schema: Arc::new(Schema::empty()), batches: Vec::new(), elapsed: Duration::ZERO }
 }
 
 fn is_changed(error: &ScriptError) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use duckdb::InterruptHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 /// An interrupt that comes between two statements has no effect, so it is repeated.
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_millis(20);
 
 /// Whether work goes on.
 #[derive(Default)]
-pub(crate) struct Stopper(Mutex<State>);
+pub(crate) struct Stopper(Mutex<State>, Notify);
 
 #[derive(Default)]
 struct State {
@@ -33,9 +33,13 @@ impl Stopper {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The work has begun, on a connection that can be interrupted.
-    pub(crate) fn begin(&self, handle: Arc<InterruptHandle>) {
-        self.state().handle = Some(handle);
+    /// The work has begun, on a connection that can be interrupted. False if it was stopped before.
+    pub(crate) fn begin(&self, handle: Arc<InterruptHandle>) -> bool {
+        let mut state = self.state();
+        if state.stopped.is_none() {
+            state.handle = Some(handle);
+        }
+        state.stopped.is_none()
     }
 
     /// Whether the work is to stop.
@@ -55,6 +59,11 @@ impl Stopper {
         state.stopped.is_none()
     }
 
+    /// The work is given up by itself: what undoes it is not to be interrupted. Whether it was stopped stays known.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+    }
+
     /// The work is done.
     pub(crate) fn end(&self) {
         let mut state = self.state();
@@ -69,11 +78,19 @@ impl Stopper {
             return true;
         }
         state.stopped.get_or_insert(why);
-        // Under the lock, so that no commit begins in between.
+        // Under the lock, so that no commit begins in between. What waits for its turn never begins.
         if let Some(handle) = &state.handle {
             handle.interrupt();
+        } else {
+            state.closed = true;
+            self.1.notify_one();
         }
-        false
+        state.closed
+    }
+
+    /// Waits until the work is stopped before it began.
+    pub(crate) async fn missed(&self) {
+        self.1.notified().await;
     }
 
     /// Stops the work at its deadline, or when `alive` is dropped. Ends when the work does.

@@ -130,15 +130,21 @@ impl EmbeddedLakes {
         let (tell, told) = oneshot::channel();
         let running = Arc::clone(&stopper);
         let work = move |commit: &Commit<'_>| {
-            running.begin(commit.interrupt_handle());
-            let done = run(commit, &running);
+            let begun = running.begin(commit.interrupt_handle());
+            let done = if begun { run(commit, &running) } else { Err(too_late(timeout)) };
             running.end();
             let snapshot = done.as_ref().map_or(SnapshotId::ZERO, |output| output.snapshot);
             let _ = tell.send(done);
             Ok(Committed { snapshot, rows: RowCounts::default() })
         };
-        let submitted =
-            if writes { self.submit(lake, Ready::Alone(Box::new(work))).await } else { self.beside(lake, work).await };
+        let work_done = async {
+            if writes { self.submit(lake, Ready::Alone(Box::new(work))).await } else { self.beside(lake, work).await }
+        };
+        let submitted = tokio::select! {
+            submitted = work_done => submitted,
+            // Its turn didn't come in time; without anybody who waits for its answer it has none any more.
+            () = stopper.missed() => return Err(too_late(timeout)),
+        };
         stopper.end();
         drop(alive);
         if let Err(error) = submitted {
@@ -155,6 +161,10 @@ impl EmbeddedLakes {
             Err(ScriptError { statement: None, fault })
         })
     }
+}
+
+fn too_late(timeout: Duration) -> ScriptError {
+    ScriptError { statement: None, fault: QueryError::Timeout(timeout).into() }
 }
 
 fn place(name: &Name, default_bucket: &BucketName) -> Option<TableRef> {

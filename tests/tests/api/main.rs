@@ -22,6 +22,7 @@ mod restart;
 mod rows;
 mod running_queries;
 mod scripts;
+mod scripts_hostile;
 mod service;
 mod shape;
 mod short_routes;

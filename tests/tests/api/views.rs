@@ -226,7 +226,8 @@ async fn hostile_views_are_refused() -> Result<()> {
     ] {
         let reply = put(&owner, "sales.v", query).await?;
         assert!((400..500).contains(&reply.status), "{query}: {} {}", reply.status, reply.text);
-        assert!(!reply.text.contains("p_0") && !reply.text.contains("/data"), "{query}: {}", reply.text);
+        let place = server.data_dir().to_string_lossy().into_owned();
+        assert!(!reply.text.contains("p_0") && !reply.text.contains(&place), "{query}: {}", reply.text);
     }
     for name in ["a.b", "x%20y%22", "%27%3B--", "", "..", "v%00"] {
         let path = format!("/projects/p/buckets/sales/views/{name}");

@@ -179,7 +179,9 @@ fn sorted(merge: &Merge, target: &Target, alias: &str) -> Result<String, QueryEr
         let and = branch.condition.as_ref().map_or_else(String::new, |part| format!(" AND ({})", part.0));
         let _ = write!(choice, " WHEN {alias}.rowid {there}{and} THEN {number}");
         for (place, part) in expressions(branch).into_iter().enumerate() {
-            let _ = write!(values, ", ({part}) AS {}", branch_value(number, place));
+            // A value may fail for rows that take another branch.
+            let value = branch_value(number, place);
+            let _ = write!(values, ", CASE WHEN {BRANCH} = {number} THEN ({part}) END AS {value}");
         }
     }
     let (with, source, table) = (&merge.with.0, &merge.source.0, &target.written);

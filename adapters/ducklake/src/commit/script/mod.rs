@@ -128,6 +128,7 @@ impl Commit<'_> {
         let mut end = None;
         let committed = self.transaction_of_rows(|| match work(&run) {
             Err(error) => {
+                stopper.close();
                 end = Some(End::Failed(error));
                 Ok(None)
             }
@@ -135,6 +136,7 @@ impl Commit<'_> {
                 let made = run.changes.take();
                 let changed = !made.is_empty();
                 if script.dry_run || !changed {
+                    stopper.close();
                     let snapshot = structure::head(self.connection, self.lake)?;
                     end = Some(End::Tried(ScriptOutput { results, snapshot, changed }));
                     return Ok(None);
@@ -154,6 +156,8 @@ impl Commit<'_> {
             (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: true }),
             (_, Some(End::Tried(output))) => Ok(output),
             (_, Some(End::Failed(error))) => Err(error),
+            // What fails after a stop, between two statements, was interrupted.
+            (Err(_), None) if stopper.is_stopped() => Err(run.stopped()),
             (Err(error), None) => Err(failed(error)),
             (Ok(None), None) => Err(failed(fault("the script ended without an answer").into())),
         }

@@ -32,6 +32,10 @@ impl Run<'_> {
         };
         let checked = self.gated(&rows.0)?;
         let Some(schema) = &target.schema else {
+            if insert.conflict != Conflict::Refuse {
+                let (what, hint) = ("ON CONFLICT for a temporary table".to_owned(), "it has no key".to_owned());
+                return Err(QueryError::Unsupported { what, hint }.into());
+            }
             let (by_name, columns) = (if insert.by_name { "BY NAME " } else { "" }, list(&insert.columns));
             return self.rows_of(&format!("INSERT INTO {} {by_name}{columns} {checked}", target.sql), parameters);
         };
@@ -401,6 +405,9 @@ fn wanted_columns(insert: &Insert, schema: &TableSchema, given: &[String]) -> Re
     } else {
         insert.columns.iter().map(|name| find(name)).collect::<Result<_, _>>()?
     };
+    if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        return Err(QueryError::Sql(format!("column {} is given twice", twice.1)));
+    }
     if names.len() != given.len() {
         let text = format!("{} values are given for {} columns", given.len(), names.len());
         return Err(QueryError::Sql(text));

@@ -139,6 +139,9 @@ impl Run<'_> {
         if create.name.schema.is_some() || create.name.catalog.is_some() {
             return Err(unsupported("a bucket before a temporary table's name", "leave it out"));
         }
+        if !create.primary_key.is_empty() {
+            return Err(unsupported("a key of a temporary table", "leave it out, and select distinct rows"));
+        }
         let name = TableName::parse(&create.name.table).map_err(wrong)?;
         if self.overlay.borrow().temporary(name.as_str()).is_some() {
             if create.if_not_exists {
