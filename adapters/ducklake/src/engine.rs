@@ -140,7 +140,7 @@ impl Engine {
     pub(crate) async fn run<T, F>(self: &Arc<Self>, lane: &Lane, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+        F: FnOnce(&Lent) -> Result<T, LakeError> + Send + 'static,
     {
         let permit = lane.enter().await.ok_or(LakeError::Busy)?;
         self.run_holding(permit, work).await
@@ -150,7 +150,7 @@ impl Engine {
     pub(crate) async fn run_exclusive<T, F>(self: &Arc<Self>, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+        F: FnOnce(&Lent) -> Result<T, LakeError> + Send + 'static,
     {
         self.run_holding((), work).await
     }
@@ -159,7 +159,7 @@ impl Engine {
     where
         T: Send + 'static,
         P: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
+        F: FnOnce(&Lent) -> Result<T, LakeError> + Send + 'static,
     {
         let engine = Arc::clone(self);
         let joined = tokio::task::spawn_blocking(move || {

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use duckdb::InterruptHandle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+
+use crate::root::Interrupter;
 
 /// An interrupt that comes between two statements has no effect, so it is repeated.
 const EVERY: Duration = Duration::from_millis(20);
@@ -16,7 +17,7 @@ pub(crate) struct Stopper(Mutex<State>, Notify);
 
 #[derive(Default)]
 struct State {
-    handle: Option<Arc<InterruptHandle>>,
+    interrupter: Option<Arc<Interrupter>>,
     stopped: Option<Why>,
     /// It commits, or is done: too late to stop it.
     closed: bool,
@@ -34,10 +35,10 @@ impl Stopper {
     }
 
     /// The work has begun, on a connection that can be interrupted. False if it was stopped before.
-    pub(crate) fn begin(&self, handle: Arc<InterruptHandle>) -> bool {
+    pub(crate) fn begin(&self, interrupter: Arc<Interrupter>) -> bool {
         let mut state = self.state();
         if state.stopped.is_none() {
-            state.handle = Some(handle);
+            state.interrupter = Some(interrupter);
         }
         state.stopped.is_none()
     }
@@ -68,7 +69,7 @@ impl Stopper {
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.handle = None;
+        state.interrupter = None;
     }
 
     /// Interrupts the work; answers whether that is over.
@@ -79,8 +80,8 @@ impl Stopper {
         }
         state.stopped.get_or_insert(why);
         // Under the lock, so that no commit begins in between. What waits for its turn never begins.
-        if let Some(handle) = &state.handle {
-            handle.interrupt();
+        if let Some(interrupter) = &state.interrupter {
+            interrupter.interrupt();
         } else {
             state.closed = true;
             self.1.notify_one();

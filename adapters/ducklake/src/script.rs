@@ -130,7 +130,7 @@ impl EmbeddedLakes {
         let (tell, told) = oneshot::channel();
         let running = Arc::clone(&stopper);
         let work = move |commit: &Commit<'_>| {
-            let begun = running.begin(commit.interrupt_handle());
+            let begun = running.begin(commit.interrupter());
             let done = if begun { run(commit, &running) } else { Err(too_late(timeout)) };
             running.end();
             let snapshot = done.as_ref().map_or(SnapshotId::ZERO, |output| output.snapshot);

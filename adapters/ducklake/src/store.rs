@@ -30,6 +30,7 @@ use crate::error::{fault, lake_error};
 use crate::profiles::Profiles;
 use crate::query::{self, Work};
 use crate::room;
+use crate::root::Lent;
 use crate::stage::{Spool, stage};
 use crate::structure;
 use crate::writer::{Ready, Shared, Writers};
@@ -104,7 +105,7 @@ impl EmbeddedLakes {
         F: FnOnce(&CommitWork<'_>) -> Result<Committed, WriteError> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        let run = move |connection: &Connection| {
+        let run = move |connection: &Lent| {
             let lease = shared.catalogs.lease(connection, lake)?;
             Ok(work(&CommitWork::new(&shared, connection, lake, &lease.known)))
         };
@@ -117,7 +118,7 @@ impl EmbeddedLakes {
         F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
     {
         let catalogs = Arc::clone(&self.catalogs);
-        let leased = move |connection: &Connection| {
+        let leased = move |connection: &Lent| {
             let _lease = catalogs.lease(connection, lake)?;
             // One look at the catalog, however many statements it takes. The connection is dropped with it.
             connection.execute_batch("BEGIN TRANSACTION").map_err(|error| lake_error(&error))?;
@@ -268,7 +269,7 @@ impl LakeStore for EmbeddedLakes {
             LakeWrite::Load { table, schema, mode, rows, expected } => {
                 let load = self.loading(lake, table, schema, mode, rows, expected).await?;
                 let shared = Arc::clone(&self.shared);
-                let look = move |connection: &Connection| {
+                let look = move |connection: &Lent| {
                     let lease = shared.catalogs.lease(connection, lake)?;
                     Ok(CommitWork::new(&shared, connection, lake, &lease.known).would_load(&load))
                 };

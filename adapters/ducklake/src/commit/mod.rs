@@ -29,6 +29,7 @@ use gadwall_domain::table::TableRef;
 use crate::durable::sync_new;
 use crate::error::{fault, io_error, lake_error, message};
 use crate::known::{Known, LogFile, Shape};
+use crate::root::{Interrupter, Lent};
 use crate::writer::Shared;
 use crate::{sql, structure as stored};
 
@@ -39,7 +40,7 @@ pub(crate) use script::ViewChange;
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {
     shared: &'a Shared,
-    connection: &'a Connection,
+    connection: &'a Lent,
     lake: LakeId,
     known: &'a Known,
     /// What the commit says of itself, until it is made.
@@ -56,7 +57,7 @@ pub(crate) struct Commit<'a> {
 
 impl<'a> Commit<'a> {
     /// A commit to a lake that is attached for as long as this lives.
-    pub(crate) fn new(shared: &'a Shared, connection: &'a Connection, lake: LakeId, known: &'a Known) -> Self {
+    pub(crate) fn new(shared: &'a Shared, connection: &'a Lent, lake: LakeId, known: &'a Known) -> Self {
         Self {
             shared,
             connection,
@@ -70,9 +71,9 @@ impl<'a> Commit<'a> {
         }
     }
 
-    /// Stops what runs on its connection.
-    pub(crate) fn interrupt_handle(&self) -> Arc<duckdb::InterruptHandle> {
-        self.connection.interrupt_handle()
+    /// Interrupts what runs on its connection.
+    pub(crate) fn interrupter(&self) -> Arc<Interrupter> {
+        self.connection.interrupter()
     }
 
     /// Runs work in a transaction and makes it durable. Nothing of it stays when it fails, or says that there is
