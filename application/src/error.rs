@@ -313,9 +313,14 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
-            | Self::Lake(LakeError::Busy | LakeError::ReadOnly(_) | LakeError::Damaged(_) | LakeError::NoLake) => {
-                ErrorKind::Unavailable
-            }
+            | Self::Lake(
+                LakeError::Busy
+                | LakeError::Contended
+                | LakeError::Unavailable(_)
+                | LakeError::ReadOnly(_)
+                | LakeError::Damaged(_)
+                | LakeError::NoLake,
+            ) => ErrorKind::Unavailable,
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => ErrorKind::StorageFull,
             Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
         }
@@ -369,8 +374,8 @@ impl Classify for UseCaseError {
             Self::Files(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
-            Self::Lake(LakeError::Busy) => "busy",
-            Self::Lake(LakeError::NoLake | LakeError::Damaged(_)) => "lake_unavailable",
+            Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
+            Self::Lake(LakeError::NoLake | LakeError::Damaged(_) | LakeError::Unavailable(_)) => "lake_unavailable",
             Self::Store(StoreError::Unavailable(_)) => "metadata_unavailable",
             Self::Store(_) | Self::Lake(_) => "internal_error",
         }

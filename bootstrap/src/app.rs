@@ -377,6 +377,7 @@ fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
 fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeConfig> {
     let engine = &config.engine;
     Ok(LakeConfig {
+        data: gadwall_ducklake::DataPlace::Local,
         lakes_dir: folders.lakes(),
         files_dir: Some(folders.files()),
         staging_dir: folders.staging(),

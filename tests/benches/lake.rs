@@ -41,6 +41,7 @@ struct Ports {
 impl Ports {
     async fn open(folder: &Path, rows: &Path) -> Result<Self> {
         let config = LakeConfig {
+            data: gadwall_ducklake::DataPlace::Local,
             lakes_dir: folder.join("lakes"),
             files_dir: None,
             staging_dir: folder.join("staging"),

@@ -1,13 +1,19 @@
-//! What the engine needs to know.
+//! What the engines need to know.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings of the embedded lake.
+use object_store::ObjectStore;
+
+/// Settings of the lakes.
 #[derive(Debug, Clone)]
 pub struct LakeConfig {
     /// Folder of the lakes, one sub-folder each. Created if missing.
     pub lakes_dir: PathBuf,
+    /// Where the lakes' data files lie.
+    pub data: DataPlace,
     /// Folder of the projects' datasets, whose files the engine may read; none if they lie elsewhere.
     pub files_dir: Option<PathBuf>,
     /// Folder for files on their way in. Emptied at start.
@@ -36,4 +42,89 @@ pub struct LakeConfig {
     pub inlining_row_limit: u32,
     /// Whether new lakes encrypt their data files.
     pub encrypted: bool,
+}
+
+/// Where data files lie.
+#[derive(Debug, Clone)]
+pub enum DataPlace {
+    /// Beside the catalogs, in the lakes' folder.
+    Local,
+    /// In a bucket of an S3 server.
+    S3(S3Place),
+}
+
+/// A place in a bucket of an S3 server.
+#[derive(Clone)]
+pub struct S3Place {
+    /// The bucket, to list, copy and remove files in it.
+    pub store: Arc<dyn ObjectStore>,
+    /// The bucket's name.
+    pub bucket: String,
+    /// What the names of all objects begin with, without a slash at either end. May be empty.
+    pub prefix: String,
+    /// Host and port of the server; none for Amazon's own.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// The id of the access key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+    /// Whether the bucket is part of the path instead of the host's name.
+    pub path_style: bool,
+    /// Whether to talk TLS.
+    pub tls: bool,
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+    /// How often a request is tried again.
+    pub retries: u32,
+}
+
+impl fmt::Debug for S3Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Place").field("bucket", &self.bucket).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl S3Place {
+    /// The location of a folder below the prefix, as the engine names it.
+    pub(crate) fn url(&self, folder: &str) -> PathBuf {
+        let prefix = if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) };
+        PathBuf::from(format!("s3://{}/{prefix}{folder}", self.bucket))
+    }
+}
+
+/// A database of a PostgreSQL server, which holds the lakes' catalogs.
+#[derive(Clone)]
+pub struct PostgresPlace {
+    /// Host name, address, or the folder of its socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// A role that may create roles and schemas.
+    pub user: String,
+    /// Its password, if it needs one.
+    pub password: Option<String>,
+    /// How TLS is used, as libpq spells it: `disable`, `prefer`, `require`, `verify-full`, …
+    pub ssl_mode: String,
+    /// The projects' own passwords are derived from it.
+    pub secret_key: String,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest time for one statement over the catalog.
+    pub statement_timeout: Duration,
+    /// Connections for what concerns all lakes: making and removing them, their newest snapshots, writers' turns.
+    pub max_connections: u32,
+    /// Connections of one open lake.
+    pub max_connections_per_lake: u32,
+    /// Longest wait of a lake's writer for those of other processes.
+    pub turn_timeout: Duration,
+}
+
+impl fmt::Debug for PostgresPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresPlace").field("database", &self.database).finish_non_exhaustive()
+    }
 }

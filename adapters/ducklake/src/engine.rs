@@ -5,12 +5,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use duckdb::{Config, Connection};
 use gadwall_domain::ports::lake::LakeError;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -18,9 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::error::{Scrub, fault, lake_error};
+use crate::instance::{self, Serves};
 use crate::root::{Lent, Root};
-use crate::runtime::{DUCKLAKE, HTTPFS, MissingExtension, extension_file};
-use crate::sql;
+use crate::runtime::MissingExtension;
 
 /// Why the engine didn't start.
 #[derive(Debug, Error)]
@@ -97,17 +96,14 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the
-    /// spill folders can be reached from then on, and no setting can be changed.
+    /// Opens the instance.
     ///
-    /// An instance that broke for good is replaced; then no lake is attached any more, which `catalogs` is told.
-    pub(crate) fn open(config: &LakeConfig, catalogs: Arc<Catalogs>) -> Result<Self, OpenError> {
-        prepare_folder("lakes", &config.lakes_dir, false)?;
-        prepare_folder("staging", &config.staging_dir, true)?;
-        prepare_folder("spill", &config.spill_dir, true)?;
+    /// One that broke for good is replaced; then no lake is attached any more, which `catalogs` is told.
+    pub(crate) fn open(config: &LakeConfig, serves: Serves, catalogs: Arc<Catalogs>) -> Result<Self, OpenError> {
+        let hidden = instance::hidden(config);
         let settings = config.clone();
         let open = move || {
-            let instance = open_instance(&settings)?;
+            let instance = instance::open(&settings, &serves)?;
             catalogs.forget();
             Ok(instance)
         };
@@ -117,7 +113,7 @@ impl Engine {
             queries: Lane::new(config.max_queries, config.max_waiting, config.queue_timeout),
             staging: Lane::new(STAGING_PLACES, config.max_waiting, config.queue_timeout),
             catalog: Lane::new(CATALOG_PLACES, config.max_waiting, config.queue_timeout),
-            scrub: Scrub::new(hidden_paths(config)),
+            scrub: Scrub::new(hidden),
         })
     }
 
@@ -129,6 +125,11 @@ impl Engine {
     /// Tells when the instance breaks that is there now.
     pub(crate) fn broken(&self) -> watch::Receiver<u64> {
         self.root.broken()
+    }
+
+    /// Whether anything runs on it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.root.is_lending()
     }
 
     /// A name that no other staged rows have.
@@ -172,20 +173,8 @@ impl Engine {
     }
 }
 
-fn open_instance(config: &LakeConfig) -> Result<Connection, OpenError> {
-    let root = Connection::open_in_memory_with_flags(settings(config)?)?;
-    load_extensions(&root, config)?;
-    warm_up(&root, config)?;
-    lock_in(&root, config)?;
-    Ok(root)
-}
-
-fn hidden_paths(config: &LakeConfig) -> Vec<PathBuf> {
-    let folders = [&config.lakes_dir, &config.staging_dir, &config.spill_dir];
-    folders.into_iter().chain(&config.files_dir).cloned().collect()
-}
-
-fn prepare_folder(folder: &'static str, path: &Path, emptied: bool) -> Result<(), OpenError> {
+/// Makes a folder, or empties it.
+pub(crate) fn prepare_folder(folder: &'static str, path: &Path, emptied: bool) -> Result<(), OpenError> {
     let prepare = || {
         if emptied && path.exists() {
             fs::remove_dir_all(path)?;
@@ -193,51 +182,4 @@ fn prepare_folder(folder: &'static str, path: &Path, emptied: bool) -> Result<()
         fs::create_dir_all(path)
     };
     prepare().map_err(|source| OpenError::Folder { folder, source })
-}
-
-fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
-    Config::default()
-        .with("memory_limit", format!("{}B", config.memory_limit))?
-        .with("threads", config.threads.max(1).to_string())?
-        .with("temp_directory", config.spill_dir.to_string_lossy())?
-        .with("max_temp_directory_size", format!("{}B", config.spill_limit))?
-        .with("extension_directory", config.extension_dir.to_string_lossy())?
-        .with("autoinstall_known_extensions", "false")?
-        .with("autoload_known_extensions", "false")?
-        // Types that Arrow lacks carry their DuckDB name instead of losing values.
-        .with("arrow_lossless_conversion", "true")
-}
-
-fn load_extensions(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
-    let wanted = [Some(DUCKLAKE), config.encrypted.then_some(HTTPFS)];
-    for name in wanted.into_iter().flatten() {
-        let file = extension_file(&config.extension_dir, name)?;
-        root.execute_batch(&format!("LOAD {}", sql::text(&file.to_string_lossy())))?;
-    }
-    Ok(())
-}
-
-/// Once external access is off, only the first lake of an instance can be attached, unless one was attached before:
-/// DuckLake sets something up with the first one that the sandbox would stop. So a lake that is nothing goes first.
-fn warm_up(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
-    let data = sql::text(&format!("{}/", config.spill_dir.to_string_lossy()));
-    root.execute_batch(&format!("ATTACH 'ducklake::memory:' AS warm_up (DATA_PATH {data}); DETACH warm_up;"))?;
-    Ok(())
-}
-
-fn lock_in(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
-    let allowed: Vec<String> = [&config.lakes_dir, &config.staging_dir, &config.spill_dir]
-        .into_iter()
-        .chain(&config.files_dir)
-        .map(|dir| sql::text(&format!("{}/", dir.to_string_lossy())))
-        .collect();
-    root.execute_batch(&format!(
-        "SET GLOBAL TimeZone='UTC';
-         SET GLOBAL ducklake_max_retry_count=0;
-         SET GLOBAL allowed_directories=[{}];
-         SET GLOBAL enable_external_access=false;
-         SET GLOBAL lock_configuration=true;",
-        allowed.join(", ")
-    ))?;
-    Ok(())
 }

@@ -27,6 +27,10 @@ pub(crate) enum Failure {
     ReadOnly,
     /// A lake's catalog isn't what was written.
     Damaged,
+    /// The catalog's server, or that of the data, can't be reached or refuses.
+    Unavailable,
+    /// Somebody else committed first.
+    Contended,
     /// Anything else, among them a broken engine.
     Fault,
 }
@@ -65,7 +69,7 @@ pub(crate) fn classify(error: &duckdb::Error) -> Failure {
         return Failure::Statement;
     }
     let message = message(error);
-    if let Some(failure) = storage_failure(&message) {
+    if let Some(failure) = storage_failure(&message).or_else(|| remote_failure(&message)) {
         return failure;
     }
     // A failure while a data file is read is ours, whatever class DuckDB files it under.
@@ -104,6 +108,42 @@ fn storage_failure(message: &str) -> Option<Failure> {
     } else if says(&DAMAGED) || message.contains("Could not read enough bytes") && message.contains("catalog.ducklake")
     {
         Some(Failure::Damaged)
+    } else {
+        None
+    }
+}
+
+/// What DuckDB says of a catalog or of data on other machines.
+fn remote_failure(message: &str) -> Option<Failure> {
+    const CONTENDED: [&str; 3] =
+        ["Exceeded the maximum retry count", "Transaction conflict", "could not serialize access"];
+    const AWAY: [&str; 16] = [
+        "Unable to connect to Postgres",
+        "connection to server",
+        "server closed the connection",
+        "terminating connection",
+        "the database system is",
+        "too many clients",
+        "remaining connection slots",
+        "no connection to the server",
+        "Connection pool timeout",
+        "could not receive data from server",
+        "SSL SYSCALL error",
+        "Could not connect to server",
+        "Could not establish connection",
+        "HTTP Error",
+        "HTTP GET error",
+        "HTTP HEAD error",
+    ];
+    const CLASSES: [&str; 4] = ["IO Error", "TransactionContext Error", "HTTP Error", "Connection Error"];
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if !CLASSES.iter().any(|class| message.starts_with(class)) {
+        return None;
+    }
+    if says(&AWAY) {
+        Some(Failure::Unavailable)
+    } else if says(&CONTENDED) {
+        Some(Failure::Contended)
     } else {
         None
     }
@@ -152,7 +192,8 @@ pub(crate) fn query_error(
         (Failure::OutOfMemory, _) => QueryError::OutOfMemory,
         (Failure::Statement, _) => QueryError::Sql(scrub.apply(&message(error), catalog)),
         (Failure::StorageFull, _) => QueryError::StorageFull(message(error)),
-        (Failure::Damaged, _) => QueryError::LakeUnavailable(message(error)),
+        (Failure::Damaged | Failure::Unavailable, _) => QueryError::LakeUnavailable(message(error)),
+        (Failure::Contended, _) => QueryError::Busy,
         (Failure::ReadOnly | Failure::Fault, _) => QueryError::Engine(message(error)),
     }
 }
@@ -188,6 +229,8 @@ pub(crate) fn lake_error(error: &duckdb::Error) -> LakeError {
         Failure::StorageFull => LakeError::StorageFull(fault),
         Failure::ReadOnly => LakeError::ReadOnly(fault),
         Failure::Damaged => LakeError::Damaged(fault),
+        Failure::Unavailable => LakeError::Unavailable(fault),
+        Failure::Contended => LakeError::Contended,
         _ => LakeError::Fault(fault),
     }
 }
@@ -200,6 +243,7 @@ pub(crate) fn io_error(error: std::io::Error) -> LakeError {
             LakeError::StorageFull(Box::new(error))
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => LakeError::ReadOnly(Box::new(error)),
+        ErrorKind::HostUnreachable | ErrorKind::TimedOut => LakeError::Unavailable(Box::new(error)),
         _ => LakeError::Fault(Box::new(error)),
     }
 }
@@ -210,6 +254,8 @@ pub(crate) fn same_again(error: &LakeError) -> LakeError {
     match error {
         LakeError::NoLake => LakeError::NoLake,
         LakeError::Busy => LakeError::Busy,
+        LakeError::Contended => LakeError::Contended,
+        LakeError::Unavailable(inner) => LakeError::Unavailable(source(&**inner)),
         LakeError::StorageFull(inner) => LakeError::StorageFull(source(&**inner)),
         LakeError::ReadOnly(inner) => LakeError::ReadOnly(source(&**inner)),
         LakeError::Damaged(inner) => LakeError::Damaged(source(&**inner)),

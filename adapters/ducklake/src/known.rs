@@ -127,6 +127,14 @@ impl Known {
         inner.seen = inner.seen.max(Some(snapshot));
     }
 
+    /// The lake is at this snapshot. If another process brought it there, what was known of its tables may be wrong.
+    pub(crate) fn stands_at(&self, head: SnapshotId) {
+        if self.head() != Some(head) {
+            self.forget_shapes();
+            self.saw(head);
+        }
+    }
+
     /// The newest snapshot, as far as it is known: everything that was answered for is in it.
     pub(crate) fn head(&self) -> Option<SnapshotId> {
         let inner = self.lock();

@@ -4,7 +4,9 @@
 //! hold DuckDB, `structure` reads a lake's own tables, `stage`, `writer` and `commit` take rows in, `gate` and `query` let
 //! users' SQL at them. Only `sql` turns names into SQL text, and nothing calls DuckDB on the async runtime.
 
+mod area;
 mod catalogs;
+mod cloud;
 mod commit;
 mod config;
 mod durable;
@@ -14,6 +16,7 @@ mod explain;
 mod filter;
 mod gate;
 mod history;
+mod instance;
 mod interrupt;
 mod known;
 mod names;
@@ -37,7 +40,8 @@ mod values;
 mod version;
 mod writer;
 
-pub use config::LakeConfig;
+pub use cloud::{CloudError, CloudLakes, EngineLimits, ServerError};
+pub use config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 pub use durable::{FileSync, Fsync};
 pub use engine::OpenError;
 pub use runtime::{MissingExtension, find_extension_dir};

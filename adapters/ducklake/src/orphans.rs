@@ -5,9 +5,9 @@
 //! used: it takes the folder's path for a pattern, and every file below it for the lake's.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use duckdb::Connection;
@@ -15,6 +15,7 @@ use gadwall_domain::commit::RowCounts;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 
+use crate::area::Area;
 use crate::durable::made_at;
 use crate::error::{fault, io_error};
 use crate::store::EmbeddedLakes;
@@ -61,9 +62,9 @@ impl EmbeddedLakes {
 
     async fn sweep_lake(&self, lake: LakeId, age: Duration) -> Result<Swept, WriteError> {
         let (tell, told) = tokio::sync::oneshot::channel();
-        let folder = self.catalogs.data_folder(lake);
+        let area = Arc::clone(&self.shared.area);
         let work = Ready::Alone(Box::new(move |commit| {
-            let _ = tell.send(sweep(commit.connection(), lake, &folder, age)?);
+            let _ = tell.send(sweep(commit.connection(), lake, &*area, age)?);
             Ok(Committed { snapshot: SnapshotId::ZERO, rows: RowCounts::default() })
         }));
         self.submit(lake, work).await?;
@@ -71,9 +72,9 @@ impl EmbeddedLakes {
     }
 }
 
-fn sweep(connection: &Connection, lake: LakeId, folder: &Path, age: Duration) -> Result<Swept, LakeError> {
+fn sweep(connection: &Connection, lake: LakeId, area: &dyn Area, age: Duration) -> Result<Swept, LakeError> {
     // First the files, then who is known: a file that is committed in between is known.
-    let files = own_files(folder).map_err(io_error)?;
+    let files = own_files(area, lake).map_err(io_error)?;
     let known = known_names(connection, lake)?;
     let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut swept = Swept::default();
@@ -86,7 +87,7 @@ fn sweep(connection: &Connection, lake: LakeId, folder: &Path, age: Duration) ->
             swept.young += 1;
             continue;
         }
-        fs::remove_file(&path).map_err(io_error)?;
+        area.remove(&path).map_err(io_error)?;
         swept.removed += 1;
     }
     Ok(swept)
@@ -105,25 +106,15 @@ fn known_names(connection: &Connection, lake: LakeId) -> Result<HashSet<String>,
     Ok(paths.into_iter().map(name).collect())
 }
 
-/// Files below a folder whose names say that the lake made them, and when they were last written.
-fn own_files(folder: &Path) -> io::Result<Vec<(PathBuf, SystemTime)>> {
+/// A lake's files whose names say that the lake made them, and when they were last written.
+fn own_files(area: &dyn Area, lake: LakeId) -> io::Result<Vec<(PathBuf, SystemTime)>> {
     let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                waiting.push(entry.path());
-            } else if kind.is_file()
-                && let Some(made) = entry.file_name().to_str().and_then(named_at)
-            {
-                // A linked file is as old as its owner's; one that was long in the writing is newer than its name.
-                let linked = made_at(&entry.file_name().to_string_lossy()).is_none();
-                let written = if linked { made } else { entry.metadata()?.modified()?.max(made) };
-                found.push((entry.path(), written));
-            }
-        }
+    for file in area.list(&area.data(lake))? {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(made) = named_at(&name) else { continue };
+        // A linked file is as old as its owner's; one that was long in the writing is newer than its name.
+        let written = if made_at(&name).is_none() { made } else { file.written.max(made) };
+        found.push((file.path.clone(), written));
     }
     Ok(found)
 }

@@ -405,10 +405,12 @@ pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, 
 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {
     match error {
-        LakeError::Busy => QueryError::Busy,
+        LakeError::Busy | LakeError::Contended => QueryError::Busy,
         LakeError::StorageFull(source) => QueryError::StorageFull(source.to_string()),
         LakeError::Fault(source) => QueryError::Engine(source.to_string()),
-        LakeError::Damaged(source) | LakeError::ReadOnly(source) => QueryError::LakeUnavailable(source.to_string()),
+        LakeError::Damaged(source) | LakeError::ReadOnly(source) | LakeError::Unavailable(source) => {
+            QueryError::LakeUnavailable(source.to_string())
+        }
         LakeError::NoLake => QueryError::LakeUnavailable("the project's lake is missing".to_owned()),
     }
 }

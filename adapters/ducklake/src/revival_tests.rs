@@ -15,7 +15,7 @@ use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScop
 use tempfile::TempDir;
 
 use crate::error::lake_error;
-use crate::{EmbeddedLakes, LakeConfig, find_extension_dir, sql};
+use crate::{DataPlace, EmbeddedLakes, LakeConfig, find_extension_dir, sql};
 
 const LONG: &str = "SELECT range FROM range(1000000000)";
 const ENDLESS: &str = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range + b.range = 7";
@@ -23,6 +23,7 @@ const ENDLESS: &str = "SELECT count(*) FROM range(100000000) a, range(100000000)
 fn config(dir: &Path) -> LakeConfig {
     let dir = dir.canonicalize().unwrap();
     LakeConfig {
+        data: DataPlace::Local,
         lakes_dir: dir.join("lakes"),
         files_dir: None,
         staging_dir: dir.join("staging"),

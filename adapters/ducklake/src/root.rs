@@ -119,6 +119,11 @@ impl Root {
         self.broken.subscribe()
     }
 
+    /// Whether a connection is out.
+    pub(crate) fn is_lending(&self) -> bool {
+        !self.lock().lent.is_empty()
+    }
+
     /// A fresh connection. Blocks.
     pub(crate) fn connect(self: &Arc<Self>) -> Result<Lent, duckdb::Error> {
         let deadline = Instant::now() + PATIENCE;

@@ -9,7 +9,9 @@ pub(crate) const VERSION: &str = "v1.5.5";
 
 /// The extension every lake needs.
 pub(crate) const DUCKLAKE: &str = "ducklake";
-/// The extension that encrypted lakes need beside it, even on local files.
+/// The extension for catalogs in PostgreSQL.
+pub(crate) const POSTGRES: &str = "postgres_scanner";
+/// The extension for data in S3, which encrypted lakes need even on local files.
 pub(crate) const HTTPFS: &str = "httpfs";
 
 /// An extension is missing.

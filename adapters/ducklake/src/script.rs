@@ -29,34 +29,15 @@ use crate::writer::Ready;
 #[async_trait]
 impl ScriptEngine for EmbeddedLakes {
     fn examine(&self, sql: &str, default_bucket: Option<&BucketName>) -> Result<Examined, QueryError> {
-        let statement = write::read(sql)?;
-        let (kind, verb, name) = about(&statement);
-        let main = BucketName::main();
-        let table = name.and_then(|name| place(name, default_bucket.unwrap_or(&main)));
-        Ok(Examined { kind, verb, table })
+        examine(sql, default_bucket)
     }
 
     fn file_paths(&self, sql: &str) -> Vec<String> {
-        gate::paths(sql)
+        file_paths(sql)
     }
 
     fn copy(&self, sql: &str) -> Result<Copy, QueryError> {
-        let given = |options: Vec<write::CopyOption>| {
-            let option = |write::CopyOption { name, value, list }| CopyOption { name, value, list };
-            options.into_iter().map(option).collect()
-        };
-        Ok(match write::read(sql)? {
-            Statement::CopyTo { query, path, options } => {
-                Copy { path, way: CopyWay::To { query: query.0 }, options: given(options) }
-            }
-            Statement::CopyFrom { name, columns, path, options } => {
-                let unknown = || QueryError::UnknownTable { name: name.table.clone(), candidates: Vec::new() };
-                let table = place(&name, &BucketName::main()).ok_or_else(unknown)?;
-                let way = CopyWay::From { table, some_columns: !columns.is_empty() };
-                Copy { path, way, options: given(options) }
-            }
-            _ => return Err(QueryError::Sql("the statement is no COPY".to_owned())),
-        })
+        copy(sql)
     }
 
     async fn execute(
@@ -76,6 +57,42 @@ impl ScriptEngine for EmbeddedLakes {
             move |commit: &Commit<'_>, stopper: &Stopper| commit.script(&scope, &script, tables, &origin, stopper);
         self.carry_out(lake, writes, timeout, work).await
     }
+}
+
+pub(crate) fn examine(sql: &str, default_bucket: Option<&BucketName>) -> Result<Examined, QueryError> {
+    let statement = write::read(sql)?;
+    let (kind, verb, name) = about(&statement);
+    let main = BucketName::main();
+    let table = name.and_then(|name| place(name, default_bucket.unwrap_or(&main)));
+    Ok(Examined { kind, verb, table })
+}
+
+pub(crate) fn file_paths(sql: &str) -> Vec<String> {
+    gate::paths(sql)
+}
+
+pub(crate) fn copy(sql: &str) -> Result<Copy, QueryError> {
+    let given = |options: Vec<write::CopyOption>| {
+        let option = |write::CopyOption { name, value, list }| CopyOption { name, value, list };
+        options.into_iter().map(option).collect()
+    };
+    Ok(match write::read(sql)? {
+        Statement::CopyTo { query, path, options } => {
+            Copy { path, way: CopyWay::To { query: query.0 }, options: given(options) }
+        }
+        Statement::CopyFrom { name, columns, path, options } => {
+            let unknown = || QueryError::UnknownTable { name: name.table.clone(), candidates: Vec::new() };
+            let table = place(&name, &BucketName::main()).ok_or_else(unknown)?;
+            let way = CopyWay::From { table, some_columns: !columns.is_empty() };
+            Copy { path, way, options: given(options) }
+        }
+        _ => return Err(QueryError::Sql("the statement is no COPY".to_owned())),
+    })
+}
+
+/// A script that could not even begin.
+pub(crate) fn failed(error: QueryError) -> ScriptError {
+    ScriptError { statement: None, fault: error.into() }
 }
 
 #[async_trait]

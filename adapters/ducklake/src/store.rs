@@ -21,19 +21,22 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::View;
 
+use crate::area::Area;
 use crate::catalogs::Catalogs;
+use crate::cloud::CatalogServer;
 use crate::commit::{Commit as CommitWork, Load, keys_of};
 use crate::config::LakeConfig;
 use crate::durable::{FileSync, Fsync};
-use crate::engine::{Engine, OpenError};
+use crate::engine::{Engine, OpenError, prepare_folder};
 use crate::error::{fault, lake_error};
+use crate::instance::Serves;
 use crate::profiles::Profiles;
 use crate::query::{self, Work};
-use crate::room;
 use crate::root::Lent;
 use crate::stage::{Spool, stage};
 use crate::structure;
 use crate::writer::{Ready, Shared, Writers};
+use crate::{area, room};
 
 /// A health check must answer quickly or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +48,7 @@ const REMOVE_TRIES: u32 = 600;
 pub struct EmbeddedLakes {
     pub(crate) engine: Arc<Engine>,
     pub(crate) catalogs: Arc<Catalogs>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     writers: Writers,
     pub(crate) profiles: Profiles,
 }
@@ -64,9 +67,24 @@ impl EmbeddedLakes {
 
     /// Opens the engine with another way of making files last.
     pub fn open_with(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Result<Self, OpenError> {
-        let catalogs = Arc::new(Catalogs::new(config, Arc::clone(&sync)));
-        let engine = Arc::new(Engine::open(config, Arc::clone(&catalogs))?);
-        let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), sync });
+        prepare_folder("lakes", &config.lakes_dir, false)?;
+        prepare_folder("staging", &config.staging_dir, true)?;
+        prepare_folder("spill", &config.spill_dir, true)?;
+        let area = area::open(config, Arc::clone(&sync));
+        let catalogs = Arc::new(Catalogs::of_files(config, Arc::clone(&area), sync));
+        Self::of(config, Serves::Many, catalogs, area, None)
+    }
+
+    /// Opens an engine over catalogs that are known.
+    pub(crate) fn of(
+        config: &LakeConfig,
+        serves: Serves,
+        catalogs: Arc<Catalogs>,
+        area: Arc<dyn Area>,
+        turns: Option<Arc<CatalogServer>>,
+    ) -> Result<Self, OpenError> {
+        let engine = Arc::new(Engine::open(config, serves, Arc::clone(&catalogs))?);
+        let shared = Arc::new(Shared { engine: Arc::clone(&engine), catalogs: Arc::clone(&catalogs), area, turns });
         let writers = Writers::new(Arc::clone(&shared), config.writer_queue);
         Ok(Self { engine, catalogs, shared, writers, profiles: Profiles::default() })
     }
@@ -85,7 +103,7 @@ impl EmbeddedLakes {
             return Err(WriteError::NoKey);
         }
         let keys = keys_of(mode);
-        let spool = Spool::new(Arc::clone(&self.shared), lake, &schema, keys);
+        let spool = Spool::new(Arc::clone(&self.shared), lake, table.clone(), &schema, keys);
         let rows = stage(spool, &schema, rows, keys).await?;
         Ok(Load { table, schema, mode, expected, rows })
     }
@@ -252,10 +270,10 @@ impl LakeStore for EmbeddedLakes {
                 Ready::Load(Box::new(self.loading(lake, table, schema, mode, rows, expected).await?), origin)
             }
             change => {
-                let folder = self.catalogs.folder(lake);
+                let area = Arc::clone(&self.shared.area);
                 Ready::Alone(Box::new(move |commit| {
                     if !room::frees(&change) {
-                        room::require(&folder)?;
+                        area.require_room()?;
                     }
                     commit.change(&change, origin)
                 }))

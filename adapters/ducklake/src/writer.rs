@@ -12,12 +12,12 @@ use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::area::Area;
 use crate::catalogs::Catalogs;
+use crate::cloud::{CatalogServer, Turn};
 use crate::commit::{Commit, Load};
-use crate::durable::FileSync;
 use crate::engine::Engine;
 use crate::error::{fault, same_again};
-use crate::room;
 
 /// A writer that has nothing to do for so long goes away; the next write starts another.
 const IDLE: Duration = Duration::from_mins(1);
@@ -61,7 +61,9 @@ pub(crate) struct Writers {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) catalogs: Arc<Catalogs>,
-    pub(crate) sync: Arc<dyn FileSync>,
+    pub(crate) area: Arc<dyn Area>,
+    /// Keeps writers of other processes out, where there may be any.
+    pub(crate) turns: Option<Arc<CatalogServer>>,
 }
 
 impl Writers {
@@ -169,12 +171,33 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
     None
 }
 
-async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer) {
-    let worker = Arc::clone(shared);
+/// Does work when no writer of another process does any.
+async fn in_turn<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    lake: LakeId,
+    work: impl FnOnce(&Commit<'_>) -> Result<T, LakeError> + Send + 'static,
+) -> Result<T, LakeError> {
+    let turn = match &shared.turns {
+        Some(turns) => Some(turns.turn(lake).await?),
+        None => None,
+    };
+    let (worker, head) = (Arc::clone(shared), turn.as_ref().and_then(Turn::head));
     let done = shared.engine.run_exclusive(move |connection| {
         let lease = worker.catalogs.lease(connection, lake)?;
-        Ok(work(&Commit::new(&worker, connection, lake, &lease.known)))
+        if let Some(head) = head {
+            lease.known.stands_at(head);
+        }
+        work(&Commit::new(&worker, connection, lake, &lease.known))
     });
+    let done = done.await;
+    if let Some(turn) = turn {
+        turn.end().await;
+    }
+    done
+}
+
+async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer) {
+    let done = in_turn(shared, lake, move |commit| Ok(work(commit)));
     let result = done.await.unwrap_or_else(|error| Err(error.into()));
     // The client may be gone by now; the write stands all the same.
     let _ = answer.send(result);
@@ -182,11 +205,10 @@ async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer
 
 async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, group: Group) {
     let Group { loads, origins, answers } = group;
-    let worker = Arc::clone(shared);
-    let done = shared.engine.run_exclusive(move |connection| {
-        room::require(&worker.catalogs.folder(lake))?;
-        let lease = worker.catalogs.lease(connection, lake)?;
-        Ok(Commit::new(&worker, connection, lake, &lease.known).loads(&loads, &origins))
+    let area = Arc::clone(&shared.area);
+    let done = in_turn(shared, lake, move |commit| {
+        area.require_room()?;
+        Ok(commit.loads(&loads, &origins))
     });
     match done.await {
         Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),

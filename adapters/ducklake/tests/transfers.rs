@@ -120,7 +120,7 @@ impl World {
     }
 
     async fn read(&self, files: &[EngineFile], format: &FileFormat, schema: &TableSchema) -> Result<RowSource, String> {
-        let read = self.transfers.read(files, format, schema.columns(), watcher(), SOON).await;
+        let read = self.transfers.read(lake(1), files, format, schema.columns(), watcher(), SOON).await;
         read.map(|read| RowSource::Parquet(read.file)).map_err(|error| error.to_string())
     }
 
@@ -283,7 +283,7 @@ async fn files_that_are_not_what_they_should_be_are_refused_without_their_place(
     let error = world.read(&[digits], &ndjson, &wide).await.map(|_| ()).unwrap_err();
     assert!(error.contains("15 digits"), "{error}");
     let late = world.file("late.ndjson", "{\"a\":1}\n".repeat(50_000) + "{\"a\":1,\"lost\":2}\n");
-    let read = world.transfers.read(&[late], &ndjson, s.columns(), watcher(), SOON).await;
+    let read = world.transfers.read(lake(1), &[late], &ndjson, s.columns(), watcher(), SOON).await;
     assert!(matches!(read, Err(TransferError::Rows(RowsError::UnknownColumn { .. }))), "{read:?}");
     let missing = EngineFile { location: "/etc/passwd".to_owned(), name: "/d/x".to_owned() };
     assert!(world.read(&[missing], &csv, &s).await.is_err());
@@ -295,7 +295,7 @@ async fn columns_are_inferred_from_all_rows() {
     let world = World::new().await;
     let [parquet, csv, _, ndjson] = formats();
     let infer = async |file: EngineFile, format: &FileFormat| {
-        let columns = world.transfers.infer(&[file], format, SOON).await.unwrap();
+        let columns = world.transfers.infer(lake(1), &[file], format, SOON).await.unwrap();
         columns.iter().map(|c| format!("{} {}", c.name, c.data_type)).collect::<Vec<_>>().join(", ")
     };
     let mut text = "i,f,d,t,z,code,n,ok\n".to_owned();

@@ -151,9 +151,14 @@ impl Import {
         let files: Vec<EngineFile> = self.found.iter().map(|found| found.file.clone()).collect();
         let schema = match &self.schema {
             Some(schema) => TableSchema::clone(schema),
-            None => TableSchema::new(parts.bulk.infer(&files, &self.format, LIMIT).await?, Vec::new())?,
+            None => {
+                TableSchema::new(parts.bulk.infer(self.project.lake, &files, &self.format, LIMIT).await?, Vec::new())?
+            }
         };
-        let read = parts.bulk.read(&files, &self.format, schema.columns(), running.watcher(None), LIMIT).await?;
+        let read = parts
+            .bulk
+            .read(self.project.lake, &files, &self.format, schema.columns(), running.watcher(None), LIMIT)
+            .await?;
         let bytes = self.found.iter().map(|found| found.size).sum();
         running.progress(Progress { percent: None, rows: read.rows, bytes });
         // Up to here it can be stopped; from here on it is a write like any other.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::error::Classify as _;
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::background::{Background, BackgroundFull, Place, Work};
 use gadwall_domain::ports::lake::{EngineFile, LoadMode};
@@ -38,12 +38,19 @@ impl FakeBulk {
 
 #[async_trait]
 impl BulkTransfer for FakeBulk {
-    async fn infer(&self, _: &[EngineFile], _: &FileFormat, _: Duration) -> Result<Vec<Column>, TransferError> {
+    async fn infer(
+        &self,
+        _: LakeId,
+        _: &[EngineFile],
+        _: &FileFormat,
+        _: Duration,
+    ) -> Result<Vec<Column>, TransferError> {
         Ok(vec![column("a", "INTEGER")])
     }
 
     async fn read(
         &self,
+        _: LakeId,
         _: &[EngineFile],
         _: &FileFormat,
         _: &[Column],

@@ -82,18 +82,20 @@ pub struct ReadIn {
 /// Reads and writes whole files. Dropping a future stops the engine's work and leaves nothing.
 #[async_trait]
 pub trait BulkTransfer: Send + Sync {
-    /// The columns that would hold what is in the files.
+    /// The columns that would hold what is in the files of a project, given by its lake.
     async fn infer(
         &self,
+        lake: LakeId,
         files: &[EngineFile],
         format: &FileFormat,
         limit: Duration,
     ) -> Result<Vec<Column>, TransferError>;
 
-    /// Reads files, in their order, for a table with these columns. Columns are matched by name; files of CSV
-    /// without a header by position.
+    /// Reads files of a project, in their order, for a table with these columns. Columns are matched by name; files of
+    /// CSV without a header by position.
     async fn read(
         &self,
+        lake: LakeId,
         files: &[EngineFile],
         format: &FileFormat,
         columns: &[Column],

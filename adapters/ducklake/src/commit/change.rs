@@ -1,6 +1,5 @@
 //! A change that has a commit of its own: anything but a load.
 
-use std::fs;
 use std::time::SystemTime;
 
 use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
@@ -10,7 +9,6 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
-use crate::durable::sync_new;
 use crate::error::{fault, io_error};
 use crate::past::{self, Told};
 use crate::version::version;
@@ -19,7 +17,7 @@ use crate::{sql, structure};
 impl Commit<'_> {
     /// Commits a change that isn't a load. One that touches no row has no snapshot.
     pub(crate) fn change(&self, write: &LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
-        self.change_with(write, Some(origin))
+        self.insist(|| self.change_with(write, Some(origin.clone())))
     }
 
     /// Does what a change would do, and undoes it.
@@ -49,7 +47,7 @@ impl Commit<'_> {
         let linked = self.linked.take();
         if !matches!(done, Ok(Some(_))) {
             for path in linked {
-                drop(fs::remove_file(path));
+                drop(self.shared.area.remove(&path));
             }
         }
         let snapshot = match done? {
@@ -61,9 +59,9 @@ impl Commit<'_> {
 
     fn make_written_last(&self, table: &TableRef, started: SystemTime) -> Result<(), WriteError> {
         if self.wrote_elsewhere.get() {
-            let data = self.shared.catalogs.data_folder(self.lake);
+            let data = self.shared.area.data(self.lake);
             let mut synced = self.known.take_synced();
-            let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
+            let done = self.shared.area.sync_new(&data, started, &mut synced);
             self.known.put_synced(synced);
             return done.map_err(|error| io_error(error).into());
         }

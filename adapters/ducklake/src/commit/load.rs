@@ -52,11 +52,11 @@ impl Commit<'_> {
     /// Commits the rows of one request.
     pub(super) fn load(&self, load: &Load, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         let few = match &load.rows {
-            Incoming::Staged(staged) => return self.load_staged(load, staged, origin),
+            Incoming::Staged(staged) => return self.insist(|| self.load_staged(load, staged, origin)),
             Incoming::Few(few) => few,
         };
         let staged = stage_few(&self.shared.engine, self.connection, &load.schema, few, keys_of(load.mode))?;
-        let done = self.load_staged(load, &staged, origin);
+        let done = self.insist(|| self.load_staged(load, &staged, origin));
         staged.remove(self.connection);
         done
     }
@@ -128,11 +128,10 @@ impl Commit<'_> {
         if structure::arranges_files(self.connection, self.lake, &load.table)? {
             return self.insert(&target, &[(staged, &[])]);
         }
-        let folder = self.shared.catalogs.data_folder(self.lake).join(&shape.folder);
+        let folder = self.shared.area.data(self.lake).join(&shape.folder);
         for file in files {
             let path = file.move_to(&folder).map_err(io_error)?;
             self.placed.borrow_mut().push(path.clone());
-            self.shared.sync.sync(&path).map_err(io_error)?;
             self.execute(&format!(
                 "CALL ducklake_add_data_files({}, {}, {}, schema => {})",
                 sql::text(&sql::catalog(self.lake)),

@@ -13,7 +13,7 @@ mod script;
 mod structure;
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,9 +26,8 @@ use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
-use crate::durable::sync_new;
 use crate::error::{fault, io_error, lake_error, message};
-use crate::known::{Known, LogFile, Shape};
+use crate::known::{Known, Shape};
 use crate::root::{Interrupter, Lent};
 use crate::writer::Shared;
 use crate::{sql, structure as stored};
@@ -36,6 +35,9 @@ use crate::{sql, structure as stored};
 pub(crate) use load::{Load, keys_of};
 pub(crate) use register::linked_at;
 pub(crate) use script::ViewChange;
+
+/// How often a write is tried when others come in between. They wait for their turn, so that hardly ever happens.
+const ATTEMPTS: usize = 4;
 
 /// One commit on one connection.
 pub(crate) struct Commit<'a> {
@@ -114,6 +116,17 @@ impl<'a> Commit<'a> {
         Ok(Some((done, snapshot)))
     }
 
+    /// Tries again when another process wrote in between: all is looked at anew.
+    fn insist<T>(&self, attempt: impl Fn() -> Result<T, WriteError>) -> Result<T, WriteError> {
+        for _ in 1..ATTEMPTS {
+            match attempt() {
+                Err(WriteError::Lake(LakeError::Contended)) => self.known.forget_shapes(),
+                done => return done,
+            }
+        }
+        attempt()
+    }
+
     pub(crate) fn connection(&self) -> &Connection {
         self.connection
     }
@@ -131,8 +144,12 @@ impl<'a> Commit<'a> {
         })
     }
 
-    /// The snapshot that was just made: nobody else makes any.
+    /// The snapshot that was just made.
     fn committed_snapshot(&self) -> Result<(SnapshotId, DateTime<Utc>), LakeError> {
+        if self.shared.turns.is_some() {
+            return stored::committed_last(self.connection, self.lake);
+        }
+        // Nobody else makes any.
         stored::newest(self.connection, self.lake, self.known.last().unwrap_or(SnapshotId::ZERO))
     }
 
@@ -176,17 +193,16 @@ impl<'a> Commit<'a> {
 
     /// Syncs the files that were written into a table's folder since a moment.
     fn make_files_last(&self, shape: &Shape, started: SystemTime) -> Result<(), WriteError> {
-        let data = self.shared.catalogs.data_folder(self.lake);
-        let sync = &*self.shared.sync;
+        let (data, area) = (self.shared.area.data(self.lake), &self.shared.area);
         let mut synced = self.known.take_synced();
-        let done = sync_new(&data.join(&shape.folder), started, &mut synced, sync);
+        let done = area.sync_new(&data.join(&shape.folder), started, &mut synced);
         self.known.put_synced(synced);
         done.map_err(io_error)?;
         // The table's and the bucket's folder may be new themselves.
         for folder in shape.folder.ancestors() {
             let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };
-            if data.join(parent).is_dir() {
-                sync.sync(&data.join(parent)).map_err(io_error)?;
+            if area.is_folder(&data.join(parent)) {
+                area.sync(&data.join(parent)).map_err(io_error)?;
                 self.known.made_last(folder.to_owned());
             }
         }
@@ -196,7 +212,7 @@ impl<'a> Commit<'a> {
     /// Removes files that didn't become part of their table after all.
     fn remove_placed(&self) {
         for path in self.placed.take() {
-            if let Err(error) = std::fs::remove_file(&path) {
+            if let Err(error) = self.shared.area.remove(&path) {
                 tracing::warn!(error = %error, "a file of a failed load was not removed");
             }
         }
@@ -204,27 +220,16 @@ impl<'a> Commit<'a> {
 
     /// DuckLake syncs the catalog's log, but the log may be a new file, and its name must last too.
     fn make_log_last(&self) -> Result<(), WriteError> {
-        let log = log_file(&self.shared.catalogs.log(self.lake));
+        let Some(files) = self.shared.catalogs.files() else { return Ok(()) };
+        let log = files.log_file(self.lake);
         if log.is_none_or(|log| !self.known.log_lasts(log)) {
-            self.shared.sync.sync(&self.shared.catalogs.folder(self.lake)).map_err(io_error)?;
+            files.make_log_last(self.lake)?;
             if let Some(log) = log {
                 self.known.log_made_last(log);
             }
         }
         Ok(())
     }
-}
-
-#[cfg(unix)]
-fn log_file(path: &Path) -> Option<LogFile> {
-    use std::os::unix::fs::MetadataExt as _;
-    let log = path.metadata().ok()?;
-    Some((log.ino(), log.created().ok()?))
-}
-
-#[cfg(not(unix))]
-fn log_file(_: &Path) -> Option<LogFile> {
-    None
 }
 
 fn same_shape(stored: &[Column], schema: &TableSchema) -> bool {

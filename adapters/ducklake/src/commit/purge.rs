@@ -5,7 +5,6 @@
 //! at last every file that is left is read.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +15,7 @@ use gadwall_domain::ports::lake::{LakeError, Purge, PurgeError, PurgeReport, Wri
 use gadwall_domain::schema::Column;
 
 use super::Commit;
+use crate::area::DataFile;
 use crate::error::{fault, io_error};
 use crate::past::{self, Told, number};
 use crate::structure::{on, rows};
@@ -55,7 +55,7 @@ impl Commit<'_> {
         let before: Vec<SnapshotId> = past::kept(self.connection, self.lake).map_err(WriteError::from)?;
         let expired: Vec<SnapshotId> = before.into_iter().filter(shown).collect();
         let folders = self.folders(&target.ids).map_err(WriteError::from)?;
-        let files = parquet_files(&folders).map_err(io_error).map_err(WriteError::from)?;
+        let files = self.parquet_files(&folders)?;
 
         let rows = self.delete_for_good(&target)?;
         let files_rewritten = self.rewrite(&target, rows, first.is_some(), origin)?;
@@ -68,14 +68,15 @@ impl Commit<'_> {
         self.look_again(&target, &folders)?;
         self.narrow_statistics(&target)?;
 
-        let gone: Vec<&(PathBuf, u64)> = files.iter().filter(|(path, _)| !path.exists()).collect();
+        let left: BTreeSet<PathBuf> = self.parquet_files(&folders)?.into_iter().map(|file| file.path).collect();
+        let gone: Vec<&DataFile> = files.iter().filter(|file| !left.contains(&file.path)).collect();
         Ok(PurgeReport {
             rows,
             snapshot: structure::head(self.connection, self.lake).map_err(WriteError::from)?,
             expired,
             files_deleted: gone.len() as u64,
             files_rewritten,
-            bytes_deleted: gone.iter().map(|(_, size)| size).sum(),
+            bytes_deleted: gone.iter().map(|file| file.bytes).sum(),
         })
     }
 
@@ -183,7 +184,7 @@ impl Commit<'_> {
                 list(ids)
             ),
         );
-        let data = self.shared.catalogs.data_folder(self.lake);
+        let data = self.shared.area.data(self.lake);
         let paths =
             rows(self.connection, &statement, &[], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         Ok(paths.into_iter().map(|(bucket, table)| data.join(bucket).join(table)).collect())
@@ -274,7 +275,7 @@ impl Commit<'_> {
             let statement = on(self.lake, "SELECT path FROM {md}.ducklake_data_file");
             rows(self.connection, &statement, &[], |row| row.get::<_, String>(0))?.into_iter().collect()
         };
-        for (path, _) in parquet_files(folders).map_err(io_error)? {
+        for DataFile { path, .. } in self.parquet_files(folders)? {
             if !self.holds(target, &path)? {
                 continue;
             }
@@ -282,9 +283,22 @@ impl Commit<'_> {
             if is_known {
                 return Err(fault("a file still holds rows that were purged").into());
             }
-            fs::remove_file(&path).map_err(io_error)?;
+            self.shared.area.remove(&path).map_err(io_error)?;
         }
         Ok(())
+    }
+
+    /// Data files in folders and below.
+    fn parquet_files(&self, folders: &[PathBuf]) -> Result<Vec<DataFile>, WriteError> {
+        let mut found = Vec::new();
+        for folder in folders {
+            found.extend(self.shared.area.list(folder).map_err(io_error)?);
+        }
+        found.retain(|file| {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".parquet") && !name.ends_with("-delete.parquet")
+        });
+        Ok(found)
     }
 
     /// Whether a file holds a row that is meant.
@@ -360,23 +374,4 @@ fn rows_of_call(commit: &Commit<'_>, call: &str) -> Result<Vec<u64>, WriteError>
 
 fn list(ids: &[i64]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Data files in folders and below, with their sizes.
-fn parquet_files(folders: &[PathBuf]) -> std::io::Result<Vec<(PathBuf, u64)>> {
-    let mut found = Vec::new();
-    let mut waiting: Vec<PathBuf> = folders.iter().filter(|folder| folder.is_dir()).cloned().collect();
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder)? {
-            let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if kind?.is_dir() {
-                waiting.push(path);
-            } else if name.ends_with(".parquet") && !name.ends_with("-delete.parquet") {
-                let size = path.metadata()?.len();
-                found.push((path, size));
-            }
-        }
-    }
-    Ok(found)
 }

@@ -1,10 +1,8 @@
 //! Files that lie in the dataset area and become part of a table.
 //!
 //! DuckLake deletes the files of a table once no snapshot shows them, also those it was only told of. So the table gets
-//! a name of its own for each file (a hard link: nothing is copied), and the dataset's owner keeps theirs. Where the two
-//! areas are on different disks the file is copied.
+//! a name of its own for each file, and the dataset's owner keeps theirs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -59,8 +57,7 @@ impl Commit<'_> {
             return Err(bad(file, "can't become part of a partitioned table: load its rows instead"));
         }
         let shape = self.shape(&told.name)?;
-        let folder = self.shared.catalogs.data_folder(self.lake).join(&shape.folder);
-        fs::create_dir_all(&folder).map_err(io_error)?;
+        let folder = self.shared.area.data(self.lake).join(&shape.folder);
         self.wrote_elsewhere.set(true);
         let known = self.registered_before(told, &folder)?;
         let mut count = 0;
@@ -81,35 +78,25 @@ impl Commit<'_> {
     }
 
     /// Files of the table that were registered, told by what they are on disk.
-    fn registered_before(&self, told: &Told, folder: &Path) -> Result<Vec<Option<FileIdentity>>, WriteError> {
+    fn registered_before(&self, told: &Told, folder: &Path) -> Result<Vec<Option<String>>, WriteError> {
         let statement = on(
             self.lake,
             "SELECT path FROM {md}.ducklake_data_file
               WHERE table_id = ? AND end_snapshot IS NULL AND starts_with(path, ?)",
         );
         let paths = rows(self.connection, &statement, &[&told.id, &PREFIX], |row| row.get::<_, String>(0))?;
-        Ok(paths.iter().map(|path| identity(&folder.join(path))).collect())
+        Ok(paths.iter().map(|path| self.shared.area.identity(&folder.join(path))).collect())
     }
 
     /// Gives the file a name in the table's folder, which lasts.
-    fn link(
-        &self,
-        file: &EngineFile,
-        folder: &Path,
-        position: usize,
-    ) -> Result<(PathBuf, Option<FileIdentity>), WriteError> {
-        let given = Path::new(&file.location).canonicalize().map_err(|_| bad(file, "isn't there"))?;
-        if !given.is_file() {
-            return Err(bad(file, "isn't a file"));
-        }
+    fn link(&self, file: &EngineFile, folder: &Path, position: usize) -> Result<(PathBuf, Option<String>), WriteError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let path = folder.join(format!("{PREFIX}{now}-{position}.parquet"));
         self.linked.borrow_mut().push(path.clone());
-        if fs::hard_link(&given, &path).is_err() {
-            fs::copy(&given, &path).map_err(io_error)?;
-        }
-        self.shared.sync.sync(&path).map_err(io_error)?;
-        Ok((path.clone(), identity(&path)))
+        let linked = self.shared.area.link(Path::new(&file.location), &path).map_err(io_error)?;
+        linked.ok_or_else(|| bad(file, "isn't there"))?;
+        let identity = self.shared.area.identity(&path);
+        Ok((path, identity))
     }
 
     /// The table's columns that the file has; fails on others, and on types that the table's can't hold.
@@ -226,21 +213,6 @@ impl Commit<'_> {
             _ => lake_error(&error).into(),
         })
     }
-}
-
-/// Tells a file from others, whatever name it is reached by.
-type FileIdentity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<FileIdentity> {
-    use std::os::unix::fs::MetadataExt as _;
-    let file = path.metadata().ok()?;
-    Some((file.dev(), file.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Path) -> Option<FileIdentity> {
-    None
 }
 
 /// When a file was linked, as its name says.

@@ -74,7 +74,7 @@ impl Relation {
                 format!("(SELECT *, file_row_number + 1 AS {ROW} FROM read_parquet({path}, file_row_number = true))")
             }
             Self::Spooled(files) => {
-                let paths: Vec<String> = files.iter().map(|file| sql::text(&file.path.to_string_lossy())).collect();
+                let paths: Vec<String> = files.iter().map(|file| sql::text(&file.path().to_string_lossy())).collect();
                 format!("read_parquet([{}])", paths.join(", "))
             }
             Self::Nothing => "(SELECT 1 WHERE false)".to_owned(),

@@ -98,6 +98,16 @@ pub(crate) fn newest(
     Ok((snapshot(number)?, time(micros)?))
 }
 
+/// The snapshot that this connection committed last, and when it was made.
+pub(crate) fn committed_last(connection: &Connection, lake: LakeId) -> Result<(SnapshotId, DateTime<Utc>), LakeError> {
+    let statement = format!("FROM ducklake_last_committed_snapshot({})", sql::text(&sql::catalog(lake)));
+    let number: i64 = connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+    let statement = on(lake, "SELECT epoch_us(snapshot_time) FROM {md}.ducklake_snapshot WHERE snapshot_id = ?");
+    let micros: i64 =
+        connection.query_row(&statement, [number], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+    Ok((snapshot(number)?, time(micros)?))
+}
+
 fn time(micros: i64) -> Result<DateTime<Utc>, LakeError> {
     DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| fault("a snapshot's time is out of range"))
 }

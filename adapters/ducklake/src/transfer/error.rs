@@ -38,7 +38,9 @@ impl FileErrors {
         match classify(error) {
             Failure::Interrupted => QueryError::Cancelled.into(),
             Failure::OutOfMemory => QueryError::OutOfMemory.into(),
-            Failure::StorageFull | Failure::ReadOnly => lake_error(error).into(),
+            Failure::StorageFull | Failure::ReadOnly | Failure::Unavailable | Failure::Contended => {
+                lake_error(error).into()
+            }
             Failure::Fault if message(error).starts_with("FATAL") => lake_error(error).into(),
             Failure::Fault | Failure::Damaged | Failure::Statement => self.malformed(self.reason(&message(error))),
         }

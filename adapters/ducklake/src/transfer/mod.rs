@@ -18,13 +18,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gadwall_domain::ports::lake::EngineFile;
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::ports::lake::{EngineFile, LakeError};
 use gadwall_domain::ports::transfer::{BulkTransfer, ExportSource, Exported, ReadIn, TransferError, Watcher};
 use gadwall_domain::rows::StagedFile;
 use gadwall_domain::schema::Column;
 use gadwall_domain::transfer::FileFormat;
 
 use crate::catalogs::Catalogs;
+use crate::cloud::CloudLakes;
 use crate::config::LakeConfig;
 use crate::engine::Engine;
 use crate::store::EmbeddedLakes;
@@ -32,12 +34,19 @@ use crate::store::EmbeddedLakes;
 use error::FileErrors;
 use run::{interruptible, watched};
 
-/// Transfers on the lakes' engine.
+/// Transfers on the lakes' engines.
 pub struct EngineTransfers {
-    engine: Arc<Engine>,
-    catalogs: Arc<Catalogs>,
+    engines: Engines,
     staging_dir: PathBuf,
     files: AtomicU64,
+}
+
+/// Where the engine of a lake is.
+enum Engines {
+    /// It is the same for all.
+    One(Arc<Engine>, Arc<Catalogs>),
+    /// Each has its own.
+    Each(Arc<CloudLakes>),
 }
 
 impl fmt::Debug for EngineTransfers {
@@ -59,11 +68,25 @@ impl Drop for Remove {
 impl EngineTransfers {
     /// Transfers of these lakes, which were opened with these settings.
     pub fn new(lakes: &EmbeddedLakes, config: &LakeConfig) -> Self {
-        Self {
-            engine: Arc::clone(&lakes.engine),
-            catalogs: Arc::clone(&lakes.catalogs),
-            staging_dir: config.staging_dir.clone(),
-            files: AtomicU64::new(0),
+        Self::on(Engines::One(Arc::clone(&lakes.engine), Arc::clone(&lakes.catalogs)), config)
+    }
+
+    /// The same of lakes that have an engine each.
+    pub fn in_cloud(lakes: Arc<CloudLakes>, config: &LakeConfig) -> Self {
+        Self::on(Engines::Each(lakes), config)
+    }
+
+    fn on(engines: Engines, config: &LakeConfig) -> Self {
+        Self { engines, staging_dir: config.staging_dir.clone(), files: AtomicU64::new(0) }
+    }
+
+    async fn engine(&self, lake: LakeId) -> Result<(Arc<Engine>, Arc<Catalogs>), LakeError> {
+        match &self.engines {
+            Engines::One(engine, catalogs) => Ok((Arc::clone(engine), Arc::clone(catalogs))),
+            Engines::Each(lakes) => {
+                let lakes = lakes.of(lake).await?;
+                Ok((Arc::clone(&lakes.engine), Arc::clone(&lakes.catalogs)))
+            }
         }
     }
 
@@ -79,25 +102,29 @@ impl EngineTransfers {
 impl BulkTransfer for EngineTransfers {
     async fn infer(
         &self,
+        lake: LakeId,
         files: &[EngineFile],
         format: &FileFormat,
         limit: Duration,
     ) -> Result<Vec<Column>, TransferError> {
-        let errors = FileErrors::new(&self.engine, format, files);
+        let (engine, _) = self.engine(lake).await?;
+        let errors = FileErrors::new(&engine, format, files);
         let (files, format) = (files.to_vec(), format.clone());
         let work = move |connection: &duckdb::Connection| infer::infer(connection, &files, &format, &errors);
-        interruptible(&self.engine, limit, work).await
+        interruptible(&engine, limit, work).await
     }
 
     async fn read(
         &self,
+        lake: LakeId,
         files: &[EngineFile],
         format: &FileFormat,
         columns: &[Column],
         watcher: Watcher,
         limit: Duration,
     ) -> Result<ReadIn, TransferError> {
-        let errors = FileErrors::new(&self.engine, format, files);
+        let (engine, _) = self.engine(lake).await?;
+        let errors = FileErrors::new(&engine, format, files);
         let (files, format, columns) = (files.to_vec(), format.clone(), columns.to_vec());
         let target = self.new_file();
         let path = target.path().to_owned();
@@ -105,7 +132,7 @@ impl BulkTransfer for EngineTransfers {
             let rows = read::read(connection, &files, &format, &columns, target.path(), &errors)?;
             Ok(ReadIn { file: target, rows })
         };
-        watched(&path, &watcher, interruptible(&self.engine, limit, work)).await
+        watched(&path, &watcher, interruptible(&engine, limit, work)).await
     }
 
     async fn export(
@@ -115,13 +142,18 @@ impl BulkTransfer for EngineTransfers {
         watcher: Watcher,
         limit: Duration,
     ) -> Result<Exported, TransferError> {
-        let (engine, catalogs, format) = (Arc::clone(&self.engine), Arc::clone(&self.catalogs), format.clone());
+        let lake = match &source {
+            ExportSource::Table { lake, .. } => *lake,
+            ExportSource::Query { scope, .. } => scope.lake,
+        };
+        let (engine, catalogs) = self.engine(lake).await?;
+        let (running, format) = (Arc::clone(&engine), format.clone());
         let target = self.new_file();
         let path = target.path().to_owned();
         let work = move |connection: &duckdb::Connection| {
-            let exporter = export::Exporter { engine: &engine, catalogs: &catalogs, connection };
+            let exporter = export::Exporter { engine: &running, catalogs: &catalogs, connection };
             exporter.export(&source, &format, target)
         };
-        watched(&path, &watcher, interruptible(&self.engine, limit, work)).await
+        watched(&path, &watcher, interruptible(&engine, limit, work)).await
     }
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gadwall_ducklake::{LakeConfig, find_extension_dir};
+use gadwall_ducklake::{DataPlace, LakeConfig, find_extension_dir};
 
 /// Settings for lakes under a folder.
 pub(crate) fn config(dir: &Path) -> LakeConfig {
     std::fs::create_dir_all(dir).unwrap();
     let dir = dir.canonicalize().unwrap();
     LakeConfig {
+        data: DataPlace::Local,
         lakes_dir: dir.join("lakes"),
         files_dir: Some(dir.join("files")),
         staging_dir: dir.join("staging"),

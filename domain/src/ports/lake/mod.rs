@@ -32,6 +32,12 @@ pub enum LakeError {
     /// The writer's queue is full, or the engine is; trying again shortly may work.
     #[error("the project's writer is busy; try again shortly")]
     Busy,
+    /// Another process wrote to the lake at the same moment; trying again shortly may work.
+    #[error("another write came first; try again shortly")]
+    Contended,
+    /// The lake's catalog or its data can't be reached.
+    #[error("the project's lake can't be reached; try again shortly")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Storage is full.
     #[error("storage is full; nothing was written")]
     StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -30,7 +30,6 @@ use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
-use crate::durable::sync_new;
 use crate::error::{fault, files_error, io_error};
 use crate::gate::write::{self, Statement};
 use crate::interrupt::Stopper;
@@ -164,9 +163,9 @@ impl Commit<'_> {
     }
 
     fn sync_all(&self, started: SystemTime) -> Result<(), WriteError> {
-        let data = self.shared.catalogs.data_folder(self.lake);
+        let data = self.shared.area.data(self.lake);
         let mut synced = self.known.take_synced();
-        let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
+        let done = self.shared.area.sync_new(&data, started, &mut synced);
         self.known.put_synced(synced);
         Ok(done.map_err(io_error)?)
     }

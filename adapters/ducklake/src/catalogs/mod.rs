@@ -1,9 +1,9 @@
-//! Which lakes are attached: on first use, and the least recently used one makes room.
+//! Which lakes are attached: on first use, and the least recently used one makes room. An instance of a single lake has
+//! it from the beginning.
+
+mod files;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use duckdb::Connection;
@@ -11,26 +11,27 @@ use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::system::BrokenLakes;
 
+use crate::area::Area;
 use crate::config::LakeConfig;
 use crate::durable::FileSync;
 use crate::error::{EngineFault, Failure, classify, io_error, lake_error, message};
 use crate::known::Known;
-use crate::{room, sql, structure};
+use crate::{sql, structure};
+
+pub(crate) use files::CatalogFiles;
 
 /// Lakes that are kept in mind as broken at most.
 const MAX_BROKEN: usize = 10_000;
 /// Broken lakes that one look at the service's health tries again.
 const MAX_TRIED: usize = 4;
-/// Bytes of a database's headers.
-const HEADERS: u64 = 3 * 4096;
-
 /// Attached lakes. An attach happens under the lock: two at once of the same lake would race in DuckLake.
 pub(crate) struct Catalogs {
-    dir: PathBuf,
+    /// Where they are; none where the instance was opened with the one it has.
+    files: Option<CatalogFiles>,
+    area: Arc<dyn Area>,
     max_attached: usize,
     inlining_row_limit: u32,
     encrypted: bool,
-    sync: Arc<dyn FileSync>,
     attached: Mutex<Attached>,
 }
 
@@ -72,40 +73,31 @@ impl Drop for Lease {
 }
 
 impl Catalogs {
-    pub(crate) fn new(config: &LakeConfig, sync: Arc<dyn FileSync>) -> Self {
+    /// Catalogs in files, of lakes with these data files.
+    pub(crate) fn of_files(config: &LakeConfig, area: Arc<dyn Area>, sync: Arc<dyn FileSync>) -> Self {
+        Self { files: Some(CatalogFiles::new(config.lakes_dir.clone(), sync)), ..Self::of_instance(config, area) }
+    }
+
+    /// The one catalog that an instance is opened with.
+    pub(crate) fn of_instance(config: &LakeConfig, area: Arc<dyn Area>) -> Self {
         Self {
-            dir: config.lakes_dir.clone(),
+            files: None,
+            area,
             max_attached: config.max_attached.max(1),
             inlining_row_limit: config.inlining_row_limit,
             encrypted: config.encrypted,
-            sync,
             attached: Mutex::default(),
         }
     }
 
-    /// The folder of a lake.
-    pub(crate) fn folder(&self, lake: LakeId) -> PathBuf {
-        self.dir.join(lake.uuid().simple().to_string())
-    }
-
-    /// The folder of a lake's data files.
-    pub(crate) fn data_folder(&self, lake: LakeId) -> PathBuf {
-        self.folder(lake).join("data")
-    }
-
-    /// The folder where files with rows wait for their commit. Emptied when the process first uses the lake.
-    pub(crate) fn incoming_folder(&self, lake: LakeId) -> PathBuf {
-        self.folder(lake).join("incoming")
+    /// The files of catalogs that are in files.
+    pub(crate) fn files(&self) -> Option<&CatalogFiles> {
+        self.files.as_ref()
     }
 
     /// Whether data files are encrypted.
     pub(crate) fn encrypts(&self) -> bool {
         self.encrypted
-    }
-
-    /// The log of a lake's catalog.
-    pub(crate) fn log(&self, lake: LakeId) -> PathBuf {
-        self.folder(lake).join("catalog.ducklake.wal")
     }
 
     pub(crate) fn inlines(&self) -> bool {
@@ -140,7 +132,7 @@ impl Catalogs {
             self.note(&mut attached, lake, opened.as_ref().err());
             opened?;
             if attached.known.insert(lake) {
-                self.clear_incoming(lake);
+                self.area.clear_incoming(lake);
                 attached.unswept.insert(lake);
             }
         }
@@ -154,20 +146,10 @@ impl Catalogs {
 
     /// Attaches a lake that is there.
     fn open(&self, connection: &Connection, attached: &mut Attached, lake: LakeId) -> Result<(), LakeError> {
-        let catalog = catalog_file(&self.folder(lake));
-        if !catalog.is_file() {
-            return Err(LakeError::NoLake);
-        }
-        // The engine would make a new catalog of an empty file.
-        if !is_database(&catalog).map_err(io_error)? {
-            return Err(LakeError::Damaged("the catalog is not a database".into()));
-        }
-        // And it would drop a log that it can't make out.
-        if !is_log(&self.log(lake)).map_err(io_error)? {
-            return Err(LakeError::Damaged("the catalog's log is not a log".into()));
-        }
+        let Some(files) = &self.files else { return Ok(()) };
+        files.require_sound(lake)?;
         self.make_room(connection, attached)?;
-        self.attach(connection, lake, false)?;
+        self.attach(connection, files, lake, false)?;
         // The engine reads a catalog when it needs to; one that was broken is read as a whole.
         if attached.broken.contains(&lake)
             && let Err(error) = structure::read_all(connection, lake)
@@ -195,7 +177,7 @@ impl Catalogs {
         let broken = match error {
             Some(LakeError::Damaged(_) | LakeError::ReadOnly(_)) => true,
             // A lake without a folder may be one that was removed.
-            Some(LakeError::NoLake) => self.folder(lake).is_dir(),
+            Some(LakeError::NoLake) => self.files.as_ref().is_some_and(|files| files.folder(lake).is_dir()),
             // Says nothing about the lake.
             Some(_) => return,
             None => false,
@@ -253,12 +235,11 @@ impl Catalogs {
 
     /// Makes an empty lake, durably. One that is there already is left as it is. Blocks.
     pub(crate) fn create(self: &Arc<Self>, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
-        let folder = self.folder(lake);
-        if catalog_file(&folder).is_file() {
+        let Some(files) = self.files.as_ref().filter(|files| !files.are_there(lake)) else {
             return self.lease(connection, lake).map(drop);
-        }
-        room::require(&self.dir)?;
-        let made = self.make(connection, lake, &folder);
+        };
+        files.require_room()?;
+        let made = self.make(connection, files, lake);
         if made.is_err()
             && let Err(left) = self.remove(connection, lake)
         {
@@ -267,20 +248,20 @@ impl Catalogs {
         made
     }
 
-    fn make(&self, connection: &Connection, lake: LakeId, folder: &Path) -> Result<(), LakeError> {
-        fs::create_dir_all(self.data_folder(lake)).map_err(io_error)?;
+    fn make(&self, connection: &Connection, files: &CatalogFiles, lake: LakeId) -> Result<(), LakeError> {
+        files.make_folder(lake)?;
+        self.area.make(lake).map_err(io_error)?;
         {
             let mut attached = self.lock();
             self.make_room(connection, &mut attached)?;
-            self.attach(connection, lake, true)?;
+            self.attach(connection, files, lake, true)?;
             attached.lakes.insert(lake, Use::default());
             attached.known.insert(lake);
         }
-        // The new files' names must last as well as their contents.
-        [folder, &self.dir].into_iter().try_for_each(|dir| self.sync.sync(dir)).map_err(io_error)
+        files.make_last(lake)
     }
 
-    /// Detaches a lake and deletes its folder. Blocks; fails with `Busy` while someone uses it.
+    /// Detaches a lake and deletes all its files. Blocks; fails with `Busy` while someone uses it.
     pub(crate) fn remove(&self, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
         let mut attached = self.lock();
         if let Some(entry) = attached.lakes.get(&lake) {
@@ -292,20 +273,11 @@ impl Catalogs {
         }
         attached.broken.remove(&lake);
         attached.unswept.remove(&lake);
-        match fs::remove_dir_all(self.folder(lake)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(error)),
-            _ => Ok(()),
+        if let Some(files) = &self.files {
+            files.remove(lake)?;
         }
-    }
-
-    /// Removes files that waited for a commit when an earlier life of the process ended: nobody was told of their rows.
-    fn clear_incoming(&self, lake: LakeId) {
-        match fs::remove_dir_all(self.incoming_folder(lake)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(error = %error, "files of an interrupted load were not removed");
-            }
-            _ => {}
-        }
+        drop(attached);
+        self.area.remove_all(lake).map_err(io_error)
     }
 
     fn make_room(&self, connection: &Connection, attached: &mut Attached) -> Result<(), LakeError> {
@@ -319,14 +291,14 @@ impl Catalogs {
         Ok(())
     }
 
-    fn attach(&self, connection: &Connection, lake: LakeId, new: bool) -> Result<(), LakeError> {
-        let catalog = catalog_file(&self.folder(lake));
+    fn attach(&self, connection: &Connection, files: &CatalogFiles, lake: LakeId, new: bool) -> Result<(), LakeError> {
+        let catalog = files.catalog(lake);
         let statement = format!(
             "ATTACH {} AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true, DATA_INLINING_ROW_LIMIT {}, ENCRYPTED {}, \
              CREATE_IF_NOT_EXISTS {new})",
             sql::text(&format!("ducklake:{}", catalog.to_string_lossy())),
             sql::catalog(lake),
-            sql::text(&format!("{}/", self.data_folder(lake).to_string_lossy())),
+            sql::text(&format!("{}/", self.area.data(lake).to_string_lossy())),
             self.inlining_row_limit,
             self.encrypted,
         );
@@ -349,28 +321,6 @@ fn not_attached(error: &duckdb::Error) -> LakeError {
         }
         _ => lake_error(error),
     }
-}
-
-/// Whether a log, if there is one, begins as the engine's logs do: with the entry of its version. One that holds nothing
-/// yet may be empty, or zeros after a power loss.
-fn is_log(path: &Path) -> io::Result<bool> {
-    let mut start = [0; 3];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
-        Ok(()) => Ok(matches!(start, [0x64, 0, 0x62] | [0, 0, 0])),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a file begins as the engine's databases do, with all of its headers.
-fn is_database(path: &Path) -> io::Result<bool> {
-    let mut start = [0; 12];
-    let mut file = File::open(path)?;
-    Ok(file.metadata()?.len() >= HEADERS && file.read_exact(&mut start).is_ok() && start.ends_with(b"DUCK"))
-}
-
-fn catalog_file(folder: &Path) -> PathBuf {
-    folder.join("catalog.ducklake")
 }
 
 fn detach(connection: &Connection, lake: LakeId) -> Result<(), LakeError> {

@@ -1,0 +1,186 @@
+//! Opens a DuckDB instance: its limits, what it can reach, and its sandbox.
+
+use std::path::{Path, PathBuf};
+
+use duckdb::{Config, Connection};
+use gadwall_domain::ids::LakeId;
+
+use crate::config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
+use crate::engine::OpenError;
+use crate::runtime::{DUCKLAKE, HTTPFS, POSTGRES, extension_file};
+use crate::sql;
+
+/// Which lakes an instance serves.
+pub(crate) enum Serves {
+    /// Those in the lakes' folder. They are attached when they are needed.
+    Many,
+    /// One, whose catalog is in a PostgreSQL database. It is attached from the beginning.
+    One(Box<OneLake>),
+}
+
+/// A lake with its catalog in a PostgreSQL database.
+pub(crate) struct OneLake {
+    pub(crate) lake: LakeId,
+    /// The location of its data files.
+    pub(crate) data: PathBuf,
+    pub(crate) postgres: PostgresPlace,
+    /// The role that owns the catalog, and nothing else.
+    pub(crate) role: String,
+    pub(crate) password: String,
+    /// The catalog's schema.
+    pub(crate) schema: String,
+}
+
+/// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the spill folders can be
+/// reached from then on, and no setting can be changed.
+pub(crate) fn open(config: &LakeConfig, serves: &Serves) -> Result<Connection, OpenError> {
+    let root = Connection::open_in_memory_with_flags(settings(config)?)?;
+    load_extensions(&root, config, serves)?;
+    if let DataPlace::S3(place) = &config.data {
+        root.execute_batch(&reach_s3(place))?;
+    }
+    match serves {
+        Serves::Many => warm_up(&root, config)?,
+        Serves::One(one) => {
+            root.execute_batch(&reach_postgres(one))?;
+            root.execute_batch(&attach(config, one))?;
+        }
+    }
+    lock_in(&root, config, serves)?;
+    Ok(root)
+}
+
+/// Locations that no user is told.
+pub(crate) fn hidden(config: &LakeConfig) -> Vec<PathBuf> {
+    let folders = [&config.lakes_dir, &config.staging_dir, &config.spill_dir];
+    let bucket = match &config.data {
+        DataPlace::S3(place) => Some(place.url("")),
+        DataPlace::Local => None,
+    };
+    folders.into_iter().chain(&config.files_dir).cloned().chain(bucket).collect()
+}
+
+fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
+    Config::default()
+        .with("memory_limit", format!("{}B", config.memory_limit))?
+        .with("threads", config.threads.max(1).to_string())?
+        .with("temp_directory", config.spill_dir.to_string_lossy())?
+        .with("max_temp_directory_size", format!("{}B", config.spill_limit))?
+        .with("extension_directory", config.extension_dir.to_string_lossy())?
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        // Types that Arrow lacks carry their DuckDB name instead of losing values.
+        .with("arrow_lossless_conversion", "true")
+}
+
+fn load_extensions(root: &Connection, config: &LakeConfig, serves: &Serves) -> Result<(), OpenError> {
+    let http = config.encrypted || matches!(config.data, DataPlace::S3(_));
+    let postgres = matches!(serves, Serves::One(_));
+    let wanted = [Some(DUCKLAKE), http.then_some(HTTPFS), postgres.then_some(POSTGRES)];
+    for name in wanted.into_iter().flatten() {
+        let file = extension_file(&config.extension_dir, name)?;
+        root.execute_batch(&format!("LOAD {}", sql::text(&file.to_string_lossy())))?;
+    }
+    Ok(())
+}
+
+fn reach_s3(place: &S3Place) -> String {
+    let endpoint = place.endpoint.as_ref().map(|endpoint| format!(", ENDPOINT {}", sql::text(endpoint)));
+    format!(
+        "SET GLOBAL http_timeout={}; SET GLOBAL http_retries={};
+         CREATE SECRET gadwall_data (TYPE s3, KEY_ID {}, SECRET {}, REGION {}, URL_STYLE {}, USE_SSL {}, SCOPE {}{});",
+        place.timeout.as_secs().max(1),
+        place.retries,
+        sql::text(&place.access_key),
+        sql::text(&place.secret_key),
+        sql::text(&place.region),
+        sql::text(if place.path_style { "path" } else { "vhost" }),
+        place.tls,
+        sql::text(&place.url("").to_string_lossy()),
+        endpoint.unwrap_or_default(),
+    )
+}
+
+/// Settings and credentials for the catalog's database. Credentials are a secret, as anybody may see what is attached.
+fn reach_postgres(one: &OneLake) -> String {
+    let place = &one.postgres;
+    format!(
+        "SET GLOBAL pg_pool_max_connections={connections};
+         SET GLOBAL pg_pool_acquire_mode='wait';
+         SET GLOBAL pg_pool_wait_timeout_millis={wait};
+         SET GLOBAL pg_pool_enable_thread_local_cache=false;
+         SET GLOBAL pg_pool_enable_reaper_thread=true;
+         SET GLOBAL pg_pool_max_lifetime_millis=1800000;
+         SET GLOBAL pg_statement_timeout_millis={statement};
+         CREATE SECRET gadwall_catalog (TYPE postgres, HOST {host}, PORT {port}, DATABASE {database}, USER {user},
+           PASSWORD {password}, SSLMODE {mode}, CONNECT_TIMEOUT {connect}, TCP_USER_TIMEOUT {statement});",
+        connections = place.max_connections_per_lake.max(2),
+        wait = place.connect_timeout.as_millis(),
+        statement = place.statement_timeout.as_millis(),
+        host = sql::text(&place.host),
+        port = place.port,
+        database = sql::text(&place.database),
+        user = sql::text(&one.role),
+        password = sql::text(&one.password),
+        mode = sql::text(&place.ssl_mode),
+        connect = place.connect_timeout.as_secs().max(1),
+    )
+}
+
+/// A catalog that is still empty is filled: its schema was made for it.
+fn attach(config: &LakeConfig, one: &OneLake) -> String {
+    format!(
+        "ATTACH 'ducklake:postgres:application_name=gadwall' AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true,
+           METADATA_SCHEMA {schema}, META_SCHEMA {schema}, META_SECRET 'gadwall_catalog', DATA_INLINING_ROW_LIMIT {},
+           ENCRYPTED {}, CREATE_IF_NOT_EXISTS true)",
+        sql::catalog(one.lake),
+        sql::text(&format!("{}/", one.data.to_string_lossy())),
+        config.inlining_row_limit,
+        config.encrypted,
+        schema = sql::text(&one.schema),
+    )
+}
+
+/// Once external access is off, only the first lake of an instance can be attached, unless one was attached before:
+/// DuckLake sets something up with the first one that the sandbox would stop. So a lake that is nothing goes first.
+fn warm_up(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
+    let data = sql::text(&format!("{}/", config.spill_dir.to_string_lossy()));
+    root.execute_batch(&format!("ATTACH 'ducklake::memory:' AS warm_up (DATA_PATH {data}); DETACH warm_up;"))?;
+    Ok(())
+}
+
+fn lock_in(root: &Connection, config: &LakeConfig, serves: &Serves) -> Result<(), OpenError> {
+    let allowed: Vec<String> = reachable(config, serves)
+        .into_iter()
+        .map(|folder| sql::text(&format!("{}/", folder.to_string_lossy().trim_end_matches('/'))))
+        .collect();
+    root.execute_batch(&format!(
+        "SET GLOBAL TimeZone='UTC';
+         SET GLOBAL ducklake_max_retry_count=0;
+         SET GLOBAL allowed_directories=[{}];
+         SET GLOBAL enable_external_access=false;
+         SET GLOBAL lock_configuration=true;",
+        allowed.join(", ")
+    ))?;
+    Ok(())
+}
+
+fn reachable(config: &LakeConfig, serves: &Serves) -> Vec<PathBuf> {
+    let mut folders = vec![config.staging_dir.clone(), config.spill_dir.clone()];
+    let files = config.files_dir.as_deref();
+    match serves {
+        Serves::Many => {
+            folders.push(config.lakes_dir.clone());
+            folders.extend(files.map(Path::to_owned));
+            if let DataPlace::S3(place) = &config.data {
+                folders.push(place.url("lakes"));
+            }
+        }
+        Serves::One(one) => {
+            folders.push(one.data.clone());
+            // Each project's datasets lie in a folder of its own.
+            folders.extend(files.map(|files| files.join(one.lake.uuid().simple().to_string())));
+        }
+    }
+    folders
+}
