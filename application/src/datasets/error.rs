@@ -82,7 +82,7 @@ impl Classify for DatasetError {
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
             Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => ErrorKind::Invalid,
             Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
-            Self::Storage(ObjectError::ReadOnly(_)) => ErrorKind::Unavailable,
+            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,
         }
     }
@@ -100,7 +100,7 @@ impl Classify for DatasetError {
             Self::Content(ContentError::Interrupted) => "body_incomplete",
             Self::Content(ContentError::Malformed { .. }) => "malformed_body",
             Self::Storage(ObjectError::StorageFull(_)) => "storage_full",
-            Self::Storage(ObjectError::ReadOnly(_)) => "storage_unavailable",
+            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => "storage_unavailable",
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => "internal_error",
         }
     }

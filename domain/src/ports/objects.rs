@@ -43,7 +43,8 @@ pub enum ContentError {
 /// Bytes on their way in or out. An error ends them; what came before is incomplete.
 pub type Content = Pin<Box<dyn Stream<Item = Result<Bytes, ContentError>> + Send>>;
 
-/// Why object storage didn't do it. Nothing of it is visible; only after [`ObjectError::Fault`] it may be.
+/// Why object storage didn't do it. Nothing of it is visible; only after [`ObjectError::Unavailable`] and
+/// [`ObjectError::Fault`] it may be.
 #[derive(Debug, Error)]
 pub enum ObjectError {
     /// The dataset's name is taken.
@@ -73,6 +74,9 @@ pub enum ObjectError {
     /// Storage can be read, but not written.
     #[error("storage can't be written; nothing was stored")]
     ReadOnly(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Storage can't be reached, or refuses us; later it may not. The text of the cause is for the log.
+    #[error("object storage is not available; try again later")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else; the text is for the log.
     #[error("object storage failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -41,6 +41,9 @@ pub enum ResultError {
     /// The storage is full.
     #[error("the storage is full")]
     StorageFull,
+    /// The storage can't be reached, or refuses us; later it may not.
+    #[error("the storage of results is not available; try again later")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A fault on our side.
     #[error("a result could not be kept or read")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -51,7 +54,7 @@ impl Classify for ResultError {
         match self {
             Self::Query(error) => error.kind(),
             Self::LimitReached { .. } => ErrorKind::Unprocessable,
-            Self::StorageFull => ErrorKind::Unavailable,
+            Self::StorageFull | Self::Unavailable(_) => ErrorKind::Unavailable,
             Self::Fault(_) => ErrorKind::Internal,
         }
     }
@@ -61,6 +64,7 @@ impl Classify for ResultError {
             Self::Query(error) => error.code(),
             Self::LimitReached { .. } => "result_limit_reached",
             Self::StorageFull => "storage_full",
+            Self::Unavailable(_) => "storage_unavailable",
             Self::Fault(_) => "internal_error",
         }
     }
@@ -69,7 +73,7 @@ impl Classify for ResultError {
         match self {
             Self::Query(error) => error.details(),
             Self::LimitReached { limit } => Some(serde_json::json!({ "limit_bytes": limit })),
-            Self::StorageFull | Self::Fault(_) => None,
+            Self::StorageFull | Self::Unavailable(_) | Self::Fault(_) => None,
         }
     }
 }

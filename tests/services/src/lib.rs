@@ -8,12 +8,17 @@
 //! stop it, too.
 #![deny(missing_docs)]
 
+mod child;
 #[cfg(feature = "containers")]
 mod container;
 mod folder;
 mod postgres;
+pub mod proxy;
+pub mod s3;
 mod supervisor;
 
 pub use folder::service;
 pub use postgres::{Database, Postgres, PostgresProcess};
+pub use proxy::{Mode, Proxy};
+pub use s3::S3;
 pub use supervisor::{Supervised, free_port};
