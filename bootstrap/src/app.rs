@@ -39,7 +39,7 @@ use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
-use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
+use gadwall_ducklake::{LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use gadwall_objects::{LocalObjects, LocalResults};
@@ -51,6 +51,7 @@ use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{Config, Environment, total_memory};
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::lakes::{self, Lakes};
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
@@ -133,7 +134,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 struct Opened {
     services: Services,
     query_log: QueryLogWriter,
-    lakes: Arc<EmbeddedLakes>,
+    lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
     lock: DataLock,
@@ -148,12 +149,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     folders.require_writable()?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
     let lake_config = lake_config(config, &folders)?;
-    let open_lakes = move || {
-        let lakes = EmbeddedLakes::open(&lake_config)?;
-        let transfers = EngineTransfers::new(&lakes, &lake_config);
-        anyhow::Ok((Arc::new(lakes), Arc::new(transfers)))
-    };
-    let (lakes, transfers) = tokio::task::spawn_blocking(open_lakes).await??;
+    let (lakes, transfers) = lakes::open(config, lake_config).await?;
     let files = folders.files();
     let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
     let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
@@ -161,14 +157,10 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let results = Arc::new(tokio::task::spawn_blocking(move || LocalResults::open(&results)).await??);
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
-    let guard = Guard {
-        probe: Arc::clone(&lakes) as _,
-        statistics,
-        breaker: breaker_config(config),
-        limits: engine_limits(config),
-    };
-    let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
-    let system = System::new(probes, Arc::new(folders), Arc::clone(&lakes) as _);
+    let guard =
+        Guard { probe: lakes.health(), statistics, breaker: breaker_config(config), limits: engine_limits(config) };
+    let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, lakes.health()];
+    let system = System::new(probes, Arc::new(folders), lakes.broken());
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     // Beside the queries in the background, others always find a place.
@@ -176,10 +168,10 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let stop_background = [background.stop_with(), long_queries.stop_with()];
     let outside = Outside {
         store: metadata,
-        lakes: Arc::clone(&lakes) as _,
-        engine: Arc::clone(&lakes) as _,
-        scripts: Arc::clone(&lakes) as _,
-        views: Arc::clone(&lakes) as _,
+        lakes: lakes.lake(),
+        engine: lakes.queries(),
+        scripts: lakes.scripts(),
+        views: lakes.views(),
         guard,
         objects,
         transfers,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
-use gadwall_ducklake::EmbeddedLakes;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
+
+use crate::lakes::Lakes;
 
 /// How often, unless something is kept for a shorter time.
 const EVERY: Duration = Duration::from_mins(10);
@@ -26,7 +27,7 @@ impl Housekeeping {
         operations: Arc<Operations>,
         queries: Arc<Queries>,
         results: (Arc<BackgroundQueries>, Duration),
-        lakes: Arc<EmbeddedLakes>,
+        lakes: Lakes,
     ) -> Self {
         let (results, kept_for) = results;
         Self(tokio::spawn(async move {

@@ -101,6 +101,55 @@ impl LogFormat {
     pub(super) const WORDS: &'static [Choice] = &[word("human"), word("json")];
 }
 
+/// What keeps the lakes' catalogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogKind {
+    /// A file for each lake in the data directory.
+    #[default]
+    Files,
+    /// A schema for each lake in a PostgreSQL database.
+    Postgres,
+}
+
+impl CatalogKind {
+    pub(super) const WORDS: &'static [Choice] =
+        &[aliased("files", &["embedded", "duckdb"]), aliased("postgres", &["postgresql"])];
+}
+
+/// How TLS is used towards PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    /// Never.
+    Disable,
+    /// If the server offers it.
+    #[default]
+    Prefer,
+    /// Always; any certificate will do.
+    Require,
+    /// Always, with a certificate of a known authority.
+    VerifyCa,
+    /// Always, with a certificate for the server's name.
+    VerifyFull,
+}
+
+impl SslMode {
+    pub(super) const WORDS: &'static [Choice] =
+        &[word("disable"), word("prefer"), word("require"), word("verify-ca"), word("verify-full")];
+
+    /// Its word, as PostgreSQL spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;
@@ -119,6 +168,8 @@ mod tests {
         all_read::<Environment>(Environment::WORDS);
         all_read::<LogLevel>(LogLevel::WORDS);
         all_read::<LogFormat>(LogFormat::WORDS);
+        all_read::<CatalogKind>(CatalogKind::WORDS);
+        all_read::<SslMode>(SslMode::WORDS);
         assert_eq!(LogLevel::Warn.as_directive(), "warn");
         assert_eq!(Environment::Staging.to_string(), "staging");
     }

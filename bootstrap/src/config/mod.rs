@@ -34,7 +34,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choices::{Environment, LogFormat, LogLevel};
+pub use choices::{CatalogKind, Environment, LogFormat, LogLevel, SslMode};
 pub use error::{ConfigError, Origin, Problem};
 pub use load::Loaded;
 pub use memory::total_memory;

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::human::show_span;
-use super::{Config, Environment};
+use super::{CatalogKind, Config, Environment};
 
 /// Shortest key of an administrator in production: what 16 random characters hold can't be guessed.
 const MIN_ADMIN_KEY: usize = 16;
@@ -46,6 +46,20 @@ impl Config {
                 show_span(self.engine.query_timeout),
                 show_span(self.engine.max_query_timeout)
             ),
+        );
+        let cloud = self.ducklake.catalog == CatalogKind::Postgres;
+        unless(
+            !cloud || self.ducklake.secret_key.as_ref().is_some_and(|key| key.expose().len() >= MIN_ADMIN_KEY),
+            "ducklake.secret_key",
+            format!(
+                "ducklake.secret_key has fewer than {MIN_ADMIN_KEY} characters, but ducklake.catalog is postgres: the \
+                 projects' passwords in the database are derived from it. Set GADWALL_SECRET_KEY"
+            ),
+        );
+        unless(
+            !cloud || self.ducklake.data_inlining_row_limit == 0,
+            "ducklake.data_inlining_row_limit",
+            "ducklake.data_inlining_row_limit must be 0 while ducklake.catalog is postgres".to_owned(),
         );
         problems
     }

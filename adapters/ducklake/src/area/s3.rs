@@ -112,7 +112,9 @@ impl Area for S3Area {
     }
 
     fn link(&self, given: &Path, target: &Path) -> io::Result<Option<()>> {
-        let (from, to) = (self.key(given)?, self.key(target)?);
+        // Whatever lies elsewhere isn't there.
+        let Ok(from) = self.key(given) else { return Ok(None) };
+        let to = self.key(target)?;
         match Self::wait(self.place.store.copy(&from, &to)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             done => done.map(Some),

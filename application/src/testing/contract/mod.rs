@@ -8,7 +8,9 @@
 //! gadwall_application::metadata_contract!(fresh().await);
 //! ```
 //!
-//! The expression is evaluated within each test; what it answers beside the adapter lives as long as the test.
+//! The expression is evaluated within each test; what it answers beside the adapter lives as long as the test. Where
+//! adapters need servers that are slow to start, `…_contract!(contract_together, EXPRESSION)` makes one test of all
+//! promises, which can share them.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "contract suites are tests")]
 
 pub mod lake;
@@ -28,6 +30,36 @@ macro_rules! contract_tests {
                 promises::$promise(adapter).await;
             }
         )+
+    };
+}
+
+/// Makes one test of all promises, a few at a time; it tells all that are not kept.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_together {
+    ($suite:path, $fresh:expr, [$($promise:ident),+ $(,)?]) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn every_promise_is_kept() {
+            use $suite as promises;
+            let places = std::sync::Arc::new(tokio::sync::Semaphore::new(4));
+            let mut kept = Vec::new();
+            $(
+                let place = std::sync::Arc::clone(&places);
+                let promise = tokio::spawn(async move {
+                    let _place = place.acquire_owned().await;
+                    let (adapter, _guard) = $fresh;
+                    promises::$promise(adapter).await;
+                });
+                kept.push((stringify!($promise), promise));
+            )+
+            let mut broken = Vec::new();
+            for (name, promise) in kept {
+                if promise.await.is_err() {
+                    broken.push(name);
+                }
+            }
+            assert!(broken.is_empty(), "not kept: {broken:?}");
+        }
     };
 }
 

@@ -5,7 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::planned;
+use crate::config::choices::CatalogKind;
 use crate::config::kind::{GB, GIB, Kind, MB, seconds};
+use crate::config::secret::Secret;
 
 section! {
     /// DuckDB. One engine serves all projects.
@@ -100,20 +102,31 @@ section! {
 section! {
     /// The lakes.
     pub struct Ducklake = "ducklake" {
+        /// What keeps the lakes' catalogs. Several servers can share lakes only with their catalogs in PostgreSQL
+        /// (see `postgres`) and their data in S3 (see `storage`).
+        catalog: CatalogKind = CatalogKind::Files, Kind::Choice(CatalogKind::WORDS);
+        /// The projects' passwords in PostgreSQL are derived from it. All servers have the same; it must not be lost.
+        secret_key: Option<Secret> = None, Kind::Secret, otherwise "none";
+        /// Projects whose lakes are open at once, if catalogs are in PostgreSQL: each has an engine of its own.
+        max_open: usize = 16, Kind::integer(1, 1_000);
+        /// An engine that nobody used for so long is closed.
+        idle_timeout: Duration = seconds(300), Kind::span(1, 86_400);
+        /// Connections of each open lake to its catalog.
+        max_connections: u32 = 4, Kind::integer(2, 64);
         /// Rows up to which an insert is kept in the catalog instead of a file; 0 turns it off.
         data_inlining_row_limit: u32 = 0, Kind::integer(0, 10_000);
         /// Whether new lakes encrypt their data files.
         encrypted: bool = false, Kind::Switch;
         /// Schema of the catalog's tables in PostgreSQL.
-        metadata_schema: String = "main".to_owned(), Kind::Identifier, planned planned::POSTGRES;
+        metadata_schema: String = "main".to_owned(), Kind::Identifier, planned planned::CATALOG_NAMES;
         /// Name under which the catalog is attached.
-        metadata_catalog: String = "ducklake_metadata".to_owned(), Kind::Identifier, planned planned::POSTGRES;
-        /// Attempts to reach the catalog.
-        connection_retries: u32 = 3, Kind::integer(1, 10), planned planned::POSTGRES;
-        /// Longest wait for the catalog.
-        connection_timeout: Duration = seconds(30), Kind::span(5, 300), planned planned::POSTGRES;
+        metadata_catalog: String = "ducklake_metadata".to_owned(), Kind::Identifier, planned planned::CATALOG_NAMES;
+        /// Attempts to reach the catalogs' database at start.
+        connection_retries: u32 = 3, Kind::integer(1, 10);
+        /// Longest wait for a connection to the catalogs' database.
+        connection_timeout: Duration = seconds(30), Kind::span(1, 300);
         /// Pause between two attempts.
-        connection_retry_delay: Duration = seconds(2), Kind::span(0, 300), planned planned::POSTGRES;
+        connection_retry_delay: Duration = seconds(2), Kind::span(0, 300);
         /// Whether lakes are only read.
         read_only: bool = false, Kind::Switch, planned planned::TIME_TRAVEL;
         /// The snapshot at which lakes are read.

@@ -4,22 +4,29 @@
 use std::time::Duration;
 
 use super::planned;
+use crate::config::choices::SslMode;
 use crate::config::kind::{Kind, seconds};
 use crate::config::secret::Secret;
 
 section! {
-    /// PostgreSQL, for the lakes' catalog and the metadata store.
+    /// PostgreSQL, for the lakes' catalogs, and for the metadata store unless `metadata.url` names another.
     pub struct Postgres = "postgres" {
         /// Its host.
-        host: String = "localhost".to_owned(), Kind::Host, planned planned::POSTGRES;
+        host: String = "localhost".to_owned(), Kind::Host;
         /// Its port.
-        port: u16 = 5432, Kind::integer(1, 65_535), planned planned::POSTGRES;
+        port: u16 = 5432, Kind::integer(1, 65_535);
         /// The database.
-        database: String = "ducklakedb".to_owned(), Kind::Text, planned planned::POSTGRES;
-        /// The role to connect as.
-        user: String = "postgres".to_owned(), Kind::Text, planned planned::POSTGRES;
+        database: String = "ducklakedb".to_owned(), Kind::Text;
+        /// The role to connect as. It must be allowed to create roles and schemas.
+        user: String = "postgres".to_owned(), Kind::Text;
         /// The role's password.
-        password: Option<Secret> = None, Kind::Secret, otherwise "none", planned planned::POSTGRES;
+        password: Option<Secret> = None, Kind::Secret, otherwise "none";
+        /// How TLS is used.
+        ssl_mode: SslMode = SslMode::Prefer, Kind::Choice(SslMode::WORDS);
+        /// Connections for what concerns all lakes, such as the writers' turns.
+        max_connections: u32 = 16, Kind::integer(2, 1_000);
+        /// Longest time that the database may take for a statement of a catalog.
+        statement_timeout: Duration = seconds(30), Kind::span(1, 3_600);
     }
 }
 

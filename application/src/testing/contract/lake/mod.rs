@@ -48,7 +48,10 @@ pub use together::*;
 #[macro_export]
 macro_rules! lake_contract {
     ($fresh:expr) => {
-        $crate::contract_tests! {
+        $crate::lake_contract!(contract_tests, $fresh);
+    };
+    ($way:ident, $fresh:expr) => {
+        $crate::$way! {
             $crate::testing::contract::lake, $fresh, [
                 making_a_lake_again_leaves_it_as_it_is,
                 a_missing_lake_is_told,

@@ -34,7 +34,10 @@ pub use units::*;
 #[macro_export]
 macro_rules! metadata_contract {
     ($fresh:expr) => {
-        $crate::contract_tests! {
+        $crate::metadata_contract!(contract_tests, $fresh);
+    };
+    ($way:ident, $fresh:expr) => {
+        $crate::$way! {
             $crate::testing::contract::metadata, $fresh, [
                 a_dropped_unit_of_work_leaves_nothing,
                 a_committed_unit_of_work_lasts,

@@ -28,7 +28,10 @@ pub use versions::*;
 #[macro_export]
 macro_rules! objects_contract {
     ($fresh:expr) => {
-        $crate::contract_tests! {
+        $crate::objects_contract!(contract_tests, $fresh);
+    };
+    ($way:ident, $fresh:expr) => {
+        $crate::$way! {
             $crate::testing::contract::objects, $fresh, [
                 a_dataset_is_made_once,
                 datasets_are_listed_by_name,

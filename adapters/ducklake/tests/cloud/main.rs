@@ -1,0 +1,5 @@
+//! Lakes with catalogs in PostgreSQL and data in S3, on real servers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod place;
