@@ -14,6 +14,7 @@
 pub mod lake;
 pub mod metadata;
 pub mod objects;
+pub mod results;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[doc(hidden)]
@@ -87,5 +88,8 @@ mod tests {
             include_str!("objects/versions.rs"),
         ];
         assert_eq!(promises(&files), listed(objects));
+        let results = include_str!("results/mod.rs");
+        let files = [include_str!("results/notes.rs"), include_str!("results/rows.rs")];
+        assert_eq!(promises(&files), listed(results));
     }
 }
