@@ -42,13 +42,13 @@ use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
-use gadwall_objects::{LocalObjects, LocalResults};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{Config, Environment, total_memory};
+use crate::files::Files;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::query_log::QueryLogTask;
@@ -154,11 +154,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         anyhow::Ok((Arc::new(lakes), Arc::new(transfers)))
     };
     let (lakes, transfers) = tokio::task::spawn_blocking(open_lakes).await??;
-    let files = folders.files();
-    let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
-    let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
-    let results = folders.results();
-    let results = Arc::new(tokio::task::spawn_blocking(move || LocalResults::open(&results)).await??);
+    let Files { objects, results } = Files::open(config, &folders).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let guard = Guard {

@@ -47,6 +47,15 @@ impl Config {
                 show_span(self.engine.max_query_timeout)
             ),
         );
+        for (key, value) in
+            [("storage.access_key", &self.storage.access_key), ("storage.secret_key", &self.storage.secret_key)]
+        {
+            unless(
+                !self.storage.enabled || value.is_some(),
+                key,
+                format!("{key} is not set, but storage.enabled is true: files in S3 need it"),
+            );
+        }
         problems
     }
 }
@@ -74,6 +83,16 @@ mod tests {
         for environment in [Environment::Staging, Environment::Production] {
             assert_eq!(keys_at_fault(&Config::defaults(environment)), ["auth.admin_keys"]);
         }
+    }
+
+    #[test]
+    fn files_in_s3_need_a_key() {
+        let mut config = Config::default();
+        config.storage.enabled = true;
+        config.storage.access_key = Some(Secret::new("name"));
+        assert_eq!(keys_at_fault(&config), ["storage.secret_key"]);
+        config.storage.secret_key = Some(Secret::new("key"));
+        assert!(config.validate().is_ok());
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn store(ordered: bool) -> S3Store {
     let objects = Arc::new(InMemory::new());
     let pages = Arc::new(Pages(Arc::clone(&objects)));
     let bucket = "bucket".to_owned();
-    S3Store(Arc::new(Store { objects, pages, signer: None, bucket, keys: Keys::new("some/prefix"), ordered }))
+    S3Store(Arc::new(Store { objects, pages, bucket, keys: Keys::new("some/prefix"), ordered }))
 }
 
 fn fresh(ordered: bool) -> (Arc<dyn ObjectStorage>, ()) {

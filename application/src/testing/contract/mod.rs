@@ -32,6 +32,20 @@ macro_rules! contract_tests {
     };
 }
 
+/// Keeps all promises in one test: for adapters to servers, which take a while to start.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_in_one_test {
+    ($suite:path, $fresh:expr, [$($promise:ident),+ $(,)?]) => {{
+        use $suite as promises;
+        $(
+            eprintln!("{}", stringify!($promise));
+            let (adapter, _guard) = $fresh;
+            promises::$promise(adapter).await;
+        )+
+    }};
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
