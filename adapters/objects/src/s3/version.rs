@@ -15,6 +15,9 @@ use crate::error::fault;
 
 /// Under which our tag is kept.
 const TAG: Attribute = Attribute::Metadata(Cow::Borrowed("gadwall-version"));
+/// Under which the type is kept, beside the header for it: servers put a type they think better of in place of
+/// `application/octet-stream`.
+const TYPE: Attribute = Attribute::Metadata(Cow::Borrowed("gadwall-type"));
 /// What servers call that of which they know nothing.
 const UNKNOWN_TYPES: [&str; 2] = ["application/octet-stream", "binary/octet-stream"];
 
@@ -42,24 +45,26 @@ impl Version {
     /// What the server keeps with the bytes.
     pub(super) fn attributes(&self) -> Attributes {
         let mut attributes = Attributes::new();
-        attributes.insert(Attribute::ContentType, self.content_type.as_str().to_owned().into());
+        for place in [Attribute::ContentType, TYPE] {
+            attributes.insert(place, self.content_type.as_str().to_owned().into());
+        }
         attributes.insert(TAG, self.etag.as_str().to_owned().into());
         attributes
     }
 
     /// What the server kept. Objects that others put there have what can be known of them.
     pub(super) fn of(name: &ObjectName, meta: &ObjectMeta, attributes: &Attributes) -> Result<Self, ObjectError> {
-        let told = attributes.get(&Attribute::ContentType).and_then(|told| ContentType::parse(told).ok());
+        let told = |place| attributes.get(place).and_then(|told| ContentType::parse(told).ok());
         if let Some(etag) = attributes.get(&TAG).and_then(|tag| EntityTag::parse(tag))
             && let Some(modified) = stamp(&etag)
         {
-            let content_type = told.unwrap_or_else(|| ContentType::guess(name));
+            let content_type = told(&TYPE).unwrap_or_else(|| ContentType::guess(name));
             return Ok(Self { etag, modified, content_type });
         }
         let theirs = meta.e_tag.as_deref().unwrap_or_default().trim_matches('"');
         let ours = format!("{:x}-{:x}", meta.last_modified.timestamp(), meta.size);
         let etag = EntityTag::parse(&format!("{theirs}-{ours}")).or_else(|| EntityTag::parse(&ours));
-        let told = told.filter(|told| !UNKNOWN_TYPES.contains(&told.as_str()));
+        let told = told(&Attribute::ContentType).filter(|told| !UNKNOWN_TYPES.contains(&told.as_str()));
         Ok(Self {
             etag: etag.ok_or_else(|| fault("a version without a tag"))?,
             modified: meta.last_modified,
