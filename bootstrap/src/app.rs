@@ -39,16 +39,16 @@ use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
-use gadwall_ducklake::{LakeConfig, find_extension_dir};
+use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
-use gadwall_objects::{LocalObjects, LocalResults};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
-use crate::config::{Config, Environment, total_memory};
+use crate::config::{CatalogKind, Config, Environment, total_memory};
+use crate::files::OpenFiles;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::lakes::{self, Lakes};
@@ -148,13 +148,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
     let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
-    let lake_config = lake_config(config, &folders)?;
-    let (lakes, transfers) = lakes::open(config, lake_config).await?;
-    let files = folders.files();
-    let objects = move || LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds));
-    let objects = Arc::new(tokio::task::spawn_blocking(objects).await??);
-    let results = folders.results();
-    let results = Arc::new(tokio::task::spawn_blocking(move || LocalResults::open(&results)).await??);
+    let OpenFiles { objects, results, bucket } = OpenFiles::open(config, &folders).await?;
+    let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let guard =
@@ -366,16 +361,23 @@ fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
     }
 }
 
-fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeConfig> {
+fn lake_config(config: &Config, folders: &LocalFolders, bucket: Option<S3Place>) -> anyhow::Result<LakeConfig> {
+    /// Engines that are at work at the same time share the memory; others hold next to none.
+    const AT_WORK: usize = 4;
     let engine = &config.engine;
+    let sharing = match config.ducklake.catalog {
+        CatalogKind::Files => 1,
+        CatalogKind::Postgres => config.ducklake.max_open.min(AT_WORK),
+    };
+    let memory = config.effective_memory_limit(total_memory()) / sharing as u64;
     Ok(LakeConfig {
-        data: gadwall_ducklake::DataPlace::Local,
+        files_dir: Some(bucket.as_ref().map_or_else(|| folders.files(), S3Place::root)),
+        data: bucket.map_or(DataPlace::Local, DataPlace::S3),
         lakes_dir: folders.lakes(),
-        files_dir: Some(folders.files()),
         staging_dir: folders.staging(),
         spill_dir: folders.spill(),
         extension_dir: find_extension_dir(engine.extension_dir.as_deref())?,
-        memory_limit: config.effective_memory_limit(total_memory()),
+        memory_limit: memory,
         spill_limit: engine.spill_limit,
         threads: engine.threads,
         max_queries: engine.max_queries,

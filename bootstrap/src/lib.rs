@@ -5,6 +5,7 @@
 mod app;
 mod background;
 pub mod config;
+mod files;
 mod folders;
 mod housekeeping;
 mod lakes;

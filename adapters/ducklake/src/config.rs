@@ -14,7 +14,8 @@ pub struct LakeConfig {
     pub lakes_dir: PathBuf,
     /// Where the lakes' data files lie.
     pub data: DataPlace,
-    /// Folder of the projects' datasets, whose files the engine may read; none if they lie elsewhere.
+    /// Location of the projects' datasets, whose files the engine may read: a folder, or an `s3://` URL below which each
+    /// project has a folder of its own. None if they lie elsewhere.
     pub files_dir: Option<PathBuf>,
     /// Folder for files on their way in. Emptied at start.
     pub staging_dir: PathBuf,
@@ -87,6 +88,11 @@ impl fmt::Debug for S3Place {
 }
 
 impl S3Place {
+    /// The location of the prefix, as the engine names it.
+    pub fn root(&self) -> PathBuf {
+        self.url("")
+    }
+
     /// The location of a folder below the prefix, as the engine names it.
     pub(crate) fn url(&self, folder: &str) -> PathBuf {
         let prefix = if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) };

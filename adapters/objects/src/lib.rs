@@ -1,4 +1,4 @@
-//! Datasets on local files.
+//! Datasets on local files; in a bucket of an S3 server: `s3`.
 //!
 //! An object lies at `{root}/{lake}/{dataset}/{its name}`, under its own name, so that the engine can read it and
 //! match it with patterns. Two folders lie beside the datasets, under names that no dataset can have, so that no
@@ -7,7 +7,7 @@
 //! - `{root}/.incoming`: what is being written. It moves to its place by a rename, whole and synced.
 //! - `{root}/{lake}/.types/{dataset}`: content types that an object's name doesn't tell (see `types`).
 //!
-//! The crate `object_store` is not used here: its local adapter syncs nothing, keeps no content types, follows
+//! The crate `object_store` is not used for them: its local adapter syncs nothing, keeps no content types, follows
 //! links out of its root, writes beside the object where patterns see it, and has no names that end in `#1`.
 //! The decision is in `docs/decisions`.
 
@@ -18,6 +18,8 @@ mod list;
 mod place;
 mod read;
 mod results;
+mod room;
+pub mod s3;
 mod sync;
 mod types;
 mod version;

@@ -3,11 +3,10 @@
 //! A result lies at `{root}/{lake}/{query}.arrow`, its note beside it as `{query}.json`. Both are written under
 //! another name and renamed when they are whole.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +22,8 @@ use gadwall_domain::rows::RowStream;
 use gadwall_formats::spool::{SpoolError, SpoolReader, SpoolWriter};
 
 use crate::error::OpenError;
+use crate::lake_name;
+use crate::room::Room;
 
 /// Extensions of results, of notes, and of either while it is written.
 const ROWS: &str = "arrow";
@@ -39,8 +40,7 @@ pub struct LocalResults {
 /// What the blocking half needs.
 struct Inner {
     root: PathBuf,
-    /// Bytes of each lake's results, by the name of its folder. One number for each project that has any.
-    used: Mutex<HashMap<String, u64>>,
+    room: Room,
 }
 
 impl fmt::Debug for LocalResults {
@@ -53,7 +53,7 @@ impl LocalResults {
     /// Opens a folder that nobody else writes to, and removes what an earlier life of the process left unfinished.
     /// Blocks.
     pub fn open(root: &Path) -> Result<Self, OpenError> {
-        let inner = Inner { root: root.to_owned(), used: Mutex::default() };
+        let inner = Inner { root: root.to_owned(), room: Room::default() };
         inner.take_stock().map_err(|source| OpenError { path: root.to_owned(), source })?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -68,7 +68,7 @@ impl LocalResults {
     }
 }
 
-async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ResultError> + Send + 'static,
 ) -> Result<T, ResultError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| ResultError::Fault(error.into()))?
@@ -90,10 +90,6 @@ fn if_there<T>(result: io::Result<T>) -> Result<Option<T>, ResultError> {
     }
 }
 
-fn folder_name(lake: LakeId) -> String {
-    lake.uuid().simple().to_string()
-}
-
 fn read_note(path: &Path) -> Result<Option<ResultNote>, ResultError> {
     let Some(text) = if_there(fs::read(path))? else { return Ok(None) };
     serde_json::from_slice(&text).map(Some).map_err(|error| ResultError::Fault(error.into()))
@@ -101,20 +97,19 @@ fn read_note(path: &Path) -> Result<Option<ResultNote>, ResultError> {
 
 impl Inner {
     fn path(&self, lake: LakeId, query: QueryId, extension: &str) -> PathBuf {
-        self.root.join(folder_name(lake)).join(format!("{query}.{extension}"))
+        self.root.join(lake_name(lake)).join(format!("{query}.{extension}"))
     }
 
     /// Counts what is there, and removes what nobody will ask for.
     fn take_stock(&self) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
-        let mut used = self.lock();
         for (folder, files) in self.files()? {
             for file in files {
                 let is = |wanted: &str| file.extension() == Some(OsStr::new(wanted));
                 if is(PART) || (is(ROWS) && !file.with_extension(NOTE).exists()) {
                     fs::remove_file(&file)?;
                 } else if is(ROWS) {
-                    *used.entry(folder.clone()).or_default() += fs::metadata(&file)?.len();
+                    self.room.take(&folder, fs::metadata(&file)?.len(), u64::MAX);
                 }
             }
         }
@@ -180,32 +175,9 @@ impl Inner {
         if let Some(about) = if_there(fs::metadata(&rows))?
             && if_there(fs::remove_file(&rows))?.is_some()
         {
-            self.give_back(&folder_name(lake), about.len());
+            self.room.give_back(&lake_name(lake), about.len());
         }
         Ok(if_there(fs::remove_file(self.path(lake, query, NOTE)))?.is_some())
-    }
-
-    /// Takes room for more bytes; `false` when there is not enough.
-    fn take(&self, folder: &str, more: u64, limit: u64) -> bool {
-        let mut used = self.lock();
-        let now = used.entry(folder.to_owned()).or_default();
-        let fits = now.saturating_add(more) <= limit;
-        *now += if fits { more } else { 0 };
-        fits
-    }
-
-    fn give_back(&self, folder: &str, bytes: u64) {
-        let mut used = self.lock();
-        if let Some(now) = used.get_mut(folder) {
-            *now = now.saturating_sub(bytes);
-            if *now == 0 {
-                used.remove(folder);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,7 +196,7 @@ struct Part {
 impl Write for Part {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let more = bytes.len() as u64;
-        if !self.inner.take(&self.folder, more, self.limit) {
+        if !self.inner.room.take(&self.folder, more, self.limit) {
             self.full = true;
             return Err(io::Error::other("the room of the project's results is used up"));
         }
@@ -243,7 +215,7 @@ impl Drop for Part {
         if self.placed {
             return;
         }
-        self.inner.give_back(&self.folder, self.written);
+        self.inner.room.give_back(&self.folder, self.written);
         if let Err(error) = if_there(fs::remove_file(&self.path)) {
             tracing::warn!(error = ?error, "an unfinished result was not removed");
         }
@@ -295,7 +267,7 @@ impl Writing {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         let file = File::create(&path).map_err(failed)?;
-        let (inner, folder) = (Arc::clone(inner), folder_name(lake));
+        let (inner, folder) = (Arc::clone(inner), lake_name(lake));
         let part = Part { inner, folder, path, file, limit, written: 0, full: false, placed: false };
         let shared = Shared(Arc::new(Mutex::new(part)));
         let out = BufWriter::with_capacity(BUFFER, shared.clone());
@@ -317,6 +289,22 @@ impl Writing {
         part.placed = true;
         Ok(())
     }
+}
+
+/// The rows of a result, each batch read on a thread that may block.
+pub(crate) fn rows<R: Read + Send + 'static>(reader: SpoolReader<R>) -> RowStream {
+    let schema = reader.schema();
+    let batches = futures_util::stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        let broken = |reason: String| Some((Err(QueryError::Engine(reason)), None));
+        match tokio::task::spawn_blocking(move || (reader.next(), reader)).await {
+            Ok((Some(Ok(batch)), reader)) => Some((Ok(batch), Some(reader))),
+            Ok((Some(Err(error)), _)) => broken(error.to_string()),
+            Ok((None, _)) => None,
+            Err(error) => broken(error.to_string()),
+        }
+    });
+    RowStream { schema, batches: Box::pin(batches) }
 }
 
 #[async_trait]
@@ -348,18 +336,7 @@ impl ResultStore for LocalResults {
             reader.map(Some).map_err(|error| ResultError::Fault(error.into()))
         });
         let Some(reader) = opened.await? else { return Ok(None) };
-        let schema = reader.schema();
-        let batches = futures_util::stream::unfold(Some(reader), |reader| async move {
-            let mut reader = reader?;
-            let broken = |reason: String| Some((Err(QueryError::Engine(reason)), None));
-            match tokio::task::spawn_blocking(move || (reader.next(), reader)).await {
-                Ok((Some(Ok(batch)), reader)) => Some((Ok(batch), Some(reader))),
-                Ok((Some(Err(error)), _)) => broken(error.to_string()),
-                Ok((None, _)) => None,
-                Err(error) => broken(error.to_string()),
-            }
-        });
-        Ok(Some(RowStream { schema, batches: Box::pin(batches) }))
+        Ok(Some(rows(reader)))
     }
 
     async fn delete(&self, lake: LakeId, query: QueryId) -> Result<bool, ResultError> {
@@ -368,8 +345,8 @@ impl ResultStore for LocalResults {
 
     async fn remove_all(&self, lake: LakeId) -> Result<(), ResultError> {
         self.run(move |inner| {
-            if_there(fs::remove_dir_all(inner.root.join(folder_name(lake))))?;
-            inner.lock().remove(&folder_name(lake));
+            if_there(fs::remove_dir_all(inner.root.join(lake_name(lake))))?;
+            inner.room.clear(&lake_name(lake));
             Ok(())
         })
         .await

@@ -1,11 +1,12 @@
-//! Local files against the contract of object storage.
+//! Local files against the contracts of object storage and of results.
 #![expect(clippy::unwrap_used, reason = "tests may panic, also outside of functions marked as tests")]
 
 use std::sync::Arc;
 
 use gadwall_application::testing::{FixedClock, SeqIds};
 use gadwall_domain::ports::objects::ObjectStorage;
-use gadwall_objects::LocalObjects;
+use gadwall_domain::ports::results::ResultStore;
+use gadwall_objects::{LocalObjects, LocalResults};
 use tempfile::TempDir;
 
 fn fresh() -> (Arc<dyn ObjectStorage>, TempDir) {
@@ -14,4 +15,15 @@ fn fresh() -> (Arc<dyn ObjectStorage>, TempDir) {
     (Arc::new(store.unwrap()), folder)
 }
 
-gadwall_application::objects_contract!(fresh());
+fn fresh_results() -> (Arc<dyn ResultStore>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Arc::new(LocalResults::open(folder.path()).unwrap()), folder)
+}
+
+mod objects {
+    gadwall_application::objects_contract!(super::fresh());
+}
+
+mod results {
+    gadwall_application::results_contract!(super::fresh_results());
+}

@@ -101,3 +101,16 @@ impl ResultStore for MemoryResults {
         Ok(old.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn fresh() -> (Arc<dyn ResultStore>, ()) {
+        (Arc::new(MemoryResults::default()), ())
+    }
+
+    crate::results_contract!(fresh());
+}

@@ -61,6 +61,15 @@ impl Config {
             "ducklake.data_inlining_row_limit",
             "ducklake.data_inlining_row_limit must be 0 while ducklake.catalog is postgres".to_owned(),
         );
+        for (key, value) in
+            [("storage.access_key", &self.storage.access_key), ("storage.secret_key", &self.storage.secret_key)]
+        {
+            unless(
+                !self.storage.enabled || value.is_some(),
+                key,
+                format!("{key} is not set, but storage.enabled is true: files in S3 need it"),
+            );
+        }
         problems
     }
 }
@@ -88,6 +97,16 @@ mod tests {
         for environment in [Environment::Staging, Environment::Production] {
             assert_eq!(keys_at_fault(&Config::defaults(environment)), ["auth.admin_keys"]);
         }
+    }
+
+    #[test]
+    fn files_in_s3_need_a_key() {
+        let mut config = Config::default();
+        config.storage.enabled = true;
+        config.storage.access_key = Some(Secret::new("name"));
+        assert_eq!(keys_at_fault(&config), ["storage.secret_key"]);
+        config.storage.secret_key = Some(Secret::new("key"));
+        assert!(config.validate().is_ok());
     }
 
     #[test]

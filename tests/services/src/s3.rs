@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use crate::child::{Child, said};
 
-/// Where `infra/services/fetch.py` puts the server.
-const PROGRAM: &str = ".services/seaweedfs/weed";
+/// Where `infra/services/fetch.py` puts the server's package, and where the server is in a folder of that.
+const PACKAGE: &str = ".services/seaweedfs";
+const PROGRAM: &str = "scripts/weed";
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "gadwall";
 /// What a server takes to begin on a busy machine, and then some.
@@ -254,15 +255,13 @@ fn identities(writer: &Keys, reader: &Keys) -> String {
 }
 
 fn program() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let program = root.join(PROGRAM);
-    if !program.is_file() {
-        bail!(
-            "there is no S3 server for the tests: run `python3 infra/services/fetch.py`, \
-             or set GADWALL_TEST_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET"
-        );
-    }
-    Ok(program.canonicalize()?)
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(PACKAGE);
+    let folders = std::fs::read_dir(package).into_iter().flatten().flatten();
+    let found = folders.map(|folder| folder.path().join(PROGRAM)).find(|program| program.is_file());
+    found.context(
+        "there is no S3 server for the tests: run `python3 infra/services/fetch.py`, \
+         or set GADWALL_TEST_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET",
+    )
 }
 
 /// Ports that are free, and with them those 10,000 above, which the server takes by itself.

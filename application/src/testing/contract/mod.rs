@@ -16,6 +16,7 @@
 pub mod lake;
 pub mod metadata;
 pub mod objects;
+pub mod results;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[doc(hidden)]
@@ -61,6 +62,20 @@ macro_rules! contract_together {
             assert!(broken.is_empty(), "not kept: {broken:?}");
         }
     };
+}
+
+/// Keeps all promises in one test, one after the other: for adapters to servers, which take a while to start.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_in_one_test {
+    ($suite:path, $fresh:expr, [$($promise:ident),+ $(,)?]) => {{
+        use $suite as promises;
+        $(
+            eprintln!("{}", stringify!($promise));
+            let (adapter, _guard) = $fresh;
+            promises::$promise(adapter).await;
+        )+
+    }};
 }
 
 #[cfg(test)]
@@ -119,5 +134,8 @@ mod tests {
             include_str!("objects/versions.rs"),
         ];
         assert_eq!(promises(&files), listed(objects));
+        let results = include_str!("results/mod.rs");
+        let files = [include_str!("results/notes.rs"), include_str!("results/rows.rs")];
+        assert_eq!(promises(&files), listed(results));
     }
 }

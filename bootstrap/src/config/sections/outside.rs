@@ -1,5 +1,5 @@
-//! Settings of services beside this one. Nothing uses them yet; older deployments set them, so they are accepted and
-//! checked. None has a password for a default: the older services had, and everyone knows it.
+//! Settings of services beside this one. What nothing uses yet is accepted and checked, since older deployments set it.
+//! None has a password for a default: the older services had, and everyone knows it.
 
 use std::time::Duration;
 
@@ -31,22 +31,30 @@ section! {
 }
 
 section! {
-    /// An S3 server (AWS, MinIO, …) for the lakes' files and for datasets.
+    /// An S3 server (AWS, MinIO, …) for datasets and for results of queries in the background.
     pub struct Storage = "storage" {
-        /// Whether files lie there instead of in the data directory.
-        enabled: bool = false, Kind::Switch, planned planned::OBJECTS;
+        /// Whether they lie there instead of in the data directory.
+        enabled: bool = false, Kind::Switch;
         /// Its address.
-        endpoint: String = "localhost:9000".to_owned(), Kind::Endpoint, planned planned::OBJECTS;
+        endpoint: String = "localhost:9000".to_owned(), Kind::Endpoint;
         /// Name of the key.
-        access_key: Option<Secret> = None, Kind::Secret, otherwise "none", planned planned::OBJECTS;
+        access_key: Option<Secret> = None, Kind::Secret, otherwise "none";
         /// The key.
-        secret_key: Option<Secret> = None, Kind::Secret, otherwise "none", planned planned::OBJECTS;
-        /// Whether to speak HTTPS.
-        secure: bool = false, Kind::Switch, planned planned::OBJECTS;
-        /// The bucket where none is named.
-        default_bucket: String = "ducklake-data".to_owned(), Kind::Text, planned planned::OBJECTS;
+        secret_key: Option<Secret> = None, Kind::Secret, otherwise "none";
+        /// Whether to speak HTTPS, where the address doesn't say.
+        secure: bool = false, Kind::Switch;
+        /// The bucket. It must be there, and may be shared.
+        default_bucket: String = "ducklake-data".to_owned(), Kind::Text;
+        /// What every key in the bucket begins with. Nobody else may write there.
+        prefix: String = "gadwall".to_owned(), Kind::Text;
         /// Its region.
-        region: String = "us-east-1".to_owned(), Kind::Text, planned planned::OBJECTS;
+        region: String = "us-east-1".to_owned(), Kind::Text;
+        /// Whether the bucket is named in the path. If not, it is part of the host: `bucket.endpoint`.
+        path_style: bool = true, Kind::Switch;
+        /// Longest wait for a connection.
+        connect_timeout: Duration = seconds(5), Kind::span(1, 300);
+        /// Longest wait for an answer, tries again included, and for the next bytes of one.
+        request_timeout: Duration = seconds(30), Kind::span(1, 3600);
     }
 }
 

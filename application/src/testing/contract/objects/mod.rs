@@ -24,14 +24,18 @@ pub use names::*;
 pub use versions::*;
 
 /// Tests that an adapter keeps every promise of `ObjectStorage`. The expression answers
-/// `(Arc<dyn ObjectStorage>, guard)`: a fresh store, without datasets, for each test.
+/// `(Arc<dyn ObjectStorage>, guard)`: a fresh store, without datasets, for each test. With
+/// `in_one_test:` before it, it stands in a test and is evaluated for each promise.
 #[macro_export]
 macro_rules! objects_contract {
-    ($fresh:expr) => {
-        $crate::objects_contract!(contract_tests, $fresh);
+    (in_one_test: $fresh:expr) => {
+        $crate::objects_contract!(@contract_in_one_test $fresh)
     };
-    ($way:ident, $fresh:expr) => {
-        $crate::$way! {
+    ($fresh:expr) => {
+        $crate::objects_contract!(@contract_tests $fresh);
+    };
+    (@$with:ident $fresh:expr) => {
+        $crate::$with! {
             $crate::testing::contract::objects, $fresh, [
                 a_dataset_is_made_once,
                 datasets_are_listed_by_name,

@@ -1,0 +1,162 @@
+//! What changes the bucket: datasets made and removed, objects put in place and deleted.
+
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use gadwall_domain::dataset::{DatasetName, ObjectName, Precondition};
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::ports::objects::{ObjectError, Stored};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Inner;
+use super::error::failed;
+use super::keys::key;
+use super::store::to_the_end;
+use super::upload::Received;
+use super::version::Version;
+use crate::error::fault;
+
+/// Folders that are looked at at once.
+const LOOKS: usize = 16;
+
+/// Turns at changing a dataset, a bounded number of them. Held for a few requests, each of which has its time; what is
+/// done in a turn is done to its end, so that none of it comes in the next.
+pub(super) struct Turns([Arc<Semaphore>; 64]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Arc::new(Semaphore::new(1))))
+    }
+}
+
+impl Turns {
+    async fn take(&self, lake: LakeId, dataset: &DatasetName) -> Result<OwnedSemaphorePermit, ObjectError> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((lake, dataset));
+        let index = usize::try_from(hash % self.0.len() as u64).unwrap_or_default();
+        Arc::clone(&self.0[index]).acquire_owned().await.map_err(fault)
+    }
+}
+
+impl Inner {
+    pub(super) async fn create_dataset(
+        self: &Arc<Self>,
+        lake: LakeId,
+        dataset: &DatasetName,
+    ) -> Result<(), ObjectError> {
+        let (inner, dataset) = (Arc::clone(self), dataset.clone());
+        let work = async move {
+            let _turn = inner.turns.take(lake, &dataset).await?;
+            if inner.has(lake, &dataset).await? {
+                return Err(ObjectError::DatasetExists);
+            }
+            let marker = inner.store.keys.marker(lake, &dataset)?;
+            inner.store.objects.put(&marker, Vec::new().into()).await.map(drop).map_err(|error| failed(&error))
+        };
+        to_the_end(work, fault).await
+    }
+
+    pub(super) async fn delete_dataset(
+        self: &Arc<Self>,
+        lake: LakeId,
+        dataset: &DatasetName,
+    ) -> Result<(), ObjectError> {
+        let (inner, dataset) = (Arc::clone(self), dataset.clone());
+        let work = async move {
+            let _turn = inner.turns.take(lake, &dataset).await?;
+            inner.require(lake, &dataset).await?;
+            let home = inner.store.keys.home(lake, &dataset);
+            if inner.store.any(&home).await.map_err(|error| failed(&error))? {
+                return Err(ObjectError::DatasetNotEmpty);
+            }
+            let marker = inner.store.keys.marker(lake, &dataset)?;
+            inner.store.delete(&marker).await.map_err(|error| failed(&error))
+        };
+        to_the_end(work, fault).await
+    }
+
+    /// Makes a dataset be no more, whatever it holds: from then on nothing is put there.
+    pub(super) async fn unmark(self: &Arc<Self>, lake: LakeId, dataset: &DatasetName) -> Result<(), ObjectError> {
+        let (inner, dataset) = (Arc::clone(self), dataset.clone());
+        let work = async move {
+            let _turn = inner.turns.take(lake, &dataset).await?;
+            let marker = inner.store.keys.marker(lake, &dataset)?;
+            inner.store.delete(&marker).await.map_err(|error| failed(&error))
+        };
+        to_the_end(work, fault).await
+    }
+
+    /// Puts bytes under an object's key, if that may be.
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        lake: LakeId,
+        dataset: &DatasetName,
+        name: &ObjectName,
+        received: Received,
+        version: Version,
+        precondition: Precondition,
+    ) -> Result<Stored, ObjectError> {
+        let (inner, dataset, name) = (Arc::clone(self), dataset.clone(), name.clone());
+        let work = async move {
+            let key = inner.store.keys.object(lake, &dataset, &name)?;
+            let _turn = inner.turns.take(lake, &dataset).await?;
+            inner.require(lake, &dataset).await?;
+            let before = inner.current(&key, &name).await?;
+            if !precondition.holds(before.as_ref().map(|info| &info.etag)) {
+                return Err(ObjectError::PreconditionFailed);
+            }
+            if before.is_none() && inner.clashes(&inner.store.keys.home(lake, &dataset), &key, &name).await? {
+                return Err(ObjectError::NameClash);
+            }
+            let size = received.size();
+            received.place(&inner.store, &key, version.attributes()).await?;
+            inner.seen.remove(key.as_ref());
+            Ok(Stored { info: version.info(name, size), replaced: before.is_some() })
+        };
+        to_the_end(work, fault).await
+    }
+
+    /// Whether an object is where this one needs a folder, or a folder is where this one goes. The server wouldn't mind;
+    /// but then names would be legal here that local files can't have.
+    async fn clashes(&self, home: &str, at: &Path, name: &ObjectName) -> Result<bool, ObjectError> {
+        let told = |error: object_store::Error| failed(&error);
+        if self.store.any(&format!("{at}/")).await.map_err(told)? {
+            return Ok(true);
+        }
+        let above = name.as_str().match_indices('/').map(|(end, _)| format!("{home}{}", &name.as_str()[..end]));
+        let above: Vec<String> = above.collect();
+        let looks = futures_util::stream::iter(above).map(|above| async move {
+            let found = self.store.head(&key(&above)?).await.map_err(told)?;
+            Ok(found.is_some())
+        });
+        looks.buffer_unordered(LOOKS).try_any(|there| std::future::ready(there)).await
+    }
+
+    pub(super) async fn delete(
+        self: &Arc<Self>,
+        lake: LakeId,
+        dataset: &DatasetName,
+        name: &ObjectName,
+        precondition: &Precondition,
+    ) -> Result<(), ObjectError> {
+        let (inner, dataset, name) = (Arc::clone(self), dataset.clone(), name.clone());
+        let precondition = precondition.clone();
+        let work = async move {
+            let key = inner.store.keys.object(lake, &dataset, &name)?;
+            let _turn = inner.turns.take(lake, &dataset).await?;
+            inner.require(lake, &dataset).await?;
+            let current = inner.current(&key, &name).await?;
+            if !precondition.holds(current.as_ref().map(|info| &info.etag)) {
+                return Err(ObjectError::PreconditionFailed);
+            }
+            if current.is_some() {
+                inner.store.delete(&key).await.map_err(|error| failed(&error))?;
+                inner.seen.remove(key.as_ref());
+            }
+            Ok(())
+        };
+        to_the_end(work, fault).await
+    }
+}
