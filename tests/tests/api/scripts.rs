@@ -79,6 +79,80 @@ async fn rows_are_written_by_every_verb() -> Result<()> {
 }
 
 #[tokio::test]
+async fn values_go_to_every_part_of_a_write() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let made =
+        run(&owner, "CREATE TABLE sales.n (id INT PRIMARY KEY, l INT[], s STRUCT(a INT, b VARCHAR), v INT)").await?;
+    assert_eq!(made.status, 200, "{}", made.text);
+    for (sql, params, count) in [
+        ("INSERT INTO sales.n VALUES (?, ?, ?, ?)", json!([1, [1, 2], {"a": 1, "b": "x"}, 10]), 1),
+        ("INSERT INTO sales.n (id, v) VALUES (?, ?), (?, 0)", json!([2, 20, 3]), 2),
+        (
+            "INSERT INTO sales.n (id, v) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET v = ?, l = ? WHERE v < ?",
+            json!([1, 0, 11, [7], 100]),
+            1,
+        ),
+        (
+            "INSERT INTO sales.n (id, v) VALUES ($2, $1) ON CONFLICT DO UPDATE SET v = v + excluded.v + $3",
+            json!([5, 2, 100]),
+            1,
+        ),
+        (
+            "UPDATE sales.n SET s = $s, v = v + $by WHERE id = ANY($ids)",
+            json!({"s": {"a": 2, "b": null}, "by": 1, "ids": [2, 3], "unused": []}),
+            2,
+        ),
+        ("DELETE FROM sales.n WHERE id IN (SELECT unnest(?)) AND v < ?", json!([[3, 1], 11]), 1),
+        (
+            "MERGE INTO sales.n AS t USING (SELECT unnest(?) AS id) AS s ON t.id = s.id
+             WHEN MATCHED THEN UPDATE SET v = ? WHEN NOT MATCHED THEN INSERT (id, v, l) VALUES (s.id, ?, ?)",
+            json!([[1, 9], 12, 90, [9, 9]]),
+            2,
+        ),
+    ] {
+        let reply = owner.post("/projects/p/query", &json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, &reply.json()["rows"]), (200, &json!([[count]])), "{sql}: {}", reply.text);
+    }
+    let left = json!([[1, [7], {"a": 1, "b": "x"}, 12], [2, null, {"a": 2, "b": null}, 126], [9, [9, 9], null, 90]]);
+    assert_eq!(rows(&owner, "FROM sales.n ORDER BY id").await?, left);
+    let made = batch(&owner, json!([
+        {"query": "CREATE TEMP TABLE x AS SELECT unnest($list) AS i", "params": {"list": [1, 2, 3]}},
+        {"query": "CREATE TABLE sales.m AS SELECT i, $name AS name FROM x WHERE i <> $not", "params": {"name": "m", "not": 2}},
+        {"query": "SELECT list(i ORDER BY i) AS v, ? AS w FROM sales.m", "params": [{"k": [1]}]},
+    ])).await?;
+    assert_eq!(
+        (made.status, &made.json()["results"][2]["data"]),
+        (200, &json!([[[1, 3], {"k": [1]}]])),
+        "{}",
+        made.text
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn writes_say_which_values_are_missing_or_too_many() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    for (sql, params, names) in [
+        ("UPDATE sales.t SET v = ? WHERE id = ?", json!([1]), "$2"),
+        ("UPDATE sales.t SET v = ? WHERE id = ?", json!([1, 2, 3]), "2 parameters, but 3"),
+        ("UPDATE sales.t SET v = $1 WHERE id = $2", json!([1, 2, 3]), "2 parameters, but 3"),
+        ("UPDATE sales.t SET v = $v WHERE id = $id", json!({"v": 1}), "$id"),
+        ("UPDATE sales.t SET v = $v WHERE id = $id", json!([1, 2]), "$v has a name"),
+        ("DELETE FROM sales.t WHERE id = ?", Value::Null, "$1"),
+        ("TRUNCATE sales.t", json!([1]), "0 parameters, but 1"),
+        ("INSERT INTO sales.t (id, v) VALUES (?, 1) ON CONFLICT DO UPDATE SET v = ?", json!([1]), "$2"),
+        ("CREATE TABLE sales.c AS SELECT ? AS a", json!([1, 2]), "1 parameters, but 2"),
+    ] {
+        let reply = owner.post("/projects/p/query", &json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "sql_error"), "{sql}: {}", reply.text);
+        assert!(reply.text.contains(names), "{sql}: {}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn keys_lengths_and_nulls_hold_in_sql_too() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;

@@ -21,7 +21,7 @@ use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
-use gadwall_domain::query::{Parameters, QueryError, ReadScope};
+use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::script::{
     KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
@@ -33,6 +33,7 @@ use super::Commit;
 use crate::durable::sync_new;
 use crate::error::{fault, files_error, io_error};
 use crate::gate::write::{self, Statement};
+use crate::gate::{NamedValue, refuse_surplus};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
 use crate::{sql, structure};
@@ -212,11 +213,10 @@ impl Run<'_> {
         let started = Instant::now();
         let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
         let read = write::read(&statement.sql).map_err(QueryError::from)?;
-        // The parts of a statement name its values by their numbers, each some of them.
-        let numbered = numbered(&statement.parameters);
-        let parameters = &numbered;
+        let parameters = &statement.parameters;
+        refuse_surplus(&statement.sql, parameters).map_err(QueryError::from)?;
         let done = match read {
-            Statement::Read => self.select(&statement.sql, &statement.parameters)?,
+            Statement::Read => self.select(&statement.sql, parameters)?,
             Statement::Insert(insert) => counted(self.insert(&insert, parameters)?)?,
             Statement::Update(update) => counted(self.update(&update, parameters)?)?,
             Statement::Delete(delete) => counted(self.delete(&delete, parameters)?)?,
@@ -261,10 +261,15 @@ impl Run<'_> {
     }
 
     /// Runs a statement that changes rows; answers how many.
-    fn rows_of(&self, statement: &str, parameters: &Parameters) -> Done<u64> {
+    fn rows_of(&self, statement: &str) -> Done<u64> {
+        self.rows_with(statement, &[])
+    }
+
+    /// The same around a query that takes values.
+    fn rows_with(&self, statement: &str, values: &[NamedValue]) -> Done<u64> {
         let connection = self.commit.connection;
         let mut prepared = connection.prepare(statement).map_err(|error| self.engine(&error))?;
-        let values = crate::query::values(&prepared, parameters)?;
+        let values = crate::query::values(&prepared, values)?;
         let changed = prepared.execute(duckdb::params_from_iter(values)).map_err(|error| self.engine(&error))?;
         Ok(changed as u64)
     }
@@ -276,16 +281,6 @@ impl Run<'_> {
 
     fn next_name(&self) -> String {
         format!("__gadwall_script_{}", self.temporary.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-fn numbered(parameters: &Parameters) -> Parameters {
-    match parameters {
-        Parameters::Positional(values) => {
-            let named = (1..).zip(values).map(|(number, value): (usize, _)| (number.to_string(), value.clone()));
-            Parameters::Named(named.collect())
-        }
-        other => other.clone(),
     }
 }
 

@@ -90,7 +90,7 @@ impl Run<'_> {
             return Err(write_fault(&table.bucket.to_string(), None, WriteError::NoBucket));
         }
         let aside = match &create.query {
-            Some(query) => Some(self.put_aside(&self.gated(&query.0)?, parameters)?),
+            Some(query) => Some(self.put_aside(&self.gated(&query.0, parameters)?)?),
             None => None,
         };
         let given = match &aside {
@@ -127,7 +127,7 @@ impl Run<'_> {
 
     fn fill(&self, table: &TableRef, schema: &TableSchema, source: &str) -> Done<u64> {
         let target = sql::table(self.scope.lake, table);
-        let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"), &Parameters::None)?;
+        let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"))?;
         let filled = Target { name: table.clone(), sql: target, written: String::new(), schema: Some(schema.clone()) };
         self.refuse_twins(&filled, schema)?;
         self.appended(&filled, rows);
@@ -155,8 +155,8 @@ impl Run<'_> {
         let full = format!("temp.main.{}", sql::ident(&truth));
         let rows = if let Some(query) = &create.query {
             let empty = if create.no_data { " WITH NO DATA" } else { "" };
-            let checked = self.gated(&query.0)?;
-            self.rows_of(&format!("CREATE TEMP TABLE {full} AS {checked}{empty}"), parameters)?;
+            let checked = self.gated(&query.0, parameters)?;
+            self.rows_with(&format!("CREATE TEMP TABLE {full} AS {}{empty}", checked.text), &checked.values)?;
             Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
         } else {
             let schema = schema_of(create, Vec::new())?;
