@@ -258,6 +258,70 @@ async fn a_batch_is_one_snapshot_or_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn buckets_are_what_the_script_made_of_them() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let fails = |steps: Value, code: &'static str| {
+        let owner = &owner;
+        async move {
+            let reply = batch(owner, steps.clone()).await?;
+            assert_eq!(reply.code(), code, "{steps}: {}", reply.text);
+            anyhow::Ok(())
+        }
+    };
+    for steps in [
+        json!(["CREATE SCHEMA y", "CREATE TABLE y.t AS SELECT 1 AS a", "DROP TABLE y.t", "DROP SCHEMA y"]),
+        json!(["CREATE SCHEMA y", "CREATE TABLE y.t (a INT)", "CREATE VIEW y.v AS FROM y.t", "DROP SCHEMA y CASCADE"]),
+        json!([
+            "CREATE SCHEMA y",
+            "CREATE TABLE y.t (a INT)",
+            "DROP SCHEMA y CASCADE",
+            "CREATE SCHEMA y",
+            "CREATE TABLE y.u (b INT)"
+        ]),
+        json!(["DROP SCHEMA y CASCADE", "CREATE SCHEMA y", "CREATE TABLE y.u AS SELECT 7 AS c"]),
+        json!([
+            "DROP TABLE y.u",
+            "DROP SCHEMA y",
+            "DROP SCHEMA IF EXISTS y",
+            "CREATE SCHEMA y",
+            "CREATE SCHEMA IF NOT EXISTS y"
+        ]),
+    ] {
+        let reply = batch(&owner, steps.clone()).await?;
+        assert_eq!(reply.status, 200, "{steps}: {}", reply.text);
+        if steps.as_array().unwrap().len() == 3 {
+            assert_eq!(rows(&owner, "SELECT c FROM y.u").await?, json!([[7]]));
+        }
+    }
+    assert_eq!(owner.get("/projects/p/buckets/y/tables/u").await?.status, 404);
+    fails(json!(["CREATE SCHEMA z", "CREATE TABLE z.t (a INT)", "DROP SCHEMA z"]), "bucket_not_empty").await?;
+    fails(json!(["DROP SCHEMA y", "DROP SCHEMA y"]), "bucket_not_found").await?;
+    fails(json!(["DROP SCHEMA sales CASCADE", "CREATE SCHEMA sales", "SELECT * FROM sales.t"]), "sql_error").await?;
+    fails(json!(["DROP SCHEMA sales CASCADE", "CREATE SCHEMA sales", "DROP TABLE sales.t"]), "sql_error").await?;
+    assert_eq!(owner.get("/projects/p/buckets/z").await?.status, 404);
+    assert_eq!(all(&owner).await?.as_array().map(Vec::len), Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_temporary_table_takes_the_names_of_its_columns() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let made = batch(
+        &owner,
+        json!([
+            "CREATE TEMP TABLE x (a, \"b c\") AS SELECT id, name FROM sales.t",
+            "SELECT max(a), max(\"b c\") FROM x"
+        ]),
+    );
+    assert_eq!(made.await?.json()["results"][1]["data"], json!([[3, "cy"]]));
+    let fewer = batch(&owner, json!(["CREATE TEMP TABLE x (a) AS SELECT id, name FROM sales.t"])).await?;
+    assert_eq!(fewer.code(), "sql_error", "{}", fewer.text);
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_a_transaction_what_came_before_a_failure_stands() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;
