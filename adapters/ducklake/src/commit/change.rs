@@ -10,8 +10,7 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
-use crate::durable::sync_new;
-use crate::error::{fault, io_error};
+use crate::error::fault;
 use crate::past::{self, Told};
 use crate::version::version;
 use crate::{sql, structure};
@@ -61,11 +60,7 @@ impl Commit<'_> {
 
     fn make_written_last(&self, table: &TableRef, started: SystemTime) -> Result<(), WriteError> {
         if self.wrote_elsewhere.get() {
-            let data = self.shared.catalogs.data_folder(self.lake);
-            let mut synced = self.known.take_synced();
-            let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
-            self.known.put_synced(synced);
-            return done.map_err(|error| io_error(error).into());
+            return self.make_all_last(started);
         }
         let shape = self.shape(table)?;
         self.make_files_last(&shape, started)

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
@@ -30,8 +31,7 @@ use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
-use crate::durable::sync_new;
-use crate::error::{fault, files_error, io_error};
+use crate::error::{fault, files_error};
 use crate::gate::write::{self, Statement};
 use crate::gate::{NamedValue, refuse_surplus};
 use crate::interrupt::Stopper;
@@ -113,7 +113,6 @@ impl Commit<'_> {
         stopper: &Stopper,
         work: impl FnOnce(&Run<'_>) -> Result<Vec<StatementResult>, ScriptError>,
     ) -> Result<ScriptOutput, ScriptError> {
-        self.known.forget_shapes();
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
             tables.into_iter().map(|table| (table.name, table.schema)).collect();
@@ -127,6 +126,7 @@ impl Commit<'_> {
             temporary: AtomicU64::new(0),
         };
         let mut end = None;
+        let mut before = SnapshotId::ZERO;
         let committed = self.transaction_of_rows(|| match work(&run) {
             Err(error) => {
                 stopper.close();
@@ -142,19 +142,23 @@ impl Commit<'_> {
                     end = Some(End::Tried(ScriptOutput { results, snapshot, changed }));
                     return Ok(None);
                 }
+                let newest = structure::head(self.connection, self.lake)?;
+                self.before.set(Some(newest));
+                before = newest;
                 self.say(made.into_iter().map(|change| WriteRecord { origin: origin.clone(), change }).collect())?;
-                self.sync_all(started)?;
+                self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {
                     end = Some(End::Failed(run.stopped()));
                     return Ok(None);
                 }
+                // What only reads, or is only tried, leaves the tables' shapes as they are known.
+                self.known.forget_shapes();
                 Ok(Some(results))
             }
         });
-        self.known.forget_shapes();
         match (committed, end) {
-            (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: true }),
+            (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: snapshot != before }),
             (_, Some(End::Tried(output))) => Ok(output),
             (_, Some(End::Failed(error))) => Err(error),
             // What fails after a stop, between two statements, was interrupted.
@@ -162,14 +166,6 @@ impl Commit<'_> {
             (Err(error), None) => Err(failed(error)),
             (Ok(None), None) => Err(failed(fault("the script ended without an answer").into())),
         }
-    }
-
-    fn sync_all(&self, started: SystemTime) -> Result<(), WriteError> {
-        let data = self.shared.catalogs.data_folder(self.lake);
-        let mut synced = self.known.take_synced();
-        let done = sync_new(&data, started, &mut synced, &*self.shared.sync);
-        self.known.put_synced(synced);
-        Ok(done.map_err(io_error)?)
     }
 }
 
