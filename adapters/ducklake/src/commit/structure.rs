@@ -10,7 +10,7 @@ use gadwall_domain::table::TableRef;
 
 use super::Commit;
 use super::alter::check_layout;
-use super::build::definition;
+use super::build::definitions;
 use crate::{sql, structure};
 
 /// What is in a bucket.
@@ -91,21 +91,25 @@ impl Commit<'_> {
         }
         self.no_view(table)?;
         check_layout(layout, schema)?;
-        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
         let target = sql::table(self.lake, table);
-        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions(schema.columns())))?;
         self.lay_out(&target, layout)?;
-        Ok(Change::TableCreated {
-            table: table.clone(),
-            columns: schema.columns().to_vec(),
-            primary_key: schema.key_columns().to_vec(),
-            layout: layout.clone(),
-        })
+        Ok(created(table, schema, layout))
     }
 
     pub(super) fn drop_table(&self, table: &TableRef, expected: Expected) -> Result<Change, WriteError> {
         let told = self.found(table, expected)?;
         self.execute(&format!("DROP TABLE {}", sql::table(self.lake, &told.name)))?;
         Ok(Change::TableDropped { table: table.clone() })
+    }
+}
+
+/// What is said of a table that was made.
+pub(super) fn created(table: &TableRef, schema: &TableSchema, layout: &Layout) -> Change {
+    Change::TableCreated {
+        table: table.clone(),
+        columns: schema.columns().to_vec(),
+        primary_key: schema.key_columns().to_vec(),
+        layout: layout.clone(),
     }
 }

@@ -16,7 +16,8 @@ use super::names::{Target, no_table};
 use super::rows::refused;
 use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::alter::check_layout;
-use crate::commit::build::definition;
+use crate::commit::build::definitions;
+use crate::commit::structure::created;
 use crate::gate::write::{Change, ColumnDefinition, CreateTable, Name, Statement};
 use crate::{past, sql, structure};
 
@@ -117,16 +118,10 @@ impl Run<'_> {
         let told = |error| write_fault(&table.to_string(), Some(table), error);
         check_layout(layout, schema).map_err(told)?;
         let target = sql::table(self.scope.lake, table);
-        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
-        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions(schema.columns())))?;
         self.commit.lay_out(&target, layout).map_err(told)?;
         self.overlay.borrow_mut().make(table.clone(), schema.clone());
-        self.change(Committed::TableCreated {
-            table: table.clone(),
-            columns: schema.columns().to_vec(),
-            primary_key: schema.key_columns().to_vec(),
-            layout: layout.clone(),
-        });
+        self.change(created(table, schema, layout));
         Ok(())
     }
 
@@ -171,8 +166,7 @@ impl Run<'_> {
             Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
         } else {
             let schema = schema_of(create, Vec::new())?;
-            let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
-            self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions.join(", ")))?;
+            self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions(schema.columns())))?;
             None
         };
         if let Some(before) = self.overlay.borrow_mut().name_temporary(name.as_str(), truth) {
