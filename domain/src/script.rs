@@ -1,9 +1,10 @@
 //! SQL that may write: statements that are carried out together, or not at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use thiserror::Error;
 
 use crate::ids::SnapshotId;
@@ -120,6 +121,16 @@ pub struct StatementResult {
     pub batches: Vec<RecordBatch>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// One row with a number, as DuckDB answers a change of rows.
+///
+/// # Errors
+/// Never, as its column is of the type that it says.
+pub fn counted(rows: u64) -> Result<RecordBatch, ArrowError> {
+    let schema = Schema::new(vec![Field::new("Count", DataType::Int64, false)]);
+    let values = Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(values)])
 }
 
 /// What a script gave.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{Int64Array, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::Schema;
 use futures_util::stream;
 use gadwall_application::error::UseCaseError;
 use gadwall_application::queries::{BackgroundQueries, Opened, Queries};
@@ -16,7 +15,7 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::{Parameters, Query, QueryError};
 use gadwall_domain::rows::RowStream;
-use gadwall_domain::script::{Script, ScriptStatement, StatementKind};
+use gadwall_domain::script::{Script, ScriptStatement, StatementKind, counted};
 use gadwall_formats::encode::json::JsonOptions;
 use gadwall_formats::encode::{Document, describe_type};
 use gadwall_formats::{Output, OutputFormat};
@@ -304,7 +303,7 @@ impl QueriesApi {
             return Err(QueryError::Unsupported { what: "a COPY with parameters".to_owned(), hint }.into());
         }
         let copied = self.transfers.copy(auth.caller(), project, &query.sql, query.timeout).await?;
-        Ok((count(copied.rows), copied.snapshot))
+        Ok((count(copied.rows)?, copied.snapshot))
     }
 
     /// Answers a query: out of what is kept, if it is there.
@@ -344,13 +343,10 @@ pub(crate) fn kind_of(scripts: &Scripts, sql: &str) -> ApiResult<StatementKind> 
     }
 }
 
-/// One row with a number, as DuckDB answers what changes rows.
-fn count(rows: u64) -> RowStream {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![rows]))]);
-    let batch = batch.map_err(|error| QueryError::Engine(error.to_string()));
-    RowStream { schema, batches: Box::pin(stream::iter([batch])) }
+/// What a change of rows answers.
+fn count(rows: u64) -> ApiResult<RowStream> {
+    let batch = counted(rows).map_err(|error| QueryError::Engine(error.to_string()))?;
+    Ok(RowStream { schema: batch.schema(), batches: Box::pin(stream::iter([Ok(batch)])) })
 }
 
 /// How a result is written in a format.

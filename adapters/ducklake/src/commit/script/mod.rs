@@ -17,22 +17,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use arrow::array::{Int64Array, RecordBatch};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::script::{
-    KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
+    self, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
 use crate::error::{fault, files_error};
-use crate::gate::write::{self, Statement};
+use crate::gate::write::Statement;
 use crate::gate::{NamedValue, refuse_surplus};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
@@ -67,16 +67,17 @@ enum End {
 }
 
 impl Commit<'_> {
-    /// Runs a script as one transaction.
+    /// Runs a script as one transaction. Its statements were read before.
     pub(crate) fn script(
         &self,
         scope: &ReadScope,
         script: &Script,
+        statements: Vec<Statement>,
         tables: Vec<KnownTable>,
         origin: &WriteOrigin,
         stopper: &Stopper,
     ) -> Result<ScriptOutput, ScriptError> {
-        self.scripted(scope, script, tables, origin, stopper, all)
+        self.scripted(scope, script, tables, origin, stopper, |run| run.all(statements))
     }
 
     /// Makes a view, or drops one, as a transaction of its own.
@@ -189,26 +190,20 @@ fn lake_fault(error: LakeError) -> ScriptFault {
     }
 }
 
-/// Named, as a closure of the method alone isn't taken for any lifetime.
-fn all(run: &Run<'_>) -> Result<Vec<StatementResult>, ScriptError> {
-    run.all()
-}
-
 impl Run<'_> {
-    fn all(&self) -> Result<Vec<StatementResult>, ScriptError> {
-        let mut results = Vec::with_capacity(self.script.statements.len());
-        for (number, statement) in self.script.statements.iter().enumerate() {
-            let done = if self.stopper.is_stopped() { Err(self.stopped().fault) } else { self.one(statement) };
+    fn all(&self, statements: Vec<Statement>) -> Result<Vec<StatementResult>, ScriptError> {
+        let mut results = Vec::with_capacity(statements.len());
+        for (number, (given, read)) in self.script.statements.iter().zip(statements).enumerate() {
+            let done = if self.stopper.is_stopped() { Err(self.stopped().fault) } else { self.one(given, read) };
             let told = |fault| ScriptError { statement: Some(number), fault };
             results.push(done.map_err(|fault| told(self.tell(fault)))?);
         }
         Ok(results)
     }
 
-    fn one(&self, statement: &ScriptStatement) -> Done<StatementResult> {
+    fn one(&self, statement: &ScriptStatement, read: Statement) -> Done<StatementResult> {
         let started = Instant::now();
         let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
-        let read = write::read(&statement.sql).map_err(QueryError::from)?;
         let parameters = &statement.parameters;
         refuse_surplus(&statement.sql, parameters).map_err(QueryError::from)?;
         let done = match read {
@@ -282,13 +277,9 @@ impl Run<'_> {
 
 type Rows = (Arc<Schema>, Vec<RecordBatch>);
 
-/// As DuckDB answers for a change of rows.
 fn counted(rows: u64) -> Done<Rows> {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", ArrowType::Int64, false)]));
-    let values = Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])
-        .map_err(|error| QueryError::Engine(error.to_string()))?;
-    Ok((schema, vec![batch]))
+    let batch = script::counted(rows).map_err(|error| QueryError::Engine(error.to_string()))?;
+    Ok((batch.schema(), vec![batch]))
 }
 
 fn nothing() -> Rows {
