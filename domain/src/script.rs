@@ -1,5 +1,6 @@
 //! SQL that may write: statements that are carried out together, or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,17 @@ pub struct StatementResult {
     pub batches: Vec<RecordBatch>,
     /// How long it took.
     pub elapsed: Duration,
+    /// What it touches.
+    pub touched: Touched,
+}
+
+/// The tables and views that a statement names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Those that it reads, among them one that it changes by what is there.
+    pub reads: BTreeSet<TableRef>,
+    /// Those that it changes, makes or drops, also where it finds nothing to change.
+    pub writes: BTreeSet<TableRef>,
 }
 
 /// One row with a number, as DuckDB answers a change of rows.

@@ -351,6 +351,38 @@ async fn a_dry_run_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_dry_run_tells_what_is_read_and_written() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    run(&owner, "CREATE VIEW sales.w AS SELECT id FROM sales.t").await?;
+    for (sql, reads, writes) in [
+        ("SELECT t.id FROM sales.t JOIN sales.w USING (id)", json!(["sales.t", "sales.w"]), json!([])),
+        ("SELECT 1", json!([]), json!([])),
+        ("INSERT INTO sales.t (id) SELECT id + 10 FROM sales.w", json!(["sales.w"]), json!(["sales.t"])),
+        ("DELETE FROM sales.t WHERE id > 100", json!(["sales.t"]), json!(["sales.t"])),
+        ("TRUNCATE sales.t", json!([]), json!(["sales.t"])),
+        ("CREATE TABLE sales.u AS FROM sales.w", json!(["sales.w"]), json!(["sales.u"])),
+        ("DROP VIEW sales.w", json!([]), json!(["sales.w"])),
+    ] {
+        let reply = owner.post("/projects/p/query?dry_run=true", &json!({ "query": sql })).await?;
+        let body = reply.json();
+        assert_eq!((&body["tables_read"], &body["tables_written"]), (&reads, &writes), "{sql}: {}", reply.text);
+    }
+    let refused =
+        owner.post("/projects/p/query?dry_run=true", &json!({ "query": "INSERT INTO sales.t VALUES (1, 'x', 0)" }));
+    assert_eq!(refused.await?.code(), "duplicate_key");
+    let steps =
+        json!(["CREATE TEMP TABLE x AS SELECT id FROM sales.t", "UPDATE sales.t SET v = 0 WHERE id IN (FROM x)"]);
+    let tried = owner.post("/projects/p/batch", &json!({ "queries": steps, "dry_run": true })).await?.json();
+    let told = |number: usize| {
+        (tried["results"][number]["tables_read"].clone(), tried["results"][number]["tables_written"].clone())
+    };
+    assert_eq!((told(0), told(1)), ((json!(["sales.t"]), json!([])), (json!(["sales.t"]), json!(["sales.t"]))));
+    assert!(run(&owner, "SELECT 1").await?.json().get("tables_read").is_none());
+    Ok(())
+}
+
+#[tokio::test]
 async fn writes_are_not_asked_safely() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;

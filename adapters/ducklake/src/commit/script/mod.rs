@@ -25,7 +25,8 @@ use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::script::{
-    self, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
+    self, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, Touched,
+    WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
@@ -51,6 +52,8 @@ struct Run<'a> {
     /// What the script has made, dropped and changed so far.
     overlay: RefCell<Overlay>,
     changes: RefCell<Vec<Change>>,
+    /// What the statement that runs touches.
+    touched: RefCell<Touched>,
     temporary: AtomicU64,
 }
 
@@ -124,6 +127,7 @@ impl Commit<'_> {
             stopper,
             overlay: RefCell::new(Overlay::new(known)),
             changes: RefCell::default(),
+            touched: RefCell::default(),
             temporary: AtomicU64::new(0),
         };
         let mut end = None;
@@ -203,7 +207,6 @@ impl Run<'_> {
 
     fn one(&self, statement: &ScriptStatement, read: Statement) -> Done<StatementResult> {
         let started = Instant::now();
-        let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
         let parameters = &statement.parameters;
         refuse_surplus(&statement.sql, parameters).map_err(QueryError::from)?;
         let done = match read {
@@ -222,10 +225,16 @@ impl Run<'_> {
                 nothing()
             }
         };
-        Ok(result(done))
+        let (schema, batches) = done;
+        Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched: self.touched.take() })
     }
 
     fn change(&self, change: Change) {
+        let name = match &change {
+            Change::ViewCreated { view, .. } | Change::ViewDropped { view } => Some(view),
+            other => other.table(),
+        };
+        self.touched.borrow_mut().writes.extend(name.cloned());
         self.changes.borrow_mut().push(change);
     }
 

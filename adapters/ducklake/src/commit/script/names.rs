@@ -304,6 +304,7 @@ impl Run<'_> {
             }
             told.name
         };
+        self.touched.borrow_mut().writes.insert(stored.clone());
         let written = format!("{}.{}", sql::ident(stored.bucket.as_str()), sql::ident(stored.table.as_str()));
         Ok(Target { sql: sql::table(self.scope.lake, &stored), name: stored, written, schema: Some(schema) })
     }

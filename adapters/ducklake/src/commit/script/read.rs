@@ -9,6 +9,7 @@ use gadwall_domain::types::DataType;
 use super::names::ScriptNames;
 use super::{Done, Rows, Run};
 use crate::gate::NamedValue;
+use crate::names::named;
 use crate::query::{Statement as Checked, checked_with, values};
 use crate::sql;
 
@@ -29,7 +30,10 @@ impl Run<'_> {
             super::ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
-        Ok(checked_with(connection, &ScriptNames(self), text, Some(parameters), &failed)?)
+        let checked = checked_with(connection, &ScriptNames(self), text, Some(parameters), &failed)?;
+        let read = checked.tables.iter().filter_map(|table| named(self.scope, table));
+        self.touched.borrow_mut().reads.extend(read);
+        Ok(checked)
     }
 
     /// Runs a query and keeps its rows.
