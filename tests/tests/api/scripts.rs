@@ -368,9 +368,8 @@ async fn a_dry_run_tells_what_is_read_and_written() -> Result<()> {
         let body = reply.json();
         assert_eq!((&body["tables_read"], &body["tables_written"]), (&reads, &writes), "{sql}: {}", reply.text);
     }
-    let refused =
-        owner.post("/projects/p/query?dry_run=true", &json!({ "query": "INSERT INTO sales.t VALUES (1, 'x', 0)" }));
-    assert_eq!(refused.await?.code(), "duplicate_key");
+    let twice = json!({ "query": "INSERT INTO sales.t VALUES (1, 'x', 0)" });
+    assert_eq!(owner.post("/projects/p/query?dry_run=true", &twice).await?.code(), "duplicate_key");
     let steps =
         json!(["CREATE TEMP TABLE x AS SELECT id FROM sales.t", "UPDATE sales.t SET v = 0 WHERE id IN (FROM x)"]);
     let tried = owner.post("/projects/p/batch", &json!({ "queries": steps, "dry_run": true })).await?.json();
