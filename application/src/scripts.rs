@@ -14,7 +14,7 @@ use gadwall_domain::ports::lake::{ScriptEngine, WriteError};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptStatement, StatementKind, StatementResult,
+    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptStatement, StatementKind, StatementResult, Touched,
 };
 use gadwall_domain::table::TableRef;
 use tokio::time::Instant;
@@ -232,7 +232,8 @@ fn of_statement(caller: &Caller, number: usize) -> Caller {
 
 /// The result of a statement that an earlier attempt carried out.
 fn forgotten() -> StatementResult {
-    StatementResult { schema: Arc::new(Schema::empty()), batches: Vec::new(), elapsed: Duration::ZERO }
+    let (schema, touched) = (Arc::new(Schema::empty()), Touched::default());
+    StatementResult { schema, batches: Vec::new(), elapsed: Duration::ZERO, touched }
 }
 
 fn is_changed(error: &ScriptError) -> bool {

@@ -1,9 +1,11 @@
 //! SQL that may write: statements that are carried out together, or not at all.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{Int64Array, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use thiserror::Error;
 
 use crate::ids::SnapshotId;
@@ -120,6 +122,27 @@ pub struct StatementResult {
     pub batches: Vec<RecordBatch>,
     /// How long it took.
     pub elapsed: Duration,
+    /// What it touches.
+    pub touched: Touched,
+}
+
+/// The tables and views that a statement names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Those that it reads, among them one that it changes by what is there.
+    pub reads: BTreeSet<TableRef>,
+    /// Those that it changes, makes or drops, also where it finds nothing to change.
+    pub writes: BTreeSet<TableRef>,
+}
+
+/// One row with a number, as DuckDB answers a change of rows.
+///
+/// # Errors
+/// Never, as its column is of the type that it says.
+pub fn counted(rows: u64) -> Result<RecordBatch, ArrowError> {
+    let schema = Schema::new(vec![Field::new("Count", DataType::Int64, false)]);
+    let values = Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(values)])
 }
 
 /// What a script gave.

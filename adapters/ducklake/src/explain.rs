@@ -18,7 +18,7 @@ pub(crate) fn explained(
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
-    let Statement { text: statement, tables, views, .. } = checked(connection, scope, &inner, failed)?;
+    let Statement { text: statement, tables, views, values: given, .. } = checked(connection, scope, &inner, failed)?;
     if views > 0 && scope.only_bucket.is_some() {
         // The plan would tell of tables that only the view's author may read.
         let what = "EXPLAIN of a query that reads a view, with a key that is limited to a bucket".to_owned();
@@ -26,7 +26,7 @@ pub(crate) fn explained(
         return Err(QueryError::Unsupported { what, hint });
     }
     let mut prepared = connection.prepare(&explain.statement(&statement)).map_err(|error| failed(&error))?;
-    let values = values(&prepared, &query.parameters)?;
+    let values = values(&prepared, &given)?;
     let read = |row: &duckdb::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     let (key, json) = prepared.query_row(duckdb::params_from_iter(values), read).map_err(|error| failed(&error))?;
     let own = sql::catalog(scope.lake);

@@ -1,5 +1,6 @@
 //! Runs a user's statement: parsed by the engine, checked by the gate, rendered from what was checked.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::{EngineFault, files_error};
 use crate::explain::explained;
-use crate::gate::{Names, ResolvedTable};
+use crate::gate::{NamedValue, Names, ResolvedTable};
 use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
@@ -250,16 +251,14 @@ impl Running {
         let snapshot = self.snapshot(&connection, &lease.known, work)?;
         let reading = Reading { connection: &connection, lake: self.lake };
         let ours = |text| Statement::bare(text, true, Vec::new());
-        let (runs, parameters) = match work {
-            Work::Rows { table, selection, at } => (ours(reading.rows(table, selection, *at)?), &Parameters::None),
-            Work::Changes { table, from, to, limit } => {
-                (ours(reading.changes(table, *from, *to, *limit)?), &Parameters::None)
-            }
-            Work::Profile { table, at } => (ours(reading.profile(table, *at)?), &Parameters::None),
+        let runs = match work {
+            Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
+            Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
+            Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
         let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
-        let values = values(&prepared, parameters)?;
+        let values = values(&prepared, &runs.values)?;
         let of = (snapshot, runs.deterministic);
         self.stream(&mut prepared, values, of, started, batches)
     }
@@ -317,20 +316,14 @@ impl Running {
         }
     }
 
-    /// What runs for a user's statement, and the parameters it still needs.
-    fn checked<'q>(
-        &self,
-        connection: &Connection,
-        scope: &ReadScope,
-        query: &'q Query,
-    ) -> Result<(Statement, &'q Parameters), QueryError> {
+    /// What runs for a user's statement.
+    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<Statement, QueryError> {
         let failed = |error: &duckdb::Error| self.failed(error);
         gate::admit(&query.sql)?;
-        if let Some(explain) = gate::explain(&query.sql) {
-            let answer = explained(connection, scope, query, explain, &self.engine.scrub, &failed)?;
-            return Ok((answer, &Parameters::None));
+        match gate::explain(&query.sql) {
+            Some(explain) => explained(connection, scope, query, explain, &self.engine.scrub, &failed),
+            None => checked(connection, scope, query, &failed),
         }
-        Ok((checked(connection, scope, query, &failed)?, &query.parameters))
     }
 
     fn failed(&self, error: &duckdb::Error) -> QueryError {
@@ -351,12 +344,14 @@ pub(crate) struct Statement {
     pub(crate) views: u64,
     /// Whether it has parameters.
     pub(crate) parameters: bool,
+    /// What to bind to them.
+    pub(crate) values: Vec<NamedValue>,
 }
 
 impl Statement {
     /// A statement that isn't to become a view.
     pub(crate) fn bare(text: String, deterministic: bool, tables: Vec<ResolvedTable>) -> Self {
-        Self { text, deterministic, tables, cost: 0, views: 0, parameters: false }
+        Self { text, deterministic, tables, cost: 0, views: 0, parameters: false, values: Vec::new() }
     }
 }
 
@@ -369,19 +364,22 @@ pub(crate) fn checked(
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
-    checked_with(connection, &names, &query.sql, failed)
+    let checked = checked_with(connection, &names, &query.sql, Some(&query.parameters), failed)?;
+    gate::refuse_surplus(&query.sql, &query.parameters)?;
+    Ok(checked)
 }
 
-/// The same with other names.
+/// The same with other names, for a statement or a part of one.
 pub(crate) fn checked_with(
     connection: &Connection,
     names: &dyn Names,
     sql: &str,
+    given: Option<&Parameters>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     gate::admit(sql)?;
     let tree = parse(connection, sql).map_err(|error| failed(&error))?;
-    let checked = gate::check(sql, &tree, names)?;
+    let checked = gate::check(sql, &tree, names, given)?;
     let statement: String = connection
         .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
         .map_err(|error| failed(&error))?;
@@ -394,6 +392,7 @@ pub(crate) fn checked_with(
         cost: checked.cost,
         views: checked.views,
         parameters: !checked.parameters.is_empty(),
+        values: checked.values,
     })
 }
 
@@ -415,34 +414,18 @@ pub(crate) fn lake_failed(error: LakeError) -> QueryError {
     }
 }
 
-/// The values to bind, in the statement's order. A value that isn't given, or one too many by position, is an
-/// error; a name that the statement doesn't use is not.
-pub(crate) fn values(prepared: &duckdb::Statement<'_>, parameters: &Parameters) -> Result<Vec<Bound>, QueryError> {
-    let wanted = prepared.parameter_count();
-    if let Parameters::Positional(given) = parameters
-        && given.len() > wanted
-    {
-        let text = format!("the statement has {wanted} parameters, but {} values were given", given.len());
-        return Err(QueryError::Sql(text));
-    }
+/// The values to bind, in the statement's order.
+pub(crate) fn values(prepared: &duckdb::Statement<'_>, given: &[NamedValue]) -> Result<Vec<Bound>, QueryError> {
+    let given: HashMap<String, &Value> = given.iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let value = |index: usize| {
         let name = prepared.parameter_name(index).unwrap_or_else(|_| index.to_string());
-        let given = match parameters {
-            Parameters::None => None,
-            Parameters::Positional(given) => given.get(index - 1),
-            Parameters::Named(given) => {
-                given.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, value)| value)
-            }
-        };
-        match given {
-            Some(given) => bound(&name, given),
-            None => Err(QueryError::Sql(format!("no value was given for the parameter ${name}"))),
-        }
+        let value = given.get(&name.to_ascii_lowercase());
+        bound(value.ok_or_else(|| QueryError::Sql(format!("no value was given for the parameter ${name}")))?)
     };
-    (1..=wanted).map(value).collect()
+    (1..=prepared.parameter_count()).map(value).collect()
 }
 
-fn bound(name: &str, value: &Value) -> Result<Bound, QueryError> {
+fn bound(value: &Value) -> Result<Bound, QueryError> {
     Ok(match value {
         Value::Null => Bound::Null,
         Value::Bool(truth) => Bound::Boolean(*truth),
@@ -457,10 +440,7 @@ fn bound(name: &str, value: &Value) -> Result<Bound, QueryError> {
             }
         }
         Value::Array(_) | Value::Object(_) => {
-            return Err(QueryError::Unsupported {
-                what: format!("an array or object as the parameter ${name}"),
-                hint: "send it as JSON text and read it with ::JSON".to_owned(),
-            });
+            return Err(QueryError::Engine("a list or an object was left to bind".to_owned()));
         }
     })
 }

@@ -10,8 +10,8 @@ use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{Committed, ScriptEngine, ViewEngine, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Copy, CopyOption, CopyWay, Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, StatementKind,
-    WriteFault,
+    Copy, CopyOption, CopyWay, Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement,
+    StatementKind, WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
@@ -48,13 +48,13 @@ impl ScriptEngine for EmbeddedLakes {
         origin: WriteOrigin,
     ) -> Result<ScriptOutput, ScriptError> {
         let lake = scope.lake;
-        let writes = script.statements.iter().any(|statement| {
-            let kind = write::read(&statement.sql).map(|statement| about(&statement).0);
-            matches!(kind, Ok(StatementKind::Rows | StatementKind::Structure))
-        });
+        let statements = read(&script)?;
+        let mut kinds = statements.iter().map(|statement| about(statement).0);
+        let writes = kinds.any(|kind| matches!(kind, StatementKind::Rows | StatementKind::Structure));
         let timeout = script.timeout;
-        let work =
-            move |commit: &Commit<'_>, stopper: &Stopper| commit.script(&scope, &script, tables, &origin, stopper);
+        let work = move |commit: &Commit<'_>, stopper: &Stopper| {
+            commit.script(&scope, &script, statements, tables, &origin, stopper)
+        };
         self.carry_out(lake, writes, timeout, work).await
     }
 }
@@ -178,6 +178,14 @@ impl EmbeddedLakes {
             Err(ScriptError { statement: None, fault })
         })
     }
+}
+
+fn read(script: &Script) -> Result<Vec<Statement>, ScriptError> {
+    let read = |(number, statement): (usize, &ScriptStatement)| {
+        let told = |error| ScriptError { statement: Some(number), fault: QueryError::from(error).into() };
+        write::read(&statement.sql).map_err(told)
+    };
+    script.statements.iter().enumerate().map(read).collect()
 }
 
 fn too_late(timeout: Duration) -> ScriptError {

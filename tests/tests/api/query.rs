@@ -61,6 +61,93 @@ async fn parameters_are_bound_by_position_and_by_name() -> Result<()> {
 }
 
 #[tokio::test]
+async fn lists_and_objects_are_parameters() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    for (sql, params, expected) in [
+        ("SELECT ? AS v", json!([[1, 2.5, null]]), json!([[[1.0, 2.5, null]]])),
+        (
+            "SELECT $v AS v, $n + 1",
+            json!({"v": {"a": [1, 2], "b c": {"D": "x"}}, "n": 1}),
+            json!([[{"a": [1, 2], "b c": {"D": "x"}}, 2]]),
+        ),
+        (
+            "SELECT id FROM sales.orders WHERE id IN (SELECT unnest(?)) AND id < ? ORDER BY id",
+            json!([[1, 3, 7], 3]),
+            json!([[1]]),
+        ),
+        (
+            "SELECT id FROM sales.orders WHERE list_contains($1, id) AND id < $2 ORDER BY id",
+            json!([[1, 3], 9]),
+            json!([[1], [3]]),
+        ),
+        ("SELECT count(*) FROM sales.orders WHERE id = ANY(?)", json!([[]]), json!([[0]])),
+        (
+            "SELECT count(*) FROM sales.orders WHERE customer IN ?",
+            json!([["ann", "'); DROP TABLE x --"]]),
+            json!([[2]]),
+        ),
+        (
+            "SELECT typeof(?), typeof(?)",
+            json!([[1, 5_000_000_000_u64], {"k": [true]}]),
+            json!([["BIGINT[]", "STRUCT(k BOOLEAN[])"]]),
+        ),
+        (
+            "SELECT s.a, s['b'] FROM (SELECT unnest($rows) AS s)",
+            json!({"rows": [{"a": 1, "b": "x"}, {"a": 2, "b": null}]}),
+            json!([[1, "x"], [2, null]]),
+        ),
+        ("SELECT $x[1], $X[2], $gw0_0", json!({"x": ["a", "b"], "gw0_0": "own"}), json!([["a", "b", "own"]])),
+    ] {
+        let reply = run(&owner, json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, &reply.json()["rows"]), (200, &expected), "{sql}: {}", reply.text);
+    }
+    let named = run(&owner, json!({ "query": "SELECT $v, $n + 1", "params": {"v": [1], "n": 2} })).await?;
+    let names: Vec<Value> =
+        named.json()["columns"].as_array().unwrap().iter().map(|column| column["name"].clone()).collect();
+    assert_eq!(names, ["$v", "($n + 1)"]);
+    let numbered = run(&owner, json!({ "query": "SELECT ?, ?", "params": [[1], 2] })).await?;
+    assert_eq!(numbered.json()["columns"][1]["name"], "$2");
+    Ok(())
+}
+
+#[tokio::test]
+async fn parameters_have_bounds() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let many: Vec<u32> = (0..10_000).collect();
+    let reply = run(&owner, json!({ "query": "SELECT list_sum(?)::BIGINT", "params": [many] })).await?;
+    assert_eq!((reply.status, &reply.json()["rows"]), (200, &json!([[49_995_000]])), "{}", reply.text);
+    let mut deep = json!(1);
+    for _ in 0..17 {
+        deep = json!([deep]);
+    }
+    let more: Vec<u32> = (0..10_001).collect();
+    for (sql, params) in [
+        ("SELECT ?", json!([more])),
+        ("SELECT $1, $1", json!([many])),
+        ("SELECT ?", json!([deep])),
+        ("SELECT ?", json!([{}])),
+        ("SELECT ?", json!([{"": 1}])),
+    ] {
+        let reply = run(&owner, json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (422, "statement_unsupported"), "{sql}: {}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kept_result_is_that_of_its_list() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    for list in [json!([1]), json!([1, 2]), json!([[1], [2]]), json!({"a": 1}), json!([1])] {
+        let reply = run(&owner, json!({ "query": "SELECT ? AS v", "params": [list] })).await?;
+        assert_eq!(reply.json()["rows"], json!([[list]]), "{}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn wrong_statements_say_what_is_wrong() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;

@@ -79,6 +79,80 @@ async fn rows_are_written_by_every_verb() -> Result<()> {
 }
 
 #[tokio::test]
+async fn values_go_to_every_part_of_a_write() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let made =
+        run(&owner, "CREATE TABLE sales.n (id INT PRIMARY KEY, l INT[], s STRUCT(a INT, b VARCHAR), v INT)").await?;
+    assert_eq!(made.status, 200, "{}", made.text);
+    for (sql, params, count) in [
+        ("INSERT INTO sales.n VALUES (?, ?, ?, ?)", json!([1, [1, 2], {"a": 1, "b": "x"}, 10]), 1),
+        ("INSERT INTO sales.n (id, v) VALUES (?, ?), (?, 0)", json!([2, 20, 3]), 2),
+        (
+            "INSERT INTO sales.n (id, v) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET v = ?, l = ? WHERE v < ?",
+            json!([1, 0, 11, [7], 100]),
+            1,
+        ),
+        (
+            "INSERT INTO sales.n (id, v) VALUES ($2, $1) ON CONFLICT DO UPDATE SET v = v + excluded.v + $3",
+            json!([5, 2, 100]),
+            1,
+        ),
+        (
+            "UPDATE sales.n SET s = $s, v = v + $by WHERE id = ANY($ids)",
+            json!({"s": {"a": 2, "b": null}, "by": 1, "ids": [2, 3], "unused": []}),
+            2,
+        ),
+        ("DELETE FROM sales.n WHERE id IN (SELECT unnest(?)) AND v < ?", json!([[3, 1], 11]), 1),
+        (
+            "MERGE INTO sales.n AS t USING (SELECT unnest(?) AS id) AS s ON t.id = s.id
+             WHEN MATCHED THEN UPDATE SET v = ? WHEN NOT MATCHED THEN INSERT (id, v, l) VALUES (s.id, ?, ?)",
+            json!([[1, 9], 12, 90, [9, 9]]),
+            2,
+        ),
+    ] {
+        let reply = owner.post("/projects/p/query", &json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, &reply.json()["rows"]), (200, &json!([[count]])), "{sql}: {}", reply.text);
+    }
+    let left = json!([[1, [7], {"a": 1, "b": "x"}, 12], [2, null, {"a": 2, "b": null}, 126], [9, [9, 9], null, 90]]);
+    assert_eq!(rows(&owner, "FROM sales.n ORDER BY id").await?, left);
+    let made = batch(&owner, json!([
+        {"query": "CREATE TEMP TABLE x AS SELECT unnest($list) AS i", "params": {"list": [1, 2, 3]}},
+        {"query": "CREATE TABLE sales.m AS SELECT i, $name AS name FROM x WHERE i <> $not", "params": {"name": "m", "not": 2}},
+        {"query": "SELECT list(i ORDER BY i) AS v, ? AS w FROM sales.m", "params": [{"k": [1]}]},
+    ])).await?;
+    assert_eq!(
+        (made.status, &made.json()["results"][2]["data"]),
+        (200, &json!([[[1, 3], {"k": [1]}]])),
+        "{}",
+        made.text
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn writes_say_which_values_are_missing_or_too_many() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    for (sql, params, names) in [
+        ("UPDATE sales.t SET v = ? WHERE id = ?", json!([1]), "$2"),
+        ("UPDATE sales.t SET v = ? WHERE id = ?", json!([1, 2, 3]), "2 parameters, but 3"),
+        ("UPDATE sales.t SET v = $1 WHERE id = $2", json!([1, 2, 3]), "2 parameters, but 3"),
+        ("UPDATE sales.t SET v = $v WHERE id = $id", json!({"v": 1}), "$id"),
+        ("UPDATE sales.t SET v = $v WHERE id = $id", json!([1, 2]), "$v has a name"),
+        ("DELETE FROM sales.t WHERE id = ?", Value::Null, "$1"),
+        ("TRUNCATE sales.t", json!([1]), "0 parameters, but 1"),
+        ("INSERT INTO sales.t (id, v) VALUES (?, 1) ON CONFLICT DO UPDATE SET v = ?", json!([1]), "$2"),
+        ("CREATE TABLE sales.c AS SELECT ? AS a", json!([1, 2]), "1 parameters, but 2"),
+    ] {
+        let reply = owner.post("/projects/p/query", &json!({ "query": sql, "params": params })).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "sql_error"), "{sql}: {}", reply.text);
+        assert!(reply.text.contains(names), "{sql}: {}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn keys_lengths_and_nulls_hold_in_sql_too() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;
@@ -184,6 +258,70 @@ async fn a_batch_is_one_snapshot_or_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn buckets_are_what_the_script_made_of_them() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let fails = |steps: Value, code: &'static str| {
+        let owner = &owner;
+        async move {
+            let reply = batch(owner, steps.clone()).await?;
+            assert_eq!(reply.code(), code, "{steps}: {}", reply.text);
+            anyhow::Ok(())
+        }
+    };
+    for steps in [
+        json!(["CREATE SCHEMA y", "CREATE TABLE y.t AS SELECT 1 AS a", "DROP TABLE y.t", "DROP SCHEMA y"]),
+        json!(["CREATE SCHEMA y", "CREATE TABLE y.t (a INT)", "CREATE VIEW y.v AS FROM y.t", "DROP SCHEMA y CASCADE"]),
+        json!([
+            "CREATE SCHEMA y",
+            "CREATE TABLE y.t (a INT)",
+            "DROP SCHEMA y CASCADE",
+            "CREATE SCHEMA y",
+            "CREATE TABLE y.u (b INT)"
+        ]),
+        json!(["DROP SCHEMA y CASCADE", "CREATE SCHEMA y", "CREATE TABLE y.u AS SELECT 7 AS c"]),
+        json!([
+            "DROP TABLE y.u",
+            "DROP SCHEMA y",
+            "DROP SCHEMA IF EXISTS y",
+            "CREATE SCHEMA y",
+            "CREATE SCHEMA IF NOT EXISTS y"
+        ]),
+    ] {
+        let reply = batch(&owner, steps.clone()).await?;
+        assert_eq!(reply.status, 200, "{steps}: {}", reply.text);
+        if steps.as_array().unwrap().len() == 3 {
+            assert_eq!(rows(&owner, "SELECT c FROM y.u").await?, json!([[7]]));
+        }
+    }
+    assert_eq!(owner.get("/projects/p/buckets/y/tables/u").await?.status, 404);
+    fails(json!(["CREATE SCHEMA z", "CREATE TABLE z.t (a INT)", "DROP SCHEMA z"]), "bucket_not_empty").await?;
+    fails(json!(["DROP SCHEMA y", "DROP SCHEMA y"]), "bucket_not_found").await?;
+    fails(json!(["DROP SCHEMA sales CASCADE", "CREATE SCHEMA sales", "SELECT * FROM sales.t"]), "sql_error").await?;
+    fails(json!(["DROP SCHEMA sales CASCADE", "CREATE SCHEMA sales", "DROP TABLE sales.t"]), "sql_error").await?;
+    assert_eq!(owner.get("/projects/p/buckets/z").await?.status, 404);
+    assert_eq!(all(&owner).await?.as_array().map(Vec::len), Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_temporary_table_takes_the_names_of_its_columns() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let made = batch(
+        &owner,
+        json!([
+            "CREATE TEMP TABLE x (a, \"b c\") AS SELECT id, name FROM sales.t",
+            "SELECT max(a), max(\"b c\") FROM x"
+        ]),
+    );
+    assert_eq!(made.await?.json()["results"][1]["data"], json!([[3, "cy"]]));
+    let fewer = batch(&owner, json!(["CREATE TEMP TABLE x (a) AS SELECT id, name FROM sales.t"])).await?;
+    assert_eq!(fewer.code(), "sql_error", "{}", fewer.text);
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_a_transaction_what_came_before_a_failure_stands() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;
@@ -209,6 +347,37 @@ async fn a_dry_run_changes_nothing() -> Result<()> {
     assert_eq!(described.json()["rows"], json!([]), "{}", described.text);
     assert_eq!(described.json()["columns"], json!([{"name": "id", "type": "INTEGER"}]));
     assert_eq!(all(&owner).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_is_read_and_written() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    run(&owner, "CREATE VIEW sales.w AS SELECT id FROM sales.t").await?;
+    for (sql, reads, writes) in [
+        ("SELECT t.id FROM sales.t JOIN sales.w USING (id)", json!(["sales.t", "sales.w"]), json!([])),
+        ("SELECT 1", json!([]), json!([])),
+        ("INSERT INTO sales.t (id) SELECT id + 10 FROM sales.w", json!(["sales.w"]), json!(["sales.t"])),
+        ("DELETE FROM sales.t WHERE id > 100", json!(["sales.t"]), json!(["sales.t"])),
+        ("TRUNCATE sales.t", json!([]), json!(["sales.t"])),
+        ("CREATE TABLE sales.u AS FROM sales.w", json!(["sales.w"]), json!(["sales.u"])),
+        ("DROP VIEW sales.w", json!([]), json!(["sales.w"])),
+    ] {
+        let reply = owner.post("/projects/p/query?dry_run=true", &json!({ "query": sql })).await?;
+        let body = reply.json();
+        assert_eq!((&body["tables_read"], &body["tables_written"]), (&reads, &writes), "{sql}: {}", reply.text);
+    }
+    let twice = json!({ "query": "INSERT INTO sales.t VALUES (1, 'x', 0)" });
+    assert_eq!(owner.post("/projects/p/query?dry_run=true", &twice).await?.code(), "duplicate_key");
+    let steps =
+        json!(["CREATE TEMP TABLE x AS SELECT id FROM sales.t", "UPDATE sales.t SET v = 0 WHERE id IN (FROM x)"]);
+    let tried = owner.post("/projects/p/batch", &json!({ "queries": steps, "dry_run": true })).await?.json();
+    let told = |number: usize| {
+        (tried["results"][number]["tables_read"].clone(), tried["results"][number]["tables_written"].clone())
+    };
+    assert_eq!((told(0), told(1)), ((json!(["sales.t"]), json!([])), (json!(["sales.t"]), json!(["sales.t"]))));
+    assert!(run(&owner, "SELECT 1").await?.json().get("tables_read").is_none());
     Ok(())
 }
 

@@ -34,8 +34,7 @@ impl Commit<'_> {
     ) -> Result<u64, WriteError> {
         self.wrote_elsewhere.set(true);
         let target = format!("{}.{}.{}", sql::catalog(self.lake), sql::ident(place.bucket.as_str()), sql::ident(name));
-        let definitions: Vec<String> = plan.columns.iter().map(definition).collect();
-        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions(plan.columns)))?;
         self.lay_out(&target, plan.layout)?;
         if let Some(text) = &plan.comments.table {
             self.execute(&self.comment_on_table(&target, Some(text)))?;
@@ -82,8 +81,12 @@ fn text_or_null(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), sql::text)
 }
 
-/// A column in a `CREATE TABLE`.
-pub(super) fn definition(column: &Column) -> String {
+/// The columns in a `CREATE TABLE`.
+pub(super) fn definitions(columns: &[Column]) -> String {
+    columns.iter().map(definition).collect::<Vec<_>>().join(", ")
+}
+
+fn definition(column: &Column) -> String {
     let mut text = added(column);
     if !column.nullable {
         text.push_str(" NOT NULL");

@@ -9,7 +9,7 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
-use crate::error::{fault, io_error};
+use crate::error::fault;
 use crate::past::{self, Told};
 use crate::version::version;
 use crate::{sql, structure};
@@ -59,11 +59,7 @@ impl Commit<'_> {
 
     fn make_written_last(&self, table: &TableRef, started: SystemTime) -> Result<(), WriteError> {
         if self.wrote_elsewhere.get() {
-            let data = self.shared.area.data(self.lake);
-            let mut synced = self.known.take_synced();
-            let done = self.shared.area.sync_new(&data, started, &mut synced);
-            self.known.put_synced(synced);
-            return done.map_err(|error| io_error(error).into());
+            return self.make_all_last(started);
         }
         let shape = self.shape(table)?;
         self.make_files_last(&shape, started)

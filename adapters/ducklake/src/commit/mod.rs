@@ -13,7 +13,7 @@ mod script;
 mod structure;
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -51,6 +51,8 @@ pub(crate) struct Commit<'a> {
     dry: Cell<bool>,
     /// Whether files were written that aren't in the folder of the table as it was before.
     wrote_elsewhere: Cell<bool>,
+    /// The newest snapshot before a change that may come to nothing: then DuckLake makes none.
+    before: Cell<Option<SnapshotId>>,
     /// Files that were put into the lake's folder, to be removed should the change fail.
     linked: RefCell<Vec<PathBuf>>,
     /// Files that were put among the table's, until the commit is made.
@@ -68,6 +70,7 @@ impl<'a> Commit<'a> {
             said: RefCell::default(),
             dry: Cell::default(),
             wrote_elsewhere: Cell::default(),
+            before: Cell::default(),
             linked: RefCell::default(),
             placed: RefCell::default(),
         }
@@ -85,6 +88,7 @@ impl<'a> Commit<'a> {
         work: impl FnOnce() -> Result<Option<T>, WriteError>,
     ) -> Result<Option<(T, SnapshotId)>, WriteError> {
         self.said.borrow_mut().clear();
+        self.before.set(None);
         self.execute("BEGIN TRANSACTION")?;
         let done = work();
         if !matches!(done, Ok(Some(_))) {
@@ -112,6 +116,9 @@ impl<'a> Commit<'a> {
         let (snapshot, committed_at) = self.committed_snapshot()?;
         self.make_log_last()?;
         let writes = self.said.take();
+        if self.before.take() == Some(snapshot) {
+            return Ok(Some((done, snapshot)));
+        }
         self.known.committed(gadwall_domain::commit::Commit { snapshot, committed_at, writes });
         Ok(Some((done, snapshot)))
     }
@@ -191,13 +198,22 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
+    /// Syncs all files of the lake that were written since a moment.
+    fn make_all_last(&self, started: SystemTime) -> Result<(), WriteError> {
+        self.make_folder_last(&self.shared.area.data(self.lake), started)
+    }
+
+    fn make_folder_last(&self, folder: &Path, started: SystemTime) -> Result<(), WriteError> {
+        let mut synced = self.known.take_synced();
+        let done = self.shared.area.sync_new(folder, started, &mut synced);
+        self.known.put_synced(synced);
+        Ok(done.map_err(io_error)?)
+    }
+
     /// Syncs the files that were written into a table's folder since a moment.
     fn make_files_last(&self, shape: &Shape, started: SystemTime) -> Result<(), WriteError> {
         let (data, area) = (self.shared.area.data(self.lake), &self.shared.area);
-        let mut synced = self.known.take_synced();
-        let done = area.sync_new(&data.join(&shape.folder), started, &mut synced);
-        self.known.put_synced(synced);
-        done.map_err(io_error)?;
+        self.make_folder_last(&data.join(&shape.folder), started)?;
         // The table's and the bucket's folder may be new themselves.
         for folder in shape.folder.ancestors() {
             let (Some(parent), false) = (folder.parent(), self.known.lasts(folder)) else { continue };

@@ -10,8 +10,14 @@ use gadwall_domain::table::TableRef;
 
 use super::Commit;
 use super::alter::check_layout;
-use super::build::definition;
+use super::build::definitions;
 use crate::{sql, structure};
+
+/// What is in a bucket.
+pub(super) struct Contents {
+    pub(super) tables: Vec<TableRef>,
+    pub(super) views: Vec<TableRef>,
+}
 
 impl Commit<'_> {
     fn schema_name(&self, bucket: &str) -> String {
@@ -32,22 +38,35 @@ impl Commit<'_> {
         };
         let tables = structure::tables(self.connection, self.lake, bucket, None, ReadAt::Head)?;
         let views = structure::views(self.connection, self.lake, bucket, None, ReadAt::Head)?;
-        if bucket.is_main() && tables.is_empty() && views.is_empty() {
+        let tables: Vec<TableRef> = tables.into_iter().map(|table| table.name).collect();
+        let views: Vec<TableRef> = views.into_iter().map(|view| view.name).collect();
+        self.drop_bucket_of(bucket, &stored, &Contents { tables, views }, cascade)
+    }
+
+    /// Drops a bucket, by its name as it is stored, with all that is in it.
+    pub(super) fn drop_bucket_of(
+        &self,
+        bucket: &BucketName,
+        stored: &str,
+        contents: &Contents,
+        cascade: bool,
+    ) -> Result<Change, WriteError> {
+        let empty = contents.tables.is_empty() && contents.views.is_empty();
+        if bucket.is_main() && empty {
             return Err(WriteError::NoBucket);
         }
-        if !(cascade || tables.is_empty() && views.is_empty()) {
+        if !(cascade || empty) {
             return Err(WriteError::BucketNotEmpty);
         }
-        for view in &views {
-            // A script may have dropped it before.
-            self.execute(&format!("DROP VIEW IF EXISTS {}", sql::table(self.lake, &view.name)))?;
+        for view in &contents.views {
+            self.execute(&format!("DROP VIEW {}", sql::table(self.lake, view)))?;
         }
-        for table in &tables {
-            self.execute(&format!("DROP TABLE {}", sql::table(self.lake, &table.name)))?;
+        for table in &contents.tables {
+            self.execute(&format!("DROP TABLE {}", sql::table(self.lake, table)))?;
         }
         // `main` is part of every lake; without tables it just isn't listed.
         if !bucket.is_main() {
-            self.execute(&format!("DROP SCHEMA {}", self.schema_name(&stored)))?;
+            self.execute(&format!("DROP SCHEMA {}", self.schema_name(stored)))?;
         }
         Ok(Change::BucketDropped { bucket: bucket.clone() })
     }
@@ -72,21 +91,25 @@ impl Commit<'_> {
         }
         self.no_view(table)?;
         check_layout(layout, schema)?;
-        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
         let target = sql::table(self.lake, table);
-        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions(schema.columns())))?;
         self.lay_out(&target, layout)?;
-        Ok(Change::TableCreated {
-            table: table.clone(),
-            columns: schema.columns().to_vec(),
-            primary_key: schema.key_columns().to_vec(),
-            layout: layout.clone(),
-        })
+        Ok(created(table, schema, layout))
     }
 
     pub(super) fn drop_table(&self, table: &TableRef, expected: Expected) -> Result<Change, WriteError> {
         let told = self.found(table, expected)?;
         self.execute(&format!("DROP TABLE {}", sql::table(self.lake, &told.name)))?;
         Ok(Change::TableDropped { table: table.clone() })
+    }
+}
+
+/// What is said of a table that was made.
+pub(super) fn created(table: &TableRef, schema: &TableSchema, layout: &Layout) -> Change {
+    Change::TableCreated {
+        table: table.clone(),
+        columns: schema.columns().to_vec(),
+        primary_key: schema.key_columns().to_vec(),
+        layout: layout.clone(),
     }
 }

@@ -32,6 +32,7 @@ mod functions;
 mod json;
 mod listing;
 mod names;
+mod parameters;
 mod same;
 mod scan;
 mod scope;
@@ -47,7 +48,9 @@ pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use files::paths;
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
 pub(crate) use names::{NameError, Names, ResolvedTable};
+pub(crate) use parameters::{NamedValue, refuse_surplus};
 
+use gadwall_domain::query::Parameters;
 use json::{Json, JsonError};
 pub(crate) use walk::MAX_COST;
 use walk::Walk;
@@ -85,6 +88,8 @@ pub(crate) struct Checked {
     pub(crate) views: u64,
     /// The parameters it names, in the order they are first met: numbers for `?` and `$1`, else names.
     pub(crate) parameters: Vec<String>,
+    /// What to bind to those of the rewritten tree.
+    pub(crate) values: Vec<NamedValue>,
 }
 
 /// Refuses a text that the engine's parser shouldn't see at all.
@@ -103,16 +108,28 @@ pub(crate) fn admit(sql: &str) -> Result<(), GateError> {
 
 /// Checks a query by its serialised tree, and rewrites it to run for this caller.
 ///
-/// `sql` is the text `serialized` was made from; it is only read to explain a refusal.
+/// `sql` is the text `serialized` was made from; it is only read to explain a refusal. Without `given` its parameters stay
+/// as they are, and have no values.
 ///
 /// # Errors
 /// Why it doesn't run.
-pub(crate) fn check(sql: &str, serialized: &str, names: &dyn Names) -> Result<Checked, GateError> {
+pub(crate) fn check(
+    sql: &str,
+    serialized: &str,
+    names: &dyn Names,
+    given: Option<&Parameters>,
+) -> Result<Checked, GateError> {
     admit(sql)?;
-    inspect(sql, serialized, names, MAX_DEPTH)
+    inspect(sql, serialized, names, MAX_DEPTH, given)
 }
 
-fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> Result<Checked, GateError> {
+fn inspect(
+    sql: &str,
+    serialized: &str,
+    names: &dyn Names,
+    max_depth: usize,
+    given: Option<&Parameters>,
+) -> Result<Checked, GateError> {
     let mut tree = parse(sql, serialized, max_depth)?;
     if tree.get("error") != Some(&Json::Bool(false)) {
         return Err(parser_error(sql, &tree));
@@ -132,6 +149,11 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
         columns::requalify(&mut tree, &walk.qualifiers);
     }
     scan::verify(&tree, &walk)?;
+    // What this adds, the walk sees when the printed text is confirmed.
+    let values = match given {
+        Some(given) => parameters::place(&mut tree, &walk.parameters, given)?,
+        None => Vec::new(),
+    };
     Ok(Checked {
         statement_json: tree.write(),
         tables: walk.tables,
@@ -147,6 +169,7 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
             walk.views.max(walk.cost / 10)
         },
         parameters: walk.parameters,
+        values,
     })
 }
 
@@ -156,7 +179,7 @@ fn inspect(sql: &str, serialized: &str, names: &dyn Names, max_depth: usize) -> 
 /// Why it isn't the statement that was checked. It then must not run.
 pub(crate) fn confirm(text: &str, serialized: &str, checked: &Checked) -> Result<(), GateError> {
     // Its size isn't measured again: names are full and parentheses explicit now.
-    let again = match inspect(text, serialized, &Only(checked), PRINTED_DEPTH) {
+    let again = match inspect(text, serialized, &Only(checked), PRINTED_DEPTH, None) {
         Err(GateError::Syntax { .. }) => Err(unfaithful()),
         other => other,
     }?;

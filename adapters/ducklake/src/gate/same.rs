@@ -8,7 +8,7 @@
 use super::json::{Json, Members, get, set, text_of};
 
 /// Lists whose order means nothing.
-const SETS: [&str; 5] = ["exclude_list", "named_param_map", "qualified_exclude_list", "rename_list", "replace_list"];
+const SETS: [&str; 4] = ["exclude_list", "qualified_exclude_list", "rename_list", "replace_list"];
 
 /// The alias the parser gives to a VALUES list without one.
 const VALUES: &str = "valueslist";
@@ -35,7 +35,8 @@ fn canonical(value: Json<'_>, ours: bool) -> Json<'_> {
 }
 
 fn object(mut members: Members<'_>, ours: bool) -> Json<'_> {
-    members.retain(|(key, _)| key != "query_location" && key != "is_implicit");
+    // A parameter has its value by its name, in whatever order the parser met it.
+    members.retain(|(key, _)| key != "query_location" && key != "is_implicit" && key != "named_param_map");
     for (key, value) in &mut members {
         *value = canonical(std::mem::replace(value, Json::Null), ours);
         if SETS.contains(&&**key)

@@ -56,6 +56,11 @@ impl Views {
         self.0.get(name).map(|(stored, _)| stored)
     }
 
+    /// The names of those in a bucket, as they are stored.
+    pub(crate) fn of_bucket(&self, bucket: &BucketName) -> Vec<TableRef> {
+        self.0.values().map(|(stored, _)| stored).filter(|view| view.bucket == *bucket).cloned().collect()
+    }
+
     /// How much the engine has to bind for a view. A view in it may have been made anew since it was made, so what they
     /// cost is asked each time.
     pub(crate) fn cost(&self, name: &TableRef) -> Option<u64> {

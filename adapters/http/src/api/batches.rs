@@ -22,7 +22,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::queries::{QueriesApi, kind_of, parameters};
+use super::queries::{QueriesApi, kind_of, names, parameters};
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::negotiate::Wanted;
@@ -51,7 +51,7 @@ pub(crate) struct BatchRequest {
     use_transaction: bool,
     /// Seconds after which the whole batch is stopped.
     timeout_seconds: Option<i64>,
-    /// Only say what would happen.
+    /// Only say what would happen, and which tables would be read and written.
     #[oai(default)]
     dry_run: bool,
 }
@@ -96,6 +96,12 @@ pub(crate) struct StatementBody {
     memory_usage: f64,
     /// The same for the same text.
     query_hash: String,
+    /// The tables and views that it reads, where it was only tried.
+    #[oai(skip_serializing_if_is_none)]
+    tables_read: Option<Vec<String>>,
+    /// The tables and views that it would change, make or drop.
+    #[oai(skip_serializing_if_is_none)]
+    tables_written: Option<Vec<String>>,
 }
 
 /// How much of a result is answered.
@@ -197,6 +203,7 @@ impl BatchesApi {
         let statements: Vec<ScriptStatement> =
             body.queries.into_iter().map(|given| statement(given.0)).collect::<ApiResult<_>>()?;
         let texts: Vec<String> = statements.iter().map(|statement| statement.sql.clone()).collect();
+        let tried = body.dry_run;
         let script = Script {
             statements,
             default_bucket: None,
@@ -211,7 +218,8 @@ impl BatchesApi {
         };
         let ScriptOutcome { results, snapshot, failure, replayed } = outcome;
         let done = if replayed { total } else { results.len() };
-        let results = results.iter().zip(&texts).map(|(result, sql)| body_of(result, sql)).collect::<ApiResult<_>>()?;
+        let results = results.iter().zip(&texts).map(|(result, sql)| body_of(result, sql, tried));
+        let results = results.collect::<ApiResult<_>>()?;
         Ok(BatchResult {
             results,
             total_queries: total as u64,
@@ -353,7 +361,7 @@ fn statement(given: Value) -> ApiResult<ScriptStatement> {
     }
 }
 
-fn body_of(result: &StatementResult, sql: &str) -> ApiResult<StatementBody> {
+fn body_of(result: &StatementResult, sql: &str, tried: bool) -> ApiResult<StatementBody> {
     let document = Document { rows: ARRAYS, head: "[".to_owned(), tail: Box::new(|_| "]".to_owned()) };
     let mut text = Vec::new();
     let write = || {
@@ -372,6 +380,8 @@ fn body_of(result: &StatementResult, sql: &str) -> ApiResult<StatementBody> {
         execution_time: result.elapsed.as_secs_f64(),
         memory_usage: 0.0,
         query_hash: hash(sql),
+        tables_read: tried.then(|| names(&result.touched.reads)),
+        tables_written: tried.then(|| names(&result.touched.writes)),
     })
 }
 

@@ -1,10 +1,10 @@
 //! `/projects/{id}/query`: one statement of SQL.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{Int64Array, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::Schema;
 use futures_util::stream;
 use gadwall_application::error::UseCaseError;
 use gadwall_application::queries::{BackgroundQueries, Opened, Queries};
@@ -16,7 +16,8 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::{Parameters, Query, QueryError};
 use gadwall_domain::rows::RowStream;
-use gadwall_domain::script::{Script, ScriptStatement, StatementKind};
+use gadwall_domain::script::{Script, ScriptStatement, StatementKind, StatementResult, Touched, counted};
+use gadwall_domain::table::TableRef;
 use gadwall_formats::encode::json::JsonOptions;
 use gadwall_formats::encode::{Document, describe_type};
 use gadwall_formats::{Output, OutputFormat};
@@ -69,6 +70,7 @@ pub(crate) struct QueryRequest {
     /// One statement. Tables are named `bucket.table`, or `table` for those in `main`.
     pub(super) query: String,
     /// Values for `?` and `$1` as an array, for `$name` as an object. Names that the statement doesn't use are ignored.
+    /// An array in it is a list, an object a struct, also within each other.
     pub(super) params: Option<Any<Value>>,
     /// Seconds after which it is stopped.
     pub(super) timeout_seconds: Option<i64>,
@@ -95,6 +97,12 @@ pub(crate) struct QueryResult {
     row_count: u64,
     /// The snapshot that was read, or made.
     snapshot_id: u64,
+    /// The tables and views that a statement reads that was only tried.
+    #[oai(skip_serializing_if_is_none)]
+    tables_read: Option<Vec<String>>,
+    /// The tables and views that it would change, make or drop.
+    #[oai(skip_serializing_if_is_none)]
+    tables_written: Option<Vec<String>>,
 }
 
 /// A column of a result.
@@ -142,7 +150,8 @@ impl QueriesApi {
         /// JSON numbers that a double can't hold (`DECIMAL`, 64 bits and more) come as strings.
         #[oai(default)]
         precise: Parameter<bool>,
-        /// Only say what would happen: a query is checked and not run, a change is undone.
+        /// Only say what would happen: a query is checked and not run, a change is undone. The document names the tables
+        /// that would be read and written; what would be refused is refused.
         #[oai(default)]
         dry_run: Parameter<bool>,
         /// Read the tables as of this snapshot.
@@ -282,8 +291,9 @@ impl QueriesApi {
         };
         let outcome = self.scripts.together(auth.caller(), project, script).await?;
         let snapshot = outcome.snapshot;
+        let tried = outcome.results.first().filter(|_| asked.dry_run).map(touched).unwrap_or_default();
         let rows = rows_of(outcome)?;
-        let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
+        let output = written_with(&rows, snapshot, asked.wanted.format, asked.precise, tried);
         Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot))
     }
 
@@ -304,7 +314,7 @@ impl QueriesApi {
             return Err(QueryError::Unsupported { what: "a COPY with parameters".to_owned(), hint }.into());
         }
         let copied = self.transfers.copy(auth.caller(), project, &query.sql, query.timeout).await?;
-        Ok((count(copied.rows), copied.snapshot))
+        Ok((count(copied.rows)?, copied.snapshot))
     }
 
     /// Answers a query: out of what is kept, if it is there.
@@ -344,31 +354,43 @@ pub(crate) fn kind_of(scripts: &Scripts, sql: &str) -> ApiResult<StatementKind> 
     }
 }
 
-/// One row with a number, as DuckDB answers what changes rows.
-fn count(rows: u64) -> RowStream {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![rows]))]);
-    let batch = batch.map_err(|error| QueryError::Engine(error.to_string()));
-    RowStream { schema, batches: Box::pin(stream::iter([batch])) }
+/// What a change of rows answers.
+fn count(rows: u64) -> ApiResult<RowStream> {
+    let batch = counted(rows).map_err(|error| QueryError::Engine(error.to_string()))?;
+    Ok(RowStream { schema: batch.schema(), batches: Box::pin(stream::iter([Ok(batch)])) })
 }
 
 /// How a result is written in a format.
 pub(super) fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
+    written_with(rows, snapshot, format, exact, String::new())
+}
+
+/// The same with more members in the document.
+fn written_with(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool, members: String) -> Output {
     let options = |options: JsonOptions| if exact { precise(options) } else { options };
     match format {
         OutputFormat::NdJson => Output::NdJson(options(OBJECTS)),
-        OutputFormat::Json => Output::Json(document(rows, snapshot, options(ARRAYS))),
-        other => usual(other, document(rows, snapshot, ARRAYS)),
+        OutputFormat::Json => Output::Json(document(rows, snapshot, options(ARRAYS), members)),
+        other => usual(other, document(rows, snapshot, ARRAYS, members)),
     }
 }
 
-fn document(rows: &RowStream, snapshot: SnapshotId, options: JsonOptions) -> Document {
+/// What a statement touches, as members of a document.
+fn touched(result: &StatementResult) -> String {
+    let Touched { reads, writes } = &result.touched;
+    format!(",\"tables_read\":{},\"tables_written\":{}", json!(names(reads)), json!(names(writes)))
+}
+
+pub(super) fn names(tables: &BTreeSet<TableRef>) -> Vec<String> {
+    tables.iter().map(ToString::to_string).collect()
+}
+
+fn document(rows: &RowStream, snapshot: SnapshotId, options: JsonOptions, members: String) -> Document {
     let fields = rows.schema.fields().iter();
     let columns: Vec<Value> =
         fields.map(|field| json!({ "name": field.name(), "type": describe_type(field) })).collect();
     let head = format!("{{\"columns\":{},\"rows\":[", Value::Array(columns));
-    let tail = move |rows: u64| format!("],\"row_count\":{rows},\"snapshot_id\":{snapshot}}}");
+    let tail = move |rows: u64| format!("],\"row_count\":{rows},\"snapshot_id\":{snapshot}{members}}}");
     Document { rows: options, head, tail: Box::new(tail) }
 }
 

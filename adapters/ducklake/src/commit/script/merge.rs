@@ -28,7 +28,7 @@ impl Run<'_> {
     pub(super) fn merge(&self, merge: &Merge, parameters: &Parameters) -> Done<u64> {
         let target = self.target(&merge.name)?;
         let alias = sql::ident(merge.alias.as_deref().unwrap_or(&merge.name.table));
-        let sorted = self.put_aside(&self.gated(&sorted(merge, &target, &alias)?)?, parameters)?;
+        let sorted = self.put_aside(&self.gated(&sorted(merge, &target, &alias)?, parameters)?)?;
         let values: usize = merge.branches.iter().map(|branch| expressions(branch).len()).sum();
         self.expect_columns(&sorted, values + 2)?;
         self.refuse_ambiguous(&target, &sorted)?;
@@ -120,7 +120,7 @@ impl Run<'_> {
         let values: Vec<String> = (0..count).map(super::rows::value).collect();
         let statement =
             format!("INSERT INTO {} ({}) SELECT {} FROM {}", target.sql, list.join(", "), values.join(", "), new.sql);
-        let rows = self.rows_of(&statement, &Parameters::None)?;
+        let rows = self.rows_of(&statement)?;
         self.put_away(&new)?;
         Ok(rows)
     }
@@ -131,7 +131,7 @@ impl Run<'_> {
         columns.extend(
             (0..count).map(|place| format!("{} AS {}", branch_value(number, place), super::rows::value(place))),
         );
-        self.put_aside(&format!("SELECT {} FROM {meant}", columns.join(", ")), &Parameters::None)
+        self.put_aside_of(&format!("SELECT {} FROM {meant}", columns.join(", ")))
     }
 }
 

@@ -17,21 +17,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use arrow::array::{Int64Array, RecordBatch};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
-use gadwall_domain::query::{Parameters, QueryError, ReadScope};
+use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::script::{
-    KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, WriteFault,
+    self, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementResult, Touched,
+    WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
 
 use super::Commit;
-use crate::error::{fault, files_error, io_error};
-use crate::gate::write::{self, Statement};
+use crate::error::{fault, files_error};
+use crate::gate::write::Statement;
+use crate::gate::{NamedValue, refuse_surplus};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
 use crate::{sql, structure};
@@ -49,6 +52,8 @@ struct Run<'a> {
     /// What the script has made, dropped and changed so far.
     overlay: RefCell<Overlay>,
     changes: RefCell<Vec<Change>>,
+    /// What the statement that runs touches.
+    touched: RefCell<Touched>,
     temporary: AtomicU64,
 }
 
@@ -65,16 +70,17 @@ enum End {
 }
 
 impl Commit<'_> {
-    /// Runs a script as one transaction.
+    /// Runs a script as one transaction. Its statements were read before.
     pub(crate) fn script(
         &self,
         scope: &ReadScope,
         script: &Script,
+        statements: Vec<Statement>,
         tables: Vec<KnownTable>,
         origin: &WriteOrigin,
         stopper: &Stopper,
     ) -> Result<ScriptOutput, ScriptError> {
-        self.scripted(scope, script, tables, origin, stopper, all)
+        self.scripted(scope, script, tables, origin, stopper, |run| run.all(statements))
     }
 
     /// Makes a view, or drops one, as a transaction of its own.
@@ -111,7 +117,6 @@ impl Commit<'_> {
         stopper: &Stopper,
         work: impl FnOnce(&Run<'_>) -> Result<Vec<StatementResult>, ScriptError>,
     ) -> Result<ScriptOutput, ScriptError> {
-        self.known.forget_shapes();
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
             tables.into_iter().map(|table| (table.name, table.schema)).collect();
@@ -122,9 +127,11 @@ impl Commit<'_> {
             stopper,
             overlay: RefCell::new(Overlay::new(known)),
             changes: RefCell::default(),
+            touched: RefCell::default(),
             temporary: AtomicU64::new(0),
         };
         let mut end = None;
+        let mut before = SnapshotId::ZERO;
         let committed = self.transaction_of_rows(|| match work(&run) {
             Err(error) => {
                 stopper.close();
@@ -140,19 +147,23 @@ impl Commit<'_> {
                     end = Some(End::Tried(ScriptOutput { results, snapshot, changed }));
                     return Ok(None);
                 }
+                let newest = structure::head(self.connection, self.lake)?;
+                self.before.set(Some(newest));
+                before = newest;
                 self.say(made.into_iter().map(|change| WriteRecord { origin: origin.clone(), change }).collect())?;
-                self.sync_all(started)?;
+                self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {
                     end = Some(End::Failed(run.stopped()));
                     return Ok(None);
                 }
+                // What only reads, or is only tried, leaves the tables' shapes as they are known.
+                self.known.forget_shapes();
                 Ok(Some(results))
             }
         });
-        self.known.forget_shapes();
         match (committed, end) {
-            (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: true }),
+            (Ok(Some((results, snapshot))), _) => Ok(ScriptOutput { results, snapshot, changed: snapshot != before }),
             (_, Some(End::Tried(output))) => Ok(output),
             (_, Some(End::Failed(error))) => Err(error),
             // What fails after a stop, between two statements, was interrupted.
@@ -160,14 +171,6 @@ impl Commit<'_> {
             (Err(error), None) => Err(failed(error)),
             (Ok(None), None) => Err(failed(fault("the script ended without an answer").into())),
         }
-    }
-
-    fn sync_all(&self, started: SystemTime) -> Result<(), WriteError> {
-        let data = self.shared.area.data(self.lake);
-        let mut synced = self.known.take_synced();
-        let done = self.shared.area.sync_new(&data, started, &mut synced);
-        self.known.put_synced(synced);
-        Ok(done.map_err(io_error)?)
     }
 }
 
@@ -191,31 +194,23 @@ fn lake_fault(error: LakeError) -> ScriptFault {
     }
 }
 
-/// Named, as a closure of the method alone isn't taken for any lifetime.
-fn all(run: &Run<'_>) -> Result<Vec<StatementResult>, ScriptError> {
-    run.all()
-}
-
 impl Run<'_> {
-    fn all(&self) -> Result<Vec<StatementResult>, ScriptError> {
-        let mut results = Vec::with_capacity(self.script.statements.len());
-        for (number, statement) in self.script.statements.iter().enumerate() {
-            let done = if self.stopper.is_stopped() { Err(self.stopped().fault) } else { self.one(statement) };
+    fn all(&self, statements: Vec<Statement>) -> Result<Vec<StatementResult>, ScriptError> {
+        let mut results = Vec::with_capacity(statements.len());
+        for (number, (given, read)) in self.script.statements.iter().zip(statements).enumerate() {
+            let done = if self.stopper.is_stopped() { Err(self.stopped().fault) } else { self.one(given, read) };
             let told = |fault| ScriptError { statement: Some(number), fault };
             results.push(done.map_err(|fault| told(self.tell(fault)))?);
         }
         Ok(results)
     }
 
-    fn one(&self, statement: &ScriptStatement) -> Done<StatementResult> {
+    fn one(&self, statement: &ScriptStatement, read: Statement) -> Done<StatementResult> {
         let started = Instant::now();
-        let result = |(schema, batches)| StatementResult { schema, batches, elapsed: started.elapsed() };
-        let read = write::read(&statement.sql).map_err(QueryError::from)?;
-        // The parts of a statement name its values by their numbers, each some of them.
-        let numbered = numbered(&statement.parameters);
-        let parameters = &numbered;
+        let parameters = &statement.parameters;
+        refuse_surplus(&statement.sql, parameters).map_err(QueryError::from)?;
         let done = match read {
-            Statement::Read => self.select(&statement.sql, &statement.parameters)?,
+            Statement::Read => self.select(&statement.sql, parameters)?,
             Statement::Insert(insert) => counted(self.insert(&insert, parameters)?)?,
             Statement::Update(update) => counted(self.update(&update, parameters)?)?,
             Statement::Delete(delete) => counted(self.delete(&delete, parameters)?)?,
@@ -230,10 +225,16 @@ impl Run<'_> {
                 nothing()
             }
         };
-        Ok(result(done))
+        let (schema, batches) = done;
+        Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched: self.touched.take() })
     }
 
     fn change(&self, change: Change) {
+        let name = match &change {
+            Change::ViewCreated { view, .. } | Change::ViewDropped { view } => Some(view),
+            other => other.table(),
+        };
+        self.touched.borrow_mut().writes.extend(name.cloned());
         self.changes.borrow_mut().push(change);
     }
 
@@ -260,10 +261,15 @@ impl Run<'_> {
     }
 
     /// Runs a statement that changes rows; answers how many.
-    fn rows_of(&self, statement: &str, parameters: &Parameters) -> Done<u64> {
+    fn rows_of(&self, statement: &str) -> Done<u64> {
+        self.rows_with(statement, &[])
+    }
+
+    /// The same around a query that takes values.
+    fn rows_with(&self, statement: &str, values: &[NamedValue]) -> Done<u64> {
         let connection = self.commit.connection;
         let mut prepared = connection.prepare(statement).map_err(|error| self.engine(&error))?;
-        let values = crate::query::values(&prepared, parameters)?;
+        let values = crate::query::values(&prepared, values)?;
         let changed = prepared.execute(duckdb::params_from_iter(values)).map_err(|error| self.engine(&error))?;
         Ok(changed as u64)
     }
@@ -278,25 +284,11 @@ impl Run<'_> {
     }
 }
 
-fn numbered(parameters: &Parameters) -> Parameters {
-    match parameters {
-        Parameters::Positional(values) => {
-            let named = (1..).zip(values).map(|(number, value): (usize, _)| (number.to_string(), value.clone()));
-            Parameters::Named(named.collect())
-        }
-        other => other.clone(),
-    }
-}
-
 type Rows = (Arc<Schema>, Vec<RecordBatch>);
 
-/// As DuckDB answers for a change of rows.
 fn counted(rows: u64) -> Done<Rows> {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", ArrowType::Int64, false)]));
-    let values = Int64Array::from(vec![i64::try_from(rows).unwrap_or(i64::MAX)]);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)])
-        .map_err(|error| QueryError::Engine(error.to_string()))?;
-    Ok((schema, vec![batch]))
+    let batch = script::counted(rows).map_err(|error| QueryError::Engine(error.to_string()))?;
+    Ok((batch.schema(), vec![batch]))
 }
 
 fn nothing() -> Rows {

@@ -12,6 +12,7 @@ use gadwall_domain::table::TableRef;
 use super::tables::unsupported;
 use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::same_shape;
+use crate::commit::structure::Contents;
 use crate::gate::write::Name;
 use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
 use crate::names::{VisibleTables, full_name, named};
@@ -62,9 +63,15 @@ impl Overlay {
         self.buckets_made.insert(bucket);
     }
 
-    pub(super) fn drop_bucket(&mut self, bucket: BucketName) {
+    /// What was in it is gone by itself too, should a bucket of that name be made again.
+    pub(super) fn drop_bucket(&mut self, bucket: BucketName, contents: Contents) {
+        for table in contents.tables {
+            self.drop(table);
+        }
+        for view in contents.views {
+            self.drop_view(view);
+        }
         self.buckets_made.remove(&bucket);
-        self.views_made.retain(|view, _| view.bucket != bucket);
         self.buckets_dropped.insert(bucket);
     }
 
@@ -241,6 +248,17 @@ impl Run<'_> {
         Ok(stored.map_err(lake_fault)?.is_some() && !overlay.buckets_dropped.contains(bucket))
     }
 
+    /// The tables and views that are in a bucket now.
+    pub(super) fn contents(&self, bucket: &BucketName) -> Done<Contents> {
+        let (connection, lake) = (self.commit.connection, self.scope.lake);
+        let stored = structure::tables(connection, lake, bucket, None, ReadAt::Head).map_err(lake_fault)?;
+        let overlay = self.overlay.borrow();
+        let left = stored.into_iter().map(|table| table.name).filter(|table| !overlay.dropped.contains(table));
+        let mut tables: Vec<TableRef> = left.filter(|table| !overlay.created.contains(table)).collect();
+        tables.extend(overlay.created.iter().filter(|table| table.bucket == *bucket).cloned());
+        Ok(Contents { tables, views: self.views()?.of_bucket(bucket) })
+    }
+
     /// Whether there is a table of that name now.
     pub(super) fn is_there(&self, table: &TableRef) -> Done<bool> {
         let overlay = self.overlay.borrow();
@@ -286,6 +304,7 @@ impl Run<'_> {
             }
             told.name
         };
+        self.touched.borrow_mut().writes.insert(stored.clone());
         let written = format!("{}.{}", sql::ident(stored.bucket.as_str()), sql::ident(stored.table.as_str()));
         Ok(Target { sql: sql::table(self.scope.lake, &stored), name: stored, written, schema: Some(schema) })
     }

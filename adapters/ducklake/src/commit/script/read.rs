@@ -8,7 +8,9 @@ use gadwall_domain::types::DataType;
 
 use super::names::ScriptNames;
 use super::{Done, Rows, Run};
-use crate::query::{checked_with, values};
+use crate::gate::NamedValue;
+use crate::names::named;
+use crate::query::{Statement as Checked, checked_with, values};
 use crate::sql;
 
 /// Most bytes that the results of one statement may take: they are held until the script ends.
@@ -21,21 +23,24 @@ pub(super) struct Aside {
 }
 
 impl Run<'_> {
-    /// A query as it may run.
-    pub(super) fn gated(&self, text: &str) -> Done<String> {
+    /// A query as it may run, with the values that it takes of those for the whole statement.
+    pub(super) fn gated(&self, text: &str, parameters: &Parameters) -> Done<Checked> {
         let connection = self.commit.connection;
         let failed = |error: &duckdb::Error| match self.engine(error) {
             super::ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
-        Ok(checked_with(connection, &ScriptNames(self), text, &failed)?.text)
+        let checked = checked_with(connection, &ScriptNames(self), text, Some(parameters), &failed)?;
+        let read = checked.tables.iter().filter_map(|table| named(self.scope, table));
+        self.touched.borrow_mut().reads.extend(read);
+        Ok(checked)
     }
 
     /// Runs a query and keeps its rows.
     pub(super) fn select(&self, text: &str, parameters: &Parameters) -> Done<Rows> {
-        let statement = self.gated(text)?;
-        let mut prepared = self.commit.connection.prepare(&statement).map_err(|error| self.engine(&error))?;
-        let given = values(&prepared, parameters)?;
+        let checked = self.gated(text, parameters)?;
+        let mut prepared = self.commit.connection.prepare(&checked.text).map_err(|error| self.engine(&error))?;
+        let given = values(&prepared, &checked.values)?;
         drop(prepared.stream_arrow(duckdb::params_from_iter(given)).map_err(|error| self.engine(&error))?);
         let schema = prepared.schema();
         // It could run; that is all that was asked.
@@ -61,9 +66,18 @@ impl Run<'_> {
     }
 
     /// Puts a checked query's rows aside.
-    pub(super) fn put_aside(&self, checked: &str, parameters: &Parameters) -> Done<Aside> {
+    pub(super) fn put_aside(&self, checked: &Checked) -> Done<Aside> {
+        self.aside(&checked.text, &checked.values)
+    }
+
+    /// The same for a query of our own.
+    pub(super) fn put_aside_of(&self, query: &str) -> Done<Aside> {
+        self.aside(query, &[])
+    }
+
+    fn aside(&self, query: &str, values: &[NamedValue]) -> Done<Aside> {
         let name = format!("temp.main.{}", sql::ident(&self.next_name()));
-        self.rows_of(&format!("CREATE TEMP TABLE {name} AS {checked}"), parameters)?;
+        self.rows_with(&format!("CREATE TEMP TABLE {name} AS {query}"), values)?;
         Ok(Aside { sql: name })
     }
 

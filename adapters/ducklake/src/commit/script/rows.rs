@@ -19,6 +19,9 @@ use crate::stage::duplicates;
 /// The number of a row that is changed, among the columns of rows put aside.
 pub(super) const ROW: &str = "__gadwall_row";
 
+/// What rows that were to be inserted are called beside those that are there.
+const NEW: &str = "__gadwall_new";
+
 /// The name of the value for the column of that place.
 pub(super) fn value(place: usize) -> String {
     sql::ident(&format!("__gadwall_{place}"))
@@ -30,24 +33,25 @@ impl Run<'_> {
         let Some(rows) = &insert.rows else {
             return self.insert_defaults(&target);
         };
-        let checked = self.gated(&rows.0)?;
+        let checked = self.gated(&rows.0, parameters)?;
+        let (text, values) = (&checked.text, &checked.values);
         let Some(schema) = &target.schema else {
             if insert.conflict != Conflict::Refuse {
                 let (what, hint) = ("ON CONFLICT for a temporary table".to_owned(), "it has no key".to_owned());
                 return Err(QueryError::Unsupported { what, hint }.into());
             }
             let (by_name, columns) = (if insert.by_name { "BY NAME " } else { "" }, list(&insert.columns));
-            return self.rows_of(&format!("INSERT INTO {} {by_name}{columns} {checked}", target.sql), parameters);
+            return self.rows_with(&format!("INSERT INTO {} {by_name}{columns} {text}", target.sql), values);
         };
         let held = !schema.key_columns().is_empty() || has_lengths(schema.columns());
         if !held && insert.conflict == Conflict::Refuse {
             let by_name = if insert.by_name { "BY NAME " } else { "" };
             let columns = list(&insert.columns);
-            let rows = self.rows_of(&format!("INSERT INTO {} {by_name}{columns} {checked}", target.sql), parameters)?;
+            let rows = self.rows_with(&format!("INSERT INTO {} {by_name}{columns} {text}", target.sql), values)?;
             self.appended(&target, rows);
             return Ok(rows);
         }
-        let aside = self.put_aside(&checked, parameters)?;
+        let aside = self.put_aside(&checked)?;
         let given: Vec<String> = self.described(&aside.sql)?.into_iter().map(|(name, _)| name).collect();
         let wanted = wanted_columns(insert, schema, &given)?;
         let staged = self.staged_as(&aside, &given, &wanted, schema)?;
@@ -58,7 +62,7 @@ impl Run<'_> {
     }
 
     fn insert_defaults(&self, target: &Target) -> Done<u64> {
-        let rows = self.rows_of(&format!("INSERT INTO {} DEFAULT VALUES", target.sql), &Parameters::None)?;
+        let rows = self.rows_of(&format!("INSERT INTO {} DEFAULT VALUES", target.sql))?;
         if let Some(schema) = &target.schema {
             self.refuse_twins(target, schema)?;
             self.appended(target, rows);
@@ -78,7 +82,7 @@ impl Run<'_> {
             format!("CAST({source} AS {}) AS {name}", column.data_type.without_lengths())
         };
         let columns: Vec<String> = schema.columns().iter().map(select).collect();
-        let staged = self.put_aside(&format!("SELECT {} FROM {}", columns.join(", "), aside.sql), &Parameters::None)?;
+        let staged = self.put_aside_of(&format!("SELECT {} FROM {}", columns.join(", "), aside.sql))?;
         Ok(staged)
     }
 
@@ -106,7 +110,7 @@ impl Run<'_> {
         let (names, all) = (sql::columns(key), sql::columns(schema.columns().iter().map(|column| &column.name)));
         let (table, rows) = (&target.sql, &staged.sql);
         let within = format!("SELECT {names} FROM {rows} GROUP BY ALL HAVING count(*) > 1");
-        let insert = |from: &str| self.rows_of(&format!("INSERT INTO {table} ({all}) {from}"), &Parameters::None);
+        let insert = |from: &str| self.rows_of(&format!("INSERT INTO {table} ({all}) {from}"));
         match conflict {
             Conflict::Refuse => {
                 if !key.is_empty() {
@@ -127,8 +131,7 @@ impl Run<'_> {
             Conflict::Replace => {
                 self.refuse_duplicates(target, &within, key)?;
                 let old = format!("SELECT t.rowid FROM {table} AS t SEMI JOIN {rows} USING ({names})");
-                let updated =
-                    self.rows_of(&format!("DELETE FROM {table} WHERE rowid IN ({old})"), &Parameters::None)?;
+                let updated = self.rows_of(&format!("DELETE FROM {table} WHERE rowid IN ({old})"))?;
                 let rows = insert(&format!("SELECT {all} FROM {rows}"))?;
                 self.upserted(target, rows.saturating_sub(updated), updated);
                 Ok(rows)
@@ -165,21 +168,23 @@ impl Run<'_> {
             .map(|name| sql::ident(name.as_str()))
             .map(|name| format!("{own}.{name} = excluded.{name}"))
             .collect();
+        // As a struct, so that only `excluded.x` means its columns: `x` alone is the table's.
         let query = format!(
-            "FROM {} AS {own} JOIN excluded ON ({}) SELECT {own}.rowid AS {ROW}{}{}",
+            "FROM {} AS {own} JOIN (FROM excluded AS {NEW} SELECT {NEW} AS excluded) AS {NEW} ON ({})
+             SELECT {own}.rowid AS {ROW}{}{}",
             target.written,
             same.join(" AND "),
             selected(set),
             filtered(filter)
         );
-        let checked = self.gated(&query);
+        let checked = self.gated(&query, parameters);
         let mut overlay = self.overlay.borrow_mut();
         match before {
             Some(before) => drop(overlay.name_temporary("excluded", before)),
             None => drop(overlay.forget_temporary("excluded")),
         }
         drop(overlay);
-        self.put_aside(&checked?, parameters)
+        self.put_aside(&checked?)
     }
 
     pub(super) fn update(&self, update: &Update, parameters: &Parameters) -> Done<u64> {
@@ -193,12 +198,12 @@ impl Run<'_> {
             target.written,
             filtered(update.filter.as_ref())
         );
-        let changed = self.put_aside(&self.gated(&query)?, parameters)?;
+        let changed = self.put_aside(&self.gated(&query, parameters)?)?;
         self.expect_columns(&changed, update.set.len() + 1)?;
         let names = columns(&update.set);
         let rows = match &target.schema {
             Some(schema) => self.apply_update(&target, schema, &changed, &names)?,
-            None => self.rows_of(&update_from(&target, &changed, &names), &Parameters::None)?,
+            None => self.rows_of(&update_from(&target, &changed, &names))?,
         };
         self.put_away(&changed)?;
         if target.schema.is_some() && rows > 0 {
@@ -229,7 +234,7 @@ impl Run<'_> {
         let owned: Vec<Column> = set.iter().map(|column| (*column).clone()).collect();
         let source = |column: &Column| value(place(column));
         self.refuse_long(target, &owned, |column| format!("CAST({} AS VARCHAR)", source(column)), &changed.sql)?;
-        let rows = self.rows_of(&update_from(target, changed, names), &Parameters::None)?;
+        let rows = self.rows_of(&update_from(target, changed, names))?;
         if owned.iter().any(|column| schema.key_columns().contains(&column.name)) {
             self.refuse_twins(target, schema)?;
         }
@@ -249,7 +254,7 @@ impl Run<'_> {
             target.written,
             filtered(delete.filter.as_ref())
         );
-        let meant = self.put_aside(&self.gated(&query)?, parameters)?;
+        let meant = self.put_aside(&self.gated(&query, parameters)?)?;
         self.expect_columns(&meant, 1)?;
         let rows = self.delete_numbered(&target, &format!("SELECT {ROW} FROM {}", meant.sql))?;
         self.put_away(&meant)?;
@@ -260,7 +265,7 @@ impl Run<'_> {
     }
 
     pub(super) fn delete_numbered(&self, target: &Target, numbers: &str) -> Done<u64> {
-        self.rows_of(&format!("DELETE FROM {} WHERE rowid IN ({numbers})", target.sql), &Parameters::None)
+        self.rows_of(&format!("DELETE FROM {} WHERE rowid IN ({numbers})", target.sql))
     }
 
     pub(super) fn truncate(&self, name: &Name) -> Done<u64> {
@@ -268,7 +273,7 @@ impl Run<'_> {
     }
 
     fn empty(&self, target: &Target) -> Done<u64> {
-        let rows = self.rows_of(&format!("DELETE FROM {}", target.sql), &Parameters::None)?;
+        let rows = self.rows_of(&format!("DELETE FROM {}", target.sql))?;
         if target.schema.is_some() && rows > 0 {
             self.change(Change::TableTruncated { table: target.name.clone(), rows });
         }

@@ -2,6 +2,7 @@
 
 use gadwall_domain::alteration::Alteration;
 use gadwall_domain::commit::Change as Committed;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::layout::{Layout, Partition, SortKey};
 use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::ports::lake::WriteError;
@@ -15,9 +16,10 @@ use super::names::{Target, no_table};
 use super::rows::refused;
 use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::alter::check_layout;
-use crate::commit::build::definition;
+use crate::commit::build::definitions;
+use crate::commit::structure::created;
 use crate::gate::write::{Change, ColumnDefinition, CreateTable, Name, Statement};
-use crate::{past, sql};
+use crate::{past, sql, structure};
 
 fn wrong(error: impl std::fmt::Display) -> QueryError {
     QueryError::Sql(error.to_string())
@@ -62,11 +64,15 @@ impl Run<'_> {
 
     fn drop_bucket(&self, name: &str, if_exists: bool, cascade: bool) -> Done<()> {
         let bucket = self.bucket_ref(name)?;
-        if !self.bucket_is_there(&bucket)? && if_exists {
-            return Ok(());
+        if !self.bucket_is_there(&bucket)? {
+            return if if_exists { Ok(()) } else { Err(write_fault(name, None, WriteError::NoBucket)) };
         }
-        let change = self.commit.drop_bucket(&bucket, cascade).map_err(|error| write_fault(name, None, error))?;
-        self.overlay.borrow_mut().drop_bucket(bucket);
+        let contents = self.contents(&bucket)?;
+        let stored = structure::bucket(self.commit.connection, self.scope.lake, &bucket, ReadAt::Head);
+        let stored = stored.map_err(lake_fault)?.unwrap_or_else(|| bucket.to_string());
+        let dropped = self.commit.drop_bucket_of(&bucket, &stored, &contents, cascade);
+        let change = dropped.map_err(|error| write_fault(name, None, error))?;
+        self.overlay.borrow_mut().drop_bucket(bucket, contents);
         self.change(change);
         Ok(())
     }
@@ -90,7 +96,7 @@ impl Run<'_> {
             return Err(write_fault(&table.bucket.to_string(), None, WriteError::NoBucket));
         }
         let aside = match &create.query {
-            Some(query) => Some(self.put_aside(&self.gated(&query.0)?, parameters)?),
+            Some(query) => Some(self.put_aside(&self.gated(&query.0, parameters)?)?),
             None => None,
         };
         let given = match &aside {
@@ -112,22 +118,16 @@ impl Run<'_> {
         let told = |error| write_fault(&table.to_string(), Some(table), error);
         check_layout(layout, schema).map_err(told)?;
         let target = sql::table(self.scope.lake, table);
-        let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
-        self.execute(&format!("CREATE TABLE {target} ({})", definitions.join(", ")))?;
+        self.execute(&format!("CREATE TABLE {target} ({})", definitions(schema.columns())))?;
         self.commit.lay_out(&target, layout).map_err(told)?;
         self.overlay.borrow_mut().make(table.clone(), schema.clone());
-        self.change(Committed::TableCreated {
-            table: table.clone(),
-            columns: schema.columns().to_vec(),
-            primary_key: schema.key_columns().to_vec(),
-            layout: layout.clone(),
-        });
+        self.change(created(table, schema, layout));
         Ok(())
     }
 
     fn fill(&self, table: &TableRef, schema: &TableSchema, source: &str) -> Done<u64> {
         let target = sql::table(self.scope.lake, table);
-        let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"), &Parameters::None)?;
+        let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"))?;
         let filled = Target { name: table.clone(), sql: target, written: String::new(), schema: Some(schema.clone()) };
         self.refuse_twins(&filled, schema)?;
         self.appended(&filled, rows);
@@ -155,13 +155,18 @@ impl Run<'_> {
         let full = format!("temp.main.{}", sql::ident(&truth));
         let rows = if let Some(query) = &create.query {
             let empty = if create.no_data { " WITH NO DATA" } else { "" };
-            let checked = self.gated(&query.0)?;
-            self.rows_of(&format!("CREATE TEMP TABLE {full} AS {checked}{empty}"), parameters)?;
+            let checked = self.gated(&query.0, parameters)?;
+            let renamed = create.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
+            let rows = match &*renamed {
+                "" => checked.text,
+                names => format!("SELECT * FROM ({}) AS named({names})", checked.text),
+            };
+            self.rows_with(&format!("CREATE TEMP TABLE {full} AS {rows}{empty}"), &checked.values)?;
+            refuse_other_count(create, self.described(&full)?.len())?;
             Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
         } else {
             let schema = schema_of(create, Vec::new())?;
-            let definitions: Vec<String> = schema.columns().iter().map(definition).collect();
-            self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions.join(", ")))?;
+            self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions(schema.columns())))?;
             None
         };
         if let Some(before) = self.overlay.borrow_mut().name_temporary(name.as_str(), truth) {
@@ -275,13 +280,19 @@ fn column(definition: &ColumnDefinition) -> Result<Column, QueryError> {
     })
 }
 
+/// Where a query's columns are named, all of them are.
+fn refuse_other_count(create: &CreateTable, given: usize) -> Result<(), QueryError> {
+    let named = create.columns.len();
+    if named == 0 || named == given {
+        return Ok(());
+    }
+    Err(QueryError::Sql(format!("the query gives {given} columns, {named} are named")))
+}
+
 /// A table's columns: as defined, or those of a query, perhaps under other names.
 fn schema_of(create: &CreateTable, mut given: Vec<Column>) -> Result<TableSchema, QueryError> {
     let mut columns = if create.query.is_some() {
-        if !create.columns.is_empty() && create.columns.len() != given.len() {
-            let text = format!("the query gives {} columns, {} are named", given.len(), create.columns.len());
-            return Err(QueryError::Sql(text));
-        }
+        refuse_other_count(create, given.len())?;
         for (column, named) in given.iter_mut().zip(&create.columns) {
             column.name = ColumnName::parse(&named.name).map_err(wrong)?;
         }

@@ -78,7 +78,7 @@ impl Run<'_> {
             ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
-        let checked = checked_with(self.commit.connection, &LastingNames(ScriptNames(self)), &query, &failed)?;
+        let checked = checked_with(self.commit.connection, &LastingNames(ScriptNames(self)), &query, None, &failed)?;
         if checked.parameters {
             return Err(unsupported("a parameter in a view", "write the value itself"));
         }

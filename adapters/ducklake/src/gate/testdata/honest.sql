@@ -166,6 +166,7 @@ SELECT extract(year FROM made), date_part('month', made), date_trunc('day', made
 SELECT made AT TIME ZONE 'UTC', strftime(made, '%Y-%m'), strptime('2020-01-02', '%Y-%m-%d'), epoch_ms(made), time_bucket(INTERVAL 1 HOUR, made) FROM sales.t ORDER BY id
 SELECT trim(BOTH 'x' FROM 'xax'), substring('hello' FROM 2 FOR 3), position('l' IN 'hello'), lpad('1', 3, '0'), regexp_replace('abc', 'b', 'X', 'g'), split_part('a-b', '-', 2), printf('%d', 1), format('{}', 2)
 SELECT unnest([1, 2, 3]) AS x, unnest({'a': 1, 'b': 2})
+SELECT list_value($gw0_0, $gw0_1) AS l, list_value() AS n, struct_pack("b c" := $gw1_2, d := list_value($gw1_3)) AS s
 SELECT struct_pack(a := 1, b := 'x'), struct_insert({'a': 1}, b := 2), map_keys(MAP {'a': 1}), list_aggregate([1, 2], 'sum'), list_zip([1], [2])
 SELECT hash(id) IS NOT NULL, md5(name), sha256('a'), typeof(id), version() IS NOT NULL FROM sales.t ORDER BY id
 SELECT try(1 / 0), array(SELECT id FROM sales.t ORDER BY id), count(*) > 0 AND max(id) IS NOT NULL FROM sales.t

@@ -58,6 +58,10 @@ INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x
 --= insert [t] rows<WITH x AS (SELECT 1) SELECT * FROM x>
 INSERT INTO t VALUES (?, ?), (?, 'a?') ON CONFLICT (a) DO UPDATE SET b = ? WHERE t.c > ?AND?
 --= insert [t] rows<VALUES ($1, $2), ($3, 'a?')> update key(a) b=<$4> where<t.c > $5 AND $6>
+INSERT INTO t VALUES ($a, $b) ON CONFLICT DO UPDATE SET v = v + excluded.v + $c
+--= insert [t] rows<VALUES ($a, $b)> update v=<v + excluded.v + $c>
+DELETE FROM t WHERE a IN ? AND b = ANY(?)
+--= delete [t] where<a IN $1 AND b = ANY($2)>
 INSERT INTO t VALUES ($2, $1)
 --= insert [t] rows<VALUES ($2, $1)>
 INSERT INTO t VALUES ($a, $from)

@@ -69,7 +69,7 @@ impl Engine {
     /// Passes a text through the gate as the server does; answers what would run.
     pub(super) fn gate(&self, sql: &str) -> Result<(Checked, String), GateError> {
         super::super::admit(sql)?;
-        let checked = check(sql, &self.serialize(sql), &Caller(self))?;
+        let checked = check(sql, &self.serialize(sql), &Caller(self), None)?;
         let text = self.print(&checked.statement_json);
         confirm(&text, &self.serialize(&text), &checked)?;
         Ok((checked, text))

@@ -5,5 +5,6 @@ mod engine;
 mod limits;
 mod listing;
 mod lists;
+mod parameters;
 mod properties;
 mod rewriting;

@@ -125,14 +125,14 @@ proptest! {
         let _ = admit(&text);
         let _ = classify(&text);
         let _ = classify(&other);
-        let _ = check(&text, &other, &Everything);
+        let _ = check(&text, &other, &Everything, None);
     }
 
     #[test]
     fn no_tree_makes_it_panic(tree in tree()) {
         let wrapped = format!("{{\"error\":false,\"statements\":[{{\"node\":{tree}}}]}}");
-        let _ = check("SELECT 1", &wrapped, &Everything);
-        let _ = check("SELECT 1", &tree, &Everything);
+        let _ = check("SELECT 1", &wrapped, &Everything, None);
+        let _ = check("SELECT 1", &tree, &Everything, None);
     }
 
     #[test]
@@ -143,11 +143,11 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = byte;
         if let Ok(changed) = String::from_utf8(bytes.clone()) {
-            let _ = check(sql, &changed, &Everything);
+            let _ = check(sql, &changed, &Everything, None);
         }
         bytes.truncate(at);
         if let Ok(cut) = String::from_utf8(bytes) {
-            prop_assert!(check(sql, &cut, &Everything).is_err());
+            prop_assert!(check(sql, &cut, &Everything, None).is_err());
         }
     }
 
@@ -159,7 +159,7 @@ proptest! {
                 prop_assert!(checked.tables.iter().all(given), "{sql}: {text}");
                 let code = without_quoted(&text);
                 prop_assert!(!code.contains("FROM p_secret") && !code.contains("read_text("), "{sql}: {text}");
-                let again = check(&text, &engine.serialize(&text), &Caller(engine));
+                let again = check(&text, &engine.serialize(&text), &Caller(engine), None);
                 prop_assert!(again.is_ok() || text.contains("p_other") || text.contains("gw_cte"), "{sql}: {text}");
             }
             Ok(())

@@ -69,7 +69,7 @@ fn the_clock_and_chance_are_noticed() {
 fn another_text_is_not_confirmed() {
     let engine = Engine::open();
     let sql = "SELECT id FROM sales.t WHERE id > 1";
-    let checked = check(sql, &engine.serialize(sql), &Caller(&engine)).unwrap();
+    let checked = check(sql, &engine.serialize(sql), &Caller(&engine), None).unwrap();
     let confirms = |text: &str| confirm(text, &engine.serialize(text), &checked);
     assert_eq!(confirms("SELECT id FROM p_test.sales.t WHERE (id > 1)"), Ok(()));
     for other in [

@@ -86,8 +86,8 @@ pub(crate) fn read(sql: &str) -> Result<Statement, GateError> {
 ///
 /// # Errors
 /// [`GateError::Syntax`] if it isn't certain where they are.
-#[cfg_attr(not(test), expect(dead_code, reason = "whoever runs several statements gets them one by one"))]
-pub(crate) fn split(sql: &str) -> Result<Vec<String>, GateError> {
+#[cfg(test)]
+fn split(sql: &str) -> Result<Vec<String>, GateError> {
     super::admit(sql)?;
     let tokens: Vec<Token<'_>> = Tokens::new(sql).collect();
     if let Some(error) = tokens.iter().find_map(source::bad) {
