@@ -19,6 +19,15 @@ use crate::supervisor::{Supervised, free_port};
 const ADDRESS: &str = "GADWALL_TEST_POSTGRES";
 const USER: &str = "gadwall";
 const PASSWORD: &str = "swordfish";
+/// What suits a server that lives for a second: little memory, few processes.
+const SMALL: [&str; 6] = [
+    "listen_addresses=127.0.0.1",
+    "shared_buffers=16MB",
+    "io_method=sync",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_logical_replication_workers=0",
+];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server, of whatever kind.
@@ -65,7 +74,11 @@ impl Postgres {
     /// An empty database on a server that lives as long as it.
     pub async fn database() -> Result<Database> {
         let server = Self::start().await?;
-        let (name, url) = create_database(server.url()).await?;
+        // A server of one's own has an empty database already.
+        let (name, url) = match &server.server {
+            Server::Named(url) => create_database(url).await?,
+            _ => (String::new(), server.url().to_owned()),
+        };
         Ok(Database { name, url, server })
     }
 }
@@ -117,7 +130,7 @@ pub struct PostgresProcess {
 impl PostgresProcess {
     /// A new server, fast because it would not survive a power loss.
     pub async fn start() -> Result<Self> {
-        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"]).await
+        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]).await
     }
 
     /// A new server that writes as one in production does.
@@ -134,8 +147,7 @@ impl PostgresProcess {
         let port = free_port()?;
         let mut arguments = vec!["-D".to_owned(), "data".to_owned(), "-p".to_owned(), port.to_string()];
         arguments.extend(["-k".to_owned(), folder.path().display().to_string()]);
-        let always = ["listen_addresses=127.0.0.1", "shared_buffers=16MB", "max_connections=100"];
-        for setting in always.iter().chain(settings) {
+        for setting in SMALL.iter().chain(settings) {
             arguments.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres");
@@ -238,6 +250,7 @@ fn initdb(programs: &Path, data: &Path) -> Result<()> {
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",
+        "--wal-segsize=1",
         "--no-instructions",
     ]);
     if let Some(user) = folder::runs_as() {
