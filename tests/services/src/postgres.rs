@@ -20,9 +20,11 @@ const ADDRESS: &str = "GADWALL_TEST_POSTGRES";
 const USER: &str = "gadwall";
 const PASSWORD: &str = "swordfish";
 /// What suits a server that lives for a second: little memory, few processes.
-const SMALL: [&str; 6] = [
+const SMALL: [&str; 7] = [
     "listen_addresses=127.0.0.1",
     "shared_buffers=16MB",
+    // Goes with the folder, however the server ends.
+    "dynamic_shared_memory_type=mmap",
     "io_method=sync",
     "wal_level=minimal",
     "max_wal_senders=0",
@@ -74,11 +76,12 @@ impl Postgres {
     /// An empty database on a server that lives as long as it.
     pub async fn database() -> Result<Database> {
         let server = Self::start().await?;
+        if let Server::Named(url) = &server.server {
+            let (name, url) = create_database(url).await?;
+            return Ok(Database { name, url, server });
+        }
         // A server of one's own has an empty database already.
-        let (name, url) = match &server.server {
-            Server::Named(url) => create_database(url).await?,
-            _ => (String::new(), server.url().to_owned()),
-        };
+        let (name, url) = ("postgres".to_owned(), server.url().to_owned());
         Ok(Database { name, url, server })
     }
 }
@@ -130,20 +133,18 @@ pub struct PostgresProcess {
 impl PostgresProcess {
     /// A new server, fast because it would not survive a power loss.
     pub async fn start() -> Result<Self> {
-        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]).await
+        let fast = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+        Self::start_in(folder::scratch()?, &fast).await
     }
 
     /// A new server that writes as one in production does.
     pub async fn durable() -> Result<Self> {
-        Self::start_with(&[]).await
+        Self::start_in(folder::on_disk()?, &[]).await
     }
 
-    /// A new server with settings of one's own.
-    pub async fn start_with(settings: &[&str]) -> Result<Self> {
+    async fn start_in(folder: TempDir, settings: &[&str]) -> Result<Self> {
         let (programs, template) = prepared()?;
-        let folder = tempfile::Builder::new().prefix("gadwall-pg-").tempdir()?;
         folder::copy(&template, &folder.path().join("data"))?;
-        folder::own(folder.path())?;
         let port = free_port()?;
         let mut arguments = vec!["-D".to_owned(), "data".to_owned(), "-p".to_owned(), port.to_string()];
         arguments.extend(["-k".to_owned(), folder.path().display().to_string()]);
