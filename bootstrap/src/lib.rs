@@ -7,6 +7,7 @@ mod background;
 pub mod config;
 mod folders;
 mod housekeeping;
+mod metadata;
 mod query_log;
 mod statistics;
 mod system;
