@@ -41,7 +41,6 @@ use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMoni
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
-use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -52,6 +51,7 @@ use crate::files::OpenFiles;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::lakes::{self, Lakes};
+use crate::metadata;
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
@@ -147,14 +147,14 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .create()
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
-    let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
+    let (store, metadata_probe) = metadata::open(config, &folders).await?;
     let OpenFiles { objects, results, bucket } = OpenFiles::open(config, &folders).await?;
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let guard =
         Guard { probe: lakes.health(), statistics, breaker: breaker_config(config), limits: engine_limits(config) };
-    let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, lakes.health()];
+    let probes: Vec<Arc<dyn HealthProbe>> = vec![metadata_probe, lakes.health()];
     let system = System::new(probes, Arc::new(folders), lakes.broken());
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
@@ -162,7 +162,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let long_queries = TokioBackground::of((config.query.max_concurrent / 2).max(1), WAITING);
     let stop_background = [background.stop_with(), long_queries.stop_with()];
     let outside = Outside {
-        store: metadata,
+        store,
         lakes: lakes.lake(),
         engine: lakes.queries(),
         scripts: lakes.scripts(),
@@ -350,15 +350,6 @@ fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
             config.data_dir.display()
         )
     })
-}
-
-fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
-    SqliteConfig {
-        path: folders.metadata(),
-        max_readers: config.metadata.max_readers,
-        acquire_timeout: config.metadata.acquire_timeout,
-        busy_timeout: config.metadata.acquire_timeout,
-    }
 }
 
 fn lake_config(config: &Config, folders: &LocalFolders, bucket: Option<S3Place>) -> anyhow::Result<LakeConfig> {

@@ -84,6 +84,7 @@ pub(super) static LEGACY: &[Legacy] = &[
     sets("DB_DUCKLAKE_SNAPSHOT_VERSION", "ducklake.snapshot_version"),
     sets("DB_DUCKLAKE_SNAPSHOT_TIME", "ducklake.snapshot_time"),
     sets("GADWALL_SECRET_KEY", "ducklake.secret_key"),
+    sets("METADATA_DATABASE_URL", "metadata.url"),
     sets("DB_POSTGRES_HOST", "postgres.host"),
     sets("DB_POSTGRES_PORT", "postgres.port"),
     sets("DB_POSTGRES_DB", "postgres.database"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
 
 /// Who servers run as that refuse to run as root: `nobody`.
 pub(crate) const UNPRIVILEGED: u32 = 65_534;
@@ -67,6 +68,27 @@ pub(crate) fn own(path: &Path) -> Result<()> {
         std::os::unix::fs::chown(path, Some(user), Some(user))?;
     }
     Ok(())
+}
+
+/// A new folder for data that need not last, given to the user that the server runs as: in memory where there is plenty,
+/// as making a thousand small files on a busy disk takes seconds.
+pub(crate) fn scratch() -> Result<TempDir> {
+    const PLENTY: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map_or(0, |memory| memory.f_bavail * memory.f_frsize);
+    let parent = if free > PLENTY { memory.to_owned() } else { std::env::temp_dir() };
+    new_in(&parent)
+}
+
+/// A new folder on the disk, given to the user that the server runs as.
+pub(crate) fn on_disk() -> Result<TempDir> {
+    new_in(&std::env::temp_dir())
+}
+
+fn new_in(parent: &Path) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("gadwall-test-").tempdir_in(parent)?;
+    own(folder.path())?;
+    Ok(folder)
 }
 
 /// Copies a folder with all that is in it.

@@ -19,6 +19,17 @@ use crate::supervisor::{Supervised, free_port};
 const ADDRESS: &str = "GADWALL_TEST_POSTGRES";
 const USER: &str = "gadwall";
 const PASSWORD: &str = "swordfish";
+/// What suits a server that lives for a second: little memory, few processes.
+const SMALL: [&str; 7] = [
+    "listen_addresses=127.0.0.1",
+    "shared_buffers=16MB",
+    // Goes with the folder, however the server ends.
+    "dynamic_shared_memory_type=mmap",
+    "io_method=sync",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_logical_replication_workers=0",
+];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server, of whatever kind.
@@ -65,7 +76,12 @@ impl Postgres {
     /// An empty database on a server that lives as long as it.
     pub async fn database() -> Result<Database> {
         let server = Self::start().await?;
-        let (name, url) = create_database(server.url()).await?;
+        if let Server::Named(url) = &server.server {
+            let (name, url) = create_database(url).await?;
+            return Ok(Database { name, url, server });
+        }
+        // A server of one's own has an empty database already.
+        let (name, url) = ("postgres".to_owned(), server.url().to_owned());
         Ok(Database { name, url, server })
     }
 }
@@ -117,25 +133,22 @@ pub struct PostgresProcess {
 impl PostgresProcess {
     /// A new server, fast because it would not survive a power loss.
     pub async fn start() -> Result<Self> {
-        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"]).await
+        let fast = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+        Self::start_in(folder::scratch()?, &fast).await
     }
 
     /// A new server that writes as one in production does.
     pub async fn durable() -> Result<Self> {
-        Self::start_with(&[]).await
+        Self::start_in(folder::on_disk()?, &[]).await
     }
 
-    /// A new server with settings of one's own.
-    pub async fn start_with(settings: &[&str]) -> Result<Self> {
+    async fn start_in(folder: TempDir, settings: &[&str]) -> Result<Self> {
         let (programs, template) = prepared()?;
-        let folder = tempfile::Builder::new().prefix("gadwall-pg-").tempdir()?;
         folder::copy(&template, &folder.path().join("data"))?;
-        folder::own(folder.path())?;
         let port = free_port()?;
         let mut arguments = vec!["-D".to_owned(), "data".to_owned(), "-p".to_owned(), port.to_string()];
         arguments.extend(["-k".to_owned(), folder.path().display().to_string()]);
-        let always = ["listen_addresses=127.0.0.1", "shared_buffers=16MB", "max_connections=100"];
-        for setting in always.iter().chain(settings) {
+        for setting in SMALL.iter().chain(settings) {
             arguments.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres");
@@ -238,6 +251,7 @@ fn initdb(programs: &Path, data: &Path) -> Result<()> {
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",
+        "--wal-segsize=1",
         "--no-instructions",
     ]);
     if let Some(user) = folder::runs_as() {

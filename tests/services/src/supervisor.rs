@@ -18,8 +18,8 @@ if read -r signal; then
     kill -s "$signal" "$server" 2>/dev/null; wait "$server"
 else
     kill -s QUIT "$server" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$server" 2>/dev/null || break; sleep 0.1; done
-    kill -s KILL "$server" 2>/dev/null; wait "$server"
+    { sleep 5; kill -s KILL "$server" 2>/dev/null; } &
+    wait "$server"; kill "$!" 2>/dev/null
     rm -rf "$folder"
 fi
 "#;

@@ -1,5 +1,4 @@
 //! The servers themselves: each is alone, can be stopped, and is gone afterwards.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gadwall_test_services::{Postgres, PostgresProcess};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};

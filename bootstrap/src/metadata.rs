@@ -1,0 +1,77 @@
+//! Which metadata store is opened: the one at `metadata.url`, or a file in the data directory.
+
+use std::sync::Arc;
+
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::system::HealthProbe;
+use gadwall_metastore::{PostgresConfig, PostgresMetadata, SqliteConfig, SqliteMetadata};
+
+use crate::config::{CatalogKind, Config};
+use crate::folders::LocalFolders;
+
+/// The store, and how it fares.
+pub(crate) type OpenMetadata = (Arc<dyn MetadataStore>, Arc<dyn HealthProbe>);
+
+/// Opens the store and brings it up to date.
+pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<OpenMetadata> {
+    if let Some(url) = address(config) {
+        if folders.metadata().exists() {
+            tracing::warn!("metadata is kept in PostgreSQL: the metadata that is in the data directory is not used");
+        }
+        let store = Arc::new(PostgresMetadata::open(&postgres_config(config, url)).await?);
+        return Ok((Arc::clone(&store) as _, store));
+    }
+    let store = Arc::new(SqliteMetadata::open(sqlite_config(config, folders)).await?);
+    Ok((Arc::clone(&store) as _, store))
+}
+
+/// The database: the one that is named, or else that of the lakes' catalogs. Several servers with the same lakes need
+/// the same metadata.
+fn address(config: &Config) -> Option<String> {
+    if let Some(url) = &config.metadata.url {
+        return Some(url.expose().to_owned());
+    }
+    let postgres = &config.postgres;
+    let password = postgres.password.as_ref().map(|password| format!(":{}", escaped(password.expose())));
+    (config.ducklake.catalog == CatalogKind::Postgres).then(|| {
+        format!(
+            "postgres://{}{}@{}:{}/{}?sslmode={}",
+            escaped(&postgres.user),
+            password.unwrap_or_default(),
+            escaped(&postgres.host),
+            postgres.port,
+            escaped(&postgres.database),
+            postgres.ssl_mode.as_str()
+        )
+    })
+}
+
+/// Text as a part of an address.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+fn postgres_config(config: &Config, url: String) -> PostgresConfig {
+    let metadata = &config.metadata;
+    PostgresConfig {
+        url,
+        max_connections: metadata.max_connections,
+        acquire_timeout: metadata.acquire_timeout,
+        statement_timeout: metadata.statement_timeout,
+        idle_timeout: metadata.idle_timeout,
+        max_lifetime: metadata.max_lifetime,
+    }
+}
+
+fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
+    SqliteConfig {
+        path: folders.metadata(),
+        max_readers: config.metadata.max_readers,
+        acquire_timeout: config.metadata.acquire_timeout,
+        busy_timeout: config.metadata.acquire_timeout,
+    }
+}
