@@ -26,7 +26,7 @@ use crate::types::{RawColumn, data_type};
 use details::Details;
 pub(crate) use listing::listing;
 pub(crate) use past::{dropped, of_table, one, snapshot_at};
-pub(crate) use views::{ViewDocument, Views, all_views, views};
+pub(crate) use views::{OWN_CATALOG, ViewDocument, Views, all_views, views};
 
 /// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.
 const SIZES: &str = "
@@ -42,7 +42,7 @@ const SIZES: &str = "
 /// `{live x}` holds for rows of `x` that are part of the version.
 fn at(lake: LakeId, version: ReadAt, statement: &str) -> String {
     let mut text = statement.replace("{sizes}", SIZES);
-    for alias in ["s", "t", "c", "f", "d", "p", "o", "g", "h"] {
+    for alias in ["s", "t", "c", "f", "d", "p", "o", "g", "h", "v"] {
         let live = match version {
             ReadAt::Head => format!("{alias}.end_snapshot IS NULL"),
             ReadAt::Snapshot(number) => format!(
@@ -138,7 +138,7 @@ pub(crate) fn commits_after(
         .collect()
 }
 
-/// All buckets; `main` once it holds a table.
+/// All buckets; `main` once it holds a table or a view.
 pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
     let statement = at(
         lake,
@@ -148,8 +148,9 @@ pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) ->
            LEFT JOIN (SELECT t.table_id, t.schema_id, {sizes} FROM {md}.ducklake_table t WHERE {live t}) t
                   ON t.schema_id = s.schema_id
           WHERE {live s}
-          GROUP BY s.schema_name
+          GROUP BY s.schema_id, s.schema_name
          HAVING lower(s.schema_name) <> 'main' OR count(t.table_id) > 0
+             OR EXISTS (FROM {md}.ducklake_view v WHERE v.schema_id = s.schema_id AND {live v})
           ORDER BY lower(s.schema_name)",
     );
     let found = rows(connection, &statement, &[], |row| {
