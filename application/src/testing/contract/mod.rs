@@ -14,6 +14,7 @@
 pub mod lake;
 pub mod metadata;
 pub mod objects;
+pub mod views;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[doc(hidden)]
@@ -87,5 +88,7 @@ mod tests {
             include_str!("objects/versions.rs"),
         ];
         assert_eq!(promises(&files), listed(objects));
+        let views = include_str!("views.rs");
+        assert_eq!(promises(&[views]), listed(views));
     }
 }
