@@ -18,7 +18,6 @@ mod interrupt;
 mod known;
 mod names;
 mod orphans;
-mod past;
 mod profiles;
 mod query;
 mod read;
@@ -36,6 +35,8 @@ mod types;
 mod values;
 mod version;
 mod writer;
+
+use structure::told as past;
 
 pub use config::LakeConfig;
 pub use durable::{FileSync, Fsync};

@@ -12,7 +12,7 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 
 use crate::error::fault;
-use crate::structure::{on, rows};
+use crate::structure::{number, on, rows};
 
 /// The beginning of the name of a table that is built anew with the rows of a version: the version follows.
 const SAME_ROWS: &str = "__gadwall_rows_";
@@ -62,7 +62,7 @@ pub(crate) fn versions(
 ) -> Result<HashMap<i64, TableVersion>, LakeError> {
     let until = match at {
         ReadAt::Head => i64::MAX,
-        ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
+        ReadAt::Snapshot(snapshot) => number(snapshot),
     };
     // What was not yet so in the version doesn't count.
     let past = |moment: &str| format!("CASE WHEN {moment} <= {until} THEN {moment} ELSE 0 END");

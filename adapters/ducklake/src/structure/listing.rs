@@ -11,7 +11,7 @@ use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::types::DataType;
 
 use super::views::{Found, found};
-use super::{at, rows, top_columns};
+use super::{at, raw_column, rows, top_columns};
 use crate::gate::{VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
 use crate::types::RawColumn;
 
@@ -128,15 +128,8 @@ impl Look<'_> {
                      WHERE {live t} AND {only})
               ORDER BY c.table_id, c.column_order",
             |row| {
-                let column = RawColumn {
-                    id: row.get(1)?,
-                    parent: row.get(2)?,
-                    name: row.get(3)?,
-                    type_word: row.get(4)?,
-                    nullable: row.get(5)?,
-                    default: row.get(6)?,
-                };
-                Ok((row.get::<_, i64>(0)?, column, row.get::<_, Option<String>>(7)?))
+                let (table, column) = raw_column(row)?;
+                Ok((table, column, row.get::<_, Option<String>>(7)?))
             },
         )?;
         let mut raw: HashMap<i64, (Vec<RawColumn>, Vec<Option<String>>)> = HashMap::new();
