@@ -1,6 +1,8 @@
 //! Rows that stand in the catalog instead of files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::{Path, PathBuf};
+
 use gadwall_application::testing::builders::{column, lake, origin, rows, schema, table};
 use gadwall_domain::history::{ReadAt, TableVersion};
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
@@ -11,6 +13,11 @@ mod support;
 async fn version(lakes: &EmbeddedLakes, name: &str, at: ReadAt) -> TableVersion {
     let name = table(name);
     lakes.table(lake(1), &name.bucket, &name.table, at).await.unwrap().unwrap().version
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test]
@@ -30,6 +37,8 @@ async fn a_tables_version_follows_rows_in_the_catalog() {
         let append = LakeWrite::append(table(name), shape.clone(), rows(["id"], &[[Some("1")]]));
         filled.push(lakes.write(lake(1), append, origin("r")).await.unwrap().snapshot);
     }
+    let files = files_in(dir.path());
+    assert!(files.iter().all(|file| file.extension().is_none_or(|end| end != "parquet")), "{files:?}");
     let (a, b) = (version(&lakes, "main.a", ReadAt::Head).await, version(&lakes, "main.b", ReadAt::Head).await);
     assert_eq!((a.schema, a.rows), (made[0], filled[2]));
     assert_eq!((b.schema, b.rows), (made[1], filled[1]));
