@@ -21,7 +21,6 @@ mod interrupt;
 mod known;
 mod names;
 mod orphans;
-mod past;
 mod profiles;
 mod query;
 mod read;
@@ -39,6 +38,8 @@ mod types;
 mod values;
 mod version;
 mod writer;
+
+use structure::told as past;
 
 pub use cloud::{CloudError, CloudLakes, EngineLimits, ServerError};
 pub use config::{DataPlace, LakeConfig, PostgresPlace, S3Place};

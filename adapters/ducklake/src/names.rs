@@ -65,6 +65,20 @@ impl<'a> VisibleTables<'a> {
         Ok(found.map(|found| full_name(self.scope, &found)))
     }
 
+    /// Whether a view shows what isn't in its bucket, directly or through another view.
+    fn reaches_out(&self, view: &ResolvedTable) -> bool {
+        let name = named(self.scope, view);
+        name.is_none_or(|name| self.views.get().is_none_or(|views| views.reaches_out(&name)))
+    }
+
+    fn stored(&self, bucket: BucketName, name: TableName) -> Result<Option<ResolvedTable>, LakeError> {
+        let found = structure::stored_name(self.connection, self.scope.lake, &bucket, &name, self.scope.at)?;
+        match found {
+            Some((schema, table)) => Ok(Some(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table })),
+            None => self.view(bucket, name),
+        }
+    }
+
     pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
         self.scope.only_bucket.as_ref().is_none_or(|only| only == bucket)
     }
@@ -105,14 +119,25 @@ impl Names for VisibleTables<'_> {
         if !self.visible(&bucket) {
             return Err(unknown());
         }
-        match structure::stored_name(self.connection, self.scope.lake, &bucket, &name, self.scope.at) {
-            Ok(Some((schema, table))) => Ok(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table }),
-            Ok(None) => match self.view(bucket, name) {
-                Ok(view) => view.ok_or_else(unknown),
-                Err(error) => Err(unavailable(&error)),
-            },
-            Err(error) => Err(unavailable(&error)),
-        }
+        self.stored(bucket, name).map_err(|error| unavailable(&error))?.ok_or_else(unknown)
+    }
+
+    fn full(&self, name: &ResolvedTable) -> Result<ResolvedTable, NameError> {
+        let unknown = || NameError::Unknown { candidates: Vec::new() };
+        let TableRef { bucket, table } = named(self.scope, name).ok_or_else(unknown)?;
+        self.stored(bucket, table).map_err(|error| unavailable(&error))?.ok_or_else(unknown)
+    }
+
+    fn conceals(&self, view: &ResolvedTable) -> Result<bool, NameError> {
+        // Who may read the whole project reads nothing in a view that they couldn't read without it.
+        Ok(self.scope.only_bucket.is_some() && self.reaches_out(view))
+    }
+
+    fn view_query(&self, view: &ResolvedTable) -> Result<String, NameError> {
+        let unknown = || NameError::Unknown { candidates: Vec::new() };
+        let name = named(self.scope, view).ok_or_else(unknown)?;
+        let views = self.views().map_err(|error| unavailable(&error))?;
+        views.stored_query(&name).map(str::to_owned).ok_or_else(unknown)
     }
 
     fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {

@@ -12,7 +12,7 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 
 use crate::error::fault;
-use crate::structure::{on, rows};
+use crate::structure::{number, on, rows};
 
 /// The beginning of the name of a table that is built anew with the rows of a version: the version follows.
 const SAME_ROWS: &str = "__gadwall_rows_";
@@ -62,7 +62,7 @@ pub(crate) fn versions(
 ) -> Result<HashMap<i64, TableVersion>, LakeError> {
     let until = match at {
         ReadAt::Head => i64::MAX,
-        ReadAt::Snapshot(number) => i64::try_from(number.get()).unwrap_or(i64::MAX),
+        ReadAt::Snapshot(snapshot) => number(snapshot),
     };
     // What was not yet so in the version doesn't count.
     let past = |moment: &str| format!("CASE WHEN {moment} <= {until} THEN {moment} ELSE 0 END");
@@ -73,6 +73,7 @@ pub(crate) fn versions(
               WHERE {id} IN ({ids}) AND begin_snapshot <= {until}"
         )
     });
+    // All that ever happened is looked through only if rows of the tables may stand in the catalog.
     let statement = on(
         lake,
         &format!(
@@ -90,11 +91,10 @@ pub(crate) fn versions(
                SELECT table_id, greatest(begin_snapshot, {ended}, {merged})
                  FROM {{md}}.ducklake_delete_file WHERE table_id IN ({ids}) AND begin_snapshot <= {until}
                UNION ALL
-               SELECT try_cast(split_part(change, ':', 2) AS BIGINT), n
-                 FROM (SELECT snapshot_id AS n, unnest(string_split(changes_made, ',')) AS change
-                         FROM {{md}}.ducklake_snapshot_changes
-                        WHERE contains(changes_made, 'inlined_') AND snapshot_id <= {until})
-                WHERE starts_with(change, 'inlined_')
+               SELECT inlined.id, snapshot_id
+                 FROM (SELECT DISTINCT table_id AS id FROM {{md}}.ducklake_inlined_data_tables WHERE table_id IN ({ids})) inlined
+                 JOIN {{md}}.ducklake_snapshot_changes ON snapshot_id <= {until}
+                  AND regexp_matches(changes_made, '(^|,)inlined_[a-z]+:' || inlined.id || '(,|$)')
                UNION ALL
                SELECT id, coalesce(same, n) FROM made)
              SELECT shape.id, any_value(shape.n), max(filled.n)

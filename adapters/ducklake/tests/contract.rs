@@ -16,3 +16,21 @@ fn fresh() -> (Arc<dyn Lake>, TempDir) {
 }
 
 gadwall_application::lake_contract!(fresh());
+
+mod views {
+    use std::sync::Arc;
+
+    use gadwall_application::testing::contract::views::ViewLake;
+    use gadwall_ducklake::EmbeddedLakes;
+    use tempfile::TempDir;
+
+    use super::support;
+
+    fn fresh() -> (Arc<dyn ViewLake>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
+        (Arc::new(lakes), dir)
+    }
+
+    gadwall_application::views_contract!(fresh());
+}

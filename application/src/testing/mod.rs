@@ -6,7 +6,7 @@
 //! | `MetadataStore` | [`MemoryMetadata`] |
 //! | `ObjectStorage` | [`MemoryObjects`] |
 //! | `ResultStore` | [`MemoryResults`] |
-//! | `Lake` | [`MemoryLake`] |
+//! | `Lake`, `ViewEngine` | [`MemoryLake`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
 pub mod builders;

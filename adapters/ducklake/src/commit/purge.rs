@@ -17,7 +17,7 @@ use gadwall_domain::schema::Column;
 use super::Commit;
 use crate::area::DataFile;
 use crate::error::{fault, io_error};
-use crate::past::{self, Told, number};
+use crate::past::{self, Told};
 use crate::structure::{on, rows};
 use crate::{sql, structure, values};
 
@@ -256,8 +256,7 @@ impl Commit<'_> {
         let Some(first) = first else { return Ok(()) };
         let head = structure::head(self.connection, self.lake)?;
         let kept = past::kept(self.connection, self.lake)?;
-        let gone: Vec<i64> =
-            kept.into_iter().filter(|at| *at >= first && *at < head).map(|at| number(Some(at))).collect();
+        let gone: Vec<i64> = kept.into_iter().filter(|at| *at >= first && *at < head).map(structure::number).collect();
         if gone.is_empty() {
             return Ok(());
         }

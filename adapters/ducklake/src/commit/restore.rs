@@ -12,7 +12,7 @@ use gadwall_domain::table::TableRef;
 
 use super::build::Plan;
 use super::{Commit, same_shape};
-use crate::past::{self, Told, is_kept};
+use crate::past::{self, Told};
 use crate::version::{name_of_copy, name_of_new};
 use crate::{sql, structure};
 
@@ -28,7 +28,7 @@ impl Commit<'_> {
         from: SnapshotId,
         schema: &TableSchema,
     ) -> Result<Change, WriteError> {
-        if !is_kept(self.connection, self.lake, from)? {
+        if !structure::is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }
         let then = match past::rooted(self.connection, self.lake, told.root, Some(from))? {
@@ -74,7 +74,7 @@ impl Commit<'_> {
             return Err(WriteError::TableExists);
         }
         self.no_view(table)?;
-        if !is_kept(self.connection, self.lake, from)? {
+        if !structure::is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }
         let then = past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?;

@@ -46,7 +46,7 @@ pub(crate) mod write;
 pub(crate) use error::GateError;
 pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use files::paths;
-pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable};
+pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
 pub(crate) use names::{NameError, Names, ResolvedTable};
 pub(crate) use parameters::{NamedValue, refuse_surplus};
 

@@ -25,6 +25,30 @@ pub(crate) trait Names {
         Ok(None)
     }
 
+    /// What a full name means in a query that isn't its reader's: a view's, which reads with its author's right.
+    ///
+    /// # Errors
+    /// [`NameError`] if it means nothing any more.
+    fn full(&self, _name: &ResolvedTable) -> Result<ResolvedTable, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
+    }
+
+    /// Whether a view shows a part of what its reader may not read as a whole.
+    ///
+    /// # Errors
+    /// [`NameError`]: it isn't known.
+    fn conceals(&self, _view: &ResolvedTable) -> Result<bool, NameError> {
+        Ok(false)
+    }
+
+    /// A view's query, with full names.
+    ///
+    /// # Errors
+    /// [`NameError`]: nobody knows it, or not yet.
+    fn view_query(&self, _view: &ResolvedTable) -> Result<String, NameError> {
+        Err(NameError::Unknown { candidates: Vec::new() })
+    }
+
     /// Where the files lie that a path means, as the engine names each of them alone.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
-//! What belongs to tables beside their columns: layout, comments, versions.
+//! What belongs to tables beside their columns: layout and comments.
 
 use std::collections::{BTreeMap, HashMap};
 
 use duckdb::Connection;
-use gadwall_domain::history::{ReadAt, TableVersion};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::layout::{Layout, Partition, SortKey, Transform};
 use gadwall_domain::names::ColumnName;
@@ -19,7 +19,8 @@ use crate::types::RawColumn;
 pub(super) struct Details {
     pub(super) layout: Layout,
     pub(super) comments: Comments,
-    pub(super) version: TableVersion,
+    /// Whether something else laid it out in a way that the layout can't tell.
+    pub(super) partial: bool,
 }
 
 /// The details of tables, by their numbers.
@@ -35,16 +36,14 @@ pub(super) fn of(
         return Ok(details);
     }
     let look = Look { connection, lake, version, ids: numbers(ids), columns };
-    for (id, found) in crate::version::versions(connection, lake, version, &look.ids)? {
-        details.entry(id).or_default().version = found;
-    }
     look.partitions(&mut details)?;
     look.orders(&mut details)?;
     look.comments(&mut details)?;
     Ok(details)
 }
 
-fn numbers(ids: &[i64]) -> String {
+/// Numbers as a list for a statement.
+pub(super) fn numbers(ids: &[i64]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -77,7 +76,11 @@ impl Look<'_> {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
         })?;
         for (table, column, transform) in found {
-            let (Some(column), Some(entry)) = (self.column(table, column), details.get_mut(&table)) else { continue };
+            let Some(entry) = details.get_mut(&table) else { continue };
+            let Some(column) = self.column(table, column) else {
+                entry.partial = true;
+                continue;
+            };
             let transform = transform_of(&transform).ok_or_else(|| fault("a partition transform is unknown"))?;
             entry.layout.partition_by.push(Partition { column, transform });
         }
@@ -95,11 +98,14 @@ impl Look<'_> {
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
         })?;
         for (table, expression, direction, nulls) in found {
+            let Some(entry) = details.get_mut(&table) else { continue };
             // Something else may have sorted by more than a column; that isn't shown.
-            let unquoted = expression.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-            let name = unquoted.map_or(expression.clone(), |text| text.replace("\"\"", "\""));
-            let (Ok(column), Some(entry)) = (ColumnName::parse(&name), details.get_mut(&table)) else { continue };
-            let (descending, nulls_first) = (direction == "DESC", nulls == "NULLS_FIRST");
+            let Ok(column) = ColumnName::parse(&unquoted(&expression)) else {
+                entry.partial = true;
+                continue;
+            };
+            let descending = direction.eq_ignore_ascii_case("DESC");
+            let nulls_first = nulls.eq_ignore_ascii_case("NULLS_FIRST");
             entry.layout.sort_by.push(SortKey { column, descending, nulls_first });
         }
         Ok(())
@@ -148,4 +154,23 @@ fn transform_of(word: &str) -> Option<Transform> {
         "hour" => Transform::Hour,
         other => Transform::Bucket(other.strip_prefix("bucket(")?.strip_suffix(')')?.trim().parse().ok()?),
     })
+}
+
+fn unquoted(name: &str) -> String {
+    let inner = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transforms_and_quoted_names_are_read_as_ducklake_writes_them() {
+        assert_eq!(transform_of("bucket(16)"), Some(Transform::Bucket(16)));
+        assert_eq!(transform_of("year"), Some(Transform::Year));
+        assert_eq!(transform_of("bucket(x)"), None);
+        assert_eq!(unquoted("\"it\"\"s\""), "it\"s");
+        assert_eq!(unquoted("id"), "id");
+    }
 }

@@ -1,5 +1,5 @@
-//! All tables that may be seen, with their columns, for the lists that SQL can ask for: four statements, however many
-//! tables there are.
+//! All tables and views that may be seen, with their columns, for the lists that SQL can ask for: a few statements,
+//! however many tables there are.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,11 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::types::DataType;
 
-use super::{at, rows, top_columns};
-use crate::gate::{VisibleBucket, VisibleColumn, VisibleTable};
+use super::views::{Found, found};
+use super::{at, raw_column, rows, top_columns};
+use crate::gate::{VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
 use crate::types::RawColumn;
 
 /// Limits schemas `s` to one, if one is given.
@@ -23,15 +25,50 @@ pub(crate) fn listing(
     only: Option<&BucketName>,
     version: ReadAt,
 ) -> Result<Vec<VisibleBucket>, LakeError> {
-    let only = only.map(BucketName::folded);
-    let look = Look { connection, lake, version, only };
+    let look = Look { connection, lake, version, only: only.map(BucketName::folded) };
     let mut tables = look.tables()?;
+    let mut views = views(connection, lake, only, version)?;
     let buckets = look.rows(
         "SELECT s.schema_id, s.schema_name FROM {md}.ducklake_schema s WHERE {only} ORDER BY lower(s.schema_name)",
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
     )?;
-    let bucket = |(id, name)| VisibleBucket { id, name, tables: tables.remove(&id).unwrap_or_default() };
+    let bucket = |(id, name): (i64, String)| {
+        let mut tables = tables.remove(&id).unwrap_or_default();
+        tables.extend(views.remove(&name).unwrap_or_default());
+        tables.sort_by_cached_key(|table| table.name.to_lowercase());
+        VisibleBucket { id, name, tables }
+    };
     Ok(buckets.into_iter().map(bucket).collect())
+}
+
+/// Views by their bucket's name.
+fn views(
+    connection: &Connection,
+    lake: LakeId,
+    only: Option<&BucketName>,
+    version: ReadAt,
+) -> Result<HashMap<String, Vec<VisibleTable>>, LakeError> {
+    let mut views: HashMap<String, Vec<VisibleTable>> = HashMap::new();
+    for Found { id, view, .. } in found(connection, lake, only, None, version)? {
+        let columns = view.columns.into_iter().map(|column| VisibleColumn {
+            name: column.name,
+            data_type: DataType::parse(&column.data_type)
+                .map_or_else(|_| VisibleType::Other(column.data_type), VisibleType::Known),
+            nullable: true,
+            default: None,
+            comment: None,
+        });
+        let table = VisibleTable {
+            id,
+            name: view.name.table.to_string(),
+            query: Some(view.query),
+            comment: view.comment,
+            row_count: 0,
+            columns: columns.collect(),
+        };
+        views.entry(view.name.bucket.to_string()).or_default().push(table);
+    }
+    Ok(views)
 }
 
 struct Look<'a> {
@@ -60,6 +97,7 @@ impl Look<'_> {
                 let table = VisibleTable {
                     id: row.get(1)?,
                     name: row.get(2)?,
+                    query: None,
                     row_count: row.get(3)?,
                     comment: row.get(4)?,
                     columns: Vec::new(),
@@ -90,15 +128,8 @@ impl Look<'_> {
                      WHERE {live t} AND {only})
               ORDER BY c.table_id, c.column_order",
             |row| {
-                let column = RawColumn {
-                    id: row.get(1)?,
-                    parent: row.get(2)?,
-                    name: row.get(3)?,
-                    type_word: row.get(4)?,
-                    nullable: row.get(5)?,
-                    default: row.get(6)?,
-                };
-                Ok((row.get::<_, i64>(0)?, column, row.get::<_, Option<String>>(7)?))
+                let (table, column) = raw_column(row)?;
+                Ok((table, column, row.get::<_, Option<String>>(7)?))
             },
         )?;
         let mut raw: HashMap<i64, (Vec<RawColumn>, Vec<Option<String>>)> = HashMap::new();
@@ -114,7 +145,7 @@ impl Look<'_> {
             let visible = columns.map(|(column, comment)| VisibleColumn {
                 default: column.default.as_ref().map(|default| default.literal(&column.data_type)),
                 name: column.name.to_string(),
-                data_type: column.data_type,
+                data_type: VisibleType::Known(column.data_type),
                 nullable: column.nullable,
                 comment,
             });

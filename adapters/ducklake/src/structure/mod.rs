@@ -4,6 +4,7 @@
 mod details;
 mod listing;
 mod past;
+pub(crate) mod told;
 mod views;
 
 use std::collections::HashMap;
@@ -22,11 +23,12 @@ use gadwall_domain::table::{TableRef, TableSize};
 use crate::error::{fault, lake_error};
 use crate::sql;
 use crate::types::{RawColumn, data_type};
+use crate::version::versions;
 
 use details::Details;
 pub(crate) use listing::listing;
 pub(crate) use past::{dropped, of_table, one, snapshot_at};
-pub(crate) use views::{ViewDocument, Views, all_views, views};
+pub(crate) use views::{OWN_CATALOG, ViewDocument, Views, all_views, views};
 
 /// Rows and bytes of the table `t`: what its files hold, less what was deleted from them.
 const SIZES: &str = "
@@ -42,7 +44,7 @@ const SIZES: &str = "
 /// `{live x}` holds for rows of `x` that are part of the version.
 fn at(lake: LakeId, version: ReadAt, statement: &str) -> String {
     let mut text = statement.replace("{sizes}", SIZES);
-    for alias in ["s", "t", "c", "f", "d", "p", "o", "g", "h"] {
+    for alias in ["s", "t", "c", "f", "d", "p", "o", "g", "h", "v"] {
         let live = match version {
             ReadAt::Head => format!("{alias}.end_snapshot IS NULL"),
             ReadAt::Snapshot(number) => format!(
@@ -112,6 +114,11 @@ fn time(micros: i64) -> Result<DateTime<Utc>, LakeError> {
     DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| fault("a snapshot's time is out of range"))
 }
 
+/// A snapshot's number, for the catalog.
+pub(crate) fn number(snapshot: SnapshotId) -> i64 {
+    i64::try_from(snapshot.get()).unwrap_or(i64::MAX)
+}
+
 fn snapshot(number: i64) -> Result<SnapshotId, LakeError> {
     SnapshotId::new(number).map_err(|error| fault(error.to_string()))
 }
@@ -129,8 +136,7 @@ pub(crate) fn commits_after(
            FROM {md}.ducklake_snapshot s LEFT JOIN {md}.ducklake_snapshot_changes c USING (snapshot_id)
           WHERE s.snapshot_id > ? ORDER BY s.snapshot_id LIMIT ?",
     );
-    let after = i64::try_from(after.get()).unwrap_or(i64::MAX);
-    let found = rows(connection, &statement, &[&after, &i64::from(limit)], |row| {
+    let found = rows(connection, &statement, &[&number(after), &i64::from(limit)], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
     })?;
     found
@@ -148,7 +154,7 @@ pub(crate) fn commits_after(
         .collect()
 }
 
-/// All buckets; `main` once it holds a table.
+/// All buckets; `main` once it holds a table or a view.
 pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
     let statement = at(
         lake,
@@ -158,8 +164,9 @@ pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) ->
            LEFT JOIN (SELECT t.table_id, t.schema_id, {sizes} FROM {md}.ducklake_table t WHERE {live t}) t
                   ON t.schema_id = s.schema_id
           WHERE {live s}
-          GROUP BY s.schema_name
+          GROUP BY s.schema_id, s.schema_name
          HAVING lower(s.schema_name) <> 'main' OR count(t.table_id) > 0
+             OR EXISTS (FROM {md}.ducklake_view v WHERE v.schema_id = s.schema_id AND {live v})
           ORDER BY lower(s.schema_name)",
     );
     let found = rows(connection, &statement, &[], |row| {
@@ -198,11 +205,30 @@ const IN_SCOPE: &str = "
     JOIN {md}.ducklake_schema s ON s.schema_id = t.schema_id AND {live s}
    WHERE {live t} AND lower(s.schema_name) = ? AND (? IS NULL OR lower(t.table_name) = ?)";
 
-/// The columns of tables in scope, nested parts among them, by the table's id.
+/// The tables in scope, by their numbers.
+fn in_scope() -> String {
+    format!("SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE}")
+}
+
+/// A column after its table's number.
+fn raw_column(row: &Row<'_>) -> duckdb::Result<(i64, RawColumn)> {
+    let column = RawColumn {
+        id: row.get(1)?,
+        parent: row.get(2)?,
+        name: row.get(3)?,
+        type_word: row.get(4)?,
+        nullable: row.get(5)?,
+        default: row.get(6)?,
+    };
+    Ok((row.get(0)?, column))
+}
+
+/// The columns of tables, nested parts among them, by the table's number; `of` lists these.
 fn raw_columns(
     connection: &Connection,
     lake: LakeId,
     version: ReadAt,
+    of: &str,
     parameters: &[&dyn duckdb::ToSql],
 ) -> Result<HashMap<i64, Vec<RawColumn>>, LakeError> {
     let statement = at(
@@ -211,21 +237,11 @@ fn raw_columns(
         &format!(
             "SELECT c.table_id, c.column_id, c.parent_column, c.column_name, c.column_type, c.nulls_allowed, c.default_value
                FROM {{md}}.ducklake_column c
-              WHERE {{live c}} AND c.table_id IN (SELECT t.table_id FROM {{md}}.ducklake_table t {IN_SCOPE})
+              WHERE {{live c}} AND c.table_id IN ({of})
               ORDER BY c.table_id, c.column_order"
         ),
     );
-    let columns = rows(connection, &statement, parameters, |row| {
-        let column = RawColumn {
-            id: row.get(1)?,
-            parent: row.get(2)?,
-            name: row.get(3)?,
-            type_word: row.get(4)?,
-            nullable: row.get(5)?,
-            default: row.get(6)?,
-        };
-        Ok((row.get::<_, i64>(0)?, column))
-    })?;
+    let columns = rows(connection, &statement, parameters, raw_column)?;
     let mut columns_of: HashMap<i64, Vec<RawColumn>> = HashMap::new();
     for (table_id, column) in columns {
         columns_of.entry(table_id).or_default().push(column);
@@ -241,7 +257,7 @@ pub(crate) fn columns(
     version: ReadAt,
 ) -> Result<Option<Vec<Column>>, LakeError> {
     let (bucket_name, table_name) = (table.bucket.folded(), table.table.folded());
-    let found = raw_columns(connection, lake, version, &[&bucket_name, &table_name, &table_name])?;
+    let found = raw_columns(connection, lake, version, &in_scope(), &[&bucket_name, &table_name, &table_name])?;
     found.values().next().map(|columns| top_columns(columns)).transpose()
 }
 
@@ -273,15 +289,18 @@ pub(crate) fn tables(
             row.get::<_, i64>(4)?,
         ))
     })?;
-    let columns_of = raw_columns(connection, lake, version, &parameters)?;
+    let columns_of = raw_columns(connection, lake, version, &in_scope(), &parameters)?;
     let ids: Vec<i64> = found.iter().map(|row| row.0).collect();
     let mut details = details::of(connection, lake, version, &ids, &columns_of)?;
+    let mut versions =
+        if ids.is_empty() { HashMap::new() } else { versions(connection, lake, version, &details::numbers(&ids))? };
     found
         .into_iter()
         .map(|(id, bucket, table, row_count, size_bytes)| {
             let name = table_ref(&bucket, &table)?;
             let columns = top_columns(columns_of.get(&id).map_or(&[], Vec::as_slice))?;
-            let Details { layout, comments, version } = details.remove(&id).unwrap_or_default();
+            let Details { layout, comments, .. } = details.remove(&id).unwrap_or_default();
+            let version = versions.remove(&id).unwrap_or_default();
             let size = TableSize { row_count: count(row_count)?, size_bytes: count(size_bytes)? };
             Ok(StoredTable { name, columns, size, layout, comments, version })
         })
@@ -297,8 +316,7 @@ pub(crate) fn has_files(connection: &Connection, lake: LakeId, table_id: i64) ->
 /// Whether a snapshot is kept.
 pub(crate) fn is_kept(connection: &Connection, lake: LakeId, snapshot: SnapshotId) -> Result<bool, LakeError> {
     let statement = on(lake, "SELECT count(*) FROM {md}.ducklake_snapshot WHERE snapshot_id = ?");
-    let number = i64::try_from(snapshot.get()).unwrap_or(i64::MAX);
-    Ok(rows(connection, &statement, &[&number], |row| row.get::<_, i64>(0))?.pop() == Some(1))
+    Ok(rows(connection, &statement, &[&number(snapshot)], |row| row.get::<_, i64>(0))?.pop() == Some(1))
 }
 
 fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {

@@ -8,7 +8,7 @@ use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::{DroppedTable, LakeError, SnapshotFilter};
 use gadwall_domain::table::TableRef;
 
-use super::{on, rows, snapshot, table_ref, time};
+use super::{number, on, rows, snapshot, table_ref, time};
 use crate::version::ROOT;
 
 const COMMITS: &str = "
@@ -34,8 +34,7 @@ fn commits(
 
 /// One snapshot, if it is kept.
 pub(crate) fn one(connection: &Connection, lake: LakeId, wanted: SnapshotId) -> Result<Option<Commit>, LakeError> {
-    let number = i64::try_from(wanted.get()).unwrap_or(i64::MAX);
-    Ok(commits(connection, lake, "WHERE s.snapshot_id = ?", &[&number])?.pop())
+    Ok(commits(connection, lake, "WHERE s.snapshot_id = ?", &[&number(wanted)])?.pop())
 }
 
 /// The newest snapshot that was there at a time, unless it is gone: then there is a gap after the one found.
@@ -66,7 +65,7 @@ pub(crate) fn of_table(
     lake: LakeId,
     filter: &SnapshotFilter,
 ) -> Result<Vec<Commit>, LakeError> {
-    let before = filter.before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
+    let before = filter.before.map_or(i64::MAX, number);
     let limit = i64::from(filter.limit);
     let Some(table) = &filter.table else {
         let rest = "WHERE s.snapshot_id < ? ORDER BY s.snapshot_id DESC LIMIT ?";

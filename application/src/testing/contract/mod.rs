@@ -17,6 +17,7 @@ pub mod lake;
 pub mod metadata;
 pub mod objects;
 pub mod results;
+pub mod views;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[doc(hidden)]
@@ -137,5 +138,7 @@ mod tests {
         let results = include_str!("results/mod.rs");
         let files = [include_str!("results/notes.rs"), include_str!("results/rows.rs")];
         assert_eq!(promises(&files), listed(results));
+        let views = include_str!("views.rs");
+        assert_eq!(promises(&[views]), listed(views));
     }
 }

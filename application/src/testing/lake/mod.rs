@@ -11,6 +11,7 @@ mod restore;
 mod rows;
 mod state;
 mod values;
+mod views;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,7 @@ use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
+use gadwall_domain::view::View;
 
 use super::FixedClock;
 use change::Target;
@@ -184,6 +186,16 @@ impl LakeStore for MemoryLake {
         self.look(lake, |lake| lake.at(at)?.1.table(bucket, table))
     }
 
+    async fn views(
+        &self,
+        lake: LakeId,
+        bucket: &BucketName,
+        view: Option<&TableName>,
+        at: ReadAt,
+    ) -> Result<Vec<View>, LakeError> {
+        self.look(lake, |lake| lake.at(at).map(|(_, state)| state.views(bucket, view)).unwrap_or_default())
+    }
+
     async fn write(&self, lake: LakeId, write: LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
         let ready = prepare(write).await?;
         let mut lakes = self.lock();
@@ -285,4 +297,17 @@ mod tests {
     }
 
     crate::lake_contract!(fresh());
+
+    mod views {
+        use std::sync::Arc;
+
+        use super::MemoryLake;
+        use crate::testing::contract::views::ViewLake;
+
+        fn fresh() -> (Arc<dyn ViewLake>, ()) {
+            (Arc::new(MemoryLake::default()), ())
+        }
+
+        crate::views_contract!(fresh());
+    }
 }

@@ -11,6 +11,7 @@ use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{StoredBucket, StoredTable, WriteError};
 use gadwall_domain::schema::{Column, DefaultValue, MAX_COLUMNS, TableSchema};
 use gadwall_domain::table::{Comments, TableRef, TableSize};
+use gadwall_domain::view::View;
 use serde_json::Value;
 
 use super::alter;
@@ -23,7 +24,10 @@ type Tables = BTreeMap<TableName, Arc<Stored>>;
 
 /// All buckets, `main` among them. A clone shares the tables.
 #[derive(Clone)]
-pub(super) struct State(BTreeMap<BucketName, Tables>);
+pub(super) struct State {
+    buckets: BTreeMap<BucketName, Tables>,
+    views: BTreeMap<TableRef, View>,
+}
 
 /// A table as the lake has it: types without lengths, no key.
 #[derive(Clone)]
@@ -44,7 +48,7 @@ pub(super) struct Stored {
 
 impl Default for State {
     fn default() -> Self {
-        Self(BTreeMap::from([(BucketName::main(), BTreeMap::new())]))
+        Self { buckets: BTreeMap::from([(BucketName::main(), BTreeMap::new())]), views: BTreeMap::new() }
     }
 }
 
@@ -105,7 +109,8 @@ pub(super) fn default_of(column: &Column) -> Value {
 
 impl State {
     pub(super) fn list(&self) -> Vec<StoredBucket> {
-        let listed = self.0.iter().filter(|(name, tables)| !name.is_main() || !tables.is_empty());
+        let listed =
+            self.buckets.iter().filter(|(name, tables)| !name.is_main() || !tables.is_empty() || self.has_views(name));
         let bucket = |(name, tables): (&BucketName, &Tables)| StoredBucket {
             name: name.clone(),
             table_count: tables.len() as u64,
@@ -115,36 +120,36 @@ impl State {
     }
 
     pub(super) fn tables(&self, bucket: &BucketName) -> Option<Vec<StoredTable>> {
-        let (bucket, tables) = self.0.get_key_value(bucket)?;
+        let (bucket, tables) = self.buckets.get_key_value(bucket)?;
         Some(tables.iter().map(|(name, table)| table.describe(bucket, name)).collect())
     }
 
     pub(super) fn table(&self, bucket: &BucketName, table: &TableName) -> Option<StoredTable> {
-        let (bucket, tables) = self.0.get_key_value(bucket)?;
+        let (bucket, tables) = self.buckets.get_key_value(bucket)?;
         let (name, table) = tables.get_key_value(table)?;
         Some(table.describe(bucket, name))
     }
 
     /// Each table with its name.
     pub(super) fn all(&self) -> impl Iterator<Item = (TableRef, &Arc<Stored>)> {
-        self.0.iter().flat_map(|(bucket, tables)| {
+        self.buckets.iter().flat_map(|(bucket, tables)| {
             let named = |table: &TableName| TableRef { bucket: bucket.clone(), table: table.clone() };
             tables.iter().map(move |(name, table)| (named(name), table))
         })
     }
 
     pub(super) fn find(&self, table: &TableRef) -> Option<&Arc<Stored>> {
-        self.0.get(&table.bucket)?.get(&table.table)
+        self.buckets.get(&table.bucket)?.get(&table.table)
     }
 
     /// The table of that identity, whatever it is called.
     pub(super) fn find_id(&self, id: u64) -> Option<&Arc<Stored>> {
-        self.0.values().flat_map(BTreeMap::values).find(|table| table.id == id)
+        self.buckets.values().flat_map(BTreeMap::values).find(|table| table.id == id)
     }
 
     /// The table, to be changed; as the caller expects it.
     pub(super) fn change(&mut self, table: &TableRef, expected: Expected) -> Result<&mut Stored, WriteError> {
-        let found = self.0.get_mut(&table.bucket).and_then(|tables| tables.get_mut(&table.table));
+        let found = self.buckets.get_mut(&table.bucket).and_then(|tables| tables.get_mut(&table.table));
         let found = found.ok_or(WriteError::NoTable)?;
         expect(found, expected)?;
         Ok(Arc::make_mut(found))
@@ -152,29 +157,33 @@ impl State {
 
     /// The place of a table that is to be.
     fn place(&mut self, table: &TableRef) -> Result<&mut Tables, WriteError> {
-        let tables = self.0.get_mut(&table.bucket).ok_or(WriteError::NoBucket)?;
+        let tables = self.buckets.get_mut(&table.bucket).ok_or(WriteError::NoBucket)?;
+        if self.views.contains_key(table) {
+            return Err(WriteError::ViewExists);
+        }
         if tables.contains_key(&table.table) { Err(WriteError::TableExists) } else { Ok(tables) }
     }
 
     pub(super) fn create(&mut self, bucket: BucketName, description: Option<String>) -> Result<Change, WriteError> {
-        if self.0.contains_key(&bucket) {
+        if self.buckets.contains_key(&bucket) {
             return Err(WriteError::BucketExists);
         }
-        self.0.insert(bucket.clone(), BTreeMap::new());
+        self.buckets.insert(bucket.clone(), BTreeMap::new());
         Ok(Change::BucketCreated { bucket, description })
     }
 
     pub(super) fn drop_bucket(&mut self, bucket: BucketName, cascade: bool) -> Result<Change, WriteError> {
-        let empty = self.0.get(&bucket).ok_or(WriteError::NoBucket)?.is_empty();
+        let empty = self.buckets.get(&bucket).ok_or(WriteError::NoBucket)?.is_empty() && !self.has_views(&bucket);
         if bucket.is_main() && empty {
             return Err(WriteError::NoBucket);
         }
         if !empty && !cascade {
             return Err(WriteError::BucketNotEmpty);
         }
-        self.0.remove(&bucket);
+        self.buckets.remove(&bucket);
+        self.views.retain(|view, _| view.bucket != bucket);
         // `main` is part of every lake; without tables it just isn't listed.
-        self.0.entry(BucketName::main()).or_default();
+        self.buckets.entry(BucketName::main()).or_default();
         Ok(Change::BucketDropped { bucket })
     }
 
@@ -204,7 +213,7 @@ impl State {
     }
 
     pub(super) fn drop_table(&mut self, table: TableRef, expected: Expected) -> Result<Change, WriteError> {
-        let tables = self.0.get_mut(&table.bucket).ok_or(WriteError::NoTable)?;
+        let tables = self.buckets.get_mut(&table.bucket).ok_or(WriteError::NoTable)?;
         expect(tables.get(&table.table).ok_or(WriteError::NoTable)?, expected)?;
         tables.remove(&table.table);
         Ok(Change::TableDropped { table })
@@ -217,16 +226,46 @@ impl State {
         expected: Expected,
         now: SnapshotId,
     ) -> Result<Change, WriteError> {
-        let tables = self.0.get_mut(&table.bucket).ok_or(WriteError::NoTable)?;
+        let tables = self.buckets.get_mut(&table.bucket).ok_or(WriteError::NoTable)?;
         expect(tables.get(&table.table).ok_or(WriteError::NoTable)?, expected)?;
         if tables.contains_key(&to) {
             return Err(WriteError::TableExists);
+        }
+        if self.views.contains_key(&TableRef { bucket: table.bucket.clone(), table: to.clone() }) {
+            return Err(WriteError::ViewExists);
         }
         let mut moved = tables.remove(&table.table).ok_or(WriteError::NoTable)?;
         Arc::make_mut(&mut moved).version.schema = now;
         tables.insert(to.clone(), moved);
         let to = TableRef { bucket: table.bucket.clone(), table: to };
         Ok(Change::TableRenamed { table, to })
+    }
+
+    fn has_views(&self, bucket: &BucketName) -> bool {
+        self.views.keys().any(|view| view.bucket == *bucket)
+    }
+
+    /// A bucket's views, or the one of that name.
+    pub(super) fn views(&self, bucket: &BucketName, view: Option<&TableName>) -> Vec<View> {
+        let wanted = |name: &&TableRef| name.bucket == *bucket && view.is_none_or(|view| name.table == *view);
+        self.views.iter().filter(|(name, _)| wanted(name)).map(|(_, view)| view.clone()).collect()
+    }
+
+    /// Makes a view, or makes it anew.
+    pub(super) fn define_view(&mut self, view: View) -> Result<Change, WriteError> {
+        let tables = self.buckets.get(&view.name.bucket).ok_or(WriteError::NoBucket)?;
+        if tables.contains_key(&view.name.table) {
+            return Err(WriteError::TableExists);
+        }
+        let View { name, query: sql, comment, columns, .. } = view.clone();
+        self.views.remove(&name);
+        self.views.insert(name.clone(), view);
+        Ok(Change::ViewCreated { view: name, sql, columns, comment })
+    }
+
+    pub(super) fn drop_view(&mut self, view: TableRef) -> Result<Change, WriteError> {
+        self.views.remove(&view).ok_or(WriteError::NoView)?;
+        Ok(Change::ViewDropped { view })
     }
 
     /// Puts a table where none is.

@@ -183,6 +183,19 @@ impl Names for ScriptNames<'_> {
         Ok(views.cost(&name))
     }
 
+    fn full(&self, name: &ResolvedTable) -> Result<ResolvedTable, NameError> {
+        let unknown = || NameError::Unknown { candidates: Vec::new() };
+        let TableRef { bucket, table } = named(self.0.scope, name).ok_or_else(unknown)?;
+        self.table(None, Some(bucket.as_str()), table.as_str())
+    }
+
+    fn conceals(&self, view: &ResolvedTable) -> Result<bool, NameError> {
+        let run = self.0;
+        let Some(name) = named(run.scope, view).filter(|_| run.scope.only_bucket.is_some()) else { return Ok(false) };
+        let views = run.views().map_err(|fault| NameError::Unavailable(fault.to_string()))?;
+        Ok(views.reaches_out(&name))
+    }
+
     /// The lake's own tables show a change once it is committed: no list is better than one that isn't true.
     fn listing(&self) -> Result<Visible, NameError> {
         if self.0.overlay.borrow().changes_structure() {

@@ -15,7 +15,7 @@ use crate::gate::{NameError, Names, ResolvedTable};
 use crate::names::named;
 use crate::query::checked_with;
 use crate::sql;
-use crate::structure::{ViewDocument, Views};
+use crate::structure::{OWN_CATALOG, ViewDocument, Views};
 
 /// A view's query reads tables and views, and nothing that ends with the script or is only told.
 struct LastingNames<'a>(ScriptNames<'a>);
@@ -29,6 +29,19 @@ impl Names for LastingNames<'_> {
     /// Here a view counts like a table: what it is made of may change.
     fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
         Ok(self.0.view_cost(table)?.map(|_| 1))
+    }
+
+    fn full(&self, name: &ResolvedTable) -> Result<ResolvedTable, NameError> {
+        self.0.full(name)
+    }
+
+    /// Any that somebody limited to a bucket reads: it may be made anew to show more than it does now.
+    fn conceals(&self, _view: &ResolvedTable) -> Result<bool, NameError> {
+        Ok(self.0.0.scope.only_bucket.is_some())
+    }
+
+    fn serialize(&self, sql: &str) -> Result<String, NameError> {
+        self.0.serialize(sql)
     }
 }
 
@@ -78,13 +91,20 @@ impl Run<'_> {
             ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
+        if query.contains(OWN_CATALOG) {
+            return Err(unsupported(
+                &format!("{OWN_CATALOG} in a view"),
+                "it has a meaning for the lake; write it otherwise",
+            ));
+        }
         let checked = checked_with(self.commit.connection, &LastingNames(ScriptNames(self)), &query, None, &failed)?;
         if checked.parameters {
             return Err(unsupported("a parameter in a view", "write the value itself"));
         }
         let views = self.views()?;
-        let read = checked.tables.iter().filter_map(|table| named(self.scope, table));
-        let reads: Vec<TableRef> = read.filter(|table| views.name(table).is_some()).collect();
+        let read: Vec<TableRef> = checked.tables.iter().filter_map(|table| named(self.scope, table)).collect();
+        let reaches_out = read.iter().any(|table| table.bucket != name.bucket);
+        let reads: Vec<TableRef> = read.into_iter().filter(|table| views.name(table).is_some()).collect();
         let place = sql::table(self.scope.lake, &name);
         let named = columns.iter().map(|column| sql::ident(column)).collect::<Vec<_>>().join(", ");
         let named = if named.is_empty() { named } else { format!(" ({named})") };
@@ -95,6 +115,7 @@ impl Run<'_> {
             cost: checked.cost,
             times: checked.views,
             reads,
+            reaches_out,
         };
         refuse_too_deep(views, &name, &document)?;
         self.execute(&format!("CREATE OR REPLACE VIEW {place}{named} AS {}", checked.text))?;

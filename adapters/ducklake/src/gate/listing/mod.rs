@@ -35,11 +35,13 @@ pub(crate) struct VisibleBucket {
     pub(crate) tables: Vec<VisibleTable>,
 }
 
-/// A table.
+/// A table or view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VisibleTable {
     pub(crate) id: i64,
     pub(crate) name: String,
+    /// The query, if it is a view.
+    pub(crate) query: Option<String>,
     pub(crate) comment: Option<String>,
     pub(crate) row_count: i64,
     pub(crate) columns: Vec<VisibleColumn>,
@@ -49,11 +51,20 @@ pub(crate) struct VisibleTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VisibleColumn {
     pub(crate) name: String,
-    pub(crate) data_type: DataType,
+    pub(crate) data_type: VisibleType,
     pub(crate) nullable: bool,
     /// As a SQL literal.
     pub(crate) default: Option<String>,
     pub(crate) comment: Option<String>,
+}
+
+/// A column's type: one that tables may have, or any of the engine's in a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VisibleType {
+    /// One that tables may have.
+    Known(DataType),
+    /// As the engine spells it.
+    Other(String),
 }
 
 /// One of the lists.
@@ -112,7 +123,9 @@ impl Relation {
             text.push_str(before);
             text.push_str(&match place {
                 "buckets" => rows::buckets(visible, self),
-                "tables" => rows::tables(visible, self),
+                "tables" => rows::tables(visible, self, |table| table.query.is_none()),
+                "views" => rows::tables(visible, self, |table| table.query.is_some()),
+                "relations" => rows::tables(visible, self, |_| true),
                 "columns" => rows::columns(visible, self),
                 _ => sql::text(CATALOG),
             });

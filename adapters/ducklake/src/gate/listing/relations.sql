@@ -1,6 +1,7 @@
 -- What the engine's own lists of tables and columns become: queries over what the caller may see. Each begins with a line
 -- `-- relation schema.name`; a test holds its columns and their types to the engine's. `{lake}` is the catalog's public name;
--- `{buckets}`, `{tables}` and `{columns}` are rows of the structs that `rows.rs` describes.
+-- `{buckets}`, `{tables}`,
+-- `{views}`, `{relations}` (both) and `{columns}` (of both) are rows of the structs that `rows.rs` describes.
 
 -- relation main.duckdb_databases
 SELECT {lake} AS database_name, 1::BIGINT AS database_oid, NULL::VARCHAR AS path, NULL::VARCHAR AS comment,
@@ -28,10 +29,10 @@ SELECT {lake} AS database_name, 1::BIGINT AS database_oid, r.bucket AS schema_na
 FROM {columns}
 
 -- relation main.duckdb_views
-SELECT {lake} AS database_name, 1::BIGINT AS database_oid, '' AS schema_name, 0::BIGINT AS schema_oid,
-    '' AS view_name, 0::BIGINT AS view_oid, NULL::VARCHAR AS comment, map()::MAP(VARCHAR, VARCHAR) AS tags,
-    false AS internal, false AS temporary, 0::BIGINT AS column_count, '' AS sql, true AS is_bound
-WHERE false
+SELECT {lake} AS database_name, 1::BIGINT AS database_oid, r.bucket AS schema_name, r.bucket_id AS schema_oid,
+    r.tbl AS view_name, r.tbl_id AS view_oid, r.note AS comment, map()::MAP(VARCHAR, VARCHAR) AS tags,
+    false AS internal, false AS temporary, r.width AS column_count, r.ddl AS sql, true AS is_bound
+FROM {views}
 
 -- relation main.duckdb_indexes
 SELECT {lake} AS database_name, 1::BIGINT AS database_oid, '' AS schema_name, 0::BIGINT AS schema_oid,
@@ -40,12 +41,12 @@ SELECT {lake} AS database_name, 1::BIGINT AS database_oid, '' AS schema_name, 0:
 WHERE false
 
 -- relation main.sqlite_master
-SELECT 'table' AS "type", r.tbl AS "name", r.tbl AS tbl_name, 0 AS rootpage, r.ddl AS sql
-FROM {tables}
+SELECT CASE WHEN r.is_view THEN 'view' ELSE 'table' END AS "type", r.tbl AS "name", r.tbl AS tbl_name, 0 AS rootpage, r.ddl AS sql
+FROM {relations}
 
 -- relation main.sqlite_schema
-SELECT 'table' AS "type", r.tbl AS "name", r.tbl AS tbl_name, 0 AS rootpage, r.ddl AS sql
-FROM {tables}
+SELECT CASE WHEN r.is_view THEN 'view' ELSE 'table' END AS "type", r.tbl AS "name", r.tbl AS tbl_name, 0 AS rootpage, r.ddl AS sql
+FROM {relations}
 
 -- relation information_schema.schemata
 SELECT {lake} AS catalog_name, r.bucket AS schema_name, 'duckdb' AS schema_owner,
@@ -54,12 +55,14 @@ SELECT {lake} AS catalog_name, r.bucket AS schema_name, 'duckdb' AS schema_owner
 FROM {buckets}
 
 -- relation information_schema.tables
-SELECT {lake} AS table_catalog, r.bucket AS table_schema, r.tbl AS table_name, 'BASE TABLE' AS table_type,
+SELECT {lake} AS table_catalog, r.bucket AS table_schema, r.tbl AS table_name,
+    CASE WHEN r.is_view THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
     NULL::VARCHAR AS self_referencing_column_name, NULL::VARCHAR AS reference_generation,
     NULL::VARCHAR AS user_defined_type_catalog, NULL::VARCHAR AS user_defined_type_schema,
-    NULL::VARCHAR AS user_defined_type_name, 'YES' AS is_insertable_into, 'NO' AS is_typed,
+    NULL::VARCHAR AS user_defined_type_name,
+    CASE WHEN r.is_view THEN 'NO' ELSE 'YES' END AS is_insertable_into, 'NO' AS is_typed,
     NULL::VARCHAR AS commit_action, r.note AS "TABLE_COMMENT"
-FROM {tables}
+FROM {relations}
 
 -- relation information_schema.columns
 SELECT {lake} AS table_catalog, r.bucket AS table_schema, r.tbl AS table_name, r.col AS column_name,
@@ -81,10 +84,10 @@ SELECT {lake} AS table_catalog, r.bucket AS table_schema, r.tbl AS table_name, r
 FROM {columns}
 
 -- relation information_schema.views
-SELECT '' AS table_catalog, '' AS table_schema, '' AS table_name, '' AS view_definition, '' AS check_option,
-    '' AS is_updatable, '' AS is_insertable_into, '' AS is_trigger_updatable, '' AS is_trigger_deletable,
-    '' AS is_trigger_insertable_into
-WHERE false
+SELECT {lake} AS table_catalog, r.bucket AS table_schema, r.tbl AS table_name, r.ddl AS view_definition,
+    'NONE' AS check_option, 'NO' AS is_updatable, 'NO' AS is_insertable_into, 'NO' AS is_trigger_updatable,
+    'NO' AS is_trigger_deletable, 'NO' AS is_trigger_insertable_into
+FROM {views}
 
 -- relation pg_catalog.pg_database
 SELECT 1::BIGINT AS oid, {lake} AS datname, true AS datallowconn, false AS datistemplate
@@ -99,8 +102,8 @@ SELECT r.bucket AS schemaname, r.tbl AS tablename, 'duckdb' AS tableowner, NULL:
 FROM {tables}
 
 -- relation pg_catalog.pg_views
-SELECT '' AS schemaname, '' AS viewname, 'duckdb' AS viewowner, '' AS definition
-WHERE false
+SELECT r.bucket AS schemaname, r.tbl AS viewname, 'duckdb' AS viewowner, r.ddl AS definition
+FROM {views}
 
 -- relation pg_catalog.pg_indexes
 SELECT '' AS schemaname, '' AS tablename, '' AS indexname, NULL::INTEGER AS "tablespace", '' AS indexdef
@@ -110,12 +113,12 @@ WHERE false
 SELECT r.tbl_id AS oid, r.tbl AS relname, r.bucket_id AS relnamespace, 0 AS reltype, 0 AS reloftype, 0 AS relowner,
     0 AS relam, 0 AS relfilenode, 0 AS reltablespace, 0 AS relpages, r.row_count::FLOAT AS reltuples,
     0 AS relallvisible, 0 AS reltoastrelid, 0 AS reltoastidxid, false AS relhasindex, false AS relisshared,
-    'p' AS relpersistence, 'r' AS relkind, r.width AS relnatts, 0::BIGINT AS relchecks, false AS relhasoids,
+    'p' AS relpersistence, CASE WHEN r.is_view THEN 'v' ELSE 'r' END AS relkind, r.width AS relnatts, 0::BIGINT AS relchecks, false AS relhasoids,
     false AS relhaspkey, false AS relhasrules, false AS relhastriggers, false AS relhassubclass,
     false AS relrowsecurity, true AS relispopulated, NULL::INTEGER AS relreplident, false AS relispartition,
     0 AS relrewrite, 0 AS relfrozenxid, NULL::INTEGER AS relminmxid, NULL::INTEGER AS relacl,
     NULL::INTEGER AS reloptions, NULL::INTEGER AS relpartbound
-FROM {tables}
+FROM {relations}
 
 -- relation pg_catalog.pg_attribute
 SELECT r.tbl_id AS attrelid, r.col AS attname, r.kind_id AS atttypid, 0 AS attstattarget, NULL::INTEGER AS attlen,
@@ -130,7 +133,7 @@ FROM {columns}
 
 -- relation pg_catalog.pg_description
 SELECT r.tbl_id AS objoid, '1' AS classoid, 0 AS objsubid, r.note AS description
-FROM {tables}
+FROM {relations}
 WHERE r.note IS NOT NULL
 UNION ALL
 SELECT r.tbl_id AS objoid, '1' AS classoid, r.place AS objsubid, r.note AS description
@@ -139,7 +142,7 @@ WHERE r.note IS NOT NULL
 
 -- relation show.tables
 SELECT r.tbl AS "name"
-FROM {tables}
+FROM {relations}
 
 -- relation show.databases
 SELECT {lake} AS database_name
@@ -151,4 +154,4 @@ FROM {buckets}
 -- relation show.__show_tables_expanded
 SELECT {lake} AS "database", r.bucket AS "schema", r.tbl AS "name", r.col_names AS column_names,
     r.col_kinds AS column_types, false AS temporary
-FROM {tables}
+FROM {relations}

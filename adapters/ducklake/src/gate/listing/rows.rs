@@ -4,7 +4,7 @@
 use gadwall_domain::types::DataType;
 use serde_json::{Map, Value, json};
 
-use super::{ALIAS, Relation, Visible, VisibleBucket, VisibleColumn, VisibleTable};
+use super::{ALIAS, Relation, Visible, VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
 use crate::sql;
 
 type Field<T> = (&'static str, &'static str, fn(&T) -> Value);
@@ -23,9 +23,9 @@ pub(super) fn buckets(visible: &Visible, of: Relation) -> String {
     rows(visible.buckets.iter().map(|bucket| (bucket, visible.default_bucket.as_str())), &fields, of)
 }
 
-/// Tables, as rows of a list.
-pub(super) fn tables(visible: &Visible, of: Relation) -> String {
-    let fields: [Field<OfTable<'_>>; 10] = [
+/// Tables, views, or both, as rows of a list.
+pub(super) fn tables(visible: &Visible, of: Relation, wanted: fn(&VisibleTable) -> bool) -> String {
+    let fields: [Field<OfTable<'_>>; 11] = [
         ("bucket", "VARCHAR", |(bucket, _)| json!(bucket.name)),
         ("bucket_id", "BIGINT", |(bucket, _)| json!(bucket.id)),
         ("tbl", "VARCHAR", |(_, table)| json!(table.name)),
@@ -36,8 +36,9 @@ pub(super) fn tables(visible: &Visible, of: Relation) -> String {
         ("col_names", "[]", |(_, table)| table.columns.iter().map(|column| json!(column.name)).collect()),
         ("col_kinds", "[]", |(_, table)| table.columns.iter().map(|column| json!(kind(column))).collect()),
         ("ddl", "VARCHAR", |(bucket, table)| json!(ddl(bucket, table))),
+        ("is_view", "BOOLEAN", |(_, table)| json!(table.query.is_some())),
     ];
-    rows(all_tables(visible), &fields, of)
+    rows(all_tables(visible).filter(|(_, table)| wanted(table)), &fields, of)
 }
 
 /// Columns, as rows of a list.
@@ -50,13 +51,13 @@ pub(super) fn columns(visible: &Visible, of: Relation) -> String {
         ("col", "VARCHAR", |(.., column)| json!(column.name)),
         ("place", "INTEGER", |(_, _, place, _)| json!(place)),
         ("kind", "VARCHAR", |(.., column)| json!(kind(column))),
-        ("kind_id", "BIGINT", |(.., column)| json!(kind_id(&column.data_type))),
+        ("kind_id", "BIGINT", |(.., column)| json!(known(column).map(kind_id))),
         ("nullable", "BOOLEAN", |(.., column)| json!(column.nullable)),
         ("preset", "VARCHAR", |(.., column)| json!(column.default)),
         ("note", "VARCHAR", |(.., column)| json!(column.comment)),
-        ("digits", "INTEGER", |(.., column)| json!(digits(&column.data_type).map(|(digits, _, _)| digits))),
-        ("radix", "INTEGER", |(.., column)| json!(digits(&column.data_type).map(|(_, radix, _)| radix))),
-        ("scale", "INTEGER", |(.., column)| json!(digits(&column.data_type).map(|(_, _, scale)| scale))),
+        ("digits", "INTEGER", |(.., column)| json!(known(column).and_then(digits).map(|(digits, _, _)| digits))),
+        ("radix", "INTEGER", |(.., column)| json!(known(column).and_then(digits).map(|(_, radix, _)| radix))),
+        ("scale", "INTEGER", |(.., column)| json!(known(column).and_then(digits).map(|(_, _, scale)| scale))),
     ];
     let all = all_tables(visible).flat_map(|(bucket, table)| {
         (1..).zip(&table.columns).map(move |(place, column)| (bucket, table, place, column))
@@ -85,12 +86,26 @@ fn rows<T>(items: impl Iterator<Item = T>, fields: &[Field<T>], of: Relation) ->
     format!("(SELECT unnest(from_json({values}, {shape})) AS {ALIAS})")
 }
 
+fn known(column: &VisibleColumn) -> Option<&DataType> {
+    match &column.data_type {
+        VisibleType::Known(data_type) => Some(data_type),
+        VisibleType::Other(_) => None,
+    }
+}
+
 fn kind(column: &VisibleColumn) -> String {
-    column.data_type.without_lengths().spelling()
+    match &column.data_type {
+        VisibleType::Known(data_type) => data_type.without_lengths().spelling(),
+        VisibleType::Other(spelling) => spelling.clone(),
+    }
 }
 
 /// The statement that would make the table, as the engine words it.
 fn ddl(bucket: &VisibleBucket, table: &VisibleTable) -> String {
+    if let Some(query) = &table.query {
+        // A line of its own: the query may end with a comment.
+        return format!("CREATE VIEW {}.{} AS {query}\n;", sql::ident(&bucket.name), sql::ident(&table.name));
+    }
     let columns = table.columns.iter().map(|column| {
         let default = column.default.as_ref().map(|value| format!(" DEFAULT({value})")).unwrap_or_default();
         let null = if column.nullable { "" } else { " NOT NULL" };

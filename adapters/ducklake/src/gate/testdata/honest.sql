@@ -205,6 +205,76 @@ SELECT t.id, key, value FROM sales.t, json_each(j) ORDER BY ALL
 SELECT fullkey FROM json_tree('{"a":[1,2]}')
 SELECT * FROM repeat('a', 3)
 
+-- more of the dialect
+FROM sales.t SELECT name, count(*) AS n GROUP BY ALL HAVING n > 0 ORDER BY ALL
+FROM range(5) r(i) SELECT i * 10 WHERE i % 2 = 0
+FROM (VALUES (1, 'a'), (2, 'b')) v(i, s) SELECT s, i ORDER BY i DESC LIMIT 1
+SELECT id, name FROM sales.t QUALIFY count(*) OVER (PARTITION BY lower(name)) > 1 AND id > 0 ORDER BY ALL
+SELECT name, sum(id) AS s FROM sales.t GROUP BY name QUALIFY rank() OVER (ORDER BY sum(id) DESC) = 1 ORDER BY ALL
+SELECT id, sum(id) OVER (ORDER BY id GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) AS s FROM sales.t ORDER BY id
+SELECT id, last_value(name) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS l FROM sales.t ORDER BY id
+SELECT id, percent_rank() OVER w AS p, cume_dist() OVER w AS c, dense_rank() OVER w AS d FROM sales.t WINDOW w AS (ORDER BY name, id) ORDER BY id
+SELECT id, max(amount) OVER (PARTITION BY name ORDER BY made ROWS UNBOUNDED PRECEDING) AS m FROM sales.t ORDER BY id
+SELECT name, kind, count(*) FROM sales.t, hr.events GROUP BY GROUPING SETS ((name, kind), CUBE (name), ()) ORDER BY ALL
+SELECT grouping_id(name, id) AS g, count(*) FROM sales.t GROUP BY ROLLUP (name, id) ORDER BY ALL
+SELECT list_sort([3, 1, 2], 'DESC'), list_distinct([1, 1]), list_contains([1], 1), list_position([5, 6], 6), flatten([[1], [2]]), len([1, 2]), list_slice([1, 2, 3], 1, 2)
+SELECT list_reduce([1, 2, 3], lambda a, b: a * b, 10) AS a, list_transform([[1], [2, 3]], lambda l: list_sum(l)) AS b, apply([1, 2], lambda x: x || '!') AS c
+SELECT list_filter(tags, lambda t: len(t) > 3) AS long, [upper(t) FOR t IN tags IF t <> 'red'] AS others FROM sales.t ORDER BY id
+SELECT [[i * j FOR j IN range(1, 3)] FOR i IN range(1, 3)] AS products
+SELECT m['a'] AS a, map_values(m) AS v, map_extract(m, 'b') AS b, cardinality(m) AS n, element_at(m, 'a') AS e FROM (SELECT MAP {'a': 1, 'b': 2} AS m)
+SELECT s.a.b[1].c AS deep, s['a']['b'] AS list FROM (SELECT {'a': {'b': [{'c': 5}]}} AS s)
+SELECT info.* FROM sales.t ORDER BY ALL
+SELECT unnest(info), id FROM sales.t ORDER BY id
+SELECT unnest([{'a': 1, 'b': [2]}], recursive := true)
+SELECT COLUMNS(* EXCLUDE (j, tags, info, amount, made))::VARCHAR FROM sales.t ORDER BY ALL
+SELECT max(COLUMNS(c -> c IN ('id', 'name'))) AS "max_\0" FROM sales.t
+SELECT sum(COLUMNS('^(id|ref)$')) FROM sales.u
+SELECT id FROM sales.t WHERE COLUMNS(['id', 'amount']) > 1 ORDER BY id
+SELECT * EXCLUDE (id) REPLACE (val * 2 AS val) FROM sales.u ORDER BY ALL
+SELECT id FROM sales.t USING SAMPLE reservoir(100 ROWS) ORDER BY id
+SELECT * FROM sales.u TABLESAMPLE system(100 PERCENT)
+SELECT a.i, b.s FROM (VALUES (1), (2)) a(i) POSITIONAL JOIN (VALUES ('x'), ('y'), ('z')) b(s)
+SELECT p.name, e.kind FROM hr.person p ASOF JOIN hr.events e ON p.born::TIMESTAMP <= e.ts ORDER BY ALL
+SELECT e.kind FROM hr.events e ASOF LEFT JOIN hr.person p ON e.v = p.id AND e.ts::DATE > p.born ORDER BY ALL
+PIVOT (SELECT name, id FROM sales.t) ON id IN (1, 2) USING count(*) AS n, max(id) AS m GROUP BY name ORDER BY name
+PIVOT sales.u ON ref IN (1, 2) USING sum(val) ORDER BY ALL LIMIT 3
+UNPIVOT (SELECT id, val::INTEGER AS val FROM sales.u) ON COLUMNS(* EXCLUDE (id)) INTO NAME n VALUE v ORDER BY ALL
+FROM sales.u UNPIVOT (v FOR n IN (id, ref)) SELECT n, sum(v) GROUP BY n ORDER BY n
+WITH RECURSIVE fib(a, b, n) AS (SELECT 0, 1, 1 UNION ALL SELECT b, a + b, n + 1 FROM fib WHERE n < 10) SELECT list(a ORDER BY n) FROM fib
+WITH RECURSIVE walk(id, path) AS (SELECT id, [id] FROM sales.u WHERE ref IS NULL UNION ALL SELECT u.id, list_append(w.path, u.id) FROM sales.u u JOIN walk w ON u.ref = w.id) SELECT id, path FROM walk ORDER BY id
+WITH RECURSIVE cc(id, root) USING KEY (id) AS (SELECT id, id FROM sales.u UNION SELECT u.id, c.root FROM cc c JOIN sales.u u ON u.ref = c.id) SELECT id, root FROM cc ORDER BY id
+WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS x FROM a), c AS MATERIALIZED (SELECT a.x + b.x AS x FROM a, b) FROM c
+SELECT (WITH q AS (SELECT max(id) AS m FROM sales.u) SELECT m FROM q) AS top, id FROM sales.t ORDER BY id
+SELECT t.id, n FROM sales.t t LEFT JOIN LATERAL (SELECT count(*) AS n FROM sales.u u WHERE u.ref = t.id) ON true ORDER BY ALL
+SELECT t.id, a.x, b.y FROM sales.t t, LATERAL (SELECT t.id * 2 AS x) a, LATERAL (SELECT a.x + 1 AS y) b ORDER BY ALL
+SELECT id FROM sales.t WHERE (id, name) IN (SELECT id, name FROM sales.t WHERE id > 1) ORDER BY id
+SELECT id FROM sales.t WHERE id > ANY (SELECT id FROM sales.u WHERE id < 3) ORDER BY id
+SELECT id IN (1, 2) IS TRUE AS a, NOT EXISTS (FROM sales.u WHERE ref = t.id) AS b FROM sales.t t ORDER BY id
+SELECT regexp_matches('anabanana', 'ana') AS a, regexp_extract('2024-05', '(\d+)-(\d+)', ['y', 'm']) AS b, regexp_extract_all('a1b2', '\d') AS c, regexp_split_to_array('a, b', ',\s*') AS d, regexp_full_match('abc', '[a-c]+') AS e
+SELECT string_split('a-b', '-') AS a, concat_ws('/', 'a', NULL, 'b') AS b, repeat('ab', 2) AS c, reverse('abc') AS d, left('abc', 2) AS e, right('abc', 1) AS f, strpos('abc', 'c') AS g, translate('abc', 'a', 'x') AS h
+SELECT 'a' || 1 || NULL AS a, 'abc'[1] AS b, 'abc'[-2:] AS c, 'x' ^@ 'x' AS d, starts_with('abc', 'ab') AS e, 'abc' LIKE 'a_c' AS f, 'ABC' ILIKE 'a%' AS g, ascii('a') AS h, chr(65) AS i, unicode('ü') AS j
+SELECT levenshtein('ab', 'cd') AS a, jaccard('ab', 'ac') AS b, jaro_winkler_similarity('ab', 'abc') AS c
+SELECT date_add(DATE '2024-01-31', INTERVAL 1 MONTH) AS a, date_diff('day', DATE '2024-01-01', DATE '2024-03-01') AS b, last_day(DATE '2024-02-01') AS c, dayname(DATE '2024-02-29') AS d, monthname(DATE '2024-02-29') AS e, isodow(DATE '2024-02-29') AS f, make_date(2024, 2, 29) AS g, make_timestamp(2024, 2, 29, 1, 2, 3.5) AS h
+SELECT to_days(3) AS a, to_timestamp(0) AT TIME ZONE 'UTC' AS b, epoch(TIMESTAMP '2024-01-01') AS c, extract(dow FROM DATE '2024-01-07') AS d, date_trunc('quarter', DATE '2024-05-05') AS e, time_bucket(INTERVAL '2 weeks', DATE '2024-05-05') AS f, strptime('05/2024', '%m/%Y') AS g, try_strptime('x', '%Y') AS h
+SELECT DATE '2024-01-01' + 5 AS a, DATE '2024-01-10' - DATE '2024-01-01' AS b, TIMESTAMP '2024-01-01' - INTERVAL '1 hour 30 minutes' AS c, INTERVAL 1 DAY * 3 AS d, TIME '10:00' + INTERVAL 90 MINUTE AS e
+SELECT round(2.567, 2) AS a, ceil(1.2) AS b, floor(-1.2) AS c, trunc(1.9) AS d, sqrt(16) AS e, pow(2, 8) AS f, ln(1) AS g, log10(100) AS h, sign(-3) AS i, gcd(12, 8) AS j, factorial(5) AS k, bit_count(7) AS l, even(1.3) AS m, mod(7, 3) AS n, pi() > 3 AS o
+SELECT arg_min(name, id) AS a, bool_and(id > 0) AS b, product(id) AS c, stddev_pop(id) AS d, corr(id, id) AS e, histogram(id) AS f, first(name ORDER BY id) AS g, any_value(1) AS h, approx_count_distinct(id) AS i, kurtosis(id) IS NULL AS k, bit_or(id) AS l, count_if(id > 1) AS m FROM sales.t
+SELECT max(id, 2) AS a, min_by(name, id, 2) AS b, list(DISTINCT lower(name) ORDER BY lower(name)) AS c, string_agg(DISTINCT lower(name), '|' ORDER BY lower(name)) AS d, group_concat(id, ';' ORDER BY id) AS e FROM sales.t
+SELECT j->>'$.a' AS a, json_extract(j, ['$.a', '$.b']) AS b, json_array_length(j, '$.b') AS c, json_keys(j) AS d, json_type(j, '$.b') AS e, j.a AS f, json_valid('x') AS g FROM sales.t ORDER BY id
+SELECT to_json(info) AS a, json_object('k', id) AS b, json_array(id, name) AS c, from_json('{"a": 1}', '{"a": "INTEGER"}') AS d, json_merge_patch('{"a":1}', '{"b":2}') AS e, json_group_array(1) AS f FROM sales.t GROUP BY ALL ORDER BY ALL
+SELECT CASE WHEN amount > 2 THEN 'big' WHEN amount IS NULL THEN 'none' ELSE 'small' END AS size, count(*) FROM sales.t GROUP BY 1 ORDER BY 1
+SELECT union_value(n := 1) AS u, union_tag(union_value(n := 1)) AS t, union_extract(union_value(n := 7), 'n') AS e
+SELECT 1 AS a UNION ALL BY NAME SELECT 2 AS b UNION ALL BY NAME SELECT 3 AS a ORDER BY ALL
+(SELECT 1 AS a UNION SELECT 2) INTERSECT (SELECT 2 AS a) EXCEPT SELECT 3
+SELECT DISTINCT ON (lower(name)) id, name FROM sales.t ORDER BY lower(name), id DESC
+SELECT id FROM sales.t ORDER BY name COLLATE NOCASE NULLS FIRST, id DESC LIMIT 2 OFFSET (SELECT 1)
+SELECT #1 AS first, id FROM sales.u ORDER BY ALL
+SELECT name, id FROM sales.t ORDER BY #2
+SELECT 1_000 AS thousand, 'a' || 'b' AS joined
+SELECT t.* EXCLUDE (j), sales.u.val AS v FROM sales.t JOIN sales.u ON sales.u.ref = sales.t.id ORDER BY ALL
+SELECT count(*) FILTER (id > 1) AS f, sum(id) FILTER (WHERE name IS NOT NULL) AS s FROM sales.t
+SELECT encode('ü') AS a, decode('\x61'::BLOB) AS b, base64('a'::BLOB) AS c, from_base64('YQ==') AS d, hex('a') AS e, unhex('61') AS f
+
 -- parameters
 SELECT id FROM sales.t WHERE id = ? AND name = ?
 SELECT id FROM sales.t WHERE id = $1 OR id = $2::INTEGER + $1::INTEGER

@@ -4,8 +4,8 @@ use duckdb::{Connection, params_from_iter};
 use gadwall_domain::types::DataType;
 
 use super::super::{
-    Checked, GateError, NameError, Names, ResolvedTable, Visible, VisibleBucket, VisibleColumn, VisibleTable, check,
-    confirm,
+    Checked, GateError, NameError, Names, ResolvedTable, Visible, VisibleBucket, VisibleColumn, VisibleTable,
+    VisibleType, check, confirm,
 };
 
 /// The engine of a test.
@@ -56,14 +56,14 @@ impl Engine {
         let read = |row: &duckdb::Row<'_>| {
             Ok(VisibleColumn {
                 name: row.get(0)?,
-                data_type: DataType::parse(&row.get::<_, String>(1)?).unwrap(),
+                data_type: VisibleType::Known(DataType::parse(&row.get::<_, String>(1)?).unwrap()),
                 nullable: row.get(2)?,
                 default: row.get(3)?,
                 comment: row.get(4)?,
             })
         };
         let columns = statement.query_map([catalog, schema, table], read).unwrap().map(Result::unwrap).collect();
-        VisibleTable { id, name: table.into(), comment: None, row_count: 0, columns }
+        VisibleTable { id, name: table.into(), query: None, comment: None, row_count: 0, columns }
     }
 
     /// Passes a text through the gate as the server does; answers what would run.

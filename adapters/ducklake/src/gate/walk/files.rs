@@ -4,7 +4,7 @@ use super::super::error::GateError;
 use super::super::files::{Literal, Reader};
 use super::super::json::{Json, Members, get, set, text_of};
 use super::super::names::NameError;
-use super::listings::reference;
+use super::listings::{DEPTH, reference};
 use super::{Walk, malformed};
 use crate::sql;
 
@@ -32,7 +32,7 @@ impl Walk<'_> {
         let Some(Json::Array(arguments)) = get(function, "children") else { return Err(malformed()) };
         let text = self.call_text(name, reader, arguments)?;
         let tree = self.names.serialize(&format!("SELECT * FROM (SELECT * FROM {text}) AS r")).map_err(unavailable)?;
-        let mut reference = reference(&tree).ok_or_else(malformed)?;
+        let mut reference = reference(&tree, DEPTH).ok_or_else(malformed)?;
         let Json::Object(own) = &mut reference else { return Err(malformed()) };
         let alias = match text_of(members, "alias") {
             "" => name,

@@ -11,7 +11,7 @@ use super::{Place, Walk, malformed};
 const MAX_LISTED: usize = 6 << 20;
 
 /// The deepest tree of a list of ours.
-const DEPTH: usize = 64;
+pub(super) const DEPTH: usize = 64;
 
 /// A list, and what the reference says of it.
 struct Wanted {
@@ -45,14 +45,8 @@ impl Walk<'_> {
         let Some(wanted) = wanted else { return Ok(None) };
         let text = self.listing_text(&wanted)?;
         let tree = self.names.serialize(&format!("SELECT * FROM ({text}) AS r")).map_err(unavailable)?;
-        let mut reference = reference(&tree).ok_or_else(malformed)?;
-        let Json::Object(own) = &mut reference else { return Err(malformed()) };
-        set(own, "alias", Json::text(wanted.alias));
-        for key in ["sample", "column_name_alias"] {
-            if let Some(value) = get(members, key) {
-                set(own, key, value.clone().into_owned());
-            }
-        }
+        let mut reference = reference(&tree, DEPTH).ok_or_else(malformed)?;
+        take_place(&mut reference, members, wanted.alias)?;
         Ok(Some(reference))
     }
 
@@ -106,9 +100,25 @@ impl Walk<'_> {
     }
 }
 
-/// What stands in FROM of the query around a list.
-pub(super) fn reference(tree: &str) -> Option<Json<'static>> {
-    let tree = Json::parse(tree, DEPTH).ok()?;
+/// Gives a subquery what the reference says whose place it takes.
+pub(super) fn take_place(
+    subquery: &mut Json<'static>,
+    reference: &Members<'_>,
+    alias: String,
+) -> Result<(), GateError> {
+    let Json::Object(own) = subquery else { return Err(malformed()) };
+    set(own, "alias", Json::text(alias));
+    for key in ["sample", "column_name_alias"] {
+        if let Some(value) = get(reference, key) {
+            set(own, key, value.clone().into_owned());
+        }
+    }
+    Ok(())
+}
+
+/// What stands in FROM of the query around a subquery.
+pub(super) fn reference(tree: &str, max_depth: usize) -> Option<Json<'static>> {
+    let tree = Json::parse(tree, max_depth).ok()?;
     let Json::Array(statements) = tree.get("statements")? else { return None };
     let reference = statements.first()?.get("node")?.get("from_table")?;
     Some(reference.clone().into_owned())

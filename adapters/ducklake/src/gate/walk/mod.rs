@@ -11,6 +11,7 @@ mod listings;
 mod queries;
 mod tables;
 mod types;
+mod views;
 
 use super::columns::Qualifier;
 use super::error::GateError;
@@ -46,6 +47,10 @@ pub(super) struct Walk<'n> {
     pub(super) cost: u64,
     /// How many views it names.
     pub(super) views: u64,
+    /// The view whose query is being walked, if one is.
+    view: Option<views::Inside>,
+    /// How many references to views were replaced.
+    replaced: usize,
     /// Whether a name of a WITH clause stands for its query, perhaps more than once.
     pub(super) reuses: bool,
     arrows: usize,
@@ -90,6 +95,8 @@ impl<'n> Walk<'n> {
             listed: 0,
             cost: 0,
             views: 0,
+            view: None,
+            replaced: 0,
             reuses: false,
             arrows: 0,
             starred: false,

@@ -5,6 +5,7 @@ use super::super::error::GateError;
 use super::super::json::{Json, Members, get, set, text_of};
 use super::super::names::{self, NameError, written};
 use super::super::spec;
+use super::views::Replaced;
 use super::{Place, Walk, kind, malformed, members, only, unknown};
 
 /// The columns a table is taken to have where its own don't matter: only the growth by nesting does.
@@ -13,8 +14,16 @@ const TABLE_COLUMNS: u64 = 10;
 /// The schema under which a recursive query with keys reads all its rows so far.
 const RECURRING: &str = "recurring";
 
+/// What a name turned out to be.
+pub(super) enum Found {
+    /// Something that brings this many columns into scope.
+    Columns(u64),
+    /// A view whose name won't do: its query takes its place.
+    Replaced(Replaced),
+}
+
 /// `AT (VERSION => n)`, as the engine writes it.
-fn at_version<'a>(version: u64) -> Json<'a> {
+pub(super) fn at_version<'a>(version: u64) -> Json<'a> {
     let object = |members: Vec<(&'static str, Json<'a>)>| {
         Json::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
     };
@@ -61,13 +70,20 @@ impl Walk<'_> {
             "JOIN" => explicit(members),
             _ => {}
         }
+        let before = self.visited;
         self.members(members, common, place)?;
         if kind == "TABLE_FUNCTION" {
             return self.call_in_from(members, place);
         }
         let columns = self.members(members, own, place)?;
         match &*kind {
-            "BASE_TABLE" => self.base_table(members, place),
+            "BASE_TABLE" => match self.base_table(members, place)? {
+                Found::Columns(columns) => Ok(columns),
+                Found::Replaced(view) => {
+                    self.visited = before;
+                    self.walk_replaced(value, view)
+                }
+            },
             "SHOW_REF" => {
                 self.visited.shows += 1;
                 Ok(TABLE_COLUMNS)
@@ -77,7 +93,7 @@ impl Walk<'_> {
     }
 
     /// A name: of a WITH clause in scope, or of a table of the caller's.
-    fn base_table(&mut self, members: &mut Members<'_>, place: Place) -> Result<u64, GateError> {
+    fn base_table(&mut self, members: &mut Members<'_>, place: Place) -> Result<Found, GateError> {
         self.visited.base_tables += 1;
         let catalog = text_of(members, "catalog_name").to_owned();
         let schema = text_of(members, "schema_name").to_owned();
@@ -106,10 +122,13 @@ impl Walk<'_> {
             }
             self.spend(cost)?;
             self.reuses = true;
-            return Ok(columns);
+            return Ok(Found::Columns(columns));
         }
 
-        let resolved = names::resolve(self.names, &catalog, &schema, &table)?;
+        let resolved = match self.in_view(&catalog, &schema, &table) {
+            Some(meant) => meant?,
+            None => names::resolve(self.names, &catalog, &schema, &table)?,
+        };
         if alias.is_empty() && !resolved.table.eq_ignore_ascii_case(&table) {
             // Otherwise no alias: with one, `bucket.table.column` would no longer mean this table.
             set(members, "alias", Json::text(table.clone()));
@@ -125,28 +144,25 @@ impl Walk<'_> {
             NameError::Unknown { .. } => malformed(),
         })?;
         if let Some(cost) = view {
-            if of_version || self.names.version().is_some() {
-                return Err(GateError::unsupported(
-                    format!("reading the view {} as of a version", written("", &schema, &table)),
-                    "views show what is there now; read the tables of its query as of that version",
-                ));
+            if let Some(replaced) = self.replaced(members, [&catalog, &schema, &table], &resolved, cost)? {
+                return Ok(Found::Replaced(replaced));
             }
             // What it is made of isn't looked at here.
             self.deterministic = false;
             self.views += 1;
             self.tables.extend((!self.tables.contains(&resolved)).then_some(resolved));
             self.spend(cost)?;
-            return Ok(cost.max(TABLE_COLUMNS));
+            return Ok(Found::Columns(cost.max(TABLE_COLUMNS)));
         }
-        if let Some(version) = self.names.version().filter(|_| !of_version) {
-            set(members, "at_clause", at_version(version));
-            self.visited.expressions += 1;
+        if !of_version && let Some(mut version) = self.version() {
+            self.object(&mut version, spec::AT, Place::default())?;
+            set(members, "at_clause", version);
         }
         if !self.tables.contains(&resolved) {
             self.tables.push(resolved);
         }
         self.spend(1)?;
-        Ok(TABLE_COLUMNS)
+        Ok(Found::Columns(TABLE_COLUMNS))
     }
 
     fn pivot(&mut self, members: &mut Members<'_>, place: Place) -> Result<u64, GateError> {
