@@ -5,6 +5,7 @@ mod background;
 mod error;
 mod live;
 mod running;
+mod script;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures_util::future::{AbortRegistration, Abortable};
 use gadwall_domain::access::{Principal, Scope};
-use gadwall_domain::error::Classify as _;
+use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
@@ -34,12 +35,16 @@ use crate::versions::{Version, Versions};
 pub use background::{BackgroundQueries, KeptResult, ResultSettings};
 pub use error::KnownQueryError;
 pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
+pub(crate) use script::ScriptTurn;
 
-use admission::Place;
+use admission::{Place, Use};
 use live::{End, Entry};
 
 /// The most queries that a list answers.
 pub const MAX_LISTED: u32 = 1_000;
+
+/// What the audit log calls it that somebody stopped somebody else's query.
+const CANCELLED: &str = "query.cancelled";
 
 /// The use cases of queries.
 pub struct Queries {
@@ -179,7 +184,7 @@ impl Queries {
     #[tracing::instrument(skip_all, fields(project.id = %opened.project.id, query.id = tracing::field::Empty))]
     pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&opened.project.id)?;
+        let asked = self.running.admission.ask(&opened.project.id, Use::Read)?;
         let (entry, registration) = self.running.enter(caller, &opened.project.id, &query.sql);
         tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
@@ -211,10 +216,7 @@ impl Queries {
                 Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
             }
             Ok(Err(error)) => {
-                entry.end(match &error {
-                    UseCaseError::Query(error) => End::of(error),
-                    error => End::Failed(error.code()),
-                });
+                entry.end(End::of_use_case(&error));
                 Err(error)
             }
             Err(_) => Err(QueryError::Cancelled.into()),
@@ -269,20 +271,39 @@ impl Queries {
         Ok(seen.ok_or_else(missing)?)
     }
 
-    /// Stops a query that the caller may see.
+    /// Stops a query that the caller may see. A script that commits already isn't stopped, and says so by its state. That
+    /// somebody else's was stopped is written into the audit log.
     #[tracing::instrument(skip_all, fields(project.id = %project))]
     pub async fn cancel(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<QueryRecord, UseCaseError> {
         let found = self.get(caller, project, id).await?;
         let Some(live) = self.running.find(found.id) else {
             return Err(KnownQueryError::NotRunning { query: found.id, state: found.state }.into());
         };
-        let stopped = self.running.end(&live, End::Cancelled);
+        let stopped = self.running.stop(&live).await;
         let now = live.record();
         if !stopped {
             return Err(KnownQueryError::NotRunning { query: now.id, state: now.state }.into());
         }
         tracing::info!(query.id = %now.id, query.principal = now.principal, by = caller.label(), "a query was cancelled");
+        if now.principal != caller.label() {
+            self.audit_cancelled(caller, &now).await?;
+        }
         Ok(now)
+    }
+
+    async fn audit_cancelled(&self, caller: &Caller, query: &QueryRecord) -> Result<(), UseCaseError> {
+        let entry = AuditEntry {
+            at: self.running.clock.now(),
+            principal: caller.label(),
+            operation: CANCELLED.to_owned(),
+            project: query.project.clone(),
+            resource: format!("query:{}", query.id),
+            request_id: caller.request_id.clone(),
+            snapshot: None,
+        };
+        let mut tx = self.running.store.write().await?;
+        tx.audit().append(&[entry]).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Forgets queries that ended long ago; answers how many.
