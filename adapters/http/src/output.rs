@@ -104,9 +104,9 @@ impl<T, O> Streamed<T, O> {
         Self { snapshot: Some(snapshot), ..self }
     }
 
-    /// Tells under which id the query is known.
-    pub(crate) fn with_query(self, query: QueryId) -> Self {
-        Self { query: Some(query), ..self }
+    /// Tells under which id the query is known, if it is.
+    pub(crate) fn with_query(self, query: Option<QueryId>) -> Self {
+        Self { query, ..self }
     }
 
     /// Says that nothing was changed for it: there is nothing to be done once only.

@@ -281,10 +281,10 @@ impl QueriesApi {
             max_rows: self.limits.max_batch_rows,
         };
         let outcome = self.scripts.together(auth.caller(), project, script).await?;
-        let snapshot = outcome.snapshot;
+        let (snapshot, query) = (outcome.snapshot, outcome.query_id);
         let rows = rows_of(outcome)?;
         let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
-        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot))
+        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot).with_query(query))
     }
 
     /// Carries out a `COPY`, and answers as DuckDB does: how many rows.
@@ -328,7 +328,7 @@ impl QueriesApi {
         let (snapshot, exact) = (output.snapshot, output.deterministic.then(|| key(output.snapshot)));
         let form = written(&output.rows, snapshot, wanted.format, precise);
         let answer = respond(output.rows, wanted, form, NAME).await?;
-        let answer = answer.with_snapshot(snapshot).with_query(output.query_id);
+        let answer = answer.with_snapshot(snapshot).with_query(Some(output.query_id));
         let Some(key) = exact else { return Ok(answer) };
         let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
         Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))
