@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{AbortRegistration, Abortable};
@@ -22,7 +23,7 @@ use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{NamedFiles, Query, QueryError, ReadScope};
+use gadwall_domain::query::{NamedFiles, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 
@@ -67,6 +68,17 @@ pub struct Answer {
     pub snapshot: SnapshotId,
     /// Whether the same query gives the same rows as long as nothing is committed.
     pub deterministic: bool,
+    /// How long it took up to here.
+    pub timing: Timing,
+}
+
+/// How long a query took to its first rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// It waited for its turn.
+    pub queued: Duration,
+    /// The engine took to begin its answer.
+    pub begun: Duration,
 }
 
 /// A project that a caller may query, in a version.
@@ -201,19 +213,22 @@ impl Queries {
         query: Query,
     ) -> Result<Answer, UseCaseError> {
         let Opened { project, mut scope } = opened;
-        let query_id = entry.live.id();
+        let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
             let place = place.await?;
+            let queued = asked.elapsed();
             entry.begin();
             if let Some(files) = &self.files {
                 scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;
             }
-            Ok((place, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
+            Ok((place, queued, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
         };
         match Abortable::new(work, registration).await {
-            Ok(Ok((place, output))) => {
+            Ok(Ok((place, queued, output))) => {
                 let rows = entry.watch(output.rows, place)?;
-                Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
+                let timing = Timing { queued, begun: asked.elapsed().saturating_sub(queued) };
+                let QueryOutput { snapshot, deterministic, .. } = output;
+                Ok(Answer { query_id, rows, snapshot, deterministic, timing })
             }
             Ok(Err(error)) => {
                 entry.end(End::of_use_case(&error));
