@@ -86,6 +86,8 @@ pub struct Timing {
 pub struct Opened {
     project: Project,
     scope: ReadScope,
+    /// The oldest snapshot that the caller takes for the newest.
+    at_least: SnapshotId,
 }
 
 impl Opened {
@@ -175,13 +177,18 @@ impl Queries {
             at: self.versions.resolve(&project, version).await?,
             files: NamedFiles::default(),
         };
-        Ok(Opened { project, scope })
+        let at_least = match version {
+            Version::AtLeast { snapshot, .. } => *snapshot,
+            _ => SnapshotId::ZERO,
+        };
+        Ok(Opened { project, scope, at_least })
     }
 
     /// The snapshot that would be read now, where that is known without asking.
     pub fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
         match opened.scope.at {
-            ReadAt::Head => self.lakes.known_head(opened.scope.lake),
+            // A commit is seen by those who wait for it a little before it is known.
+            ReadAt::Head => self.lakes.known_head(opened.scope.lake).filter(|known| *known >= opened.at_least),
             ReadAt::Snapshot(snapshot) => Some(snapshot),
         }
     }
@@ -212,7 +219,7 @@ impl Queries {
         opened: Opened,
         query: Query,
     ) -> Result<Answer, UseCaseError> {
-        let Opened { project, mut scope } = opened;
+        let Opened { project, mut scope, .. } = opened;
         let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
             let place = place.await?;
