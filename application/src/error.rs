@@ -173,6 +173,16 @@ pub enum UseCaseError {
         /// As it was asked for: a number or a time.
         snapshot: String,
     },
+    /// The project didn't come as far in time.
+    #[error("project {project} is at snapshot {newest}, and snapshot {wanted} didn't come in time; ask again")]
+    NotReached {
+        /// The project.
+        project: ProjectId,
+        /// What was waited for.
+        wanted: SnapshotId,
+        /// What was there in the end.
+        newest: SnapshotId,
+    },
     /// A snapshot that would have to go is held by a tag.
     #[error("snapshot {snapshot} is held by tag {tag}; remove the tag first")]
     SnapshotHeld {
@@ -290,6 +300,7 @@ impl Classify for UseCaseError {
             | Self::SnapshotHeld { .. }
             | Self::TagExists { .. }
             | Self::KeyInUse => ErrorKind::Conflict,
+            Self::NotReached { .. } => ErrorKind::Timeout,
             Self::NotExpected { .. } => ErrorKind::PreconditionFailed,
             Self::Violations { .. }
             | Self::Invalid(_)
@@ -355,6 +366,7 @@ impl Classify for UseCaseError {
             Self::Layout(error) => error.code(),
             Self::Filter(error) => error.code(),
             Self::NoSnapshot { .. } => "snapshot_not_found",
+            Self::NotReached { .. } => "snapshot_not_reached",
             Self::SnapshotHeld { .. } => "snapshot_held",
             Self::NoTag { .. } => "tag_not_found",
             Self::TagExists { .. } => "tag_exists",
@@ -387,6 +399,9 @@ impl Classify for UseCaseError {
             Self::NoProject(id) | Self::NoProjectAround(id) => Some(json!({ "project_id": id })),
             Self::NoBucket { project, bucket } | Self::BucketExists { project, bucket } => {
                 Some(json!({ "project_id": project, "bucket_name": bucket }))
+            }
+            Self::NotReached { wanted, newest, .. } => {
+                Some(json!({ "min_snapshot": wanted.get(), "snapshot_id": newest.get() }))
             }
             Self::BucketNotEmpty { bucket } => Some(json!({ "bucket_name": bucket })),
             Self::NoTable { project, table } | Self::TableExists { project, table } => {

@@ -13,7 +13,7 @@ use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
-use gadwall_application::guarded::GuardedEngine;
+use gadwall_application::guarded::{GuardedEngine, GuardedScripts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
@@ -23,7 +23,7 @@ use gadwall_application::queries::{
     BackgroundQueries, Queries, QueryLogWriter, QuerySettings, ResultSettings, RunningQueries,
 };
 use gadwall_application::recovery::Recovery;
-use gadwall_application::scripts::Scripts;
+use gadwall_application::scripts::{self, Scripts};
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
@@ -263,15 +263,17 @@ fn services(
     let views =
         Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
     let files = Arc::new(SqlFiles::new(Arc::clone(&scripts), Arc::clone(&objects)));
-    let scripts = Scripts::new(
-        scripts,
-        Arc::clone(&access),
-        Arc::clone(&tables),
-        Arc::clone(&projection),
-        Arc::clone(&projects),
+    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let scripts = Scripts::new(scripts::Parts {
+        engine: Arc::new(GuardedScripts::new(scripts, Arc::clone(&engine))),
+        access: Arc::clone(&access),
+        tables: Arc::clone(&tables),
+        projection: Arc::clone(&projection),
+        projects: Arc::clone(&projects),
         writes,
-        Arc::clone(&files),
-    );
+        files: Arc::clone(&files),
+        running: Arc::clone(&running),
+    });
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let analytics = Analytics::new(analytics::Parts {
         engine: Arc::clone(&engine),
@@ -283,7 +285,6 @@ fn services(
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
-    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
     let queries = Arc::new(
         Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running)
             .with_files(Arc::clone(&files)),
@@ -330,6 +331,7 @@ fn services(
 fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
     Ok(QuerySettings {
         max_concurrent: config.query.max_concurrent,
+        max_concurrent_per_project: config.query.max_concurrent_per_project,
         max_queued: config.query.max_queued,
         queue_timeout: config.query.queue_timeout,
         history_limit: config.query.history_limit,

@@ -1,6 +1,7 @@
 //! SQL that may write: statements that are carried out together, or not at all.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::ports::lake::WriteError;
 use crate::query::{Parameters, QueryError};
 use crate::schema::TableSchema;
 use crate::table::TableRef;
+
+/// Resolves when a script is to be stopped.
+pub type StopSignal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One statement with the values for its placeholders.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gadwall_domain::script::StopSignal;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -94,11 +95,12 @@ impl Stopper {
         self.1.notified().await;
     }
 
-    /// Stops the work at its deadline, or when `alive` is dropped. Ends when the work does.
-    pub(crate) async fn watch(self: Arc<Self>, deadline: Instant, alive: oneshot::Receiver<()>) {
+    /// Stops the work at its deadline, when it is told to, or when `alive` is dropped. Ends when the work does.
+    pub(crate) async fn watch(self: Arc<Self>, deadline: Instant, alive: oneshot::Receiver<()>, stop: StopSignal) {
         let why = tokio::select! {
             () = tokio::time::sleep_until(deadline) => Why::TimedOut,
             _ = alive => Why::Cancelled,
+            () = stop => Why::Cancelled,
         };
         while !self.stop(why) {
             tokio::time::sleep(EVERY).await;

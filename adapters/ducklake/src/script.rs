@@ -11,7 +11,7 @@ use gadwall_domain::ports::lake::{Committed, ScriptEngine, ViewEngine, WriteErro
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
     Copy, CopyOption, CopyWay, Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement,
-    StatementKind, WriteFault,
+    StatementKind, StopSignal, WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
@@ -46,6 +46,7 @@ impl ScriptEngine for EmbeddedLakes {
         script: Script,
         tables: Vec<KnownTable>,
         origin: WriteOrigin,
+        stop: StopSignal,
     ) -> Result<ScriptOutput, ScriptError> {
         let lake = scope.lake;
         let statements = read(&script)?;
@@ -55,7 +56,7 @@ impl ScriptEngine for EmbeddedLakes {
         let work = move |commit: &Commit<'_>, stopper: &Stopper| {
             commit.script(&scope, &script, statements, tables, &origin, stopper)
         };
-        self.carry_out(lake, writes, timeout, work).await
+        self.carry_out(lake, writes, (timeout, stop), work).await
     }
 }
 
@@ -129,7 +130,7 @@ impl EmbeddedLakes {
         let lake = scope.lake;
         let work =
             move |commit: &Commit<'_>, stopper: &Stopper| commit.change_view(&scope, change, timeout, &origin, stopper);
-        Ok(self.carry_out(lake, true, timeout, work).await?.snapshot)
+        Ok(self.carry_out(lake, true, (timeout, Box::pin(std::future::pending())), work).await?.snapshot)
     }
 
     /// Has a script run: in the writer's turn if it writes.
@@ -137,18 +138,18 @@ impl EmbeddedLakes {
         &self,
         lake: LakeId,
         writes: bool,
-        timeout: Duration,
+        (timeout, stop): (Duration, StopSignal),
         run: impl FnOnce(&Commit<'_>, &Stopper) -> Result<ScriptOutput, ScriptError> + Send + 'static,
     ) -> Result<ScriptOutput, ScriptError> {
         let stopper = Arc::new(Stopper::default());
         let (alive, gone) = oneshot::channel();
         // A script waits in the writer's queue on its own time.
-        tokio::spawn(Arc::clone(&stopper).watch(Instant::now() + timeout, gone));
+        tokio::spawn(Arc::clone(&stopper).watch(Instant::now() + timeout, gone, stop));
         let (tell, told) = oneshot::channel();
         let running = Arc::clone(&stopper);
         let work = move |commit: &Commit<'_>| {
             let begun = running.begin(commit.interrupter());
-            let done = if begun { run(commit, &running) } else { Err(too_late(timeout)) };
+            let done = if begun { run(commit, &running) } else { Err(stopped(&running, timeout)) };
             running.end();
             let snapshot = done.as_ref().map_or(SnapshotId::ZERO, |output| output.snapshot);
             let _ = tell.send(done);
@@ -160,7 +161,7 @@ impl EmbeddedLakes {
         let submitted = tokio::select! {
             submitted = work_done => submitted,
             // Its turn didn't come in time; without anybody who waits for its answer it has none any more.
-            () = stopper.missed() => return Err(too_late(timeout)),
+            () = stopper.missed() => return Err(stopped(&stopper, timeout)),
         };
         stopper.end();
         drop(alive);
@@ -188,8 +189,10 @@ fn read(script: &Script) -> Result<Vec<Statement>, ScriptError> {
     script.statements.iter().enumerate().map(read).collect()
 }
 
-fn too_late(timeout: Duration) -> ScriptError {
-    ScriptError { statement: None, fault: QueryError::Timeout(timeout).into() }
+/// What is told of a script that was stopped before it began.
+fn stopped(stopper: &Stopper, timeout: Duration) -> ScriptError {
+    let error = if stopper.is_timed_out() { QueryError::Timeout(timeout) } else { QueryError::Cancelled };
+    ScriptError { statement: None, fault: error.into() }
 }
 
 fn place(name: &Name, default_bucket: &BucketName) -> Option<TableRef> {

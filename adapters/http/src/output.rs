@@ -1,10 +1,12 @@
 //! Results written while they are read, in the format that was settled on: memory doesn't grow with the result.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use gadwall_application::queries::Timing;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{ResultBatches, RowStream};
@@ -59,6 +61,7 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     unchanged: bool,
     reads: bool,
     query: Option<QueryId>,
+    timing: Option<String>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
 }
@@ -85,6 +88,9 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some(query) = self.query {
             response = response.header("X-Query-Id", query.to_string());
         }
+        if let Some(timing) = self.timing {
+            response = response.header("Server-Timing", timing);
+        }
         if self.reads {
             response = response.extension(OnlyRead);
         }
@@ -104,9 +110,16 @@ impl<T, O> Streamed<T, O> {
         Self { snapshot: Some(snapshot), ..self }
     }
 
-    /// Tells under which id the query is known.
-    pub(crate) fn with_query(self, query: QueryId) -> Self {
-        Self { query: Some(query), ..self }
+    /// Tells under which id the query is known, if it is.
+    pub(crate) fn with_query(self, query: Option<QueryId>) -> Self {
+        Self { query, ..self }
+    }
+
+    /// Tells how long it took to its first rows.
+    pub(crate) fn with_timing(self, timing: Timing) -> Self {
+        let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let (queued, begun) = (milliseconds(timing.queued), milliseconds(timing.begun));
+        Self { timing: Some(format!("queue;dur={queued:.3}, engine;dur={begun:.3}")), ..self }
     }
 
     /// Says that nothing was changed for it: there is nothing to be done once only.
@@ -144,6 +157,7 @@ impl<T, O> Streamed<T, O> {
             disposition: disposition(wanted.format, name),
             snapshot: None,
             query: None,
+            timing: None,
             etag: None,
             cached: None,
             unchanged: false,

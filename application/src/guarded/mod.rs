@@ -14,8 +14,12 @@ use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::{ResultBatches, RowStream};
 
-use crate::breaker::{Breaker, Permit, elapsed};
+use crate::breaker::{Breaker, Permit, Refused, elapsed};
 use crate::query_statistics::{End, QueryNumbers, QueryStatistics, operation};
+
+mod scripts;
+
+pub use scripts::GuardedScripts;
 
 /// Runs queries on another engine, unless that failed too often.
 pub struct GuardedEngine {
@@ -42,6 +46,12 @@ impl GuardedEngine {
         &self.breaker
     }
 
+    fn begin(&self, sql: &str) -> Result<Running, QueryError> {
+        let refused = |refused: Refused| QueryError::CircuitOpen { retry_after: refused.retry_after };
+        let permit = self.breaker.admit().map_err(refused)?;
+        Ok(Running::begin(self, permit, sql))
+    }
+
     /// What queries did since the start. Those that the breaker refused are not among them.
     pub fn numbers(&self) -> QueryNumbers {
         self.statistics.numbers()
@@ -51,13 +61,11 @@ impl GuardedEngine {
 #[async_trait]
 impl QueryEngine for GuardedEngine {
     async fn query(&self, scope: ReadScope, query: Query) -> Result<QueryOutput, QueryError> {
-        let permit =
-            self.breaker.admit().map_err(|refused| QueryError::CircuitOpen { retry_after: refused.retry_after })?;
-        let mut running = Running::begin(self, permit, &query.sql);
+        let mut running = self.begin(&query.sql)?;
         match self.engine.query(scope, query).await {
             Ok(QueryOutput { rows, snapshot, deterministic }) => {
                 running.begun();
-                let batches = Watched { batches: rows.batches, running: Some(running), awaited: false };
+                let batches = Watched { batches: rows.batches, running: Some(running) };
                 let rows = RowStream { schema: rows.schema, batches: Box::pin(batches) };
                 Ok(QueryOutput { rows, snapshot, deterministic })
             }
@@ -74,7 +82,7 @@ impl QueryEngine for GuardedEngine {
 enum Meaning {
     /// It works: it said what is wrong with the question.
     Works,
-    /// It doesn't work, or not in time.
+    /// It doesn't work.
     Fails,
     /// Nothing: it was not asked, or not to the end.
     Nothing,
@@ -89,9 +97,12 @@ impl Meaning {
             | QueryError::UnknownTable { .. }
             | QueryError::NoSnapshot(_)
             | QueryError::TooLarge(_) => Self::Works,
-            QueryError::Engine(_) | QueryError::OutOfMemory | QueryError::Timeout(_) => Self::Fails,
-            // One project's damaged lake, or a full disk, says nothing of the engine, and waiting doesn't mend it.
-            QueryError::LakeUnavailable(_)
+            QueryError::Engine(_) => Self::Fails,
+            // One project's heavy queries must not close it to all others, nor may its damaged lake or a full disk: they
+            // say nothing of the engine, and waiting doesn't mend them.
+            QueryError::Timeout(_)
+            | QueryError::OutOfMemory
+            | QueryError::LakeUnavailable(_)
             | QueryError::StorageFull(_)
             | QueryError::Busy
             | QueryError::Cancelled
@@ -131,8 +142,12 @@ impl Running {
         self.permit.take().into_iter().for_each(Permit::answered);
     }
 
-    fn broke(mut self, error: &QueryError, meaning: Meaning) {
-        self.end = if *error == QueryError::Cancelled { End::Cancelled } else { End::Failed };
+    fn broke(self, error: &QueryError, meaning: Meaning) {
+        self.failed(if *error == QueryError::Cancelled { End::Cancelled } else { End::Failed }, meaning);
+    }
+
+    fn failed(mut self, end: End, meaning: Meaning) {
+        self.end = end;
         let Some(permit) = self.permit.take() else { return };
         match meaning {
             Meaning::Works => permit.answered(),
@@ -153,28 +168,18 @@ impl Drop for Running {
 struct Watched {
     batches: ResultBatches,
     running: Option<Running>,
-    /// Whether the reader waits for the engine, and not the engine for the reader.
-    awaited: bool,
 }
 
 impl Stream for Watched {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Poll::Ready(next) = self.batches.as_mut().poll_next(context) else {
-            self.awaited = true;
-            return Poll::Pending;
-        };
-        let awaited = std::mem::take(&mut self.awaited);
+        let next = std::task::ready!(self.batches.as_mut().poll_next(context));
         match &next {
             Some(Ok(_)) => {}
             None => self.running.take().into_iter().for_each(Running::finished),
             Some(Err(error)) => {
-                let meaning = match error {
-                    // A reader that didn't take its rows in time is no fault of the engine.
-                    QueryError::Timeout(_) if !awaited => Meaning::Nothing,
-                    _ => Meaning::of(error),
-                };
+                let meaning = Meaning::of(error);
                 self.running.take().into_iter().for_each(|running| running.broke(error, meaning));
             }
         }

@@ -109,6 +109,8 @@ async fn what_is_wrong_with_a_question_never_opens_it() {
             QueryError::UnknownTable { name: text(), candidates: Vec::new() },
             QueryError::NoSnapshot(SnapshotId::ZERO),
             QueryError::TooLarge(text()),
+            QueryError::Timeout(Duration::from_secs(1)),
+            QueryError::OutOfMemory,
             QueryError::Busy,
             QueryError::Cancelled,
         ]
@@ -118,6 +120,7 @@ async fn what_is_wrong_with_a_question_never_opens_it() {
         for _ in 0..10 {
             assert_eq!(bench.run(Act::Refuse(error.clone())).await, Err(error.clone()));
             assert_eq!(bench.run(Act::Break(error.clone())).await, Err(error.clone()));
+            assert_eq!(bench.run(Act::Stall(error.clone())).await, Err(error.clone()));
         }
         let status = bench.guarded.breaker().status();
         assert_eq!((status.state, status.tally.failed), (BreakerState::Closed, 0), "{error:?}");
@@ -127,32 +130,18 @@ async fn what_is_wrong_with_a_question_never_opens_it() {
 
 #[tokio::test]
 async fn faults_open_it_wherever_they_come() {
-    let limit = Duration::from_secs(1);
-    for error in [fault(), QueryError::OutOfMemory, QueryError::Timeout(limit)] {
-        let bench = Bench::new();
-        for _ in 0..3 {
-            assert_eq!(bench.run(Act::Refuse(error.clone())).await, Err(error.clone()));
-        }
-        for _ in 0..2 {
-            assert_eq!(bench.run(Act::Stall(error.clone())).await, Err(error.clone()));
-        }
-        let retry_after = Duration::from_secs(30);
-        assert_eq!(bench.run(Act::Answer).await, Err(QueryError::CircuitOpen { retry_after }), "{error:?}");
-        let numbers = bench.guarded.numbers();
-        assert_eq!((numbers.total, numbers.failed, numbers.started), (5, 5, 5), "a refused query is none");
-        assert_eq!(bench.guarded.breaker().status().tally.refused, 1);
-    }
-}
-
-#[tokio::test]
-async fn a_reader_that_is_late_is_no_fault_of_the_engine() {
     let bench = Bench::new();
-    for _ in 0..10 {
-        let error = QueryError::Timeout(Duration::from_secs(1));
-        assert_eq!(bench.run(Act::Break(error.clone())).await, Err(error));
+    for _ in 0..3 {
+        assert_eq!(bench.run(Act::Refuse(fault())).await, Err(fault()));
     }
-    assert_eq!(bench.state(), BreakerState::Closed);
-    assert_eq!(bench.guarded.numbers().failed, 10);
+    for _ in 0..2 {
+        assert_eq!(bench.run(Act::Stall(fault())).await, Err(fault()));
+    }
+    let retry_after = Duration::from_secs(30);
+    assert_eq!(bench.run(Act::Answer).await, Err(QueryError::CircuitOpen { retry_after }));
+    let numbers = bench.guarded.numbers();
+    assert_eq!((numbers.total, numbers.failed, numbers.started), (5, 5, 5), "a refused query is none");
+    assert_eq!(bench.guarded.breaker().status().tally.refused, 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Who may run now, and who waits: projects take turns, so that one with many queries doesn't hold up the others.
+//!
+//! What writes to a project waits for the one writer of its lake, so only one of them takes a place at a time: the
+//! others would hold places that queries of all projects wait for. Who has a place needs no second one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,30 +15,71 @@ use tokio::time::timeout;
 
 /// So many at once, so many waiting.
 pub(super) struct Admission {
-    max_queued: usize,
+    limits: Limits,
     line: Mutex<Line>,
 }
 
-/// While a place is free, nobody waits.
+/// How many may run and wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// That run at once.
+    pub(super) concurrent: usize,
+    /// Of them, those of one project; no limit if 0.
+    pub(super) of_project: usize,
+    /// That wait.
+    pub(super) queued: usize,
+}
+
+/// What a place is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It only reads.
+    Read,
+    /// It writes, in the turn of its lake's writer.
+    Write,
+}
+
+/// While a place is free, nobody waits who may take it.
 struct Line {
+    max_of_project: usize,
     free: usize,
     waiting: usize,
     next_number: u64,
     /// Projects with waiting queries; the first one is next.
     projects: VecDeque<OfProject>,
+    /// What runs of each project that has something running.
+    running: BTreeMap<ProjectId, Taken>,
+}
+
+/// The places that a project has.
+#[derive(Default, Clone, Copy)]
+struct Taken {
+    places: usize,
+    /// Whether one of them writes.
+    writes: bool,
 }
 
 struct OfProject {
     project: ProjectId,
-    waiting: VecDeque<(u64, oneshot::Sender<Place>)>,
+    waiting: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    number: u64,
+    wanted: Use,
+    turn: oneshot::Sender<Place>,
 }
 
 /// The right to run, given back when dropped.
-pub(super) struct Place(Arc<Admission>);
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    project: ProjectId,
+    wanted: Use,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.admission.give_back(&self.project, self.wanted);
     }
 }
 
@@ -88,22 +132,29 @@ impl Asked {
 }
 
 impl Admission {
-    pub(super) fn new(max_concurrent: usize, max_queued: usize) -> Arc<Self> {
-        let line = Line { free: max_concurrent.max(1), waiting: 0, next_number: 0, projects: VecDeque::new() };
-        Arc::new(Self { max_queued, line: Mutex::new(line) })
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        let line = Line {
+            max_of_project: limits.of_project,
+            free: limits.concurrent.max(1),
+            waiting: 0,
+            next_number: 0,
+            projects: VecDeque::new(),
+            running: BTreeMap::new(),
+        };
+        Arc::new(Self { limits, line: Mutex::new(line) })
     }
 
     /// Asks for a place for a query of a project. `Busy` when nobody else may wait.
-    pub(super) fn ask(self: &Arc<Self>, project: &ProjectId) -> Result<Asked, QueryError> {
+    pub(super) fn ask(self: &Arc<Self>, project: &ProjectId, wanted: Use) -> Result<Asked, QueryError> {
         let mut line = self.lock();
-        if line.free > 0 {
-            line.free -= 1;
-            return Ok(Asked::Place(Place(Arc::clone(self))));
+        if line.may_run(project, wanted) {
+            line.take(project, wanted);
+            return Ok(Asked::Place(self.place(project.clone(), wanted)));
         }
-        if line.waiting >= self.max_queued && !line.make_room(project) {
+        if line.waiting >= self.limits.queued && !line.make_room(project) {
             return Err(QueryError::Busy);
         }
-        let (number, turn) = line.join(project);
+        let (number, turn) = line.join(project, wanted);
         drop(line);
         Ok(Asked::Ticket(Ticket { admission: Arc::clone(self), project: project.clone(), number, turn }))
     }
@@ -115,16 +166,19 @@ impl Admission {
         (line.free, line.waiting)
     }
 
-    fn give_back(self: &Arc<Self>) {
+    fn place(self: &Arc<Self>, project: ProjectId, wanted: Use) -> Place {
+        Place { admission: Arc::clone(self), project, wanted }
+    }
+
+    fn give_back(self: &Arc<Self>, project: &ProjectId, wanted: Use) {
         let next = {
             let mut line = self.lock();
-            let next = line.next();
-            line.free += usize::from(next.is_none());
-            next
+            line.leave_place(project, wanted);
+            line.next()
         };
         // Who has just left doesn't take it; then it is dropped, and the next one's turn comes.
-        if let Some(next) = next {
-            drop(next.send(Place(Arc::clone(self))));
+        if let Some((project, waiter)) = next {
+            drop(waiter.turn.send(self.place(project, waiter.wanted)));
         }
     }
 
@@ -134,29 +188,60 @@ impl Admission {
 }
 
 impl Line {
-    fn join(&mut self, project: &ProjectId) -> (u64, oneshot::Receiver<Place>) {
+    fn may_run(&self, project: &ProjectId, wanted: Use) -> bool {
+        let taken = self.running.get(project).copied().unwrap_or_default();
+        self.free > 0
+            && (self.max_of_project == 0 || taken.places < self.max_of_project)
+            && !(taken.writes && wanted == Use::Write)
+    }
+
+    fn take(&mut self, project: &ProjectId, wanted: Use) {
+        self.free -= 1;
+        let taken = self.running.entry(project.clone()).or_default();
+        taken.places += 1;
+        taken.writes |= wanted == Use::Write;
+    }
+
+    fn leave_place(&mut self, project: &ProjectId, wanted: Use) {
+        self.free += 1;
+        let Some(taken) = self.running.get_mut(project) else { return };
+        taken.places -= 1;
+        taken.writes &= wanted != Use::Write;
+        if taken.places == 0 {
+            self.running.remove(project);
+        }
+    }
+
+    fn join(&mut self, project: &ProjectId, wanted: Use) -> (u64, oneshot::Receiver<Place>) {
         let (sender, turn) = oneshot::channel();
         let number = self.next_number;
         self.next_number += 1;
         self.waiting += 1;
+        let waiter = Waiter { number, wanted, turn: sender };
         if let Some(own) = self.projects.iter_mut().find(|own| own.project == *project) {
-            own.waiting.push_back((number, sender));
+            own.waiting.push_back(waiter);
         } else {
-            self.projects
-                .push_back(OfProject { project: project.clone(), waiting: VecDeque::from([(number, sender)]) });
+            self.projects.push_back(OfProject { project: project.clone(), waiting: VecDeque::from([waiter]) });
         }
         (number, turn)
     }
 
-    /// The next one: the first of the project whose turn it is. That project's turn comes again after all others'.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        let mut own = self.projects.pop_front()?;
-        let (_, sender) = own.waiting.pop_front()?;
+    /// The next one, which has its place then: the first that may run of the first project that has one. That
+    /// project's turn comes again after all others'. Projects that may not run more keep theirs.
+    fn next(&mut self) -> Option<(ProjectId, Waiter)> {
+        let (index, place) = self.projects.iter().enumerate().find_map(|(index, own)| {
+            let place = own.waiting.iter().position(|waiter| self.may_run(&own.project, waiter.wanted))?;
+            Some((index, place))
+        })?;
+        let mut own = self.projects.remove(index)?;
+        let waiter = own.waiting.remove(place)?;
         self.waiting -= 1;
+        self.take(&own.project, waiter.wanted);
+        let project = own.project.clone();
         if !own.waiting.is_empty() {
             self.projects.push_back(own);
         }
-        Some(sender)
+        Some((project, waiter))
     }
 
     /// Sends away the newest query of the project with the most, if `project` has fewer also with one more.
@@ -173,7 +258,7 @@ impl Line {
         let Some(index) = self.projects.iter().position(|own| own.project == *project) else { return };
         let waiting = &mut self.projects[index].waiting;
         let before = waiting.len();
-        waiting.retain(|(waiter, _)| *waiter != number);
+        waiting.retain(|waiter| waiter.number != number);
         self.waiting -= before - waiting.len();
         if waiting.is_empty() {
             self.projects.remove(index);
@@ -182,111 +267,5 @@ impl Line {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::builders::project_id;
-
-    const LONG: Duration = Duration::from_mins(1);
-
-    fn place(asked: Result<Asked, QueryError>) -> Place {
-        match asked {
-            Ok(Asked::Place(place)) => place,
-            _ => panic!("there is a place"),
-        }
-    }
-
-    #[tokio::test]
-    async fn one_query_does_not_wait_for_a_hundred_of_another_project() {
-        let admission = Admission::new(2, 200);
-        let (many, one) = (project_id("many"), project_id("one"));
-        let running = [place(admission.ask(&many)), place(admission.ask(&many))];
-        let mut turns = tokio::task::JoinSet::new();
-        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
-        let ask = |project: &ProjectId| (admission.ask(project).unwrap(), project.to_string(), told.clone());
-        let mut asked: Vec<_> = (0..100).map(|_| ask(&many)).collect();
-        asked.push(ask(&one));
-        for (asked, project, told) in asked {
-            turns.spawn(async move {
-                let place = asked.wait(LONG).await.unwrap();
-                told.send(project).unwrap();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                drop(place);
-            });
-        }
-        assert_eq!(admission.free_and_waiting(), (0, 101));
-        drop(running);
-        turns.join_all().await;
-        let mut served = Vec::new();
-        while let Ok(project) = order.try_recv() {
-            served.push(project);
-        }
-        assert_eq!(served.len(), 101);
-        assert!(served.iter().position(|project| project == "one").unwrap() <= 2, "{served:?}");
-        assert_eq!(admission.free_and_waiting(), (2, 0));
-    }
-
-    #[tokio::test]
-    async fn who_waits_too_long_is_turned_away_and_leaves_the_line() {
-        let admission = Admission::new(1, 5);
-        let project = project_id("p");
-        let running = place(admission.ask(&project));
-        let waited = admission.ask(&project).unwrap().wait(Duration::from_millis(20)).await;
-        assert_eq!(waited.err(), Some(QueryError::Busy));
-        assert_eq!(admission.free_and_waiting(), (0, 0));
-        drop(running);
-        assert_eq!(admission.free_and_waiting(), (1, 0));
-    }
-
-    #[tokio::test]
-    async fn a_place_offered_to_who_has_just_left_goes_to_the_next() {
-        let admission = Admission::new(1, 5);
-        let project = project_id("p");
-        let running = place(admission.ask(&project));
-        let gone = admission.ask(&project).unwrap();
-        let next = admission.ask(&project).unwrap();
-        drop(running);
-        assert_eq!(admission.free_and_waiting(), (0, 1), "the place lies with the first, who doesn't take it");
-        drop(gone);
-        let taken = next.wait(LONG).await.unwrap();
-        assert_eq!(admission.free_and_waiting(), (0, 0));
-        drop(taken);
-        assert_eq!(admission.free_and_waiting(), (1, 0));
-    }
-
-    #[tokio::test]
-    async fn a_full_line_makes_room_for_a_project_that_has_fewer() {
-        let admission = Admission::new(1, 3);
-        let (many, one) = (project_id("many"), project_id("one"));
-        let running = place(admission.ask(&many));
-        let mut asked: Vec<_> = (0..3).map(|_| admission.ask(&many).unwrap()).collect();
-        assert_eq!(admission.ask(&many).err(), Some(QueryError::Busy));
-        let other = admission.ask(&one).unwrap();
-        let sent_away = asked.pop().unwrap();
-        assert_eq!(sent_away.wait(LONG).await.err(), Some(QueryError::Busy));
-        assert_eq!(admission.free_and_waiting(), (0, 3));
-        assert_eq!(admission.ask(&one).err(), Some(QueryError::Busy), "two to one is fair enough");
-        drop(running);
-        drop(asked.remove(0).wait(LONG).await.unwrap());
-        drop(other.wait(LONG).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn projects_take_turns() {
-        let admission = Admission::new(1, 10);
-        let running = place(admission.ask(&project_id("a")));
-        let mut asked: Vec<(&str, Asked)> = Vec::new();
-        for project in ["a", "a", "b", "b", "c"] {
-            asked.push((project, admission.ask(&project_id(project)).unwrap()));
-        }
-        drop(running);
-        let mut order = Vec::new();
-        while !asked.is_empty() {
-            let index = asked.iter_mut().position(|(_, asked)| match asked {
-                Asked::Ticket(ticket) => ticket.turn.try_recv().is_ok(),
-                Asked::Place(_) => false,
-            });
-            order.push(asked.remove(index.unwrap()).0);
-        }
-        assert_eq!(order, ["a", "b", "c", "a", "b"]);
-    }
-}
+#[path = "admission_tests.rs"]
+mod tests;

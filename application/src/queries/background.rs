@@ -17,6 +17,7 @@ use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 use serde_json::Value;
 
+use super::admission::Use;
 use super::error::KnownQueryError;
 use super::live::{End, Entry};
 use super::{Opened, Queries, only_own};
@@ -248,7 +249,7 @@ impl Started {
         query: Query,
     ) -> Result<SnapshotId, UseCaseError> {
         let (queries, longest, project) = (&self.of.queries, query.timeout, opened.project.id.clone());
-        let asked = async { queries.running.admission.ask(&project)?.wait(longest).await };
+        let asked = async { queries.running.admission.ask(&project, Use::Read)?.wait(longest).await };
         let answer = queries.carry_out(asked, (self.entry.again(), registration), caller, opened, query).await?;
         let put = self.of.results.put(self.lake, answer.query_id, answer.rows, self.of.settings.limit).await;
         put.map_err(|error| match error {

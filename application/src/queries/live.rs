@@ -13,9 +13,12 @@ use gadwall_domain::ids::QueryId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::rows::{ResultBatches, RowStream};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
 
 use super::admission::Place;
 use super::running::RunningQueries;
+use crate::error::UseCaseError;
 
 /// A query that this process knows: it has not ended, or its end isn't written down yet.
 pub(super) struct Live {
@@ -23,6 +26,8 @@ pub(super) struct Live {
     now: Mutex<Now>,
     /// Stops it before its first row.
     abort: AbortHandle,
+    /// Tells those who wait for its end.
+    ended: Notify,
 }
 
 struct Now {
@@ -32,7 +37,12 @@ struct Now {
     reader: Option<Waker>,
     /// Whether the reader still has to hear that it was cancelled.
     untold: bool,
+    /// Set once it is a script that was begun.
+    script: Option<Stop>,
 }
+
+/// How a script is told to stop; none once it was.
+type Stop = Option<oneshot::Sender<()>>;
 
 /// What a running query holds. The rows come before the place, so that it ends before the next one begins.
 struct Held {
@@ -56,6 +66,14 @@ impl End {
         }
     }
 
+    pub(super) fn of_use_case(error: &UseCaseError) -> Self {
+        match error {
+            UseCaseError::Query(error) => Self::of(error),
+            UseCaseError::Statement { source, .. } => Self::of_use_case(source),
+            error => Self::Failed(error.code()),
+        }
+    }
+
     fn write(self, record: &mut QueryRecord, at: DateTime<Utc>) {
         record.finished_at = Some(at);
         record.state = match self {
@@ -73,7 +91,8 @@ impl End {
 impl Live {
     pub(super) fn new(record: QueryRecord, abort: AbortHandle) -> Self {
         let id = record.id;
-        Self { id, now: Mutex::new(Now { record, held: None, reader: None, untold: false }), abort }
+        let now = Now { record, held: None, reader: None, untold: false, script: None };
+        Self { id, now: Mutex::new(now), abort, ended: Notify::new() }
     }
 
     pub(super) fn id(&self) -> QueryId {
@@ -106,6 +125,41 @@ impl Live {
         }
     }
 
+    /// Begins a script, unless it was cancelled meanwhile; answers what tells it to stop.
+    pub(super) fn begin_script(&self) -> Result<oneshot::Receiver<()>, QueryError> {
+        let mut now = self.lock();
+        if now.record.state.is_final() {
+            return Err(QueryError::Cancelled);
+        }
+        let (stop, told) = oneshot::channel();
+        now.record.state = QueryState::Running;
+        now.script = Some(Some(stop));
+        Ok(told)
+    }
+
+    /// Tells a script that was begun to stop: whether it does, it says by its end. `false` if it is none.
+    pub(super) fn ask_to_stop(&self) -> bool {
+        let mut now = self.lock();
+        if now.record.state.is_final() {
+            return false;
+        }
+        let Some(stop) = &mut now.script else { return false };
+        if let Some(stop) = stop.take() {
+            // One that listens no more is about to end.
+            let _ = stop.send(());
+        }
+        true
+    }
+
+    /// Resolves when it ends after this call.
+    pub(super) fn end_of(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
+    pub(super) fn add_rows(&self, rows: u64) {
+        self.lock().record.rows += rows;
+    }
+
     /// Takes its rows in, unless it was cancelled meanwhile.
     fn hold(&self, batches: ResultBatches, place: Place) -> Result<(), QueryError> {
         let held = Held { batches, _place: place };
@@ -132,6 +186,7 @@ impl Live {
         };
         drop(held);
         self.abort.abort();
+        self.ended.notify_waiters();
         if let Some(reader) = reader {
             reader.wake();
         }

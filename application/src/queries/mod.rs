@@ -5,23 +5,25 @@ mod background;
 mod error;
 mod live;
 mod running;
+mod script;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{AbortRegistration, Abortable};
 use gadwall_domain::access::{Principal, Scope};
-use gadwall_domain::error::Classify as _;
+use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{NamedFiles, Query, QueryError, ReadScope};
+use gadwall_domain::query::{NamedFiles, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 
@@ -34,12 +36,16 @@ use crate::versions::{Version, Versions};
 pub use background::{BackgroundQueries, KeptResult, ResultSettings};
 pub use error::KnownQueryError;
 pub use running::{QueryLogWriter, QuerySettings, RunningQueries};
+pub(crate) use script::ScriptTurn;
 
-use admission::Place;
+use admission::{Place, Use};
 use live::{End, Entry};
 
 /// The most queries that a list answers.
 pub const MAX_LISTED: u32 = 1_000;
+
+/// What the audit log calls it that somebody stopped somebody else's query.
+const CANCELLED: &str = "query.cancelled";
 
 /// The use cases of queries.
 pub struct Queries {
@@ -62,6 +68,17 @@ pub struct Answer {
     pub snapshot: SnapshotId,
     /// Whether the same query gives the same rows as long as nothing is committed.
     pub deterministic: bool,
+    /// How long it took up to here.
+    pub timing: Timing,
+}
+
+/// How long a query took to its first rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// It waited for its turn.
+    pub queued: Duration,
+    /// The engine took to begin its answer.
+    pub begun: Duration,
 }
 
 /// A project that a caller may query, in a version.
@@ -69,6 +86,8 @@ pub struct Answer {
 pub struct Opened {
     project: Project,
     scope: ReadScope,
+    /// The oldest snapshot that the caller takes for the newest.
+    at_least: SnapshotId,
 }
 
 impl Opened {
@@ -158,13 +177,18 @@ impl Queries {
             at: self.versions.resolve(&project, version).await?,
             files: NamedFiles::default(),
         };
-        Ok(Opened { project, scope })
+        let at_least = match version {
+            Version::AtLeast { snapshot, .. } => *snapshot,
+            _ => SnapshotId::ZERO,
+        };
+        Ok(Opened { project, scope, at_least })
     }
 
     /// The snapshot that would be read now, where that is known without asking.
     pub fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
         match opened.scope.at {
-            ReadAt::Head => self.lakes.known_head(opened.scope.lake),
+            // A commit is seen by those who wait for it a little before it is known.
+            ReadAt::Head => self.lakes.known_head(opened.scope.lake).filter(|known| *known >= opened.at_least),
             ReadAt::Snapshot(snapshot) => Some(snapshot),
         }
     }
@@ -179,7 +203,7 @@ impl Queries {
     #[tracing::instrument(skip_all, fields(project.id = %opened.project.id, query.id = tracing::field::Empty))]
     pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&opened.project.id)?;
+        let asked = self.running.admission.ask(&opened.project.id, Use::Read)?;
         let (entry, registration) = self.running.enter(caller, &opened.project.id, &query.sql);
         tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
@@ -195,26 +219,26 @@ impl Queries {
         opened: Opened,
         query: Query,
     ) -> Result<Answer, UseCaseError> {
-        let Opened { project, mut scope } = opened;
-        let query_id = entry.live.id();
+        let Opened { project, mut scope, .. } = opened;
+        let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
             let place = place.await?;
+            let queued = asked.elapsed();
             entry.begin();
             if let Some(files) = &self.files {
                 scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;
             }
-            Ok((place, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
+            Ok((place, queued, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
         };
         match Abortable::new(work, registration).await {
-            Ok(Ok((place, output))) => {
+            Ok(Ok((place, queued, output))) => {
                 let rows = entry.watch(output.rows, place)?;
-                Ok(Answer { query_id, rows, snapshot: output.snapshot, deterministic: output.deterministic })
+                let timing = Timing { queued, begun: asked.elapsed().saturating_sub(queued) };
+                let QueryOutput { snapshot, deterministic, .. } = output;
+                Ok(Answer { query_id, rows, snapshot, deterministic, timing })
             }
             Ok(Err(error)) => {
-                entry.end(match &error {
-                    UseCaseError::Query(error) => End::of(error),
-                    error => End::Failed(error.code()),
-                });
+                entry.end(End::of_use_case(&error));
                 Err(error)
             }
             Err(_) => Err(QueryError::Cancelled.into()),
@@ -269,20 +293,39 @@ impl Queries {
         Ok(seen.ok_or_else(missing)?)
     }
 
-    /// Stops a query that the caller may see.
+    /// Stops a query that the caller may see. A script that commits already isn't stopped, and says so by its state. That
+    /// somebody else's was stopped is written into the audit log.
     #[tracing::instrument(skip_all, fields(project.id = %project))]
     pub async fn cancel(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<QueryRecord, UseCaseError> {
         let found = self.get(caller, project, id).await?;
         let Some(live) = self.running.find(found.id) else {
             return Err(KnownQueryError::NotRunning { query: found.id, state: found.state }.into());
         };
-        let stopped = self.running.end(&live, End::Cancelled);
+        let stopped = self.running.stop(&live).await;
         let now = live.record();
         if !stopped {
             return Err(KnownQueryError::NotRunning { query: now.id, state: now.state }.into());
         }
         tracing::info!(query.id = %now.id, query.principal = now.principal, by = caller.label(), "a query was cancelled");
+        if now.principal != caller.label() {
+            self.audit_cancelled(caller, &now).await?;
+        }
         Ok(now)
+    }
+
+    async fn audit_cancelled(&self, caller: &Caller, query: &QueryRecord) -> Result<(), UseCaseError> {
+        let entry = AuditEntry {
+            at: self.running.clock.now(),
+            principal: caller.label(),
+            operation: CANCELLED.to_owned(),
+            project: query.project.clone(),
+            resource: format!("query:{}", query.id),
+            request_id: caller.request_id.clone(),
+            snapshot: None,
+        };
+        let mut tx = self.running.store.write().await?;
+        tx.audit().append(&[entry]).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Forgets queries that ended long ago; answers how many.

@@ -16,7 +16,7 @@ use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use tokio::sync::mpsc;
 
-use super::admission::Admission;
+use super::admission::{Admission, Limits};
 use super::live::{End, Entry, Live};
 use crate::caller::Caller;
 
@@ -26,6 +26,8 @@ const KEPT_TEXT: usize = 10_000;
 const UNWRITTEN: usize = 1_000;
 /// So many are written at once.
 const TOGETHER: usize = 250;
+/// How long whoever cancels a script waits for its end.
+const STOPPING: Duration = Duration::from_secs(10);
 /// How long the first one waits for others, so that many queries are one write.
 const GATHER: Duration = Duration::from_millis(250);
 
@@ -34,6 +36,8 @@ const GATHER: Duration = Duration::from_millis(250);
 pub struct QuerySettings {
     /// Queries that run at once.
     pub max_concurrent: usize,
+    /// Queries of one project that run at once; no limit of its own if 0.
+    pub max_concurrent_per_project: usize,
     /// Queries that wait for their turn; more are turned away.
     pub max_queued: usize,
     /// Longest wait for a turn.
@@ -71,7 +75,11 @@ impl RunningQueries {
         ids: Arc<dyn IdGenerator>,
     ) -> (Arc<Self>, QueryLogWriter) {
         let (ended, unwritten) = mpsc::channel(UNWRITTEN);
-        let admission = Admission::new(settings.max_concurrent, settings.max_queued);
+        let admission = Admission::new(Limits {
+            concurrent: settings.max_concurrent,
+            of_project: settings.max_concurrent_per_project,
+            queued: settings.max_queued,
+        });
         let (live, lost) = (Mutex::default(), AtomicU64::new(0));
         let running = Arc::new(Self { settings, admission, store, clock, ids, live, ended, lost });
         (Arc::clone(&running), QueryLogWriter { running, unwritten })
@@ -118,6 +126,18 @@ impl RunningQueries {
             self.count_lost(1);
         }
         true
+    }
+
+    /// Stops a query on somebody's behalf; `false` when it ended by itself. A script that commits goes on to its end,
+    /// which is waited for, but not for ever.
+    pub(super) async fn stop(&self, live: &Arc<Live>) -> bool {
+        let ended = live.end_of();
+        if !live.ask_to_stop() {
+            return self.end(live, End::Cancelled);
+        }
+        let _ = tokio::time::timeout(STOPPING, ended).await;
+        let state = live.record().state;
+        state == QueryState::Cancelled || !state.is_final()
     }
 
     pub(super) fn find(&self, id: QueryId) -> Option<Arc<Live>> {

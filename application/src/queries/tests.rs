@@ -84,6 +84,7 @@ struct Fixture {
 
 const SETTINGS: QuerySettings = QuerySettings {
     max_concurrent: 2,
+    max_concurrent_per_project: 0,
     max_queued: 2,
     queue_timeout: Duration::from_secs(10),
     history_limit: 3,

@@ -153,6 +153,39 @@ async fn statistics_count_what_was_asked() -> Result<()> {
 }
 
 #[tokio::test]
+async fn heavy_queries_never_open_it() -> Result<()> {
+    let server = TestServer::start_with(|config| config.breaker.failure_threshold = 2).await?;
+    let owner = server.project("p").await?;
+    for _ in 0..3 {
+        assert_eq!(query(&owner, ENDLESS).await?.code(), "query_timeout");
+    }
+    assert_eq!(query(&owner, "SELECT 1").await?.status, 200);
+    let breaker = &health(&server).await?["circuit_breaker"];
+    assert_eq!((&breaker["state"], &breaker["failure_count"]), (&json!("closed"), &json!(0)));
+    Ok(())
+}
+
+/// Makes a table whose file is gone.
+async fn break_table(server: &TestServer, owner: &Client<'_>) -> Result<()> {
+    for sql in ["CREATE TABLE t (i INT)", "INSERT INTO t SELECT range FROM range(1000)"] {
+        let made = query(owner, sql).await?;
+        assert_eq!(made.status, 200, "{}", made.text);
+    }
+    let mut folders = vec![server.data_dir().join("lakes")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "parquet") {
+                std::fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn faults_open_it_and_an_admin_closes_it() -> Result<()> {
     let server = TestServer::start_with(|config| {
         config.breaker.failure_threshold = 2;
@@ -160,9 +193,14 @@ async fn faults_open_it_and_an_admin_closes_it() -> Result<()> {
     })
     .await?;
     let owner = server.project("p").await?;
-    for _ in 0..2 {
-        assert_eq!(query(&owner, ENDLESS).await?.code(), "query_timeout");
+    break_table(&server, &owner).await?;
+    // What writes and what reads have one engine, and so one breaker.
+    for sql in ["SELECT sum(i) FROM t", "UPDATE t SET i = i + 1"] {
+        let failed = query(&owner, sql).await?;
+        assert_eq!((failed.status, failed.code().as_str()), (500, "internal_error"), "{sql}: {}", failed.text);
     }
+    let batch = owner.post("/projects/p/batch", &json!({ "queries": ["SELECT 1"] })).await?;
+    assert_eq!((batch.status, batch.code().as_str()), (503, "circuit_open"), "{}", batch.text);
     let refused = query(&owner, "SELECT 1").await?;
     assert_eq!((refused.status, refused.code().as_str()), (503, "circuit_open"), "{}", refused.text);
     let wait: u64 = refused.header("retry-after").parse()?;
@@ -183,7 +221,7 @@ async fn faults_open_it_and_an_admin_closes_it() -> Result<()> {
     assert_eq!(query(&owner, "SELECT 1").await?.status, 200);
     let breaker = &health(&server).await?["circuit_breaker"];
     assert_eq!((&breaker["state"], &breaker["metrics"]["circuit_open_count"]), (&json!("closed"), &json!(1)));
-    assert_eq!(breaker["metrics"]["refused_requests"], 2);
+    assert_eq!(breaker["metrics"]["refused_requests"], 3);
     Ok(())
 }
 

@@ -39,6 +39,34 @@ async fn safely(owner: &Client<'_>, sql: &str, known: Option<&str>) -> Result<Re
 }
 
 #[tokio::test]
+async fn a_reader_waits_until_it_sees_its_own_write() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = filled(&server).await?;
+    let body = json!({ "query": "SELECT count(*) FROM t", "timeout_seconds": 30 });
+    let ask = |least: u64| send(owner.request(Method::POST, &format!("{QUERY}?min_snapshot={least}")).json(&body));
+    let there = ask(2).await?;
+    assert_eq!((there.status, there.header("x-snapshot-id")), (200, "2"), "{}", there.text);
+    assert!(there.header("server-timing").starts_with("queue;dur="), "{}", there.header("server-timing"));
+    // It is asked before the write is; the cache of the older snapshot is no answer.
+    let (later, added) = tokio::join!(ask(3), add(&owner, json!([{"id": 2, "v": 1}])));
+    added?;
+    let later = later?;
+    assert_eq!((later.status, later.header("x-snapshot-id"), &later.json()["rows"]), (200, "3", &json!([[2]])));
+
+    let brief = [("min_snapshot", "9"), ("timeout", "1")];
+    let never = get(&owner, SUM, &brief, None).await?;
+    assert_eq!((never.status, never.code().as_str()), (504, "snapshot_not_reached"), "{}", never.text);
+    assert_eq!(never.json()["details"], json!({ "min_snapshot": 9, "snapshot_id": 3 }));
+    let preview = "/projects/p/buckets/main/tables/t/preview?min_snapshot=";
+    assert_eq!(owner.get(&format!("{preview}3")).await?.header("x-snapshot-id"), "3");
+    for wrong in ["3&snapshot=2", "x", "-1"] {
+        let reply = owner.get(&format!("{preview}{wrong}")).await?;
+        assert_eq!((reply.status, reply.code().as_str()), (422, "validation_failed"), "{wrong}: {}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_same_query_is_answered_again_until_something_is_committed() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = filled(&server).await?;

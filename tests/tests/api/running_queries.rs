@@ -151,6 +151,62 @@ async fn a_client_that_goes_away_ends_its_query() -> Result<()> {
 }
 
 #[tokio::test]
+async fn sql_that_writes_is_seen_and_cancelled() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    for sql in ["CREATE TABLE t (n BIGINT)", "INSERT INTO t VALUES (1)"] {
+        let done = ask(&owner, sql).await??;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let seen = owner.get(&format!("/projects/p/queries/{}", done.header("x-query-id"))).await?.json();
+        assert_eq!((&seen["query"], &seen["state"]), (&json!(sql), &json!("done")));
+    }
+    let writing = ask(&owner, &format!("INSERT INTO t {LONG}"));
+    let running = one_in(&owner, "running").await?;
+    // What writes to the same project waits behind it, in the list; what reads doesn't.
+    let body = json!({ "queries": ["INSERT INTO t VALUES (2)", "SELECT * FROM t"], "timeout_seconds": 60 });
+    let batch = tokio::spawn(send(owner.request(Method::POST, "/projects/p/batch").json(&body)));
+    let queued = one_in(&owner, "queued").await?;
+    assert_eq!(queued["query"], "INSERT INTO t VALUES (2);\nSELECT * FROM t");
+    let alone = json!({ "queries": ["SELECT count(*) FROM t"] });
+    assert_eq!(owner.post("/projects/p/batch", &alone).await?.json()["results"][0]["data"], json!([[1]]));
+
+    let begun = Instant::now();
+    let path = |query: &Value| format!("/projects/p/queries/{}", query["id"].as_str().unwrap());
+    let cancelled = owner.delete(&path(&running)).await?;
+    assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &json!("cancelled")), "{}", cancelled.text);
+    let answer = writing.await??;
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert_eq!(answer.code(), "query_cancelled", "{}", answer.text);
+
+    let done = batch.await??;
+    assert_eq!((done.status, done.header("x-query-id")), (200, queued["id"].as_str().unwrap()), "{}", done.text);
+    assert_eq!(done.json()["results"][1]["data"], json!([[1], [2]]), "nothing stands of what was cancelled");
+    let late = owner.delete(&path(&queued)).await?;
+    assert_eq!((late.status, late.code().as_str()), (409, "query_not_running"), "{}", late.text);
+    assert_eq!(late.json()["details"]["state"], "done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_project_may_have_a_limit_of_its_own() -> Result<()> {
+    let server = TestServer::start_with(|config| {
+        config.query.max_concurrent = 4;
+        config.query.max_concurrent_per_project = 1;
+    })
+    .await?;
+    let (owner, other) = (server.project("p").await?, server.project("q").await?);
+    let running = ask(&owner, LONG);
+    let query = one_in(&owner, "running").await?;
+    let waiting = ask(&owner, "SELECT 2");
+    one_in(&owner, "queued").await?;
+    assert_eq!(other.post("/projects/q/query", &json!({ "query": "SELECT 1" })).await?.status, 200);
+    assert_eq!(owner.delete(&format!("/projects/p/queries/{}", query["id"].as_str().unwrap())).await?.status, 200);
+    assert_eq!(waiting.await??.status, 200);
+    assert_eq!(running.await??.code(), "query_cancelled");
+    Ok(())
+}
+
+#[tokio::test]
 async fn queries_of_another_project_are_not_there() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;

@@ -15,7 +15,7 @@ use gadwall_domain::ports::lake::{
 use gadwall_domain::ports::system::{BrokenLakes, Health, HealthProbe, LakeProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowStream;
-use gadwall_domain::script::{Copy, Examined, KnownTable, Script, ScriptError, ScriptOutput};
+use gadwall_domain::script::{Copy, Examined, KnownTable, Script, ScriptError, ScriptOutput, StopSignal};
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::{View, ViewDefinition};
@@ -188,9 +188,10 @@ impl ScriptEngine for CloudLakes {
         script: Script,
         tables: Vec<KnownTable>,
         origin: WriteOrigin,
+        stop: StopSignal,
     ) -> Result<ScriptOutput, ScriptError> {
         let lakes = self.of(scope.lake).await.map_err(|error| script::failed(lake_failed(error)))?;
-        lakes.execute(scope, script, tables, origin).await
+        lakes.execute(scope, script, tables, origin, stop).await
     }
 }
 

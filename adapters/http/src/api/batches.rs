@@ -18,7 +18,7 @@ use gadwall_formats::{Encoder, Output, OutputFormat};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Any;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -79,6 +79,19 @@ pub(crate) struct BatchResult {
     /// An earlier attempt of this request was carried out, and its results are gone.
     #[oai(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
+}
+
+/// A batch's answer.
+#[derive(ApiResponse)]
+pub(crate) enum BatchAnswer {
+    /// What it gave.
+    #[oai(status = 200)]
+    Done(
+        Json<BatchResult>,
+        /// Under which id the batch is known among the queries, if it was run.
+        #[oai(header = "X-Query-Id")]
+        Option<String>,
+    ),
 }
 
 /// What one statement gave.
@@ -168,15 +181,15 @@ impl BatchesApi {
     /// All of them, or none, as one snapshot. A statement sees what those before it did; temporary tables live as long as
     /// the batch. What the statements read is answered in full, up to a limit of rows each.
     #[oai(path = "/projects/:project/batch", method = "post", operation_id = "run_batch")]
-    async fn batch(&self, auth: Auth, project: Path<String>, body: Json<BatchRequest>) -> ApiResult<Json<BatchResult>> {
-        self.run(&auth, &project_id(&project.0)?, body.0).await.map(Json)
+    async fn batch(&self, auth: Auth, project: Path<String>, body: Json<BatchRequest>) -> ApiResult<BatchAnswer> {
+        self.run(&auth, &project_id(&project.0)?, body.0).await
     }
 
     /// Run statements together in one's own project
     #[oai(path = "/api/v1/duckdb/batch", method = "post", operation_id = "run_analytics_batch")]
-    async fn analytics_batch(&self, auth: Auth, body: Json<BatchRequest>) -> ApiResult<Json<BatchResult>> {
+    async fn analytics_batch(&self, auth: Auth, body: Json<BatchRequest>) -> ApiResult<BatchAnswer> {
         let project = auth.own_project(&self.access)?;
-        self.run(&auth, &project, body.0).await.map(Json)
+        self.run(&auth, &project, body.0).await
     }
 
     /// Run a statement in one's own project
@@ -194,7 +207,7 @@ impl BatchesApi {
 }
 
 impl BatchesApi {
-    async fn run(&self, auth: &Auth, project: &ProjectId, body: BatchRequest) -> ApiResult<BatchResult> {
+    async fn run(&self, auth: &Auth, project: &ProjectId, body: BatchRequest) -> ApiResult<BatchAnswer> {
         let (started, scripts) = (Instant::now(), &self.queries.scripts);
         let total = body.queries.len();
         if total == 0 || total > MAX_STATEMENTS {
@@ -216,11 +229,11 @@ impl BatchesApi {
         } else {
             scripts.one_by_one(auth.caller(), project, script).await?
         };
-        let ScriptOutcome { results, snapshot, failure, replayed } = outcome;
+        let ScriptOutcome { results, snapshot, failure, replayed, query_id } = outcome;
         let done = if replayed { total } else { results.len() };
         let results = results.iter().zip(&texts).map(|(result, sql)| body_of(result, sql, tried));
         let results = results.collect::<ApiResult<_>>()?;
-        Ok(BatchResult {
+        let result = BatchResult {
             results,
             total_queries: total as u64,
             total_execution_time: started.elapsed().as_secs_f64(),
@@ -228,7 +241,8 @@ impl BatchesApi {
             snapshot_id: snapshot.get(),
             error: failure.as_ref().map(failed),
             replayed,
-        })
+        };
+        Ok(BatchAnswer::Done(Json(result), query_id.map(|id| id.to_string())))
     }
 
     async fn analytics(
@@ -244,13 +258,14 @@ impl BatchesApi {
         let (sql, parameters) = (body.query, numbered(parameters(body.params)?));
         let hash = hash(&sql);
         let kind = kind_of(&self.queries.scripts, &sql)?;
-        let (rows, snapshot) = if kind == StatementKind::Read {
+        let (rows, snapshot, id) = if kind == StatementKind::Read {
             let query = Query { sql, parameters, default_bucket: None, timeout };
             let output = self.queries.queries.run(auth.caller(), project, query).await?;
-            (output.rows, output.snapshot)
+            (output.rows, output.snapshot, Some(output.query_id))
         } else if kind == StatementKind::File {
             let query = Query { sql, parameters, default_bucket: None, timeout };
-            self.queries.copy(auth, project, &query).await?
+            let (rows, snapshot) = self.queries.copy(auth, project, &query).await?;
+            (rows, snapshot, None)
         } else {
             let script = Script {
                 statements: vec![ScriptStatement { sql, parameters }],
@@ -260,8 +275,8 @@ impl BatchesApi {
                 max_rows: self.queries.limits.max_batch_rows,
             };
             let outcome = self.queries.scripts.together(auth.caller(), project, script).await?;
-            let snapshot = outcome.snapshot;
-            (super::queries::rows_of(outcome)?, snapshot)
+            let (snapshot, id) = (outcome.snapshot, outcome.query_id);
+            (super::queries::rows_of(outcome)?, snapshot, id)
         };
         let names: Vec<&str> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let columns = json!(names);
@@ -290,6 +305,7 @@ impl BatchesApi {
             FetchMode::None => drained(rows).await?,
         };
         let answer = respond(rows, Wanted::plain(OutputFormat::Json), Output::Json(document), "query_result").await?;
+        let answer = answer.with_query(id);
         Ok(if kind == StatementKind::Read { answer.only_read() } else { answer })
     }
 }

@@ -23,6 +23,8 @@ pub(crate) mod tables;
 pub(crate) mod transfers;
 pub(crate) mod views;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use gadwall_application::versions::Version;
 use gadwall_domain::ids::SnapshotId;
@@ -94,6 +96,15 @@ pub(crate) fn version(snapshot: Option<&str>, as_of: Option<&str>, tag: Option<&
         (None, Some(text), None) => Ok(Version::AsOf(time("as_of", text)?)),
         (None, None, Some(tag)) => Ok(Version::Tag(TagName::parse(tag)?)),
         _ => Err(ApiError::out_of_range("name one version: snapshot, as_of or tag")),
+    }
+}
+
+/// The newest version, once it is a snapshot or a later one, if a request says which.
+pub(crate) fn since(version: Version, least: Option<&str>, wait: Duration) -> ApiResult<Version> {
+    match (version, least) {
+        (version, None) => Ok(version),
+        (Version::Head, Some(number)) => Ok(Version::AtLeast { snapshot: snapshot_id("min_snapshot", number)?, wait }),
+        _ => Err(ApiError::out_of_range("min_snapshot is of the newest version: leave out snapshot, as_of and tag")),
     }
 }
 

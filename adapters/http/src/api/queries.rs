@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use super::conditions::is_known;
 use super::results::{AcceptedQuery, Answered, Prefers};
-use super::{Area, number, project_id, version};
+use super::{Area, number, project_id, since, version};
 use crate::auth::Auth;
 use crate::cache::{Key, ResultCache};
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, Wanted, negotiate};
@@ -86,7 +86,8 @@ pub(crate) enum QueryBody {
     Sql(PlainText<String>),
 }
 
-/// A query's result. What differs from one time to the next is in headers: `Server-Timing`, `X-Cache`.
+/// A query's result. What differs from one time to the next is in headers: `Server-Timing` (milliseconds in the queue,
+/// and in the engine up to the first rows), `X-Query-Id`, `X-Cache`.
 #[derive(Debug, Object)]
 pub(crate) struct QueryResult {
     /// The result's columns.
@@ -160,6 +161,8 @@ impl QueriesApi {
         as_of: Parameter<Option<String>>,
         /// Read the tables as of this tag.
         tag: Parameter<Option<String>>,
+        /// Wait until the newest snapshot is this one or a later one, at most as long as the query may run.
+        min_snapshot: Parameter<Option<String>>,
         body: QueryBody,
     ) -> ApiResult<Answered> {
         let project = project_id(&project.0)?;
@@ -170,10 +173,12 @@ impl QueriesApi {
         };
         if prefers.later && !safe.is && !dry_run.0 && self.reads(&sql)? {
             let query = self.query_for_later(sql, params, timeout)?;
+            let version = since(version, min_snapshot.0.as_deref(), self.limits.default_timeout)?;
             let accepted = self.start(&auth, &project, &version, query).await?;
             return Ok(Answered::Later(accepted.because_preferred()));
         }
         let query = self.query(sql, params, timeout)?;
+        let version = since(version, min_snapshot.0.as_deref(), query.timeout)?;
         // Decided before anything runs.
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         let past = version != Version::Head;
@@ -210,12 +215,15 @@ impl QueriesApi {
         as_of: Parameter<Option<String>>,
         /// Read the tables as of this tag.
         tag: Parameter<Option<String>>,
+        /// Wait until the newest snapshot is this one or a later one, at most as long as the query may run.
+        min_snapshot: Parameter<Option<String>>,
     ) -> ApiResult<Streamed<QueryResult>> {
         let project = project_id(&project.0)?;
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
         let given = params.0.as_deref().map(serde_json::from_str::<Value>).transpose();
         let given = given.map_err(|_| ApiError::out_of_range("params is a JSON array or object"))?;
         let query = self.query(query.0, given.map(Any), timeout.0)?;
+        let version = since(version, min_snapshot.0.as_deref(), query.timeout)?;
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         let past = version != Version::Head;
         let asked = Asked { query, wanted, precise: precise.0, safe, dry_run: false, past };
@@ -290,11 +298,11 @@ impl QueriesApi {
             max_rows: self.limits.max_batch_rows,
         };
         let outcome = self.scripts.together(auth.caller(), project, script).await?;
-        let snapshot = outcome.snapshot;
+        let (snapshot, query) = (outcome.snapshot, outcome.query_id);
         let tried = outcome.results.first().filter(|_| asked.dry_run).map(touched).unwrap_or_default();
         let rows = rows_of(outcome)?;
         let output = written_with(&rows, snapshot, asked.wanted.format, asked.precise, tried);
-        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot))
+        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot).with_query(query))
     }
 
     /// Carries out a `COPY`, and answers as DuckDB does: how many rows.
@@ -338,7 +346,7 @@ impl QueriesApi {
         let (snapshot, exact) = (output.snapshot, output.deterministic.then(|| key(output.snapshot)));
         let form = written(&output.rows, snapshot, wanted.format, precise);
         let answer = respond(output.rows, wanted, form, NAME).await?;
-        let answer = answer.with_snapshot(snapshot).with_query(output.query_id);
+        let answer = answer.with_snapshot(snapshot).with_query(Some(output.query_id)).with_timing(output.timing);
         let Some(key) = exact else { return Ok(answer) };
         let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
         Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))

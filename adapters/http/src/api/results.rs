@@ -12,7 +12,7 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use super::queries::{NAME, QueriesApi, QueryRequest, QueryResult, written};
 use super::running_queries::QueryStatus;
-use super::{Area, project_id, version};
+use super::{Area, project_id, since, version};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
 use crate::output::{Streamed, respond};
@@ -108,6 +108,7 @@ impl ResultsApi {
     /// the server is set otherwise, and may be fetched as often as wanted by who asked, and by keys with the scope
     /// `manage`. `timeout_seconds` may be up to an hour. Only reads.
     #[oai(path = "/projects/:project/queries", method = "post", operation_id = "start_query")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn start(
         &self,
         auth: Auth,
@@ -118,10 +119,13 @@ impl ResultsApi {
         as_of: Query<Option<String>>,
         /// Read the tables as of this tag.
         tag: Query<Option<String>>,
+        /// Wait until the newest snapshot is this one or a later one, at most as long as a query may run unless told.
+        min_snapshot: Query<Option<String>>,
         body: Json<QueryRequest>,
     ) -> ApiResult<AcceptedQuery> {
         let project = project_id(&project.0)?;
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let version = since(version, min_snapshot.0.as_deref(), self.asked.limits.default_timeout)?;
         let QueryRequest { query, params, timeout_seconds } = body.0;
         let query = self.asked.query_for_later(query, params, timeout_seconds)?;
         self.only_reads(&query.sql)?;

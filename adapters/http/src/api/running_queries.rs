@@ -59,7 +59,8 @@ pub(crate) struct QueryStatusList {
 impl RunningQueriesApi {
     /// List queries
     ///
-    /// Those that wait or run, then those that ended; each newest first. Keys with the scope `manage` see all queries
+    /// Those that wait or run, then those that ended; each newest first. SQL that writes is among them, a batch as one,
+    /// with its statements one below the other. Keys with the scope `manage` see all queries
     /// of the project, others their own. Of those that ended, the newest 1,000 of the last 7 days are kept, unless the
     /// server is set otherwise.
     #[oai(path = "/projects/:project/queries", method = "get", operation_id = "list_queries")]
@@ -99,7 +100,8 @@ impl RunningQueriesApi {
     /// Cancel a query, or delete its result
     ///
     /// It stops at once, whether it waits, runs or is being read; who reads it gets the problem `query_cancelled`, or a
-    /// connection that breaks off where rows were sent already. Of one that ran in the background and has ended, the
+    /// connection that breaks off where rows were sent already. What writes stops as well, and nothing of it stands; but one
+    /// that commits already goes on, which is answered 409 `query_not_running`. Of one that ran in the background and has ended, the
     /// result is deleted.
     #[oai(path = "/projects/:project/queries/:query", method = "delete", operation_id = "cancel_query")]
     async fn cancel(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {

@@ -192,7 +192,7 @@ impl ShortTablesApi {
         let document =
             Document { rows: OBJECTS, head: "{\"result\":[".to_owned(), tail: Box::new(|_| "]}".to_owned()) };
         let rows = respond(output.rows, wanted, usual(wanted.format, document), "query_result").await?;
-        Ok(rows.with_query(output.query_id))
+        Ok(rows.with_query(Some(output.query_id)))
     }
 
     fn project(&self, auth: &Auth) -> ApiResult<ProjectId> {

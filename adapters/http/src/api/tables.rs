@@ -16,7 +16,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::conditions::{if_match_rows, is_known};
 use super::models::{ColumnBody, CreateTable, JsonObject, TableBody, TableList, columns, etag_of};
 use super::projects::Gone;
-use super::{Area, bucket_name, number, project_id, table_ref, version};
+use super::{Area, bucket_name, number, project_id, since, table_ref, version};
 use crate::auth::Auth;
 use crate::negotiate::{JsonOnly, Wanted};
 use crate::output::{PREVIEW, Streamed, respond};
@@ -173,10 +173,13 @@ impl TablesApi {
         as_of: Query<Option<String>>,
         /// As of a tag.
         tag: Query<Option<String>>,
+        /// Wait until the newest snapshot is this one or a later one.
+        min_snapshot: Query<Option<String>>,
     ) -> ApiResult<Streamed<Preview, JsonOnly>> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let limit = number("limit", limit.0, 1..=10_000, 1_000)?;
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
+        let version = since(version, min_snapshot.0.as_deref(), PREVIEW_TIMEOUT)?;
         let opened = self.data.open(auth.caller(), &project, &table, &version).await?;
         let selection = Selection { limit: Some(limit.into()), ..Selection::default() };
         let (rows, snapshot) = self.data.rows(&opened, selection, PREVIEW_TIMEOUT).await?;

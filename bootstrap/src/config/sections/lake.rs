@@ -46,8 +46,8 @@ section! {
 }
 
 section! {
-    /// The circuit breaker before the engine's queries. Only faults of the engine count: no mistakes in a query, no
-    /// queries that were turned away or cancelled.
+    /// The circuit breaker before the engine's queries and SQL that writes. Only faults of the engine count: no mistakes
+    /// in a query, none that took too long or too much memory, none that were turned away or cancelled.
     pub struct Breaker = "breaker" {
         /// Faults that open it: counted, where each success takes one off again, or among the last calls.
         failure_threshold: u32 = 5, Kind::integer(1, 1_000_000);
@@ -82,6 +82,8 @@ section! {
     pub struct Query = "query" {
         /// Queries that run at once. Projects with waiting queries take turns.
         max_concurrent: usize = concurrent_queries(), Kind::integer(1, 1_024), otherwise "twice the processor cores, at least 4";
+        /// Of them, those of one project; 0 sets it no limit of its own. Of those that write to a project, one runs at once.
+        max_concurrent_per_project: usize = 0, Kind::integer(0, 1_024);
         /// Queries that may wait for their turn; more are turned away, first those of the project with the most.
         max_queued: usize = 200, Kind::integer(0, 100_000);
         /// Longest wait for a turn.

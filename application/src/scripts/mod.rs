@@ -1,4 +1,7 @@
 //! SQL that may write: statements on behalf of callers, together or one by one.
+//!
+//! Statements that come in one request are one entry among the queries: they wait for one turn, are seen and stopped
+//! together, and are remembered as one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,13 +11,14 @@ use std::time::Duration;
 use arrow_schema::Schema;
 use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::{BucketName, ProjectId, TableName};
 use gadwall_domain::ports::lake::{ScriptEngine, WriteError};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptStatement, StatementKind, StatementResult, Touched,
+    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementKind,
+    StatementResult, Touched,
 };
 use gadwall_domain::table::TableRef;
 use tokio::time::Instant;
@@ -24,19 +28,38 @@ use crate::caller::Caller;
 use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::queries::{RunningQueries, ScriptTurn};
 use crate::tables::Tables;
 use crate::transfers::SqlFiles;
 use crate::writes::Writes;
 
 /// The use cases of SQL that may write.
-pub struct Scripts {
-    engine: Arc<dyn ScriptEngine>,
-    access: Arc<Access>,
-    tables: Arc<Tables>,
-    projection: Arc<Projection>,
-    projects: Arc<Projects>,
-    writes: Arc<Writes>,
-    files: Arc<SqlFiles>,
+pub struct Scripts(Parts);
+
+/// What they need.
+pub struct Parts {
+    /// Runs scripts.
+    pub engine: Arc<dyn ScriptEngine>,
+    /// Who may.
+    pub access: Arc<Access>,
+    /// The tables that scripts change.
+    pub tables: Arc<Tables>,
+    /// The metadata's copy of what they change.
+    pub projection: Arc<Projection>,
+    /// The projects, with their sizes.
+    pub projects: Arc<Projects>,
+    /// What earlier attempts committed.
+    pub writes: Arc<Writes>,
+    /// The files that statements read.
+    pub files: Arc<SqlFiles>,
+    /// The queries, among which scripts run.
+    pub running: Arc<RunningQueries>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts")
+    }
 }
 
 impl fmt::Debug for Scripts {
@@ -56,6 +79,14 @@ pub struct ScriptOutcome {
     pub failure: Option<UseCaseError>,
     /// Whether an earlier attempt of the same request did it; its results are gone.
     pub replayed: bool,
+    /// What they are known as among the queries; none where nothing had to be run.
+    pub query_id: Option<QueryId>,
+}
+
+impl ScriptOutcome {
+    fn new(snapshot: SnapshotId) -> Self {
+        Self { results: Vec::new(), snapshot, failure: None, replayed: false, query_id: None }
+    }
 }
 
 /// What a script was found to need.
@@ -66,26 +97,18 @@ struct Needs {
 }
 
 impl Scripts {
-    /// Runs scripts on this engine.
-    pub fn new(
-        engine: Arc<dyn ScriptEngine>,
-        access: Arc<Access>,
-        tables: Arc<Tables>,
-        projection: Arc<Projection>,
-        projects: Arc<Projects>,
-        writes: Arc<Writes>,
-        files: Arc<SqlFiles>,
-    ) -> Self {
-        Self { engine, access, tables, projection, projects, writes, files }
+    /// Puts them together.
+    pub fn new(parts: Parts) -> Self {
+        Self(parts)
     }
 
     /// What a statement does, by its text alone.
     pub fn examine(&self, sql: &str, default_bucket: Option<&BucketName>) -> Result<Examined, UseCaseError> {
-        Ok(self.engine.examine(sql, default_bucket)?)
+        Ok(self.0.engine.examine(sql, default_bucket)?)
     }
 
     /// Carries out statements as one snapshot: all, or none of them.
-    #[tracing::instrument(skip_all, fields(project.id = %project))]
+    #[tracing::instrument(skip_all, fields(project.id = %project, query.id = tracing::field::Empty))]
     pub async fn together(
         &self,
         caller: &Caller,
@@ -94,22 +117,18 @@ impl Scripts {
     ) -> Result<ScriptOutcome, UseCaseError> {
         let needs = self.needs(&script)?;
         let project = self.open(caller, project, &needs).await?;
-        if needs.writes
-            && !script.dry_run
-            && let Some(before) = self.writes.committed_before(caller, &project).await?
-        {
-            return Ok(ScriptOutcome { results: Vec::new(), snapshot: before.snapshot, failure: None, replayed: true });
+        if let Some(before) = self.replay(caller, &project, &script, &needs).await? {
+            return Ok(before);
         }
-        let dry_run = script.dry_run;
-        let output = self.execute(caller, &project, script, &needs).await?;
-        if output.changed && !dry_run {
-            self.projection.catch_up(&project, Some(output.snapshot)).await?;
-            self.projects.refresh_size(&project).await?;
-        }
-        Ok(ScriptOutcome { results: output.results, snapshot: output.snapshot, failure: None, replayed: false })
+        let turn = self.turn(caller, &project, &script, &needs).await?;
+        let query_id = Some(turn.id());
+        let done = self.carry_out(&turn, caller, &project, script, &needs).await;
+        turn.end(done.as_ref().err());
+        Ok(ScriptOutcome { query_id, ..done? })
     }
 
     /// Carries out statements one by one, each as a snapshot of its own, up to the first that fails.
+    #[tracing::instrument(skip_all, fields(project.id = %project, query.id = tracing::field::Empty))]
     pub async fn one_by_one(
         &self,
         caller: &Caller,
@@ -118,9 +137,9 @@ impl Scripts {
     ) -> Result<ScriptOutcome, UseCaseError> {
         // All of them are allowed, or none is begun.
         let needs = self.needs(&script)?;
-        self.open(caller, project, &needs).await?;
-        let mut outcome =
-            ScriptOutcome { results: Vec::new(), snapshot: SnapshotId::ZERO, failure: None, replayed: false };
+        let project = self.open(caller, project, &needs).await?;
+        let turn = self.turn(caller, &project, &script, &needs).await?;
+        let mut outcome = ScriptOutcome { query_id: Some(turn.id()), ..ScriptOutcome::new(SnapshotId::ZERO) };
         let deadline = Instant::now() + script.timeout;
         for (number, statement) in script.statements.iter().enumerate() {
             let timeout = deadline.saturating_duration_since(Instant::now());
@@ -128,15 +147,11 @@ impl Scripts {
             let done = if timeout.is_zero() {
                 Err(QueryError::Timeout(script.timeout).into())
             } else {
-                self.together(&of_statement(caller, number), project, alone).await
+                self.alone(&turn, &of_statement(caller, number), &project, alone).await
             };
             match done {
-                Ok(done) if done.replayed => {
-                    outcome.results.push(forgotten());
-                    outcome.snapshot = done.snapshot;
-                }
                 Ok(done) => {
-                    outcome.results.extend(done.results);
+                    outcome.results.extend(if done.replayed { vec![forgotten()] } else { done.results });
                     outcome.snapshot = done.snapshot;
                 }
                 Err(error) => {
@@ -145,13 +160,75 @@ impl Scripts {
                 }
             }
         }
+        turn.end(outcome.failure.as_ref());
         Ok(outcome)
     }
 
+    /// One statement of several that stand by themselves.
+    async fn alone(
+        &self,
+        turn: &ScriptTurn,
+        caller: &Caller,
+        project: &Project,
+        script: Script,
+    ) -> Result<ScriptOutcome, UseCaseError> {
+        let needs = self.needs(&script)?;
+        match self.replay(caller, project, &script, &needs).await? {
+            Some(before) => Ok(before),
+            None => self.carry_out(turn, caller, project, script, &needs).await,
+        }
+    }
+
+    /// What an earlier attempt of the same request did.
+    async fn replay(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        script: &Script,
+        needs: &Needs,
+    ) -> Result<Option<ScriptOutcome>, UseCaseError> {
+        if !needs.writes || script.dry_run {
+            return Ok(None);
+        }
+        let before = self.0.writes.committed_before(caller, project).await?;
+        Ok(before.map(|before| ScriptOutcome { replayed: true, ..ScriptOutcome::new(before.snapshot) }))
+    }
+
+    /// Waits until a script may run.
+    async fn turn(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        script: &Script,
+        needs: &Needs,
+    ) -> Result<ScriptTurn, UseCaseError> {
+        let texts: Vec<&str> = script.statements.iter().map(|statement| statement.sql.as_str()).collect();
+        let (text, running) = (texts.join(";\n"), &self.0.running);
+        Ok(running.admit_script(caller, &project.id, &text, needs.writes, script.timeout).await?)
+    }
+
+    async fn carry_out(
+        &self,
+        turn: &ScriptTurn,
+        caller: &Caller,
+        project: &Project,
+        script: Script,
+        needs: &Needs,
+    ) -> Result<ScriptOutcome, UseCaseError> {
+        let dry_run = script.dry_run;
+        let output = self.execute(turn, caller, project, script, needs).await?;
+        turn.count(&output.results);
+        if output.changed && !dry_run {
+            self.0.projection.catch_up(project, Some(output.snapshot)).await?;
+            self.0.projects.refresh_size(project).await?;
+        }
+        Ok(ScriptOutcome { results: output.results, ..ScriptOutcome::new(output.snapshot) })
+    }
+
     async fn open(&self, caller: &Caller, project: &ProjectId, needs: &Needs) -> Result<Project, UseCaseError> {
-        let opened = self.access.open(caller, project, Scope::Read).await?;
+        let opened = self.0.access.open(caller, project, Scope::Read).await?;
         for scope in needs.scopes.iter().filter(|scope| **scope != Scope::Read) {
-            self.access.open(caller, project, *scope).await?;
+            self.0.access.open(caller, project, *scope).await?;
         }
         Ok(opened)
     }
@@ -159,7 +236,7 @@ impl Scripts {
     fn needs(&self, script: &Script) -> Result<Needs, UseCaseError> {
         let mut needs = Needs { scopes: BTreeSet::from([Scope::Read]), tables: Vec::new(), writes: false };
         for (number, ScriptStatement { sql, .. }) in script.statements.iter().enumerate() {
-            let examined = self.engine.examine(sql, script.default_bucket.as_ref());
+            let examined = self.0.engine.examine(sql, script.default_bucket.as_ref());
             let found = examined.map_err(|error| of_many(script, number, error.into()))?;
             let scope = match found.kind {
                 StatementKind::Read | StatementKind::Temporary => Scope::Read,
@@ -177,13 +254,14 @@ impl Scripts {
 
     async fn execute(
         &self,
+        turn: &ScriptTurn,
         caller: &Caller,
         project: &Project,
         script: Script,
         needs: &Needs,
-    ) -> Result<gadwall_domain::script::ScriptOutput, UseCaseError> {
+    ) -> Result<ScriptOutput, UseCaseError> {
         let texts = script.statements.iter().map(|statement| statement.sql.as_str());
-        let files = self.files.resolve(caller, project, texts, script.timeout).await?;
+        let files = self.0.files.resolve(caller, project, texts, script.timeout).await?;
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
@@ -192,13 +270,19 @@ impl Scripts {
         };
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;
-        let done = self.engine.execute(scope.clone(), script.clone(), tables, caller.origin()).await;
-        let done = match done {
+        if turn.is_stopped() {
+            return Err(QueryError::Cancelled.into());
+        }
+        let run = |tables| {
+            let (scope, script) = (scope.clone(), script.clone());
+            self.0.engine.execute(scope, script, tables, caller.origin(), turn.stop_signal())
+        };
+        let done = match run(tables).await {
             // Somebody changed a table's shape since it was looked at: once more with what it is now.
             Err(error) if is_changed(&error) => {
-                self.projection.ensure(project).await?;
+                self.0.projection.ensure(project).await?;
                 let tables = self.known(caller, project, needs).await?;
-                self.engine.execute(scope, script, tables, caller.origin()).await
+                run(tables).await
             }
             done => done,
         };
@@ -210,7 +294,7 @@ impl Scripts {
         let mut known = Vec::new();
         let seen = |table: &&TableRef| caller.principal().is_some_and(|principal| principal.may_touch(&table.bucket));
         for table in needs.tables.iter().filter(seen) {
-            match self.tables.require_at(project, table, ReadAt::Head).await {
+            match self.0.tables.require_at(project, table, ReadAt::Head).await {
                 Ok(found) => known.push(KnownTable { name: found.name, schema: found.schema }),
                 Err(UseCaseError::NoTable { .. } | UseCaseError::NoBucket { .. } | UseCaseError::IsView(_)) => {}
                 Err(error) => return Err(error),
@@ -272,3 +356,6 @@ pub(crate) fn tell(project: &ProjectId, error: ScriptError, many: bool) -> UseCa
         _ => told,
     }
 }
+
+#[cfg(test)]
+mod tests;
