@@ -48,7 +48,7 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
         for (number, store) in stores.iter().cloned().enumerate() {
             let id = id.clone();
             crowd.spawn(async move {
-                // A request that another server carries out looks dead: that it is one process's is for its caller.
+                // What another instance began would be taken over.
                 let instance = Uuid::from_u128(1);
                 let mut tx = store.write().await.unwrap();
                 let begun = tx.idempotency().begin("admin", &id, instance, noon()).await.unwrap() == Begun::Now;
