@@ -1,5 +1,4 @@
 //! A server that keeps its metadata in PostgreSQL: what it knows is in the database, and nowhere else.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gadwall::config::Secret;
 use gadwall_test_services::Postgres;
