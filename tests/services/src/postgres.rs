@@ -42,7 +42,7 @@ pub struct Postgres {
 enum Server {
     Named(String),
     #[cfg(feature = "containers")]
-    Container(crate::container::PostgresContainer),
+    Container(Box<crate::container::PostgresContainer>),
     Process(PostgresProcess),
 }
 
@@ -55,7 +55,7 @@ impl Postgres {
         }
         #[cfg(feature = "containers")]
         if let Some(container) = crate::container::PostgresContainer::start(USER, PASSWORD).await? {
-            return Ok(Self { server: Server::Container(container) });
+            return Ok(Self { server: Server::Container(Box::new(container)) });
         }
         let process = PostgresProcess::start().await;
         let process =

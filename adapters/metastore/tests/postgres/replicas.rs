@@ -25,7 +25,8 @@ async fn three() -> ([Arc<PostgresMetadata>; 3], Database) {
 async fn no_update_is_lost() {
     let (stores, _database) = three().await;
     let mut writers = JoinSet::new();
-    for store in stores.iter().cycle().take(3 * ROUNDS).cloned() {
+    for store in stores.iter().cycle().take(3 * ROUNDS) {
+        let store = Arc::clone(store);
         writers.spawn(async move {
             let mut tx = store.write().await.unwrap();
             let mut size = tx.projects().find(&project_id("p1")).await.unwrap().unwrap().size;
@@ -48,7 +49,7 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
         for (number, store) in stores.iter().cloned().enumerate() {
             let id = id.clone();
             crowd.spawn(async move {
-                // A request that another server carries out looks dead: that it is one process's is for its caller.
+                // What another instance began would be taken over.
                 let instance = Uuid::from_u128(1);
                 let mut tx = store.write().await.unwrap();
                 let begun = tx.idempotency().begin("admin", &id, instance, noon()).await.unwrap() == Begun::Now;
@@ -78,7 +79,8 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
 async fn whoever_reads_on_from_a_position_misses_no_event() {
     let (stores, _database) = three().await;
     let mut writers = JoinSet::new();
-    for store in stores.iter().cloned() {
+    for store in &stores {
+        let store = Arc::clone(store);
         writers.spawn(async move {
             for _ in 0..ROUNDS {
                 let mut tx = store.write().await.unwrap();
