@@ -48,7 +48,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{Config, Environment, total_memory};
-use crate::files::Files;
+use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::query_log::QueryLogTask;
@@ -154,7 +154,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         anyhow::Ok((Arc::new(lakes), Arc::new(transfers)))
     };
     let (lakes, transfers) = tokio::task::spawn_blocking(open_lakes).await??;
-    let Files { objects, results } = Files::open(config, &folders).await?;
+    let FileStores { objects, results } = FileStores::open(config, &folders).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let guard = Guard {

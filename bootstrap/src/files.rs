@@ -13,12 +13,12 @@ use crate::folders::LocalFolders;
 use crate::system::{SystemClock, SystemIds};
 
 /// Datasets and results.
-pub(crate) struct Files {
+pub(crate) struct FileStores {
     pub(crate) objects: Arc<dyn ObjectStorage>,
     pub(crate) results: Arc<dyn ResultStore>,
 }
 
-impl Files {
+impl FileStores {
     /// Opens what the configuration says.
     pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<Self> {
         if config.storage.enabled { Self::bucket(&config.storage).await } else { Self::local(folders).await }

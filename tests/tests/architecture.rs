@@ -20,7 +20,6 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     // The formats are a library: bytes from and to batches.
     ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
-    ("gadwall-test-services", &[]),
     (
         "gadwall",
         &[
@@ -45,6 +44,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "gadwall-http",
         ],
     ),
+    ("gadwall-test-services", &[]),
 ];
 
 /// Drivers and runtimes, and the only members that may name them.

@@ -60,7 +60,6 @@ impl S3 {
     pub async fn start() -> anyhow::Result<Self> {
         // Where another crate has chosen already, this choice is not needed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let told = |name: &str| std::env::var(format!("GADWALL_TEST_S3_{name}")).ok().filter(|text| !text.is_empty());
         if let Some(endpoint) = told("ENDPOINT") {
             let needed = |name: &str| told(name).with_context(|| format!("GADWALL_TEST_S3_{name} is not set"));
             let (access_key, secret_key) = (needed("ACCESS_KEY")?, needed("SECRET_KEY")?);
@@ -262,6 +261,11 @@ fn program() -> anyhow::Result<PathBuf> {
         "there is no S3 server for the tests: run `python3 infra/services/fetch.py`, \
          or set GADWALL_TEST_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET",
     )
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where servers are")]
+fn told(name: &str) -> Option<String> {
+    std::env::var(format!("GADWALL_TEST_S3_{name}")).ok().filter(|text| !text.is_empty())
 }
 
 /// Ports that are free, and with them those 10,000 above, which the server takes by itself.
