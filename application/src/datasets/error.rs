@@ -85,11 +85,12 @@ impl Classify for DatasetError {
         match self {
             Self::NoDataset { .. } | Self::NoObject { .. } => ErrorKind::NotFound,
             Self::DatasetExists { .. } | Self::DatasetNotEmpty { .. } | Self::NameClash { .. } => ErrorKind::Conflict,
-            Self::NameTooLong { .. } => ErrorKind::Invalid,
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
             Self::ContentType(error) => error.kind(),
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
-            Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => ErrorKind::Invalid,
+            Self::NameTooLong { .. } | Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => {
+                ErrorKind::Invalid
+            }
             Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
             Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,

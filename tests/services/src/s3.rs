@@ -20,7 +20,7 @@ const PROGRAM: &str = "scripts/weed";
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "gadwall";
 /// What a server takes to begin on a busy machine, and then some.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a start is tried: another process may take a port meanwhile.
 const STARTS: usize = 5;
 
