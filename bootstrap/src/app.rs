@@ -41,7 +41,6 @@ use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMoni
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers, LakeConfig, find_extension_dir};
 use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
-use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,6 +50,7 @@ use crate::config::{Config, Environment, total_memory};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::metadata;
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
@@ -146,7 +146,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .create()
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
-    let metadata = Arc::new(SqliteMetadata::open(sqlite_config(config, &folders)).await?);
+    let (store, metadata_probe) = metadata::open(config, &folders).await?;
     let lake_config = lake_config(config, &folders)?;
     let open_lakes = move || {
         let lakes = EmbeddedLakes::open(&lake_config)?;
@@ -163,7 +163,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         breaker: breaker_config(config),
         limits: engine_limits(config),
     };
-    let probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::clone(&metadata) as _, Arc::clone(&lakes) as _];
+    let probes: Vec<Arc<dyn HealthProbe>> = vec![metadata_probe, Arc::clone(&lakes) as _];
     let system = System::new(probes, Arc::new(folders), Arc::clone(&lakes) as _);
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
@@ -171,7 +171,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let long_queries = TokioBackground::of((config.query.max_concurrent / 2).max(1), WAITING);
     let stop_background = [background.stop_with(), long_queries.stop_with()];
     let outside = Outside {
-        store: metadata,
+        store,
         lakes: Arc::clone(&lakes) as _,
         engine: Arc::clone(&lakes) as _,
         scripts: Arc::clone(&lakes) as _,
@@ -359,15 +359,6 @@ fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
             config.data_dir.display()
         )
     })
-}
-
-fn sqlite_config(config: &Config, folders: &LocalFolders) -> SqliteConfig {
-    SqliteConfig {
-        path: folders.metadata(),
-        max_readers: config.metadata.max_readers,
-        acquire_timeout: config.metadata.acquire_timeout,
-        busy_timeout: config.metadata.acquire_timeout,
-    }
 }
 
 fn lake_config(config: &Config, folders: &LocalFolders) -> anyhow::Result<LakeConfig> {

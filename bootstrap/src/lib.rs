@@ -8,6 +8,7 @@ pub mod config;
 mod files;
 mod folders;
 mod housekeeping;
+mod metadata;
 mod query_log;
 mod statistics;
 mod system;

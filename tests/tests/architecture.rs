@@ -50,7 +50,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
 /// Drivers and runtimes, and the only members that may name them.
 const DRIVERS: [(&str, &[&str]); 8] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
-    ("sqlx", &["gadwall-metastore"]),
+    ("sqlx", &["gadwall-metastore", "gadwall-test-services"]),
     ("object_store", &["gadwall-objects", "gadwall-test-services"]),
     ("poem", &["gadwall-http"]),
     ("poem-openapi", &["gadwall-http"]),

@@ -7,12 +7,13 @@ use gadwall_domain::ports::metadata::{Begun, IdempotencyRepository, StoreError};
 use uuid::Uuid;
 
 use crate::rows::{self, micros, to_json};
-use crate::tx::SqliteTx;
+use crate::statement::sql;
+use crate::tx::SqlTx;
 
 pub(crate) const FORGET_BEFORE: &str = "DELETE FROM idempotency WHERE created_at < $1";
 
 #[async_trait]
-impl IdempotencyRepository for SqliteTx {
+impl IdempotencyRepository for SqlTx {
     async fn begin(
         &mut self,
         caller: &str,
@@ -21,20 +22,19 @@ impl IdempotencyRepository for SqliteTx {
         now: DateTime<Utc>,
     ) -> Result<Begun, StoreError> {
         // One statement decides: of two at once, one touches the row and the other finds it taken.
-        let statement = sqlx::query(
-            "INSERT INTO idempotency (caller, idempotency_key, instance, created_at) VALUES ($1, $2, $3, $4)
+        let statement =
+            sql("INSERT INTO idempotency (caller, idempotency_key, instance, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (caller, idempotency_key) DO UPDATE SET instance = excluded.instance
-              WHERE idempotency.status IS NULL AND idempotency.instance <> excluded.instance",
-        )
-        .bind(caller)
-        .bind(key)
-        .bind(instance.to_string())
-        .bind(micros(now));
+              WHERE idempotency.status IS NULL AND idempotency.instance <> excluded.instance")
+            .bind(caller)
+            .bind(key)
+            .bind(instance.to_string())
+            .bind(micros(now));
         if self.run(statement).await? > 0 {
             return Ok(Begun::Now);
         }
         let statement =
-            sqlx::query("SELECT * FROM idempotency WHERE caller = $1 AND idempotency_key = $2").bind(caller).bind(key);
+            sql("SELECT * FROM idempotency WHERE caller = $1 AND idempotency_key = $2").bind(caller).bind(key);
         rows::idempotency_record(&self.one(statement).await?).map(Begun::Before)
     }
 
@@ -45,10 +45,8 @@ impl IdempotencyRepository for SqliteTx {
         fingerprint: &str,
         answer: &StoredAnswer,
     ) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "UPDATE idempotency SET status = $3, fingerprint = $4, headers = $5, body = $6
-              WHERE caller = $1 AND idempotency_key = $2 AND status IS NULL",
-        )
+        let statement = sql("UPDATE idempotency SET status = $3, fingerprint = $4, headers = $5, body = $6
+              WHERE caller = $1 AND idempotency_key = $2 AND status IS NULL")
         .bind(caller)
         .bind(key)
         .bind(i64::from(answer.status))
@@ -59,14 +57,13 @@ impl IdempotencyRepository for SqliteTx {
     }
 
     async fn forget(&mut self, caller: &str, key: &str) -> Result<(), StoreError> {
-        let statement =
-            sqlx::query("DELETE FROM idempotency WHERE caller = $1 AND idempotency_key = $2 AND status IS NULL")
-                .bind(caller)
-                .bind(key);
+        let statement = sql("DELETE FROM idempotency WHERE caller = $1 AND idempotency_key = $2 AND status IS NULL")
+            .bind(caller)
+            .bind(key);
         self.run(statement).await.map(drop)
     }
 
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query(FORGET_BEFORE).bind(micros(before))).await
+        self.run(sql(FORGET_BEFORE).bind(micros(before))).await
     }
 }

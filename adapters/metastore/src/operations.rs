@@ -9,7 +9,8 @@ use gadwall_domain::ports::metadata::{OperationFilter, OperationRepository, Stor
 
 use crate::error::value_fault;
 use crate::rows::{self, micros, number, to_json};
-use crate::tx::SqliteTx;
+use crate::statement::sql;
+use crate::tx::SqlTx;
 
 pub(crate) const LIST: &str = "
     SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
@@ -22,10 +23,10 @@ pub(crate) const FORGET_BEFORE: &str = "DELETE FROM operations WHERE finished_at
 const PAST_ALL_IDS: &str = "~";
 
 #[async_trait]
-impl OperationRepository for SqliteTx {
+impl OperationRepository for SqlTx {
     async fn insert(&mut self, operation: &Operation) -> Result<(), StoreError> {
         check_end(operation)?;
-        let statement = sqlx::query(
+        let statement = sql(
             "INSERT INTO operations (id, project, kind, subject, started_by, request_id, created_at, finished_at, state,
                                      outcome, percent, rows_done, bytes_done)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -48,34 +49,31 @@ impl OperationRepository for SqliteTx {
 
     async fn update(&mut self, operation: &Operation) -> Result<bool, StoreError> {
         check_end(operation)?;
-        let statement = sqlx::query(
-            "UPDATE operations SET finished_at = $3, state = $4, outcome = $5, percent = $6, rows_done = $7,
+        let statement =
+            sql("UPDATE operations SET finished_at = $3, state = $4, outcome = $5, percent = $6, rows_done = $7,
                                    bytes_done = $8
-              WHERE id = $1 AND project = $2 AND finished_at IS NULL",
-        )
-        .bind(operation.id.to_string())
-        .bind(operation.project.folded())
-        .bind(operation.finished_at.map(micros))
-        .bind(operation.state.as_str())
-        .bind(outcome(&operation.state)?)
-        .bind(operation.progress.percent)
-        .bind(number("rows_done", operation.progress.rows)?)
-        .bind(number("bytes_done", operation.progress.bytes)?);
+              WHERE id = $1 AND project = $2 AND finished_at IS NULL")
+            .bind(operation.id.to_string())
+            .bind(operation.project.folded())
+            .bind(operation.finished_at.map(micros))
+            .bind(operation.state.as_str())
+            .bind(outcome(&operation.state)?)
+            .bind(operation.progress.percent)
+            .bind(number("rows_done", operation.progress.rows)?)
+            .bind(number("bytes_done", operation.progress.bytes)?);
         Ok(self.run(statement).await? > 0)
     }
 
     async fn find(&mut self, project: &ProjectId, id: OperationId) -> Result<Option<Operation>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
-              WHERE o.id = $1 AND o.project = $2",
-        )
+        let statement = sql("SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
+              WHERE o.id = $1 AND o.project = $2")
         .bind(id.to_string())
         .bind(project.folded());
         self.find_row(statement).await?.as_ref().map(rows::operation).transpose()
     }
 
     async fn list(&mut self, project: &ProjectId, filter: OperationFilter) -> Result<Vec<Operation>, StoreError> {
-        let statement = sqlx::query(LIST)
+        let statement = sql(LIST)
             .bind(project.folded())
             .bind(filter.after.map_or_else(|| PAST_ALL_IDS.to_owned(), |id| id.to_string()))
             .bind(i64::from(filter.limit));
@@ -83,11 +81,11 @@ impl OperationRepository for SqliteTx {
     }
 
     async fn unfinished(&mut self) -> Result<Vec<Operation>, StoreError> {
-        self.all(sqlx::query(UNFINISHED)).await?.iter().map(rows::operation).collect()
+        self.all(sql(UNFINISHED)).await?.iter().map(rows::operation).collect()
     }
 
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query(FORGET_BEFORE).bind(micros(before))).await
+        self.run(sql(FORGET_BEFORE).bind(micros(before))).await
     }
 }
 

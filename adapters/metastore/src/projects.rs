@@ -6,16 +6,15 @@ use gadwall_domain::ports::metadata::{ProjectFilter, ProjectRepository, StoreErr
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
 
 use crate::rows::{self, micros, number, to_json};
-use crate::tx::SqliteTx;
+use crate::statement::sql;
+use crate::tx::SqlTx;
 
 #[async_trait]
-impl ProjectRepository for SqliteTx {
+impl ProjectRepository for SqlTx {
     async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO projects (id_key, id, lake, name, settings, status, created_at, updated_at,
+        let statement = sql("INSERT INTO projects (id_key, id, lake, name, settings, status, created_at, updated_at,
                                    size_bytes, table_count, bucket_count)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        )
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
         .bind(project.id.folded())
         .bind(project.id.as_str())
         .bind(project.lake.to_string())
@@ -31,19 +30,16 @@ impl ProjectRepository for SqliteTx {
     }
 
     async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError> {
-        let statement = sqlx::query("SELECT * FROM projects WHERE id_key = $1").bind(id.folded());
+        let statement = sql("SELECT * FROM projects WHERE id_key = $1").bind(id.folded());
         self.find_row(statement).await?.as_ref().map(rows::project).transpose()
     }
 
     async fn list(&mut self, filter: ProjectFilter) -> Result<(Vec<Project>, u64), StoreError> {
         let status = filter.status.map(ProjectStatus::as_str);
-        let counting =
-            sqlx::query("SELECT count(*) AS total FROM projects WHERE status = coalesce($1, status)").bind(status);
+        let counting = sql("SELECT count(*) AS total FROM projects WHERE status = coalesce($1, status)").bind(status);
         let total = rows::count(&self.one(counting).await?, "total")?;
-        let page = sqlx::query(
-            "SELECT * FROM projects WHERE status = coalesce($1, status)
-              ORDER BY created_at DESC, id_key LIMIT $2 OFFSET $3",
-        )
+        let page = sql("SELECT * FROM projects WHERE status = coalesce($1, status)
+              ORDER BY created_at DESC, id_key LIMIT $2 OFFSET $3")
         .bind(status)
         .bind(i64::from(filter.limit))
         .bind(number("offset", filter.offset)?);
@@ -53,7 +49,7 @@ impl ProjectRepository for SqliteTx {
 
     async fn update(&mut self, project: &Project) -> Result<bool, StoreError> {
         let statement =
-            sqlx::query("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1")
+            sql("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1")
                 .bind(project.id.folded())
                 .bind(project.name.as_deref())
                 .bind(settings(project)?)
@@ -64,7 +60,7 @@ impl ProjectRepository for SqliteTx {
 
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
         let statement =
-            sqlx::query("UPDATE projects SET size_bytes = $2, table_count = $3, bucket_count = $4 WHERE id_key = $1")
+            sql("UPDATE projects SET size_bytes = $2, table_count = $3, bucket_count = $4 WHERE id_key = $1")
                 .bind(id.folded())
                 .bind(number("size_bytes", size.size_bytes)?)
                 .bind(number("table_count", size.table_count)?)

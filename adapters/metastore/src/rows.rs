@@ -17,15 +17,14 @@ use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::table::TableRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row as _, Sqlite, Type};
 use uuid::Uuid;
 
-use crate::error::{store_error, value_fault};
+use crate::error::value_fault;
+use crate::row::{Column, Row};
 
 type Parsed<T> = Result<T, StoreError>;
 
-pub(crate) fn project(row: &SqliteRow) -> Parsed<Project> {
+pub(crate) fn project(row: &Row) -> Parsed<Project> {
     Ok(Project {
         id: parsed(row, "id", ProjectId::parse)?,
         lake: LakeId::new(uuid(row, "lake")?),
@@ -42,7 +41,7 @@ pub(crate) fn project(row: &SqliteRow) -> Parsed<Project> {
     })
 }
 
-pub(crate) fn api_key(row: &SqliteRow) -> Parsed<ApiKey> {
+pub(crate) fn api_key(row: &Row) -> Parsed<ApiKey> {
     let digest: Vec<u8> = get(row, "digest")?;
     let digest = digest.try_into().map_err(|_| value_fault("digest", "it is not 32 bytes long"))?;
     let scopes: String = get(row, "scopes")?;
@@ -60,7 +59,7 @@ pub(crate) fn api_key(row: &SqliteRow) -> Parsed<ApiKey> {
     })
 }
 
-pub(crate) fn event(row: &SqliteRow) -> Parsed<LoggedEvent> {
+pub(crate) fn event(row: &Row) -> Parsed<LoggedEvent> {
     Ok(LoggedEvent {
         position: count(row, "position")?,
         project: parsed(row, "project", ProjectId::parse)?,
@@ -73,7 +72,7 @@ pub(crate) fn event(row: &SqliteRow) -> Parsed<LoggedEvent> {
     })
 }
 
-pub(crate) fn audit_entry(row: &SqliteRow) -> Parsed<AuditEntry> {
+pub(crate) fn audit_entry(row: &Row) -> Parsed<AuditEntry> {
     Ok(AuditEntry {
         at: time(row, "at")?,
         principal: get(row, "principal")?,
@@ -85,11 +84,11 @@ pub(crate) fn audit_entry(row: &SqliteRow) -> Parsed<AuditEntry> {
     })
 }
 
-pub(crate) fn bucket_facts(row: &SqliteRow) -> Parsed<BucketFacts> {
+pub(crate) fn bucket_facts(row: &Row) -> Parsed<BucketFacts> {
     Ok(BucketFacts { bucket: parsed(row, "bucket", BucketName::parse)?, description: get(row, "description")? })
 }
 
-pub(crate) fn table_facts(row: &SqliteRow) -> Parsed<TableFacts> {
+pub(crate) fn table_facts(row: &Row) -> Parsed<TableFacts> {
     Ok(TableFacts {
         table: TableRef {
             bucket: parsed(row, "bucket", BucketName::parse)?,
@@ -101,11 +100,11 @@ pub(crate) fn table_facts(row: &SqliteRow) -> Parsed<TableFacts> {
     })
 }
 
-pub(crate) fn keyed_write(row: &SqliteRow) -> Parsed<KeyedWrite> {
+pub(crate) fn keyed_write(row: &Row) -> Parsed<KeyedWrite> {
     Ok(KeyedWrite { snapshot: snapshot(row, "snapshot")?, write: json(row, "record")? })
 }
 
-pub(crate) fn tag(row: &SqliteRow) -> Parsed<Tag> {
+pub(crate) fn tag(row: &Row) -> Parsed<Tag> {
     Ok(Tag {
         project: parsed(row, "project", ProjectId::parse)?,
         name: parsed(row, "name", TagName::parse)?,
@@ -116,7 +115,7 @@ pub(crate) fn tag(row: &SqliteRow) -> Parsed<Tag> {
     })
 }
 
-pub(crate) fn idempotency_record(row: &SqliteRow) -> Parsed<IdempotencyRecord> {
+pub(crate) fn idempotency_record(row: &Row) -> Parsed<IdempotencyRecord> {
     Ok(IdempotencyRecord {
         caller: get(row, "caller")?,
         key: get(row, "idempotency_key")?,
@@ -126,7 +125,7 @@ pub(crate) fn idempotency_record(row: &SqliteRow) -> Parsed<IdempotencyRecord> {
     })
 }
 
-fn idempotency_state(row: &SqliteRow) -> Parsed<IdempotencyState> {
+fn idempotency_state(row: &Row) -> Parsed<IdempotencyState> {
     let Some(status) = get::<Option<i64>>(row, "status")? else { return Ok(IdempotencyState::Running) };
     let status = u16::try_from(status).ok().filter(|status| (100..1_000).contains(status));
     Ok(IdempotencyState::Answered {
@@ -139,7 +138,7 @@ fn idempotency_state(row: &SqliteRow) -> Parsed<IdempotencyState> {
     })
 }
 
-pub(crate) fn operation(row: &SqliteRow) -> Parsed<Operation> {
+pub(crate) fn operation(row: &Row) -> Parsed<Operation> {
     Ok(Operation {
         id: OperationId::new(uuid(row, "id")?),
         project: parsed(row, "project_id", ProjectId::parse)?,
@@ -158,7 +157,7 @@ pub(crate) fn operation(row: &SqliteRow) -> Parsed<Operation> {
     })
 }
 
-fn operation_state(row: &SqliteRow) -> Parsed<OperationState> {
+fn operation_state(row: &Row) -> Parsed<OperationState> {
     match get(row, "state")? {
         "pending" => Ok(OperationState::Pending),
         "running" => Ok(OperationState::Running),
@@ -169,7 +168,7 @@ fn operation_state(row: &SqliteRow) -> Parsed<OperationState> {
     }
 }
 
-pub(crate) fn query(row: &SqliteRow) -> Parsed<QueryRecord> {
+pub(crate) fn query(row: &Row) -> Parsed<QueryRecord> {
     Ok(QueryRecord {
         id: QueryId::new(uuid(row, "id")?),
         project: parsed(row, "project_id", ProjectId::parse)?,
@@ -185,16 +184,16 @@ pub(crate) fn query(row: &SqliteRow) -> Parsed<QueryRecord> {
 }
 
 /// A number that is never negative.
-pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Parsed<u64> {
+pub(crate) fn count(row: &Row, column: &'static str) -> Parsed<u64> {
     u64::try_from(get::<i64>(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
 /// A snapshot's number.
-pub(crate) fn snapshot(row: &SqliteRow, column: &'static str) -> Parsed<SnapshotId> {
+pub(crate) fn snapshot(row: &Row, column: &'static str) -> Parsed<SnapshotId> {
     SnapshotId::new(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
-/// A number as SQLite holds it.
+/// A number as databases hold it.
 pub(crate) fn number(column: &'static str, number: u64) -> Parsed<i64> {
     i64::try_from(number).map_err(|error| value_fault(column, &error))
 }
@@ -209,48 +208,44 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
     serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
-fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &'static str) -> Parsed<T> {
-    row.try_get(column).map_err(store_error)
+fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
+    row.get(column)
 }
 
 /// A value of a column that may be NULL but isn't here. (Taken for text or bytes, NULL would read as empty.)
-fn present<'r, T>(row: &'r SqliteRow, column: &'static str) -> Parsed<T>
+fn present<'r, T>(row: &'r Row, column: &'static str) -> Parsed<T>
 where
-    Option<T>: Decode<'r, Sqlite> + Type<Sqlite>,
+    Option<T>: Column<'r>,
 {
     get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
-fn parsed<T, E: Display>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
     parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
-fn optional<T, E: Display>(
-    row: &SqliteRow,
-    column: &'static str,
-    parse: fn(&str) -> Result<T, E>,
-) -> Parsed<Option<T>> {
+fn optional<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<Option<T>> {
     get::<Option<&str>>(row, column)?.map(parse).transpose().map_err(|error| value_fault(column, &error))
 }
 
 /// One of a fixed set of words, or text of a fixed form.
-fn word<T>(row: &SqliteRow, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
     parse(get(row, column)?).ok_or_else(|| value_fault(column, "an unknown word"))
 }
 
-fn uuid(row: &SqliteRow, column: &'static str) -> Parsed<Uuid> {
+fn uuid(row: &Row, column: &'static str) -> Parsed<Uuid> {
     parsed(row, column, Uuid::try_parse)
 }
 
-fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Parsed<T> {
+fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
-fn time(row: &SqliteRow, column: &'static str) -> Parsed<DateTime<Utc>> {
+fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
     time_of(column, get(row, column)?)
 }
 
-fn optional_time(row: &SqliteRow, column: &'static str) -> Parsed<Option<DateTime<Utc>>> {
+fn optional_time(row: &Row, column: &'static str) -> Parsed<Option<DateTime<Utc>>> {
     get::<Option<i64>>(row, column)?.map(|micros| time_of(column, micros)).transpose()
 }
 
@@ -258,7 +253,7 @@ fn time_of(column: &'static str, micros: i64) -> Parsed<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| value_fault(column, "the time is out of range"))
 }
 
-fn optional_snapshot(row: &SqliteRow, column: &'static str) -> Parsed<Option<SnapshotId>> {
+fn optional_snapshot(row: &Row, column: &'static str) -> Parsed<Option<SnapshotId>> {
     let number = get::<Option<i64>>(row, column)?;
     number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, &error))
 }

@@ -1,66 +1,115 @@
-//! The unit of work: one SQLite transaction behind all repositories.
+//! The unit of work: one transaction behind all repositories.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataTx, OperationRepository,
     ProjectRepository, QueryLog, StoreError, TagRepository,
 };
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Postgres, Sqlite, Transaction};
+use thiserror::Error;
 
-use crate::error::store_error;
-
-/// A statement with its values.
-pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{postgres, sqlite};
 
 /// A transaction. Dropped without commit it rolls back.
-pub(crate) struct SqliteTx {
-    tx: Transaction<'static, Sqlite>,
-    /// Counts commits that may have changed projects or keys; none in a transaction that only reads.
+pub(crate) struct SqlTx {
+    inner: Inner,
+    /// Counts commits that may have changed projects or keys, where nobody else can; none in a transaction that only
+    /// reads.
     access_version: Option<Arc<AtomicU64>>,
     /// Whether this may have changed them.
     access_touched: bool,
+    /// Whether a statement failed: then nothing of this may last.
+    failed: bool,
 }
 
-impl SqliteTx {
-    /// A transaction that only reads.
-    pub(crate) fn reading(tx: Transaction<'static, Sqlite>) -> Self {
-        Self { tx, access_version: None, access_touched: false }
+/// The statements are the same for every database; the drivers' types are not.
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    /// And how long a statement may take.
+    Postgres(Transaction<'static, Postgres>, Duration),
+}
+
+impl SqlTx {
+    /// A transaction in SQLite. One that may write has the version to count up.
+    pub(crate) fn sqlite(tx: Transaction<'static, Sqlite>, access_version: Option<Arc<AtomicU64>>) -> Self {
+        Self { inner: Inner::Sqlite(tx), access_version, access_touched: false, failed: false }
     }
 
-    /// A transaction that may write.
-    pub(crate) fn writing(tx: Transaction<'static, Sqlite>, access_version: Arc<AtomicU64>) -> Self {
-        Self { tx, access_version: Some(access_version), access_touched: false }
+    /// A transaction in PostgreSQL.
+    pub(crate) fn postgres(tx: Transaction<'static, Postgres>, limit: Duration) -> Self {
+        Self { inner: Inner::Postgres(tx, limit), access_version: None, access_touched: false, failed: false }
     }
 
     /// Runs a statement; answers how many rows it touched.
     pub(crate) async fn run(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
-        let done = statement.execute(&mut *self.tx).await.map_err(store_error)?;
-        Ok(done.rows_affected())
+        let done = match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let done = statement.query().execute(&mut **tx).await.map_err(sqlite::store_error);
+                done.map(|done| done.rows_affected())
+            }
+            Inner::Postgres(tx, limit) => {
+                let done = postgres::within(*limit, postgres::query(statement).execute(&mut **tx)).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        self.noted(done)
     }
 
     /// The row of a statement that always has one.
-    pub(crate) async fn one(&mut self, statement: Statement<'_>) -> Result<SqliteRow, StoreError> {
-        statement.fetch_one(&mut *self.tx).await.map_err(store_error)
+    pub(crate) async fn one(&mut self, statement: Statement<'_>) -> Result<Row, StoreError> {
+        let missing = || StoreError::Fault(Box::new(sqlx::Error::RowNotFound));
+        self.find_row(statement).await?.ok_or_else(missing)
     }
 
     /// The row, if there is one.
-    pub(crate) async fn find_row(&mut self, statement: Statement<'_>) -> Result<Option<SqliteRow>, StoreError> {
-        statement.fetch_optional(&mut *self.tx).await.map_err(store_error)
+    pub(crate) async fn find_row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, StoreError> {
+        let found = match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let row = statement.query().fetch_optional(&mut **tx).await.map_err(sqlite::store_error);
+                row.map(|row| row.map(Row::Sqlite))
+            }
+            Inner::Postgres(tx, limit) => {
+                let row = postgres::within(*limit, postgres::query(statement).fetch_optional(&mut **tx)).await;
+                row.map(|row| row.map(Row::Postgres))
+            }
+        };
+        self.noted(found)
     }
 
     /// All rows.
-    pub(crate) async fn all(&mut self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-        statement.fetch_all(&mut *self.tx).await.map_err(store_error)
+    pub(crate) async fn all(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
+        let found = match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let rows = statement.query().fetch_all(&mut **tx).await.map_err(sqlite::store_error);
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Inner::Postgres(tx, limit) => {
+                let rows = postgres::within(*limit, postgres::query(statement).fetch_all(&mut **tx)).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        };
+        self.noted(found)
+    }
+
+    fn noted<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.failed |= done.is_err();
+        done
     }
 }
 
+/// PostgreSQL answers the commit of a transaction with a failed statement as if all were well, and keeps nothing.
+#[derive(Debug, Error)]
+#[error("a statement of this unit of work failed")]
+struct Failed;
+
 #[async_trait]
-impl MetadataTx for SqliteTx {
+impl MetadataTx for SqlTx {
     fn projects(&mut self) -> &mut dyn ProjectRepository {
         self.access_touched = true;
         self
@@ -100,12 +149,18 @@ impl MetadataTx for SqliteTx {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { tx, access_version, access_touched } = *self;
-        let done = tx.commit().await;
+        let Self { inner, access_version, access_touched, failed } = *self;
+        if failed {
+            return Err(StoreError::Fault(Box::new(Failed)));
+        }
+        let done = match inner {
+            Inner::Sqlite(tx) => tx.commit().await.map_err(sqlite::store_error),
+            Inner::Postgres(tx, limit) => postgres::within(limit, tx.commit()).await,
+        };
         // Also when it failed: who knows how far it came.
         if let Some(version) = access_version.filter(|_| access_touched) {
             version.fetch_add(1, Ordering::Release);
         }
-        done.map_err(store_error)
+        done
     }
 }

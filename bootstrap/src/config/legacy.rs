@@ -83,6 +83,7 @@ pub(super) static LEGACY: &[Legacy] = &[
     sets("DB_DUCKLAKE_READ_ONLY", "ducklake.read_only"),
     sets("DB_DUCKLAKE_SNAPSHOT_VERSION", "ducklake.snapshot_version"),
     sets("DB_DUCKLAKE_SNAPSHOT_TIME", "ducklake.snapshot_time"),
+    sets("METADATA_DATABASE_URL", "metadata.url"),
     sets("DB_POSTGRES_HOST", "postgres.host"),
     sets("DB_POSTGRES_PORT", "postgres.port"),
     sets("DB_POSTGRES_DB", "postgres.database"),

@@ -10,7 +10,8 @@ use gadwall_domain::table::TableRef;
 
 use super::key_owner;
 use crate::rows::{micros, number, to_json};
-use crate::tx::SqliteTx;
+use crate::statement::sql;
+use crate::tx::SqlTx;
 
 /// Where in a project's history a change stands.
 pub(super) struct At<'a> {
@@ -19,7 +20,7 @@ pub(super) struct At<'a> {
     pub(super) time: DateTime<Utc>,
 }
 
-impl SqliteTx {
+impl SqlTx {
     pub(super) async fn apply_commit(&mut self, project: &str, commit: &Commit) -> Result<bool, StoreError> {
         let snapshot = number("snapshot", commit.snapshot.get())?;
         let at = At { project, snapshot, time: commit.committed_at };
@@ -35,11 +36,9 @@ impl SqliteTx {
 
     /// Moves on to the snapshot; `false` if the index was there already.
     async fn advance(&mut self, at: &At<'_>) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO lake_applied (project, snapshot) VALUES ($1, $2)
+        let statement = sql("INSERT INTO lake_applied (project, snapshot) VALUES ($1, $2)
              ON CONFLICT (project) DO UPDATE SET snapshot = excluded.snapshot
-              WHERE lake_applied.snapshot < excluded.snapshot",
-        )
+              WHERE lake_applied.snapshot < excluded.snapshot")
         .bind(at.project)
         .bind(at.snapshot);
         Ok(self.run(statement).await? > 0)
@@ -102,7 +101,7 @@ impl SqliteTx {
     /// Makes a write that was made under an idempotency key findable by it.
     async fn keep_key(&mut self, at: &At<'_>, index: usize, write: &WriteRecord) -> Result<(), StoreError> {
         let Some(key) = &write.origin.idempotency_key else { return Ok(()) };
-        let statement = sqlx::query(
+        let statement = sql(
             "INSERT INTO keyed_writes (project, key_id, idempotency_key, snapshot, write_number, committed_at, record)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )

@@ -13,7 +13,8 @@ use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreE
 use gadwall_domain::table::TableRef;
 
 use crate::rows::{self, micros, number};
-use crate::tx::SqliteTx;
+use crate::statement::sql;
+use crate::tx::SqlTx;
 
 /// What holds now and what ended later, apart: each half has an index of its own.
 pub(crate) const TABLES: &str = "
@@ -32,9 +33,9 @@ const FORGET: [&str; 4] = [
 ];
 
 #[async_trait]
-impl LakeIndex for SqliteTx {
+impl LakeIndex for SqlTx {
     async fn applied(&mut self, project: &ProjectId) -> Result<SnapshotId, StoreError> {
-        let statement = sqlx::query("SELECT snapshot FROM lake_applied WHERE project = $1").bind(project.folded());
+        let statement = sql("SELECT snapshot FROM lake_applied WHERE project = $1").bind(project.folded());
         let found = self.find_row(statement).await?;
         found.map_or(Ok(SnapshotId::ZERO), |row| rows::snapshot(&row, "snapshot"))
     }
@@ -49,8 +50,7 @@ impl LakeIndex for SqliteTx {
         bucket: Option<&BucketName>,
         at: ReadAt,
     ) -> Result<Vec<TableFacts>, StoreError> {
-        let statement =
-            sqlx::query(TABLES).bind(project.folded()).bind(version(at)?).bind(bucket.map(BucketName::folded));
+        let statement = sql(TABLES).bind(project.folded()).bind(version(at)?).bind(bucket.map(BucketName::folded));
         self.all(statement).await?.iter().map(rows::table_facts).collect()
     }
 
@@ -64,11 +64,9 @@ impl LakeIndex for SqliteTx {
     }
 
     async fn buckets(&mut self, project: &ProjectId, at: ReadAt) -> Result<Vec<BucketFacts>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT bucket, description FROM bucket_facts
+        let statement = sql("SELECT bucket, description FROM bucket_facts
               WHERE project = $1 AND begin_snapshot <= $2 AND (end_snapshot IS NULL OR end_snapshot > $2)
-              ORDER BY bucket_key",
-        )
+              ORDER BY bucket_key")
         .bind(project.folded())
         .bind(version(at)?);
         self.all(statement).await?.iter().map(rows::bucket_facts).collect()
@@ -80,11 +78,9 @@ impl LakeIndex for SqliteTx {
         key_id: Option<ApiKeyId>,
         key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT snapshot, record FROM keyed_writes
+        let statement = sql("SELECT snapshot, record FROM keyed_writes
               WHERE project = $1 AND key_id = $2 AND idempotency_key = $3
-              ORDER BY snapshot, write_number LIMIT 1",
-        )
+              ORDER BY snapshot, write_number LIMIT 1")
         .bind(project.folded())
         .bind(key_owner(key_id))
         .bind(key);
@@ -92,12 +88,12 @@ impl LakeIndex for SqliteTx {
     }
 
     async fn forget_keys(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.run(sqlx::query(FORGET_KEYS).bind(micros(before))).await
+        self.run(sql(FORGET_KEYS).bind(micros(before))).await
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {
         for statement in FORGET {
-            self.run(sqlx::query(statement).bind(project.folded())).await?;
+            self.run(sql(statement).bind(project.folded())).await?;
         }
         Ok(())
     }

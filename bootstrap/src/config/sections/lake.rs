@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::planned;
 use crate::config::kind::{GB, GIB, Kind, MB, seconds};
+use crate::config::secret::Secret;
 
 section! {
     /// DuckDB. One engine serves all projects.
@@ -124,12 +125,25 @@ section! {
 }
 
 section! {
-    /// The store of projects, keys and shares (SQLite under the data directory).
+    /// The store of projects, keys and shares: PostgreSQL where `metadata.url` is set, else a file of SQLite in the
+    /// data directory.
     pub struct Metadata = "metadata" {
-        /// Connections that read at once. There is always exactly one that writes.
+        /// Address of a PostgreSQL database (14 or newer) as `postgres://user:password@host:port/database`, which must be
+        /// there. `?sslmode=verify-full` insists on TLS and checks the server's certificate, against `&sslrootcert=FILE`
+        /// or the system's roots; without it TLS is used if the server offers it. Lakes still lie in the data directory.
+        url: Option<Secret> = None, Kind::Secret, otherwise "none: SQLite";
+        /// Connections to PostgreSQL: one writes, the others read.
+        max_connections: u32 = 10, Kind::integer(2, 1_000);
+        /// Connections to SQLite that read at once. There is always exactly one that writes.
         max_readers: u32 = 4, Kind::integer(1, 64);
-        /// Longest wait for a connection.
+        /// Longest wait for a connection; in PostgreSQL also for the turn to write.
         acquire_timeout: Duration = seconds(5), Kind::span(1, 300);
+        /// Longest time that PostgreSQL may take for a statement, or a transaction stand still.
+        statement_timeout: Duration = seconds(30), Kind::span(1, 3_600);
+        /// How long a connection to PostgreSQL stays open without work.
+        idle_timeout: Duration = seconds(600), Kind::span(1, 86_400);
+        /// How long a connection to PostgreSQL is used before another takes its place.
+        max_lifetime: Duration = seconds(1_800), Kind::span(1, 86_400);
         /// How long the answer to a request with an `Idempotency-Key` is kept.
         idempotency_retention: Duration = seconds(86_400), Kind::span(1, 2_592_000);
     }

@@ -8,7 +8,7 @@ use crate::config::kind::{Kind, seconds};
 use crate::config::secret::Secret;
 
 section! {
-    /// PostgreSQL, for the lakes' catalog and the metadata store.
+    /// PostgreSQL, for the lakes' catalog. (The metadata store's is `metadata.url`.)
     pub struct Postgres = "postgres" {
         /// Its host.
         host: String = "localhost".to_owned(), Kind::Host, planned planned::POSTGRES;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::open::{self, SqliteConfig};
+use super::open::{self, SqliteConfig};
 use crate::{idempotency, lake_index, operations, queries};
 
 #[tokio::test]

@@ -3,18 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlSafeStr as _, SqlitePool};
+use sqlx::{Connection as _, SqlitePool};
 
-use crate::error::OpenError;
-
-/// Version, description and text of each migration. One that was released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
-    (1, "init", include_str!("../migrations/sqlite/0001_init.sql")),
-    (2, "tables in depth", include_str!("../migrations/sqlite/0002_tables_in_depth.sql")),
-    (3, "queries", include_str!("../migrations/sqlite/0003_queries.sql")),
-];
+use super::error::OpenError;
+use crate::migrations;
 
 /// How to open the metadata store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +73,7 @@ fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
 }
 
 async fn migrate(writer: &SqlitePool, config: &SqliteConfig) -> Result<(), OpenError> {
-    let migration = |(version, description, text): (i64, &'static str, &'static str)| {
-        Migration::new(version, description.into(), MigrationType::Simple, text.into_sql_str(), false)
-    };
-    let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
+    let migrator = migrations::migrator(migrations::SQLITE);
     migrator.run(writer).await.map_err(|error| OpenError::migrate(&config.path, error))
 }
 

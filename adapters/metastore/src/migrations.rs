@@ -1,0 +1,28 @@
+//! Brings a database up to date. A migration means the same in every database, under the same number.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Version, description and text of a migration. One that was released is never changed.
+pub(crate) type Script = (i64, &'static str, &'static str);
+
+macro_rules! scripts {
+    ($database:literal) => {
+        [
+            (1, "init", include_str!(concat!("../migrations/", $database, "/0001_init.sql"))),
+            (2, "tables in depth", include_str!(concat!("../migrations/", $database, "/0002_tables_in_depth.sql"))),
+            (3, "queries", include_str!(concat!("../migrations/", $database, "/0003_queries.sql"))),
+        ]
+    };
+}
+
+pub(crate) const SQLITE: [Script; 3] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 3] = scripts!("postgres");
+
+/// What applies them, each in a transaction of its own.
+pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {
+    let migration = |(version, description, text): Script| {
+        Migration::new(version, description.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(scripts.into_iter().map(migration).collect())
+}

@@ -1,0 +1,110 @@
+//! Metadata on PostgreSQL, for as many servers as share the database.
+//!
+//! Those that write take turns, as in SQLite: a unit of work that may write holds an advisory lock of the database
+//! from its beginning to its commit. So what it read still holds when it commits, a repository may look before it
+//! writes, and events get their positions in the order in which they become visible: whoever reads on from a position
+//! misses none. The lock is taken before anything is read, and each statement reads what is committed when it runs
+//! (`READ COMMITTED`), so nothing of the time before the turn is seen. A process takes its own turns first, on one
+//! connection, so a crowd of writers never keeps readers from theirs.
+//!
+//! Readers see one state (`REPEATABLE READ`) and wait for nobody.
+//!
+//! Every wait has an end: for a connection, for the lock, for a statement; and the server ends transactions that
+//! stand still, so a process that hangs doesn't stop the others.
+
+mod error;
+mod open;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
+use gadwall_domain::ports::system::{Health, HealthProbe};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres};
+
+pub use error::ConnectError;
+pub(crate) use error::store_error;
+pub use open::PostgresConfig;
+
+use crate::health;
+use crate::statement::Statement;
+use crate::tx::SqlTx;
+
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// Whose turn it is to write. The first number tells our locks from those of others in the same database.
+const TURN: &str = "SELECT pg_advisory_xact_lock(1734435959, 1)";
+
+/// Metadata in a PostgreSQL database.
+pub struct PostgresMetadata {
+    writer: PgPool,
+    readers: PgPool,
+    /// How long a statement may take, seen from here: the server's own limit ends it before.
+    limit: Duration,
+}
+
+impl fmt::Debug for PostgresMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresMetadata")
+    }
+}
+
+impl PostgresMetadata {
+    /// Connects to the database, which must be there, and brings it up to date.
+    pub async fn open(config: &PostgresConfig) -> Result<Self, ConnectError> {
+        let (writer, readers) = open::pools(config).await?;
+        Ok(Self { writer, readers, limit: config.statement_timeout + config.acquire_timeout })
+    }
+
+    /// Waits for what is under way and disconnects. Later calls answer `Unavailable`.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Nobody's access is remembered (`access_version`): another server may have revoked a key a moment ago.
+#[async_trait]
+impl MetadataStore for PostgresMetadata {
+    async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        let tx = within(self.limit, self.readers.begin_with(READ)).await?;
+        Ok(Box::new(SqlTx::postgres(tx, self.limit)))
+    }
+
+    async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
+        within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
+        Ok(Box::new(SqlTx::postgres(tx, self.limit)))
+    }
+}
+
+#[async_trait]
+impl HealthProbe for PostgresMetadata {
+    async fn check(&self) -> Health {
+        health::of(sqlx::query(health::LOOK).fetch_one(&self.readers)).await
+    }
+}
+
+/// The statement as PostgreSQL takes it: its text can't hold U+0000, so the sign for it takes its place.
+pub(crate) fn query(statement: Statement<'_>) -> Query<'_, Postgres, PgArguments> {
+    statement.map_text(without_null).query()
+}
+
+fn without_null(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text }
+}
+
+/// Does it within a time: a server that vanished without a word is not waited for.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(store_error),
+        Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
+    }
+}

@@ -1,0 +1,77 @@
+//! Metadata on SQLite.
+//!
+//! One connection writes, so writers wait their turn instead of failing; a few others read, each unit of
+//! work a consistent state. What is acknowledged survives a power loss.
+
+mod error;
+mod open;
+#[cfg(test)]
+mod plans;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
+use gadwall_domain::ports::system::{Health, HealthProbe};
+use sqlx::SqlitePool;
+
+pub use error::OpenError;
+pub(crate) use error::store_error;
+pub use open::SqliteConfig;
+
+use crate::health;
+use crate::tx::SqlTx;
+
+/// Metadata in one SQLite file.
+pub struct SqliteMetadata {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    access_version: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for SqliteMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteMetadata")
+    }
+}
+
+impl SqliteMetadata {
+    /// Opens the file, making it if it isn't there (its folder must be), and brings it up to date.
+    pub async fn open(config: SqliteConfig) -> Result<Self, OpenError> {
+        let (writer, readers) = open::pools(&config).await?;
+        Ok(Self { writer, readers, access_version: Arc::default() })
+    }
+
+    /// Waits for what is under way and closes the file. Later calls answer `Unavailable`.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl MetadataStore for SqliteMetadata {
+    async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        let tx = self.readers.begin().await.map_err(store_error)?;
+        Ok(Box::new(SqlTx::sqlite(tx, None)))
+    }
+
+    async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        // Taking the write lock at once: a transaction that starts by reading could not be promoted later.
+        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+        Ok(Box::new(SqlTx::sqlite(tx, Some(Arc::clone(&self.access_version)))))
+    }
+
+    fn access_version(&self) -> Option<u64> {
+        Some(self.access_version.load(Ordering::Acquire))
+    }
+}
+
+#[async_trait]
+impl HealthProbe for SqliteMetadata {
+    async fn check(&self) -> Health {
+        health::of(sqlx::query(health::LOOK).fetch_one(&self.readers)).await
+    }
+}

@@ -1,0 +1,147 @@
+//! Statements with their values, for any of the databases. Both take the same text.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Database, Encode, SqlSafeStr, SqlStr, Type};
+
+/// A value of a statement. NULL has a type, too: PostgreSQL wants to know.
+#[derive(Debug)]
+pub(crate) enum Value<'q> {
+    Text(Option<Cow<'q, str>>),
+    Integer(Option<i64>),
+    Real(Option<f64>),
+    Bytes(&'q [u8]),
+}
+
+/// What a statement may be given: all that every database takes.
+pub(crate) trait Takes<'q>: Database {
+    /// Adds a value to a query.
+    fn add(query: Query<'q, Self, Self::Arguments>, value: Value<'q>) -> Query<'q, Self, Self::Arguments>;
+}
+
+impl<'q, D: Database> Takes<'q> for D
+where
+    Option<Cow<'q, str>>: Encode<'q, D> + Type<D>,
+    Option<i64>: Encode<'q, D> + Type<D>,
+    Option<f64>: Encode<'q, D> + Type<D>,
+    &'q [u8]: Encode<'q, D> + Type<D>,
+{
+    fn add(query: Query<'q, D, D::Arguments>, value: Value<'q>) -> Query<'q, D, D::Arguments> {
+        match value {
+            Value::Text(value) => query.bind(value),
+            Value::Integer(value) => query.bind(value),
+            Value::Real(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        }
+    }
+}
+
+/// A statement with its values.
+pub(crate) struct Statement<'q> {
+    text: SqlStr,
+    values: Vec<Value<'q>>,
+}
+
+/// A statement. `$1` stands for the first value bound, `$2` for the second.
+pub(crate) fn sql<'q>(text: impl SqlSafeStr) -> Statement<'q> {
+    Statement { text: text.into_sql_str(), values: Vec::new() }
+}
+
+/// Inserts many rows at once, `into` a table and its columns.
+pub(crate) fn insert<'q, const COLUMNS: usize>(into: &str, rows: Vec<[Value<'q>; COLUMNS]>) -> Statement<'q> {
+    let mut text = into.to_owned();
+    for row in 0..rows.len() {
+        text.push_str(if row == 0 { " VALUES (" } else { ", (" });
+        for column in 1..=COLUMNS {
+            let comma = if column == 1 { "" } else { ", " };
+            let _ = write!(text, "{comma}${}", row * COLUMNS + column);
+        }
+        text.push(')');
+    }
+    Statement { text: AssertSqlSafe(text).into_sql_str(), values: rows.into_iter().flatten().collect() }
+}
+
+impl<'q> Statement<'q> {
+    /// Adds the next value.
+    pub(crate) fn bind(mut self, value: impl Into<Value<'q>>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// The statement for one of the databases.
+    pub(crate) fn query<D: Takes<'q>>(self) -> Query<'q, D, D::Arguments> {
+        self.values.into_iter().fold(sqlx::query(self.text), D::add)
+    }
+
+    /// The same with each text changed.
+    pub(crate) fn map_text(mut self, change: impl Fn(Cow<'q, str>) -> Cow<'q, str>) -> Self {
+        for value in &mut self.values {
+            if let Value::Text(text) = value {
+                *text = text.take().map(&change);
+            }
+        }
+        self
+    }
+}
+
+impl<'q> From<&'q str> for Value<'q> {
+    fn from(text: &'q str) -> Self {
+        Self::Text(Some(text.into()))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text.into()))
+    }
+}
+
+impl<'q> From<Option<&'q str>> for Value<'q> {
+    fn from(text: Option<&'q str>) -> Self {
+        Self::Text(text.map(Cow::from))
+    }
+}
+
+impl From<Option<String>> for Value<'_> {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text.map(Cow::from))
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<Option<f64>> for Value<'_> {
+    fn from(number: Option<f64>) -> Self {
+        Self::Real(number)
+    }
+}
+
+impl<'q> From<&'q [u8]> for Value<'q> {
+    fn from(bytes: &'q [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_inserted_by_number() {
+        let statement = insert("INSERT INTO t (a, b)", vec![[1.into(), "x".into()], [2.into(), "y".into()]]);
+        assert_eq!(statement.text.as_str(), "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)");
+        assert_eq!(statement.values.len(), 4);
+    }
+}

@@ -1,0 +1,125 @@
+//! Several servers on one database: as if there were one.
+
+use std::sync::Arc;
+
+use gadwall_application::testing::builders::{api_key, commit, event, noon, project, project_id};
+use gadwall_domain::ports::metadata::{Begun, MetadataStore as _, StoreError};
+use gadwall_metastore::PostgresMetadata;
+use gadwall_test_services::{Database, Postgres};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{insert, open};
+
+/// Rounds of each crowd.
+const ROUNDS: usize = 10;
+
+async fn three() -> ([Arc<PostgresMetadata>; 3], Database) {
+    let database = Postgres::database().await.unwrap();
+    let stores = [open(database.url()).await, open(database.url()).await, open(database.url()).await];
+    insert(&*stores[0], "p1").await;
+    (stores, database)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_update_is_lost() {
+    let (stores, _database) = three().await;
+    let mut writers = JoinSet::new();
+    for store in stores.iter().cycle().take(3 * ROUNDS).cloned() {
+        writers.spawn(async move {
+            let mut tx = store.write().await.unwrap();
+            let mut size = tx.projects().find(&project_id("p1")).await.unwrap().unwrap().size;
+            size.table_count += 1;
+            tx.projects().record_size(&project_id("p1"), size).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+    }
+    writers.join_all().await;
+    let found = stores[2].read().await.unwrap().projects().find(&project_id("p1")).await.unwrap().unwrap();
+    assert_eq!(found.size.table_count, 3 * ROUNDS as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_gets_a_name_a_request_and_a_commit() {
+    let (stores, _database) = three().await;
+    for round in 0..ROUNDS {
+        let id = format!("round{round}");
+        let mut crowd = JoinSet::new();
+        for (number, store) in stores.iter().cloned().enumerate() {
+            let id = id.clone();
+            crowd.spawn(async move {
+                // What another instance began would be taken over.
+                let instance = Uuid::from_u128(1);
+                let mut tx = store.write().await.unwrap();
+                let begun = tx.idempotency().begin("admin", &id, instance, noon()).await.unwrap() == Begun::Now;
+                let applied = tx.lake_index().apply(&project_id("p1"), &commit(round as u64 + 1, Vec::new())).await;
+                let applied = applied.unwrap();
+                tx.commit().await.unwrap();
+                let mut tx = store.write().await.unwrap();
+                let mut mine = project(&id);
+                mine.name = Some(number.to_string());
+                mine.lake = gadwall_domain::ids::LakeId::new(Uuid::from_u128((100 * round + number) as u128));
+                let inserted = match tx.projects().insert(&mine).await {
+                    Ok(()) => tx.commit().await.map(|()| true),
+                    Err(StoreError::AlreadyExists) => Ok(false),
+                    Err(error) => Err(error),
+                };
+                [begun, applied, inserted.unwrap()]
+            });
+        }
+        let won = crowd.join_all().await;
+        for what in 0..3 {
+            assert_eq!(won.iter().filter(|won| won[what]).count(), 1, "{round}: {won:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_on_from_a_position_misses_no_event() {
+    let (stores, _database) = three().await;
+    let mut writers = JoinSet::new();
+    for store in stores.iter().cloned() {
+        writers.spawn(async move {
+            for _ in 0..ROUNDS {
+                let mut tx = store.write().await.unwrap();
+                tx.events().append(&[event("p1"), event("p1")]).await.unwrap();
+                tokio::task::yield_now().await;
+                tx.events().append(&[event("p1")]).await.unwrap();
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    let all = 9 * ROUNDS;
+    let (mut seen, mut last) = (0, 0);
+    // Reads on until all were committed and there is nothing more to read.
+    loop {
+        let over = writers.is_empty();
+        let new = stores[1].read().await.unwrap().events().read_after(&project_id("p1"), last, 7).await.unwrap();
+        assert!(new.iter().all(|event| event.position > last) && new.is_sorted_by_key(|event| event.position));
+        seen += new.len();
+        last = new.last().map_or(last, |event| event.position);
+        if over && new.is_empty() {
+            break;
+        }
+        while let Some(done) = writers.try_join_next() {
+            done.unwrap();
+        }
+    }
+    assert_eq!(seen, all);
+}
+
+#[tokio::test]
+async fn what_one_server_revokes_the_others_refuse_at_once() {
+    let ([one, other, _], _database) = three().await;
+    let key = api_key("p1", "secret");
+    let mut tx = one.write().await.unwrap();
+    tx.keys().insert(&key).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(other.access_version(), None);
+    let find = async || other.read().await.unwrap().keys().find_by_digest(&key.digest).await.unwrap().unwrap();
+    assert_eq!(find().await.revoked_at, None);
+    let mut tx = one.write().await.unwrap();
+    assert_eq!(tx.keys().revoke_all(&project_id("p1"), noon()).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(find().await.revoked_at, Some(noon()));
+}
