@@ -76,8 +76,8 @@ impl S3 {
         }
         #[cfg(feature = "containers")]
         if let Some(container) = crate::container::MinioContainer::start(BUCKET).await? {
-            let mut server = Self::at(container.endpoint.clone(), container.keys.clone(), BUCKET.to_owned());
-            server._container = Some(container);
+            let server = Self::at(container.endpoint.clone(), container.keys.clone(), BUCKET.to_owned());
+            let server = Self { _container: Some(container), ..server };
             server.ready(Instant::now() + PATIENCE).await?;
             return Ok(server);
         }
