@@ -47,7 +47,7 @@ use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
-use crate::files::OpenFiles;
+use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::lakes::{self, Lakes};
@@ -148,7 +148,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
     let (store, metadata_probe) = metadata::open(config, &folders).await?;
-    let OpenFiles { objects, results, bucket } = OpenFiles::open(config, &folders).await?;
+    let FileStores { objects, results, bucket } = FileStores::open(config, &folders).await?;
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));

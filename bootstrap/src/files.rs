@@ -14,14 +14,14 @@ use crate::folders::LocalFolders;
 use crate::system::{SystemClock, SystemIds};
 
 /// Datasets and results.
-pub(crate) struct OpenFiles {
+pub(crate) struct FileStores {
     pub(crate) objects: Arc<dyn ObjectStorage>,
     pub(crate) results: Arc<dyn ResultStore>,
     /// The bucket that they lie in, for the lakes' data to lie there, too.
     pub(crate) bucket: Option<S3Place>,
 }
 
-impl OpenFiles {
+impl FileStores {
     /// Opens what the configuration says.
     pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<Self> {
         if config.storage.enabled { Self::bucket(&config.storage).await } else { Self::local(folders).await }

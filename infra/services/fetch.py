@@ -103,7 +103,13 @@ def main():
             if name not in services:
                 raise Problem(f"unknown service {name}; there is: {', '.join(sorted(services))}")
             service = services[name]
-            platform = this_platform(service["platforms"], package(service))
+            try:
+                platform = this_platform(service["platforms"], package(service))
+            except Problem as problem:
+                if given.service:
+                    raise
+                say(f"{name} is left out: {problem}")
+                continue
             fetched = install(name, service, platform, given.to)
             say(f"{name} {service['version']} for {platform}: {'fetched' if fetched else 'in place'}")
     except (Problem, OSError) as problem:

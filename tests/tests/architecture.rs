@@ -51,11 +51,12 @@ const ALLOWED: [(&str, &[&str]); 10] = [
 const DRIVERS: [(&str, &[&str]); 8] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
     ("sqlx", &["gadwall-metastore", "gadwall-test-services"]),
-    ("object_store", &["gadwall-objects"]),
+    ("object_store", &["gadwall-objects", "gadwall-test-services"]),
     ("poem", &["gadwall-http"]),
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
-    ("reqwest", &["gadwall-tests"]),
+    // Objects name it only to choose what TLS runs on.
+    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-test-services"]),
     ("figment", &["gadwall"]),
 ];
 

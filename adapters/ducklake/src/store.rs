@@ -275,7 +275,7 @@ impl LakeStore for EmbeddedLakes {
                     if !room::frees(&change) {
                         area.require_room()?;
                     }
-                    commit.change(&change, origin)
+                    commit.change(&change, &origin)
                 }))
             }
         };

@@ -46,6 +46,14 @@ pub enum DatasetError {
         /// The object.
         object: ObjectName,
     },
+    /// The object's name is longer than the storage can have.
+    #[error("{object} is too long: names in this dataset can have {limit} bytes where it is stored")]
+    NameTooLong {
+        /// The object.
+        object: ObjectName,
+        /// The most bytes it can have.
+        limit: usize,
+    },
     /// The object is not the version that the request speaks of.
     #[error("object {object} is not as the request's precondition says; look at it again")]
     PreconditionFailed {
@@ -80,7 +88,9 @@ impl Classify for DatasetError {
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
             Self::ContentType(error) => error.kind(),
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
-            Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => ErrorKind::Invalid,
+            Self::NameTooLong { .. } | Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => {
+                ErrorKind::Invalid
+            }
             Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
             Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,
@@ -94,6 +104,7 @@ impl Classify for DatasetError {
             Self::DatasetNotEmpty { .. } => "dataset_not_empty",
             Self::NoObject { .. } => "object_not_found",
             Self::NameClash { .. } => "object_name_clash",
+            Self::NameTooLong { .. } => "object_name_too_long",
             Self::PreconditionFailed { .. } => "precondition_failed",
             Self::ContentType(error) => error.code(),
             Self::Content(ContentError::TooLarge { .. }) => "body_too_large",
@@ -112,6 +123,7 @@ impl Classify for DatasetError {
             }
             Self::DatasetNotEmpty { dataset } => Some(json!({ "dataset_name": dataset })),
             Self::NoObject { dataset, object } => Some(json!({ "dataset_name": dataset, "object_name": object })),
+            Self::NameTooLong { object, limit } => Some(json!({ "object_name": object, "limit_bytes": limit })),
             Self::NameClash { object } | Self::PreconditionFailed { object } => Some(json!({ "object_name": object })),
             _ => None,
         }
@@ -140,6 +152,7 @@ pub(crate) fn about_object(
     move |error| match error {
         ObjectError::NoObject => DatasetError::NoObject { dataset, object },
         ObjectError::NameClash => DatasetError::NameClash { object },
+        ObjectError::NameTooLong { limit } => DatasetError::NameTooLong { object, limit },
         ObjectError::PreconditionFailed => DatasetError::PreconditionFailed { object },
         other => about_dataset(other),
     }

@@ -12,7 +12,7 @@ use gadwall_domain::ports::lake::{LakeError, QueryEngine};
 use gadwall_domain::ports::metadata::MetadataStore as _;
 use gadwall_domain::query::{Parameters, Query, QueryOutput};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
-use gadwall_domain::script::{Copy, ScriptOutput, StopSignal, WriteFault};
+use gadwall_domain::script::{Copy, ScriptOutput, StopSignal, Touched, WriteFault};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -93,7 +93,12 @@ impl ScriptEngine for Engine {
         }
         let column: arrow_array::ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
         let batch = RecordBatch::try_from_iter([("i", column)]).unwrap();
-        let result = StatementResult { schema: batch.schema(), batches: vec![batch], elapsed: Duration::ZERO };
+        let result = StatementResult {
+            schema: batch.schema(),
+            batches: vec![batch],
+            elapsed: Duration::ZERO,
+            touched: Touched::default(),
+        };
         Ok(ScriptOutput { results: vec![result], snapshot: SnapshotId::ZERO, changed: false })
     }
 }

@@ -62,6 +62,12 @@ pub enum ObjectError {
     /// The name is a folder of other objects' names, or would need an object to be a folder.
     #[error("an object's name can't be the folder of another's")]
     NameClash,
+    /// The name is legal, but longer than names in this dataset can be here.
+    #[error("an object's name can have {limit} bytes here")]
+    NameTooLong {
+        /// The most bytes it can have.
+        limit: usize,
+    },
     /// The precondition doesn't hold.
     #[error("the object is another version")]
     PreconditionFailed,

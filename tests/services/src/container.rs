@@ -10,6 +10,7 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
 use crate::folder::variable;
+use crate::s3::Keys;
 
 /// PostgreSQL in a container, which goes when this is dropped.
 #[derive(Debug)]
@@ -40,6 +41,36 @@ impl PostgresContainer {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+/// MinIO in a container, which goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct MinioContainer {
+    pub(crate) endpoint: String,
+    pub(crate) keys: Keys,
+    _container: ContainerAsync<GenericImage>,
+}
+
+impl MinioContainer {
+    /// Starts one that has a bucket; `None` where no Docker engine answers.
+    pub(crate) async fn start(bucket: &str) -> Result<Option<Self>> {
+        if !engine_answers() {
+            return Ok(None);
+        }
+        let keys = Keys { access_key: "gadwall".to_owned(), secret_key: "swordfish".to_owned() };
+        // A folder that is there when it starts is a bucket to it.
+        let script = format!("mkdir -p /data/{bucket} && exec minio server /data");
+        let image = GenericImage::new("minio/minio", "latest")
+            .with_entrypoint("sh")
+            .with_exposed_port(9000.tcp())
+            .with_wait_for(WaitFor::message_on_either_std("API:"))
+            .with_env_var("MINIO_ROOT_USER", &keys.access_key)
+            .with_env_var("MINIO_ROOT_PASSWORD", &keys.secret_key)
+            .with_cmd(["-c", &script]);
+        let container = image.start().await.context("the container of MinIO doesn't start")?;
+        let (host, port) = (container.get_host().await?, container.get_host_port_ipv4(9000).await?);
+        Ok(Some(Self { endpoint: format!("http://{host}:{port}"), keys, _container: container }))
     }
 }
 

@@ -4,21 +4,20 @@
 //! (feature `containers`), or from a process that is started here, out of what `make setup-test` fetched into
 //! `.services`. Where none of the three works, the test fails and says so.
 //!
-//! Nothing is shared between tests: a server takes a few tenths of a second, and a test that starts its own can
-//! stop it, too.
+//! Nothing is shared between tests: a server takes a few tenths of a second (one of S3 two seconds, so few tests start
+//! one), and a test that starts its own can stop it, too. Between a test and a server a proxy can fail on command.
 #![deny(missing_docs)]
 
-mod child;
 #[cfg(feature = "containers")]
 mod container;
 mod folder;
 mod postgres;
-pub mod proxy;
-pub mod s3;
+mod proxy;
+mod s3;
 mod supervisor;
 
 pub use folder::service;
 pub use postgres::{Database, Postgres, PostgresProcess};
 pub use proxy::{Mode, Proxy};
-pub use s3::S3;
+pub use s3::{Keys, S3};
 pub use supervisor::{Supervised, free_port};

@@ -12,15 +12,17 @@ use object_store::{ClientOptions, ObjectStoreExt as _, RetryConfig};
 use rand::Rng as _;
 use tempfile::TempDir;
 
-use crate::child::{Child, said};
+use crate::folder;
+use crate::supervisor::Supervised;
 
-/// Where `infra/services/fetch.py` puts the server's package, and where the server is in a folder of that.
-const PACKAGE: &str = ".services/seaweedfs";
+/// Where the server is in a folder of its package.
 const PROGRAM: &str = "scripts/weed";
+/// Names the server to use; with `_ACCESS_KEY`, `_SECRET_KEY` and `_BUCKET` in place of the last part, the rest.
+const ADDRESS: &str = "GADWALL_TEST_S3_ENDPOINT";
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "gadwall";
 /// What a server takes to begin on a busy machine, and then some.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a start is tried: another process may take a port meanwhile.
 const STARTS: usize = 5;
 
@@ -44,6 +46,8 @@ pub struct S3 {
     /// A bucket that is there.
     pub bucket: String,
     own: Option<Weed>,
+    #[cfg(feature = "containers")]
+    _container: Option<crate::container::MinioContainer>,
 }
 
 impl std::fmt::Debug for S3 {
@@ -60,13 +64,22 @@ impl S3 {
     pub async fn start() -> anyhow::Result<Self> {
         // Where another crate has chosen already, this choice is not needed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let told = |name: &str| std::env::var(format!("GADWALL_TEST_S3_{name}")).ok().filter(|text| !text.is_empty());
-        if let Some(endpoint) = told("ENDPOINT") {
-            let needed = |name: &str| told(name).with_context(|| format!("GADWALL_TEST_S3_{name} is not set"));
-            let (access_key, secret_key) = (needed("ACCESS_KEY")?, needed("SECRET_KEY")?);
-            let given = Self { endpoint, access_key, secret_key, bucket: needed("BUCKET")?, own: None };
+        if let Some(endpoint) = folder::variable(ADDRESS) {
+            let needed = |name: &str| {
+                let name = ADDRESS.replace("ENDPOINT", name);
+                folder::variable(&name).with_context(|| format!("{name} is not set"))
+            };
+            let keys = Keys { access_key: needed("ACCESS_KEY")?, secret_key: needed("SECRET_KEY")? };
+            let given = Self::at(endpoint, keys, needed("BUCKET")?);
             given.ready(Instant::now() + PATIENCE).await?;
             return Ok(given);
+        }
+        #[cfg(feature = "containers")]
+        if let Some(container) = crate::container::MinioContainer::start(BUCKET).await? {
+            let server = Self::at(container.endpoint.clone(), container.keys.clone(), BUCKET.to_owned());
+            let server = Self { _container: Some(container), ..server };
+            server.ready(Instant::now() + PATIENCE).await?;
+            return Ok(server);
         }
         let mut last = None;
         for _ in 0..STARTS {
@@ -81,16 +94,23 @@ impl S3 {
     async fn own() -> anyhow::Result<Self> {
         let weed = Weed::new()?;
         let endpoint = format!("http://127.0.0.1:{}", weed.port);
-        let keys = weed.keys.clone();
-        let mut server = Self {
-            endpoint,
-            access_key: keys.access_key,
-            secret_key: keys.secret_key,
-            bucket: BUCKET.to_owned(),
-            own: Some(weed),
-        };
+        let mut server = Self::at(endpoint, weed.keys.clone(), BUCKET.to_owned());
+        server.own = Some(weed);
         server.start_again().await?;
         Ok(server)
+    }
+
+    fn at(endpoint: String, keys: Keys, bucket: String) -> Self {
+        let Keys { access_key, secret_key } = keys;
+        Self {
+            endpoint,
+            access_key,
+            secret_key,
+            bucket,
+            own: None,
+            #[cfg(feature = "containers")]
+            _container: None,
+        }
     }
 
     /// A name that no other test has, to put everything of one test under.
@@ -105,13 +125,17 @@ impl S3 {
 
     /// Ends the server in good order. `false` where it isn't a test's own.
     pub fn stop(&mut self) -> bool {
-        let child = self.own.as_mut().and_then(|weed| weed.child.take());
-        child.map(Child::stop).is_some()
+        self.end("TERM")
     }
 
     /// Ends the server at once. `false` where it isn't a test's own.
     pub fn kill(&mut self) -> bool {
-        self.own.as_mut().and_then(|weed| weed.child.take()).is_some()
+        self.end("KILL")
+    }
+
+    fn end(&mut self, signal: &str) -> bool {
+        let running = self.own.as_mut().and_then(|weed| weed.running.take());
+        running.is_some_and(|running| running.end(signal).is_ok())
     }
 
     /// Starts the server again, with what it had, and waits until it stores objects.
@@ -124,7 +148,8 @@ impl S3 {
             weed.start()?;
         }
         let ready = self.ready(deadline).await;
-        ready.with_context(|| self.own.as_ref().map(|weed| said(weed.folder.path())).unwrap_or_default())
+        let log = || self.own.as_ref().and_then(|weed| std::fs::read_to_string(weed.folder.path().join("log")).ok());
+        ready.with_context(|| log().unwrap_or_default())
     }
 
     /// A client's settings for this server.
@@ -176,12 +201,11 @@ impl S3 {
 
 /// A SeaweedFS of a test's own.
 struct Weed {
-    child: Option<Child>,
-    program: PathBuf,
+    running: Option<Supervised>,
     args: Vec<String>,
     port: u16,
-    /// Patterns of its sockets, which it makes in this folder whatever it is told, and leaves there.
-    sockets: String,
+    /// Ports by which its sockets are known, which it makes elsewhere and leaves behind.
+    sockets: [u16; 5],
     keys: Keys,
     reader: Keys,
     // Removed after the process is gone: fields are dropped in this order.
@@ -190,8 +214,7 @@ struct Weed {
 
 impl Weed {
     fn new() -> anyhow::Result<Self> {
-        let program = program()?;
-        let folder = tempfile::Builder::new().prefix("gadwall-s3-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("gadwall-test-").tempdir()?;
         let keys = |name: &str| Keys {
             access_key: name.to_owned(),
             secret_key: format!("{:032x}", rand::rng().random::<u128>()),
@@ -202,6 +225,10 @@ impl Weed {
         let [master, volume, filer, port, admin] = ports()?;
         let at = folder.path().display();
         let args = [
+            // Slower with much data, but several of them fit beside each other.
+            "GOMEMLIMIT=256MiB".to_owned(),
+            "GOGC=50".to_owned(),
+            program()?.display().to_string(),
             format!("-logdir={at}"),
             "mini".to_owned(),
             format!("-dir={at}/data"),
@@ -229,16 +256,28 @@ impl Weed {
             "-master.volumeSizeLimitMB=1024".to_owned(),
             format!("-bucket={BUCKET}"),
         ];
-        let ports = [master, volume, filer, port, admin].map(|port| port + 10_000);
-        let sockets = ports.map(|port| format!("/tmp/seaweedfs-*-{port}.sock")).join(" ");
-        Ok(Self { child: None, program, args: args.to_vec(), port, sockets, keys, reader, folder })
+        let sockets = [master, volume, filer, port, admin].map(|port| port + 10_000);
+        Ok(Self { running: None, args: args.to_vec(), port, sockets, keys, reader, folder })
     }
 
     fn start(&mut self) -> anyhow::Result<()> {
-        let env = [("GOMEMLIMIT", "256MiB"), ("GOGC", "50"), ("LEAVES", self.sockets.as_str())];
         std::fs::create_dir_all(self.folder.path().join("data"))?;
-        self.child = Some(Child::start(self.folder.path(), &self.program, &self.args, &env)?);
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        self.running = Some(Supervised::start(self.folder.path(), None, Path::new("env"), &args)?);
         Ok(())
+    }
+}
+
+impl Drop for Weed {
+    fn drop(&mut self) {
+        self.running = None;
+        for entry in std::fs::read_dir("/tmp").into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let port = name.strip_prefix("seaweedfs-").and_then(|rest| rest.strip_suffix(".sock")?.rsplit_once('-'));
+            if port.is_some_and(|(_, port)| port.parse().is_ok_and(|port| self.sockets.contains(&port))) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
@@ -255,13 +294,9 @@ fn identities(writer: &Keys, reader: &Keys) -> String {
 }
 
 fn program() -> anyhow::Result<PathBuf> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(PACKAGE);
-    let folders = std::fs::read_dir(package).into_iter().flatten().flatten();
+    let folders = std::fs::read_dir(folder::service("seaweedfs")?)?.flatten();
     let found = folders.map(|folder| folder.path().join(PROGRAM)).find(|program| program.is_file());
-    found.context(
-        "there is no S3 server for the tests: run `python3 infra/services/fetch.py`, \
-         or set GADWALL_TEST_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET",
-    )
+    found.context("the package of the S3 server has no server")
 }
 
 /// Ports that are free, and with them those 10,000 above, which the server takes by itself.

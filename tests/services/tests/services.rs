@@ -11,9 +11,6 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStoreExt as _, RetryConfig};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-/// Set in the process that only starts a server and waits to be killed.
-const WAITS: &str = "GADWALL_TEST_SERVICES_WAIT";
-
 fn client(server: &S3, endpoint: &str, retries: usize) -> AmazonS3 {
     let options = ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(10));
     let retry = RetryConfig { max_retries: retries, ..RetryConfig::default() };
@@ -60,9 +57,6 @@ async fn a_server_keeps_what_it_has_and_a_proxy_fails_on_command() {
 #[tokio::test]
 #[ignore = "the process that `a_server_ends_with_its_test` kills"]
 async fn waits_to_be_killed() {
-    if std::env::var_os(WAITS).is_none() {
-        return;
-    }
     let server = S3::start().await.unwrap();
     eprintln!("{}", server.endpoint);
     std::future::pending::<()>().await;
@@ -72,7 +66,6 @@ async fn waits_to_be_killed() {
 async fn a_server_ends_with_its_test() {
     let mut test = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "waits_to_be_killed"])
-        .env(WAITS, "1")
         .env_remove("GADWALL_TEST_S3_ENDPOINT")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

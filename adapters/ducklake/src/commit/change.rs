@@ -16,7 +16,7 @@ use crate::{sql, structure};
 
 impl Commit<'_> {
     /// Commits a change that isn't a load. One that touches no row has no snapshot.
-    pub(crate) fn change(&self, write: &LakeWrite, origin: WriteOrigin) -> Result<Committed, WriteError> {
+    pub(crate) fn change(&self, write: &LakeWrite, origin: &WriteOrigin) -> Result<Committed, WriteError> {
         self.insist(|| self.change_with(write, Some(origin.clone())))
     }
 

@@ -13,6 +13,9 @@ use object_store::path::Path;
 use crate::error::fault;
 use crate::lake_name;
 
+/// Longest key, in bytes.
+pub(super) const MAX_KEY: usize = 1024;
+
 /// Keys below the prefix of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Keys(String);
@@ -61,6 +64,11 @@ impl Keys {
     pub(super) fn probe(&self, id: &str) -> String {
         format!("{}.probe/{id}/", self.0)
     }
+}
+
+/// Whether a key is longer than there can be: nothing is under it.
+pub(super) fn too_long(key: &Path) -> bool {
+    key.as_ref().len() > MAX_KEY
 }
 
 /// A key as it is, with nothing of it written differently.

@@ -40,6 +40,7 @@ pub use store::S3Store;
 
 use crate::error::failed as file_failed;
 use error::failed;
+use keys::{MAX_KEY, too_long};
 use list::Seen;
 use place::Turns;
 use read::OpenVersion;
@@ -112,6 +113,10 @@ impl Inner {
         let key = self.store.keys.object(lake, dataset, name)?;
         // Told before the content is read; looked at again when it takes its place.
         self.require(lake, dataset).await?;
+        if too_long(&key) {
+            let home = self.store.keys.home(lake, dataset);
+            return Err(ObjectError::NameTooLong { limit: MAX_KEY.saturating_sub(home.len()) });
+        }
         let current = self.current(&key, name).await?;
         if !options.precondition.holds(current.as_ref().map(|info| &info.etag)) {
             return Err(ObjectError::PreconditionFailed);

@@ -131,7 +131,7 @@ impl Inner {
             let found = self.store.head(&key(&above)?).await.map_err(told)?;
             Ok(found.is_some())
         });
-        looks.buffer_unordered(LOOKS).try_any(|there| std::future::ready(there)).await
+        looks.buffer_unordered(LOOKS).try_any(std::future::ready).await
     }
 
     pub(super) async fn delete(

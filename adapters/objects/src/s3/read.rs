@@ -13,6 +13,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
 use super::error::{broke_off, failed, if_there};
+use super::keys::too_long;
 use super::store::Store;
 use super::version::Version;
 use crate::error::fault;
@@ -39,6 +40,9 @@ enum Opened {
 impl OpenVersion {
     /// Opens what is under the key, if anything is.
     pub(super) async fn open(store: Arc<Store>, key: Path, name: ObjectName) -> Result<Option<Self>, ObjectError> {
+        if too_long(&key) {
+            return Ok(None);
+        }
         let got = if_there(store.objects.get_opts(&key, GetOptions::default()).await);
         let Some(got) = got.map_err(|error| failed(&error))? else { return Ok(None) };
         let version = Version::of(&name, &got.meta, &got.attributes)?;

@@ -12,7 +12,7 @@ use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreEx
 
 use super::config::S3Config;
 use super::error::{S3OpenError, if_there};
-use super::keys::Keys;
+use super::keys::{Keys, too_long};
 
 /// Keys in one answer of a listing: as many as servers give.
 const PAGE: usize = 1_000;
@@ -140,11 +140,14 @@ impl Store {
 
     /// Deletes a key that may not be there.
     pub(super) async fn delete(&self, key: &Path) -> object_store::Result<()> {
-        Ok(if_there(self.objects.delete(key).await)?.unwrap_or_default())
+        if_there(self.objects.delete(key).await).map(drop)
     }
 
     /// What is under a key, without its bytes.
     pub(super) async fn head(&self, key: &Path) -> object_store::Result<Option<GetResult>> {
+        if too_long(key) {
+            return Ok(None);
+        }
         if_there(self.objects.get_opts(key, GetOptions { head: true, ..GetOptions::default() }).await)
     }
 }

@@ -140,9 +140,8 @@ impl Drop for Parts {
                 tracing::warn!(error = %super::error::Fault::of(&error), "an unfinished upload was not given up");
             }
         };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_up)),
-            Err(_) => tracing::warn!("an unfinished upload was not given up"),
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(give_up);
         }
     }
 }

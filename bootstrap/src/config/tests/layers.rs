@@ -102,7 +102,8 @@ fn every_older_name_sets_its_key_from_both_places() {
         let default = with_key().shown(key.path);
         let (text, expected) = sample(key.path, key.kind, &default);
         assert!(default != expected || matches!(key.kind, Kind::Secrets), "{}", legacy.name);
-        for given in [with_key().env(legacy.name, &text), with_key().dotenv(&format!("{}='{text}'", legacy.name))] {
+        let base = || with_what_it_needs(key.path);
+        for given in [base().env(legacy.name, &text), base().dotenv(&format!("{}='{text}'", legacy.name))] {
             assert_eq!(given.shown(key.path), expected, "{}", legacy.name);
             assert_eq!(given.loaded().origin(key.path).variable(), Some(legacy.name));
         }
@@ -113,7 +114,15 @@ fn every_older_name_sets_its_key_from_both_places() {
 fn every_key_has_a_general_name() {
     for key in keys() {
         let (text, expected) = sample(key.path, key.kind, &with_key().shown(key.path));
-        assert_eq!(with_key().env(&key.variable(), &text).shown(key.path), expected, "{}", key.path);
+        assert_eq!(with_what_it_needs(key.path).env(&key.variable(), &text).shown(key.path), expected, "{}", key.path);
+    }
+}
+
+/// A configuration in which this key can have any value.
+fn with_what_it_needs(key: &str) -> Given {
+    match key {
+        "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
+        _ => with_key(),
     }
 }
 

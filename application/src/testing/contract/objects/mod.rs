@@ -57,6 +57,7 @@ macro_rules! objects_contract {
                 preconditions_are_kept,
                 one_of_many_creates_an_object,
                 names_of_any_kind_read_back,
+                the_longest_names_read_back_or_are_refused,
                 a_name_is_not_both_object_and_folder,
                 folders_go_with_their_last_object,
                 objects_are_listed_by_the_bytes_of_their_names,

@@ -2,13 +2,14 @@
 
 use gadwall_domain::ports::objects::{ObjectError, PutOptions};
 
-use super::{Store, all, delete, fresh_dataset, listed, put, put_with, text};
+use super::{DATASET, LAKE, Store, all, delete, fresh_dataset, head, listed, put, put_with, text};
+use crate::testing::builders::{dataset, lake, object};
 
 /// Every legal name is an object of its own, and is listed as it was given.
 pub async fn names_of_any_kind_read_back(store: Store) {
     fresh_dataset(&store).await;
-    let (long, deep) = ("x".repeat(255), vec!["y"; 512].join("/"));
-    let longest = format!("{}/{}", vec!["é".repeat(127); 4].join("/"), "12");
+    let (long, deep) = ("x".repeat(255), vec!["y"; 300].join("/"));
+    let longest = format!("{}/{}", vec!["é".repeat(127); 3].join("/"), "12");
     let mut names = vec![
         "a",
         "A",
@@ -60,6 +61,25 @@ pub async fn names_of_any_kind_read_back(store: Store) {
     assert_eq!(listed(&store, all()).await, names);
     for name in &names {
         delete(&store, name).await;
+    }
+    assert!(listed(&store, all()).await.is_empty());
+}
+
+/// The longest legal names are objects of their own, too, or are refused for their length; looking for one is no fault.
+pub async fn the_longest_names_read_back_or_are_refused(store: Store) {
+    fresh_dataset(&store).await;
+    let (deep, longest) = (vec!["y"; 512].join("/"), format!("{}/{}", vec!["é".repeat(127); 4].join("/"), "12"));
+    for name in [deep, longest] {
+        match put_with(&store, &name, "x", PutOptions::default()).await {
+            Ok(_) => assert_eq!(text(&store, &name).await, "x"),
+            Err(refused) => {
+                assert!(matches!(refused, ObjectError::NameTooLong { limit } if limit < name.len()), "{refused:?}");
+                assert!(matches!(head(&store, &name).await, Err(ObjectError::NoObject)));
+                let got = store.get(lake(LAKE), &dataset(DATASET), &object(&name)).await;
+                assert!(matches!(got, Err(ObjectError::NoObject)));
+            }
+        }
+        delete(&store, &name).await;
     }
     assert!(listed(&store, all()).await.is_empty());
 }

@@ -71,7 +71,7 @@ fn note(on: u128, number: u128, ended: Option<i64>) -> ResultNote {
         sql: "SELECT 'é'".to_owned(),
         request_id: request("r1"),
         started_at: noon(),
-        finished_at: ended.map(|second| seconds_past_noon(second)),
+        finished_at: ended.map(seconds_past_noon),
         state: if ended.is_some() { QueryState::Done } else { QueryState::Running },
         rows: 3,
         error_code: None,

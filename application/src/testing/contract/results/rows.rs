@@ -88,7 +88,7 @@ pub async fn room_is_given_back(store: Store) {
 /// Whoever has begun to read reads on when the result is deleted.
 pub async fn what_is_open_is_read_to_its_end(store: Store) {
     store.keep_note(&note(LAKE, 1, Some(0))).await.unwrap();
-    let batches = vec![batch(0, 100), batch(100, 100)];
+    let batches = [batch(0, 100), batch(100, 100)];
     store.put(lake(LAKE), id(1), stream(batches.iter().cloned().map(Ok).collect()), ROOMY).await.unwrap();
     let mut rows = store.open(lake(LAKE), id(1)).await.unwrap().unwrap();
     assert_eq!(rows.batches.next().await.unwrap().unwrap(), batches[0]);
