@@ -102,9 +102,9 @@ async fn lists_and_objects_are_parameters() -> Result<()> {
         let reply = run(&owner, json!({ "query": sql, "params": params })).await?;
         assert_eq!((reply.status, &reply.json()["rows"]), (200, &expected), "{sql}: {}", reply.text);
     }
-    let named = run(&owner, json!({ "query": "SELECT $v, $n + 1", "params": {"v": [1], "n": 2} })).await?;
+    let answer = run(&owner, json!({ "query": "SELECT $v, $n + 1", "params": {"v": [1], "n": 2} })).await?;
     let names: Vec<Value> =
-        named.json()["columns"].as_array().unwrap().iter().map(|column| column["name"].clone()).collect();
+        answer.json()["columns"].as_array().unwrap().iter().map(|column| column["name"].clone()).collect();
     assert_eq!(names, ["$v", "($n + 1)"]);
     let numbered = run(&owner, json!({ "query": "SELECT ?, ?", "params": [[1], 2] })).await?;
     assert_eq!(numbered.json()["columns"][1]["name"], "$2");
