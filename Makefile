@@ -14,7 +14,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-unit test-chaos lint advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ test: setup-test ## run every test
 	cargo build --workspace --bins
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace $(CONTAINERS); \
 	else set -x; cargo test --workspace --lib --bins --tests $(CONTAINERS); fi
+
+test-cloud: setup setup-test ## run the tests of lakes, metadata, files and the API on PostgreSQL and S3 only
+	cargo build --workspace --bins
+	cargo run --quiet --bin with-services -- env GADWALL_TEST_STORAGE=cloud cargo test -p gadwall-tests --test api
+	cargo test -p gadwall-ducklake --test cloud
+	cargo test -p gadwall-metastore --test postgres
+	cargo test -p gadwall-objects --test s3
 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib

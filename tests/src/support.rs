@@ -10,12 +10,14 @@ use gadwall::{Config, Server};
 use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
-use gadwall_domain::ports::metadata::{MetadataStore as _, ProjectFilter};
+use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 use gadwall_metastore::{SqliteConfig, SqliteMetadata};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+
+use crate::cloud::CloudPlace;
 
 /// The admin key of servers under test.
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests";
@@ -78,6 +80,9 @@ impl TestServer {
     /// Starts a server on a data directory that may hold data already.
     pub async fn start_in(dir: TempDir, change: impl FnOnce(&mut Config)) -> Result<Self> {
         let mut config = config(dir.path());
+        if let Some(place) = CloudPlace::of(dir.path()).await? {
+            place.configure(&mut config);
+        }
         change(&mut config);
         let server = Server::start(&config).await?;
         let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?;
@@ -134,14 +139,17 @@ fn config(data_dir: &Path) -> Config {
 }
 
 /// The metadata store of a data directory, beside a server that may use it.
-async fn metadata(data_dir: &Path) -> Result<SqliteMetadata> {
+async fn metadata(data_dir: &Path) -> Result<Box<dyn MetadataStore>> {
+    if let Some(place) = CloudPlace::of(data_dir).await? {
+        return place.metadata().await;
+    }
     let config = SqliteConfig {
         path: data_dir.join("metadata.sqlite"),
         max_readers: 1,
         acquire_timeout: Duration::from_secs(5),
         busy_timeout: Duration::from_secs(5),
     };
-    Ok(SqliteMetadata::open(config).await?)
+    Ok(Box::new(SqliteMetadata::open(config).await?))
 }
 
 /// Gives a project one more key, which may only read.
@@ -175,9 +183,7 @@ pub async fn add_key(
         revoked_at: None,
     };
     tx.keys().insert(&reader).await?;
-    tx.commit().await?;
-    store.close().await;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 /// Empties the metadata store's index of the lakes, as if it had never been told of their commits.

@@ -73,6 +73,11 @@ impl Postgres {
         }
     }
 
+    /// The address of a new, empty database, which stays as long as the server.
+    pub async fn new_database(&self) -> Result<String> {
+        Ok(create_database(self.url()).await?.1)
+    }
+
     /// An empty database on a server that lives as long as it.
     pub async fn database() -> Result<Database> {
         let server = Self::start().await?;
