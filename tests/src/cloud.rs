@@ -94,7 +94,7 @@ impl CloudPlace {
         config.ducklake.secret_key = Some(Secret::new("the secret of servers under test"));
         let postgres = &mut config.postgres;
         (postgres.host, postgres.user) = (host.to_owned(), user.to_owned());
-        postgres.database = database.split('?').next().unwrap_or_default().to_owned();
+        database.split('?').next().unwrap_or_default().clone_into(&mut postgres.database);
         postgres.port = port.parse().unwrap_or(5432);
         postgres.password = Some(Secret::new(password));
         postgres.max_connections = 6;

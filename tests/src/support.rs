@@ -139,7 +139,7 @@ fn config(data_dir: &Path) -> Config {
 }
 
 /// The metadata store of a data directory, beside a server that may use it.
-async fn metadata(data_dir: &Path) -> Result<Box<dyn MetadataStore>> {
+pub async fn metadata(data_dir: &Path) -> Result<Box<dyn MetadataStore>> {
     if let Some(place) = CloudPlace::of(data_dir).await? {
         return place.metadata().await;
     }

@@ -184,11 +184,14 @@ impl Queries {
         Ok(Opened { project, scope, at_least })
     }
 
-    /// The snapshot that would be read now, where that is known without asking.
-    pub fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
+    /// The snapshot that would be read now, where that is told at little cost.
+    pub async fn known_snapshot(&self, opened: &Opened) -> Option<SnapshotId> {
         match opened.scope.at {
-            // A commit is seen by those who wait for it a little before it is known.
-            ReadAt::Head => self.lakes.known_head(opened.scope.lake).filter(|known| *known >= opened.at_least),
+            ReadAt::Head => {
+                let known = self.lakes.quick_head(opened.scope.lake).await;
+                // A commit is seen by those who wait for it a little before it is known.
+                known.filter(|known| *known >= opened.at_least)
+            }
             ReadAt::Snapshot(snapshot) => Some(snapshot),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use gadwall_tests::cloud::passes_over;
 use gadwall_tests::support::{Client, Reply, TestServer, send};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -68,6 +69,9 @@ const SYSTEM: [&str; 6] = [
 
 #[tokio::test]
 async fn health_needs_no_key_and_holds_everything() -> Result<()> {
+    if passes_over("the size of a bucket is not counted") {
+        return Ok(());
+    }
     let server = TestServer::start().await?;
     let body = health(&server).await?;
     assert_holds(
@@ -187,6 +191,9 @@ async fn break_table(server: &TestServer, owner: &Client<'_>) -> Result<()> {
 
 #[tokio::test]
 async fn faults_open_it_and_an_admin_closes_it() -> Result<()> {
+    if passes_over("it removes a data file from the data directory") {
+        return Ok(());
+    }
     let server = TestServer::start_with(|config| {
         config.breaker.failure_threshold = 2;
         config.breaker.timeout = Duration::from_secs(100);

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::{FileReader, StreamReader};
+use gadwall_tests::cloud::passes_over;
 use gadwall_tests::support::{Client, Reply, TestServer, add_reader, send};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -204,6 +205,9 @@ async fn results_are_for_who_asked_and_who_manages() -> Result<()> {
 
 #[tokio::test]
 async fn results_are_deleted_after_a_while_and_with_their_project() -> Result<()> {
+    if passes_over("it looks for results in the data directory") {
+        return Ok(());
+    }
     let server = TestServer::start_with(|config| config.query.result_retention = Duration::from_secs(1)).await?;
     let owner = server.project("p").await?;
     let id = start(&owner, "SELECT 1").await?;
@@ -257,6 +261,9 @@ async fn results_survive_a_restart_and_what_ran_is_interrupted() -> Result<()> {
 
 #[tokio::test]
 async fn results_of_a_project_have_their_room() -> Result<()> {
+    if passes_over("it looks for results in the data directory") {
+        return Ok(());
+    }
     let server = TestServer::start_with(|config| config.query.result_limit = 1_000_000).await?;
     let owner = server.project("p").await?;
     let some = "SELECT hash(range) AS h FROM range(90000)";

@@ -1,14 +1,12 @@
 //! What one project's key can't do to another project.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gadwall_domain::access::{KeyDigest, Scope};
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::BucketName;
-use gadwall_domain::ports::metadata::MetadataStore as _;
-use gadwall_tests::support::{TestServer, send};
+use gadwall_tests::support::{TestServer, metadata, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -49,13 +47,7 @@ pub(crate) async fn limited_key(
     scopes: &[Scope],
     bucket: Option<&str>,
 ) -> Result<String> {
-    let config = gadwall_metastore::SqliteConfig {
-        path: server.data_dir().join("metadata.sqlite"),
-        max_readers: 1,
-        acquire_timeout: Duration::from_secs(5),
-        busy_timeout: Duration::from_secs(5),
-    };
-    let store = gadwall_metastore::SqliteMetadata::open(config).await?;
+    let store = metadata(server.data_dir()).await?;
     let digest = |key: &str| KeyDigest(Sha256::digest(key.as_bytes()).into());
     let mut tx = store.write().await?;
     let mut key = tx.keys().find_by_digest(&digest(owner)).await?.context("the owner has a key")?;

@@ -49,6 +49,10 @@ impl LakeStore for CloudLakes {
         self.server.head(lake).await
     }
 
+    async fn quick_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        self.server.head(lake).await.ok()
+    }
+
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
         self.of(lake).await?.commits_after(lake, after, limit).await
     }

@@ -330,7 +330,7 @@ impl QueriesApi {
         let Asked { query, wanted, precise, safe, .. } = asked;
         let form = format!("{}{}", wanted.content_type, if precise { ";precise" } else { "" });
         let key = |snapshot| Key::new(opened.scope(), snapshot, &query.sql, &query.parameters, "", &form);
-        if let Some(snapshot) = self.queries.known_snapshot(&opened) {
+        if let Some(snapshot) = self.queries.known_snapshot(&opened).await {
             let key = key(snapshot);
             let etag = key.etag();
             // Only what depends on nothing else was ever given this tag.

@@ -99,6 +99,11 @@ pub trait LakeStore: Send + Sync {
         None
     }
 
+    /// The newest snapshot where it can be told at little cost: every write that was answered, by whomever, is in it.
+    async fn quick_head(&self, lake: LakeId) -> Option<SnapshotId> {
+        self.known_head(lake)
+    }
+
     /// Commits after a snapshot, oldest first, at most `limit`.
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use gadwall_tests::cloud::passes_over;
 use gadwall_tests::support::{TestServer, send};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -155,6 +156,9 @@ async fn thirty_megabytes_stream_in_and_out() -> Result<()> {
 
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_what_was_there() -> Result<()> {
+    if passes_over("it looks for files in the data directory") {
+        return Ok(());
+    }
     let server = TestServer::start_with(|config| config.server.body_idle_timeout = Duration::from_millis(300)).await?;
     let owner = owner(&server).await?;
     put(&owner, &format!("{D}/old"), "old").await?;
@@ -201,6 +205,9 @@ async fn an_upload_has_the_limit_of_rows() -> Result<()> {
 
 #[tokio::test]
 async fn files_survive_a_restart_and_go_with_their_project() -> Result<()> {
+    if passes_over("it looks for files in the data directory") {
+        return Ok(());
+    }
     let server = TestServer::start().await?;
     let key = {
         let owner = owner(&server).await?;
