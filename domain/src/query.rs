@@ -142,6 +142,9 @@ pub enum QueryError {
     /// The lake can't be had; the text is for the log.
     #[error("the project's lake can't be opened")]
     LakeUnavailable(String),
+    /// The lake's catalog or its data can't be reached; the text is for the log.
+    #[error("the project's lake can't be reached; try again shortly")]
+    LakeAway(String),
     /// There is no room for what doesn't fit in memory; the text is for the log.
     #[error("storage is full")]
     StorageFull(String),
@@ -163,9 +166,12 @@ impl Classify for QueryError {
             Self::Unsupported { .. } => ErrorKind::Unprocessable,
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Timeout(_) => ErrorKind::Timeout,
-            Self::Cancelled | Self::OutOfMemory | Self::Busy | Self::CircuitOpen { .. } | Self::LakeUnavailable(_) => {
-                ErrorKind::Unavailable
-            }
+            Self::Cancelled
+            | Self::OutOfMemory
+            | Self::Busy
+            | Self::CircuitOpen { .. }
+            | Self::LakeUnavailable(_)
+            | Self::LakeAway(_) => ErrorKind::Unavailable,
             Self::StorageFull(_) => ErrorKind::StorageFull,
             Self::Engine(_) => ErrorKind::Internal,
         }
@@ -178,7 +184,7 @@ impl Classify for QueryError {
             Self::NoSnapshot(_) => "snapshot_not_found",
             Self::Unsupported { .. } => "statement_unsupported",
             Self::TooLarge(_) => "statement_too_large",
-            Self::LakeUnavailable(_) => "lake_unavailable",
+            Self::LakeUnavailable(_) | Self::LakeAway(_) => "lake_unavailable",
             Self::StorageFull(_) => "storage_full",
             Self::Timeout(_) => "query_timeout",
             Self::Cancelled => "query_cancelled",

@@ -140,7 +140,9 @@ fn remote_failure(message: &str) -> Option<Failure> {
     if !CLASSES.iter().any(|class| message.starts_with(class)) {
         return None;
     }
-    if says(&AWAY) {
+    // Whatever else goes wrong on the way to a server names its address.
+    let on_the_way = message.contains("://") && !message.contains("No files found");
+    if says(&AWAY) || on_the_way {
         Some(Failure::Unavailable)
     } else if says(&CONTENDED) {
         Some(Failure::Contended)
@@ -192,7 +194,8 @@ pub(crate) fn query_error(
         (Failure::OutOfMemory, _) => QueryError::OutOfMemory,
         (Failure::Statement, _) => QueryError::Sql(scrub.apply(&message(error), catalog)),
         (Failure::StorageFull, _) => QueryError::StorageFull(message(error)),
-        (Failure::Damaged | Failure::Unavailable, _) => QueryError::LakeUnavailable(message(error)),
+        (Failure::Damaged, _) => QueryError::LakeUnavailable(message(error)),
+        (Failure::Unavailable, _) => QueryError::LakeAway(message(error)),
         (Failure::Contended, _) => QueryError::Busy,
         (Failure::ReadOnly | Failure::Fault, _) => QueryError::Engine(message(error)),
     }

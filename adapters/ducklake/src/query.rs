@@ -220,8 +220,12 @@ impl Running {
     ) {
         let mut started = Some(started);
         let done = self.try_run(work, handle, &mut started, batches);
-        if let Err(QueryError::Engine(reason) | QueryError::LakeUnavailable(reason) | QueryError::StorageFull(reason)) =
-            &done
+        if let Err(
+            QueryError::Engine(reason)
+            | QueryError::LakeUnavailable(reason)
+            | QueryError::LakeAway(reason)
+            | QueryError::StorageFull(reason),
+        ) = &done
         {
             tracing::error!(reason, "the query engine failed");
         }
@@ -407,9 +411,8 @@ pub(crate) fn lake_failed(error: LakeError) -> QueryError {
         LakeError::Busy | LakeError::Contended => QueryError::Busy,
         LakeError::StorageFull(source) => QueryError::StorageFull(source.to_string()),
         LakeError::Fault(source) => QueryError::Engine(source.to_string()),
-        LakeError::Damaged(source) | LakeError::ReadOnly(source) | LakeError::Unavailable(source) => {
-            QueryError::LakeUnavailable(source.to_string())
-        }
+        LakeError::Unavailable(source) => QueryError::LakeAway(source.to_string()),
+        LakeError::Damaged(source) | LakeError::ReadOnly(source) => QueryError::LakeUnavailable(source.to_string()),
         LakeError::NoLake => QueryError::LakeUnavailable("the project's lake is missing".to_owned()),
     }
 }

@@ -103,6 +103,7 @@ impl Meaning {
             QueryError::Timeout(_)
             | QueryError::OutOfMemory
             | QueryError::LakeUnavailable(_)
+            | QueryError::LakeAway(_)
             | QueryError::StorageFull(_)
             | QueryError::Busy
             | QueryError::Cancelled
