@@ -80,6 +80,8 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
         Kind::Choice(_) => match path {
             "environment" => quoted("staging"),
             "logging.level" => quoted("debug"),
+            "ducklake.catalog" => quoted("postgres"),
+            "postgres.ssl_mode" => quoted("require"),
             _ => quoted("json"),
         },
         Kind::Url => quoted("https://elsewhere.example/base"),
@@ -121,6 +123,7 @@ fn every_key_has_a_general_name() {
 /// A configuration in which this key can have any value.
 fn with_what_it_needs(key: &str) -> Given {
     match key {
+        "ducklake.catalog" => with_key().file("ducklake.secret_key = \"0123456789abcdef\""),
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
         _ => with_key(),
     }
@@ -160,8 +163,14 @@ fn names_without_effect_are_told_and_deployment_names_are_not() {
 
 #[test]
 fn settings_that_nothing_uses_are_told_by_capability() {
-    let given = Given::nothing().env("DB_POSTGRES_HOST", "db").env("DB_POSTGRES_PORT", "1").env("HOST", "::1");
-    assert_eq!(given.loaded().config.notices(), ["not used yet (lakes on PostgreSQL): postgres.host, postgres.port"]);
+    let given = Given::nothing()
+        .env("DB_DUCKLAKE_METADATA_SCHEMA", "s")
+        .env("DB_DUCKLAKE_METADATA_CATALOG", "c")
+        .env("HOST", "::1");
+    assert_eq!(
+        given.loaded().config.notices(),
+        ["not used yet (names of one's own for the catalogs): ducklake.metadata_catalog, ducklake.metadata_schema"]
+    );
 }
 
 #[test]
