@@ -169,7 +169,7 @@ fn settings_that_nothing_uses_are_told_by_capability() {
         .env("HOST", "::1");
     assert_eq!(
         given.loaded().config.notices(),
-        ["not used yet (names of one's own for the catalogs): ducklake.metadata_catalog, ducklake.metadata_schema"]
+        ["not used yet (names of one's own for the catalogs): ducklake.metadata_schema, ducklake.metadata_catalog"]
     );
 }
 
