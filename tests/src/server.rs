@@ -136,7 +136,7 @@ impl ServerProcess {
 
     async fn wait_until_ready(&mut self, within: Duration) -> Result<()> {
         let begun = Instant::now();
-        let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PROBE_TIMEOUT).no_proxy().build()?;
+        let client = crate::client::builder().pool_max_idle_per_host(0).timeout(PROBE_TIMEOUT).build()?;
         let health = format!("{}/health", self.url);
         let mut answered = None;
         loop {

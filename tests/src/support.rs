@@ -85,7 +85,7 @@ impl TestServer {
         }
         change(&mut config);
         let server = Server::start(&config).await?;
-        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?;
+        let client = crate::client::builder().timeout(Duration::from_mins(1)).build()?;
         Ok(Self { server, client, dir })
     }
 

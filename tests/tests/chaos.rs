@@ -109,7 +109,7 @@ async fn repeated_requests_survive_kill_9_exactly_once() -> Result<()> {
     };
     let mut server = ServerProcess::start(&options).await?;
     let users = Arc::new(Users {
-        client: Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?,
+        client: gadwall_tests::client::builder().timeout(Duration::from_secs(10)).build()?,
         url: server.url().to_owned(),
         key: server.admin_key().to_owned(),
         next: AtomicU64::new(0),

@@ -62,7 +62,7 @@ async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()>
         admin_key: "the-key-of-the-crash-test".to_owned(),
         ..StartOptions::default()
     };
-    let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+    let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
     let next = Arc::new(AtomicU64::new(0));
     let mut acknowledged = BTreeSet::new();
     for round in 0..ROUNDS {
@@ -142,7 +142,7 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
         admin_key: "the-key-of-the-crash-test".to_owned(),
         ..StartOptions::default()
     };
-    let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+    let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
     let mut acknowledged = [0; 4];
     for round in 0..ROUNDS {
         let mut server = ServerProcess::start(&options).await?;

@@ -25,7 +25,7 @@ pub struct Client {
 impl Client {
     /// A client of the server at `url`.
     pub fn new(url: &str, key: &str) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client")?;
+        let http = crate::client::builder().timeout(TIMEOUT).build().context("no HTTP client")?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
 

@@ -102,7 +102,7 @@ pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
         ..StartOptions::default()
     };
     let server = ServerProcess::start(&start).await?;
-    let client = Client::builder().no_proxy().build()?;
+    let client = crate::client::builder().build()?;
     let host = Host { server: &server, client };
     host.load(folder.path()).await?;
 

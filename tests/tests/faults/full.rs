@@ -91,7 +91,7 @@ async fn check_crashed(disk: &Path, rows: u64) -> Result<()> {
         ..StartOptions::default()
     };
     let server = ServerProcess::start(&options).await?;
-    let client = reqwest::Client::new();
+    let client = gadwall_tests::client::builder().build()?;
     let query = client.post(format!("{}/projects/p/query", server.url())).bearer_auth(crate::KEY);
     let found: serde_json::Value =
         query.json(&json!({ "query": "SELECT count(*) FROM t" })).send().await?.json().await?;

@@ -43,7 +43,7 @@ impl Host {
     async fn start_in(own: TempDir, script: &str) -> Result<Self> {
         let data = own.path().join("data");
         let server = ServerProcess::start(&options(own.path(), &data, script)?).await?;
-        let client = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
+        let client = gadwall_tests::client::builder().timeout(Duration::from_secs(30)).build()?;
         Ok(Self { server, client, data, own })
     }
 
