@@ -11,6 +11,7 @@ mod housekeeping;
 mod lakes;
 mod metadata;
 mod query_log;
+pub mod ready;
 mod statistics;
 mod system;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use gadwall::config::{Loaded, Sources};
-use gadwall::{Config, Server};
+use gadwall::{Config, Server, ready};
 
 /// Statements may be nested deeply, and the engine parses and plans them on our threads. Only what is used is paid for.
 const THREAD_STACK: usize = 16 << 20;
@@ -23,7 +23,7 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serve (the default).
     Serve,
@@ -31,6 +31,12 @@ enum Command {
     Config,
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Ask a server whether it is ready; fails unless it is.
+    Health {
+        /// Where it listens; where the configuration says unless told.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -45,9 +51,11 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let loaded = || load(cli.config.as_deref());
-    match cli.command.unwrap_or(Command::Serve) {
+    match cli.command.as_ref().unwrap_or(&Command::Serve) {
         Command::Config => print(&loaded()?.render_effective()),
         Command::Openapi => runtime()?.block_on(openapi()),
+        Command::Health { url: Some(url) } => ready::require_ready(url),
+        Command::Health { url: None } => ready::require_ready(&ready::address(&loaded()?.config)),
         Command::Serve => runtime()?.block_on(serve(&loaded()?)),
     }
 }
