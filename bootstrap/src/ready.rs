@@ -11,7 +11,7 @@ use crate::config::Config;
 /// Longest wait for a connection, and then for the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of the answer is read: its status comes first.
-const HEAD: u64 = 64;
+const HEAD: usize = 64;
 
 /// The address of the server that this configuration starts, as seen from the same machine.
 pub fn address(config: &Config) -> String {
@@ -43,9 +43,9 @@ fn ask(host: &str) -> anyhow::Result<String> {
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut head = Vec::new();
-    let mut limited = stream.take(HEAD);
+    let mut limited = stream.take(HEAD as u64);
     while !head.contains(&b'\n') {
-        let mut part = [0; HEAD as usize];
+        let mut part = [0; HEAD];
         let read = limited.read(&mut part)?;
         if read == 0 {
             break;
