@@ -152,6 +152,17 @@ impl CatalogServer {
         Ok(())
     }
 
+    /// Has others that write to the catalog keep rows in files, too: by themselves they put few rows into the catalog, in
+    /// tables that the lake's role may not read and the engine breaks on.
+    pub(super) async fn keep_rows_in_files(&self, lake: LakeId) -> Result<(), LakeError> {
+        let schema = sql::ident(&Self::schema(lake));
+        let statement = format!(
+            "INSERT INTO {schema}.ducklake_metadata (key, value) SELECT 'data_inlining_row_limit', '0'
+              WHERE NOT EXISTS (SELECT FROM {schema}.ducklake_metadata WHERE key = 'data_inlining_row_limit')"
+        );
+        self.pool.execute(AssertSqlSafe(statement)).await.map(drop).map_err(unreachable)
+    }
+
     /// Whether there is a schema for the lake.
     pub(super) async fn has(&self, lake: LakeId) -> Result<bool, LakeError> {
         let found = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
