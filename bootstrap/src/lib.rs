@@ -10,6 +10,7 @@ mod folders;
 mod housekeeping;
 mod lakes;
 mod metadata;
+pub mod migrate;
 mod query_log;
 pub mod ready;
 mod statistics;
