@@ -98,7 +98,7 @@ async fn copy_table(
 ) -> Result<u64, StoreError> {
     let columns = table.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
     let select = sqlx::query(AssertSqlSafe(format!("SELECT {columns} FROM {}", quoted(&table.name))));
-    let into = format!("INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE", quoted(&table.name));
+    let into = format!("INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE ", quoted(&table.name));
     let at_once = (VALUES / table.columns.len().max(1)).max(1);
     let (mut rows, mut count) = (select.fetch(source), 0);
     loop {

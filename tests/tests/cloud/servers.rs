@@ -98,8 +98,14 @@ impl Api {
         Ok(Self { server, client: reqwest::Client::builder().no_proxy().build()? })
     }
 
+    /// A request of the administrator.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.server.url())).bearer_auth(KEY)
+        self.as_key(method, path, KEY)
+    }
+
+    /// A request of whoever has the key.
+    pub(crate) fn as_key(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.server.url())).bearer_auth(key)
     }
 
     /// What is there.
