@@ -78,7 +78,7 @@ pub async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let mut sources = Vec::new();
     for project in &active {
         let source = ends.lakes.source(project.lake).await.map_err(told).with_context(|| name(project))?;
-        if ends.lakes.target_head(project.lake).await.map_err(told)? > Some(source.head) {
+        if ends.lakes.has_gone_on(project.lake).await.map_err(told).with_context(|| name(project))? {
             return Err(gone_on(&project.id));
         }
         let Source { snapshots, files, bytes, .. } = source;

@@ -52,12 +52,7 @@ pub(super) fn copy(
 ) -> Result<CopiedCatalog, MigrationError> {
     let schema = sql::catalog(lake);
     batch(engine, &format!("{attach}; DETACH {}", sql::ident(&schema)))?;
-    let target = format!(
-        "ATTACH 'application_name=gadwall' AS target (TYPE postgres, SECRET gadwall_catalog, SCHEMA {})",
-        sql::text(&schema)
-    );
-    batch(engine, &target)?;
-    let place = format!("target.{}", sql::ident(&schema));
+    let place = attach_plain(engine, lake)?;
     let tables = tables(engine)?;
     let full: Vec<String> = tables.iter().map(|(table, _)| format!("{}.{table}", sql::ident(&schema))).collect();
     let truncate = format!("TRUNCATE {}", full.join(", "));
@@ -77,6 +72,26 @@ pub(super) fn copy(
         ),
     )?;
     compare(engine, &place, &tables)
+}
+
+/// Attaches the catalog in PostgreSQL as a plain schema; answers by which name.
+fn attach_plain(engine: &Connection, lake: LakeId) -> Result<String, MigrationError> {
+    let schema = sql::catalog(lake);
+    let options = format!("TYPE postgres, SECRET gadwall_catalog, SCHEMA {}", sql::text(&schema));
+    batch(engine, &format!("ATTACH 'application_name=gadwall' AS target ({options})"))?;
+    Ok(format!("target.{}", sql::ident(&schema)))
+}
+
+/// Whether the newest snapshot in PostgreSQL isn't one of the source.
+pub(super) fn has_gone_on(engine: &Connection, lake: LakeId) -> Result<bool, MigrationError> {
+    let place = attach_plain(engine, lake)?;
+    let newest = format!("SELECT max(snapshot_id) FROM {place}.ducklake_snapshot");
+    let known = format!(
+        "SELECT count(*) FROM source.ducklake_snapshot s JOIN {place}.ducklake_snapshot t
+             ON t.snapshot_id = s.snapshot_id AND t.snapshot_time = s.snapshot_time
+          WHERE t.snapshot_id = ({newest})"
+    );
+    Ok(count(engine, &known)? == 0)
 }
 
 /// Compares the contents of all tables, so the counts of every snapshot as well.

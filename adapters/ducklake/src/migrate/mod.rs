@@ -88,19 +88,19 @@ impl LakeMigration {
     /// Looks at a lake in files.
     pub async fn source(&self, lake: LakeId) -> Result<Source, MigrationError> {
         let (files, bytes) = self.source_files(lake).await?.iter().fold((0, 0), |(n, sum), f| (n + 1, sum + f.bytes));
-        let (head, snapshots) = self.with_engine(lake, move |engine| catalog::look(engine)).await?;
+        let (head, snapshots) = self.with_engine(lake, catalog::look).await?;
         Ok(Source { head, snapshots, files, bytes })
     }
 
-    /// The newest snapshot of the lake's copy, if there is one.
-    pub async fn target_head(&self, lake: LakeId) -> Result<Option<SnapshotId>, MigrationError> {
+    /// Whether the lake's copy was written to since it was made: its newest snapshot isn't one of the source.
+    pub async fn has_gone_on(&self, lake: LakeId) -> Result<bool, MigrationError> {
         if !self.server.has(lake).await? {
-            return Ok(None);
+            return Ok(false);
         }
         match self.server.head(lake).await {
-            Ok(head) => Ok(Some(head)),
-            // Nothing more than the schema was made, or nothing was copied into it.
-            Err(LakeError::NoLake) => Ok(None),
+            // Nothing more than the schema was made, or a lake without anything in it.
+            Err(LakeError::NoLake) | Ok(SnapshotId::ZERO) => Ok(false),
+            Ok(_) => self.with_engine(lake, move |engine| catalog::has_gone_on(engine, lake)).await,
             Err(error) => Err(error.into()),
         }
     }
