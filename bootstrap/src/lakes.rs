@@ -88,7 +88,7 @@ async fn open_cloud(config: &Config, settings: &LakeConfig) -> anyhow::Result<Cl
     }
 }
 
-fn postgres_place(config: &Config) -> anyhow::Result<PostgresPlace> {
+pub(crate) fn postgres_place(config: &Config) -> anyhow::Result<PostgresPlace> {
     let (postgres, ducklake) = (&config.postgres, &config.ducklake);
     let secret_key = ducklake.secret_key.as_ref().context(
         "ducklake.secret_key (GADWALL_SECRET_KEY) is not set: the projects' passwords in PostgreSQL are derived from it",

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use gadwall::config::{Loaded, Sources};
-use gadwall::{Config, Server};
+use gadwall::{Config, Server, migrate, ready};
 
 /// Statements may be nested deeply, and the engine parses and plans them on our threads. Only what is used is paid for.
 const THREAD_STACK: usize = 16 << 20;
@@ -23,7 +23,7 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serve (the default).
     Serve,
@@ -31,6 +31,38 @@ enum Command {
     Config,
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Ask a server whether it is ready; fails unless it is.
+    Health {
+        /// Where it listens; where the configuration says unless told.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Copy everything to where the configuration says, out of the data directory. No server may run on either.
+    ///
+    /// What is there is only read. Run again, it goes on: what was copied and is the same isn't copied again. At the end
+    /// all is compared. Results of queries in the background stay behind. Exits with 0 when all is there and the same, 1 when
+    /// something failed (run it again), 3 when it was refused and nothing was copied, 4 when a copy differs.
+    Migrate {
+        /// What the data directory has: catalogs in files, metadata in SQLite, data and datasets in folders.
+        #[arg(long, value_enum)]
+        from: Origin,
+        /// What the configuration describes: catalogs and metadata in PostgreSQL, data and datasets in S3.
+        #[arg(long, value_enum)]
+        to: Destination,
+        /// Only look whether it could be done, and at how much there is. Makes metadata's tables, but copies nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Origin {
+    Embedded,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Destination {
+    Cloud,
 }
 
 fn main() -> ExitCode {
@@ -38,16 +70,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<migrate::Stopped>().map_or(ExitCode::FAILURE, |stopped| stopped.exit_code().into())
         }
     }
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let loaded = || load(cli.config.as_deref());
-    match cli.command.unwrap_or(Command::Serve) {
+    match cli.command.as_ref().unwrap_or(&Command::Serve) {
         Command::Config => print(&loaded()?.render_effective()),
         Command::Openapi => runtime()?.block_on(openapi()),
+        Command::Health { url: Some(url) } => ready::require_ready(url),
+        Command::Health { url: None } => ready::require_ready(&ready::address(&loaded()?.config)),
+        Command::Migrate { from: Origin::Embedded, to: Destination::Cloud, dry_run } => {
+            runtime()?.block_on(migrate::run(&loaded()?.config, *dry_run))
+        }
         Command::Serve => runtime()?.block_on(serve(&loaded()?)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::HealthProbe;
 use gadwall_metastore::{PostgresConfig, PostgresMetadata, SqliteConfig, SqliteMetadata};
@@ -21,8 +22,19 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
         let store = Arc::new(PostgresMetadata::open(&postgres_config(config, url)).await?);
         return Ok((Arc::clone(&store) as _, store));
     }
-    let store = Arc::new(SqliteMetadata::open(sqlite_config(config, folders)).await?);
+    let store = Arc::new(open_file(config, folders).await?);
     Ok((Arc::clone(&store) as _, store))
+}
+
+/// The store in the data directory.
+pub(crate) async fn open_file(config: &Config, folders: &LocalFolders) -> anyhow::Result<SqliteMetadata> {
+    Ok(SqliteMetadata::open(sqlite_config(config, folders)).await?)
+}
+
+/// The store in PostgreSQL.
+pub(crate) async fn open_postgres(config: &Config) -> anyhow::Result<PostgresMetadata> {
+    let url = address(config).context("no database is configured for metadata")?;
+    Ok(PostgresMetadata::open(&postgres_config(config, url)).await?)
 }
 
 /// The database: the one that is named, or else that of the lakes' catalogs. Several servers with the same lakes need

@@ -50,6 +50,22 @@ pub(crate) fn open(config: &LakeConfig, serves: &Serves) -> Result<Connection, O
     Ok(root)
 }
 
+/// Opens an instance that reaches a catalog's server and the bucket, and this machine's files as well: for no user's
+/// statements.
+pub(crate) fn open_unlocked(config: &LakeConfig, one: &OneLake) -> Result<Connection, OpenError> {
+    let root = Connection::open_in_memory_with_flags(settings(config)?)?;
+    for name in [DUCKLAKE, HTTPFS, POSTGRES] {
+        let file = extension_file(&config.extension_dir, name)?;
+        root.execute_batch(&format!("LOAD {}", sql::text(&file.to_string_lossy())))?;
+    }
+    if let DataPlace::S3(place) = &config.data {
+        root.execute_batch(&reach_s3(place))?;
+    }
+    root.execute_batch("SET GLOBAL TimeZone='UTC'")?;
+    root.execute_batch(&reach_postgres(one))?;
+    Ok(root)
+}
+
 /// Locations that no user is told.
 pub(crate) fn hidden(config: &LakeConfig) -> Vec<PathBuf> {
     let folders = [&config.lakes_dir, &config.staging_dir, &config.spill_dir];
@@ -128,7 +144,7 @@ fn reach_postgres(one: &OneLake) -> String {
 }
 
 /// A catalog that is still empty is filled: its schema was made for it.
-fn attach(config: &LakeConfig, one: &OneLake) -> String {
+pub(crate) fn attach(config: &LakeConfig, one: &OneLake) -> String {
     format!(
         "ATTACH 'ducklake:postgres:application_name=gadwall' AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true,
            METADATA_SCHEMA {schema}, META_SCHEMA {schema}, META_SECRET 'gadwall_catalog', DATA_INLINING_ROW_LIMIT {},

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod audit;
+mod copy;
 mod error;
 mod events;
 mod health;
@@ -23,5 +24,6 @@ mod statement;
 mod tags;
 mod tx;
 
+pub use copy::{CopiedTable, copy, has_gone_on};
 pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata};
 pub use sqlite::{OpenError, SqliteConfig, SqliteMetadata};

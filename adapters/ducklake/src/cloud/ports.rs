@@ -34,6 +34,7 @@ impl LakeStore for CloudLakes {
         self.server.provide(lake).await?;
         // Opening it for the first time fills its catalog.
         self.of(lake).await?;
+        self.server.keep_rows_in_files(lake).await?;
         self.server.index(lake).await
     }
 

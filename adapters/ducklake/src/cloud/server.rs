@@ -53,7 +53,7 @@ pub(crate) struct CatalogServer {
 
 impl CatalogServer {
     /// Connects, and looks whether everything that is needed is allowed.
-    pub(super) async fn connect(place: &PostgresPlace) -> Result<Self, ServerError> {
+    pub(crate) async fn connect(place: &PostgresPlace) -> Result<Self, ServerError> {
         let mode: PgSslMode = place.ssl_mode.parse().map_err(|_| ServerError::SslMode)?;
         let mut options = PgConnectOptions::new_without_pgpass()
             .host(&place.host)
@@ -98,12 +98,12 @@ impl CatalogServer {
     }
 
     /// The schema of a lake's catalog. Its role has the same name.
-    pub(super) fn schema(lake: LakeId) -> String {
+    pub(crate) fn schema(lake: LakeId) -> String {
         sql::catalog(lake)
     }
 
     /// The password of a lake's role. Kept nowhere: it follows from the key.
-    pub(super) fn password(&self, lake: LakeId) -> Result<String, LakeError> {
+    pub(crate) fn password(&self, lake: LakeId) -> Result<String, LakeError> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.place.secret_key.as_bytes())
             .map_err(|_| fault("the key for the projects' passwords can't be used"))?;
         mac.update(format!("gadwall lake role {GENERATION} {}", lake.uuid().simple()).as_bytes());
@@ -111,7 +111,7 @@ impl CatalogServer {
     }
 
     /// Makes a lake's role and schema, and gives the role its password. What is there already is left as it is.
-    pub(super) async fn provide(&self, lake: LakeId) -> Result<(), LakeError> {
+    pub(crate) async fn provide(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, schema) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
         let password = sql::text(&self.password(lake)?);
         let mut tx = self.pool.begin().await.map_err(unreachable)?;
@@ -134,7 +134,7 @@ impl CatalogServer {
     }
 
     /// Makes the indexes that DuckLake doesn't: without them each look at a table's files reads those of all.
-    pub(super) async fn index(&self, lake: LakeId) -> Result<(), LakeError> {
+    pub(crate) async fn index(&self, lake: LakeId) -> Result<(), LakeError> {
         const INDEXES: [(&str, &str); 6] = [
             ("ducklake_data_file", "table_id"),
             ("ducklake_delete_file", "table_id"),
@@ -152,8 +152,19 @@ impl CatalogServer {
         Ok(())
     }
 
+    /// Has others that write to the catalog keep rows in files, too: by themselves they put few rows into the catalog, in
+    /// tables that the lake's role may not read and the engine breaks on.
+    pub(crate) async fn keep_rows_in_files(&self, lake: LakeId) -> Result<(), LakeError> {
+        let schema = sql::ident(&Self::schema(lake));
+        let statement = format!(
+            "INSERT INTO {schema}.ducklake_metadata (key, value) SELECT 'data_inlining_row_limit', '0'
+              WHERE NOT EXISTS (SELECT FROM {schema}.ducklake_metadata WHERE key = 'data_inlining_row_limit')"
+        );
+        self.pool.execute(AssertSqlSafe(statement)).await.map(drop).map_err(unreachable)
+    }
+
     /// Whether there is a schema for the lake.
-    pub(super) async fn has(&self, lake: LakeId) -> Result<bool, LakeError> {
+    pub(crate) async fn has(&self, lake: LakeId) -> Result<bool, LakeError> {
         let found = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
             .bind(Self::schema(lake))
             .fetch_optional(&self.pool)
@@ -177,7 +188,7 @@ impl CatalogServer {
     }
 
     /// A lake's newest snapshot.
-    pub(super) async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
+    pub(crate) async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
         let mut connection = self.pool.acquire().await.map_err(unreachable)?;
         head(&mut connection, lake).await
     }

@@ -35,14 +35,14 @@ use crate::statement::Statement;
 use crate::tx::SqlTx;
 
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+pub(crate) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// Whose turn it is to write. The first number tells our locks from those of others in the same database.
-const TURN: &str = "SELECT pg_advisory_xact_lock(1734435959, 1)";
+pub(crate) const TURN: &str = "SELECT pg_advisory_xact_lock(1734435959, 1)";
 
 /// Metadata in a PostgreSQL database.
 pub struct PostgresMetadata {
-    writer: PgPool,
-    readers: PgPool,
+    pub(crate) writer: PgPool,
+    pub(crate) readers: PgPool,
     /// How long a statement may take, seen from here: the server's own limit ends it before.
     limit: Duration,
 }
@@ -94,7 +94,7 @@ pub(crate) fn query(statement: Statement<'_>) -> Query<'_, Postgres, PgArguments
     statement.map_text(without_null).query()
 }
 
-fn without_null(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn without_null(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text }
 }
 

@@ -27,7 +27,7 @@ use crate::tx::SqlTx;
 /// Metadata in one SQLite file.
 pub struct SqliteMetadata {
     writer: SqlitePool,
-    readers: SqlitePool,
+    pub(crate) readers: SqlitePool,
     access_version: Arc<AtomicU64>,
 }
 

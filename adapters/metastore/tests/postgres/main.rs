@@ -1,6 +1,7 @@
 //! The PostgreSQL adapter against its contract, and against what other servers and an operator can do to it.
 #![expect(clippy::unwrap_used, reason = "tests may panic, also outside of functions marked as tests")]
 
+mod copying;
 mod opening;
 mod outages;
 mod replicas;

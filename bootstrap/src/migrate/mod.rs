@@ -1,0 +1,176 @@
+//! `gadwall migrate`: everything in a data directory, copied to PostgreSQL and S3.
+//!
+//! Metadata comes last, in one transaction: a server on the target knows all projects, or none. So a run that broke off
+//! leaves nothing that shows, and the next one goes on.
+
+mod datasets;
+mod progress;
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use gadwall_domain::ids::LakeId;
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
+use gadwall_domain::project::{Project, ProjectStatus};
+use gadwall_ducklake::{LakeMigration, MigrationError, Source};
+use gadwall_metastore::{PostgresMetadata, SqliteMetadata, copy, has_gone_on};
+use thiserror::Error;
+
+use crate::app::{data_dir, lake_config};
+use crate::config::{CatalogKind, Config};
+use crate::files::FileStores;
+use crate::folders::{DataLock, LocalFolders};
+use crate::{lakes, metadata};
+use datasets::copy_datasets;
+use progress::{Progress, say};
+
+/// Why it stopped, where that isn't a failure of something else.
+#[derive(Debug, Error)]
+pub enum Stopped {
+    /// It must not be done; nothing was copied.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// What was copied isn't the same.
+    #[error("the copy differs: {0}")]
+    Differs(String),
+}
+
+impl Stopped {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 3,
+            Self::Differs(_) => 4,
+        }
+    }
+}
+
+fn refused(why: impl Into<String>) -> anyhow::Error {
+    Stopped::Refused(why.into()).into()
+}
+
+fn told(error: MigrationError) -> anyhow::Error {
+    match error {
+        MigrationError::Differs(how) => Stopped::Differs(how).into(),
+        error @ (MigrationError::Inlined | MigrationError::Elsewhere) => refused(error.to_string()),
+        error => error.into(),
+    }
+}
+
+/// Both ends, open.
+struct Ends {
+    source: SqliteMetadata,
+    target: PostgresMetadata,
+    local: FileStores,
+    bucket: FileStores,
+    lakes: LakeMigration,
+    /// Keeps servers away from the source.
+    _lock: DataLock,
+}
+
+/// Copies everything, or with `dry_run` looks whether that could be done.
+pub async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
+    let ends = open(config).await?;
+    let projects = projects(&ends.source).await?;
+    require_own(&projects, &ends).await?;
+    let active: Vec<&Project> = projects.iter().filter(|project| project.status == ProjectStatus::Active).collect();
+    let mut sources = Vec::new();
+    for project in &active {
+        let source = ends.lakes.source(project.lake).await.map_err(told).with_context(|| name(project))?;
+        if ends.lakes.has_gone_on(project.lake).await.map_err(told).with_context(|| name(project))? {
+            return Err(gone_on(&project.id));
+        }
+        let Source { snapshots, files, bytes, .. } = source;
+        say(&format!("{}: {snapshots} snapshots, {files} data files of {bytes} bytes", project.id));
+        sources.push((*project, source));
+    }
+    if dry_run {
+        say("nothing was copied: this was a dry run");
+        return Ok(());
+    }
+    for (project, source) in sources {
+        copy_project(&ends, project, source).await.with_context(|| name(project))?;
+    }
+    for table in copy(&ends.source, &ends.target).await.context("metadata was not copied")? {
+        say(&format!("metadata: {} rows of {}", table.rows, table.name));
+    }
+    ends.source.close().await;
+    ends.target.close().await;
+    say("all is there, and the same; results of queries in the background were left out");
+    Ok(())
+}
+
+fn name(project: &Project) -> String {
+    format!("project {}", project.id)
+}
+
+fn gone_on(project: &ProjectId) -> anyhow::Error {
+    refused(format!("the target's copy of {project} was used since it was made, and would be lost"))
+}
+
+async fn open(config: &Config) -> anyhow::Result<Ends> {
+    if config.ducklake.catalog != CatalogKind::Postgres || !config.storage.enabled {
+        return Err(refused(
+            "the configuration must describe the target: ducklake.catalog = \"postgres\" with ducklake.secret_key and \
+             postgres.*, storage.enabled = true with storage.*; and data_dir the source",
+        ));
+    }
+    if !config.data_dir.join("metadata.sqlite").is_file() {
+        return Err(refused("there is nothing in the data directory (data_dir, DATA_DIR)"));
+    }
+    let folders = LocalFolders::new(data_dir(config)?);
+    let lock = folders.lock().map_err(|error| refused(format!("{error:#}")))?;
+    let source = metadata::open_file(config, &folders).await.context("the metadata in the data directory")?;
+    let target = metadata::open_postgres(config).await?;
+    let (local, bucket) = (FileStores::local(&folders).await?, FileStores::open(config, &folders).await?);
+    let settings = lake_config(config, &folders, bucket.bucket.clone())?;
+    let lakes = LakeMigration::open(&settings, &lakes::postgres_place(config)?).await?;
+    Ok(Ends { source, target, local, bucket, lakes, _lock: lock })
+}
+
+/// Fails if the target has anything that is not from an earlier run, or was used since.
+async fn require_own(projects: &[Project], ends: &Ends) -> anyhow::Result<()> {
+    let ours: BTreeMap<&ProjectId, LakeId> = projects.iter().map(|project| (&project.id, project.lake)).collect();
+    let theirs = self::projects(&ends.target).await?;
+    if let Some(other) = theirs.iter().find(|project| ours.get(&project.id) != Some(&project.lake)) {
+        return Err(refused(format!(
+            "the target has a project {} of its own; use an empty database, on which no server was started yet",
+            other.id
+        )));
+    }
+    match theirs.first() {
+        Some(project) if has_gone_on(&ends.source, &ends.target).await? => Err(gone_on(&project.id)),
+        _ => Ok(()),
+    }
+}
+
+/// All projects, also those that were deleted.
+async fn projects(store: &dyn MetadataStore) -> anyhow::Result<Vec<Project>> {
+    const PAGE: u32 = 500;
+    let mut all = Vec::new();
+    let mut tx = store.read().await?;
+    loop {
+        let filter = ProjectFilter { status: None, limit: PAGE, offset: all.len() as u64 };
+        let (page, _) = tx.projects().list(filter).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+async fn copy_project(ends: &Ends, project: &Project, source: Source) -> anyhow::Result<()> {
+    let mut progress = Progress::new(&project.id, "data files", source.files);
+    ends.lakes
+        .copy_files(project.lake, |file| progress.one(file.bytes, file.was_there))
+        .await
+        .map_err(told)
+        .context("data files")?;
+    progress.end();
+    let copied = ends.lakes.copy_catalog(project.lake).await.map_err(told).context("the catalog")?;
+    say(&format!("{}: {} rows in {} tables of the catalog", project.id, copied.rows, copied.tables));
+    let tables = ends.lakes.compare_rows(project.lake).await.map_err(told).context("comparing rows")?;
+    say(&format!("{}: {tables} tables have the same rows", project.id));
+    copy_datasets(&*ends.local.objects, &*ends.bucket.objects, project).await
+}
