@@ -9,6 +9,7 @@ mod files;
 mod folders;
 mod housekeeping;
 mod lakes;
+mod lease;
 mod metadata;
 mod query_log;
 mod statistics;

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod instances;
 mod keys;
 mod lake_index;
 mod migrations;

@@ -47,6 +47,17 @@ impl Config {
                 show_span(self.engine.max_query_timeout)
             ),
         );
+        let metadata = &self.metadata;
+        unless(
+            metadata.instance_timeout >= metadata.instance_renewal * 3,
+            "metadata.instance_timeout",
+            format!(
+                "metadata.instance_timeout ({}) is shorter than three times metadata.instance_renewal ({}): a server \
+                 that is alive would be taken for dead",
+                show_span(metadata.instance_timeout),
+                show_span(metadata.instance_renewal)
+            ),
+        );
         let cloud = self.ducklake.catalog == CatalogKind::Postgres;
         unless(
             !cloud || self.ducklake.secret_key.as_ref().is_some_and(|key| key.expose().len() >= MIN_ADMIN_KEY),

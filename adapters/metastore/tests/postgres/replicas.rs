@@ -52,7 +52,7 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
                 // What another instance began would be taken over.
                 let instance = Uuid::from_u128(1);
                 let mut tx = store.write().await.unwrap();
-                let begun = tx.idempotency().begin("admin", &id, instance, noon()).await.unwrap() == Begun::Now;
+                let begun = tx.idempotency().begin("admin", &id, instance, noon(), noon()).await.unwrap() == Begun::Now;
                 let applied = tx.lake_index().apply(&project_id("p1"), &commit(round as u64 + 1, Vec::new())).await;
                 let applied = applied.unwrap();
                 tx.commit().await.unwrap();
