@@ -63,12 +63,18 @@ impl Projection {
         Self { store, lakes, followed: Mutex::default() }
     }
 
-    /// Makes sure that nothing of an earlier life of the process is missing. Cheap after the first time.
+    /// Makes sure that nothing is missing: of an earlier life of the process, or, where others write to the lake, of
+    /// theirs. Cheap after the first time where nobody else writes; elsewhere the lake is asked how far it is.
     pub(crate) async fn ensure(&self, project: &Project) -> Result<(), UseCaseError> {
-        if self.followed().get(&project.lake).is_some_and(|lake| lake.caught_up) {
-            return Ok(());
+        let caught_up = self.followed().get(&project.lake).is_some_and(|lake| lake.caught_up);
+        if !caught_up {
+            return self.catch_up(project, None).await;
         }
-        self.catch_up(project, None).await
+        if self.lakes.is_shared() {
+            let head = self.lakes.head(project.lake).await?;
+            self.catch_up(project, Some(head)).await?;
+        }
+        Ok(())
     }
 
     /// A table that was looked up since the last change of any; and how many changes there were, for
@@ -128,7 +134,10 @@ impl Projection {
             }
             let commits = self.lakes.commits_after(project.lake, applied, AT_ONCE).await?;
             let Some(last) = commits.last() else {
-                self.followed().entry(project.lake).or_default().caught_up = true;
+                let mut followed = self.followed();
+                let lake = followed.entry(project.lake).or_default();
+                lake.caught_up = true;
+                lake.applied = lake.applied.max(applied);
                 return Ok(());
             };
             applied = last.snapshot;
