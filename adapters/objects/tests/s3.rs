@@ -222,12 +222,14 @@ async fn of_several_servers_one_wins() {
         let absent = Precondition { if_match: None, if_none_match: Some(Tags::Any) };
         let mut precondition = absent;
         // The first puts the object, the others each replace a version that they have all seen.
-        for _ in 0..3 {
+        for version in 0..3 {
             let options = PutOptions { precondition, ..PutOptions::default() };
-            let put = servers.iter().zip(["one", "two", "three", "four"]).map(|(one, bytes)| {
-                let options = options.clone();
-                let (dataset, name) = (&dataset, &name);
-                async move { one.put(lake(1), dataset, name, text(bytes), options).await }
+            let put = servers.iter().enumerate().map(|(number, one)| {
+                let (dataset, name, options) = (&dataset, &name, options.clone());
+                // Other bytes each time: the same ones again are not another version to the server.
+                let bytes = Bytes::from(format!("{version} {number}"));
+                let content: Content = Box::pin(futures_util::stream::iter([Ok(bytes)]));
+                async move { one.put(lake(1), dataset, name, content, options).await }
             });
             let put = futures_util::future::join_all(put).await;
             let won: Vec<_> = put.iter().flatten().collect();

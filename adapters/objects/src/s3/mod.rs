@@ -5,8 +5,9 @@
 //! dataset takes a turn, and preconditions, and names that would be file and folder, are looked at within it.
 //!
 //! A turn is one process's. Between several servers on one prefix, the server decides who makes a dataset, and which
-//! of several puts with a precondition takes place, as long as the bytes go in one request (up to 8 MiB). It knows no
-//! conditions for the rest: of larger objects put under the same name at the same time the last one stays, names that
+//! of several puts with a precondition takes place, as long as the bytes go in one request (up to 8 MiB). It tells
+//! versions apart by their bytes, so who puts what is there already keeps nobody else out. It knows no conditions for the
+//! rest: of larger objects put under the same name at the same time the last one stays, names that
 //! would be file and folder can both come to be, and a dataset can be deleted while another server puts its first
 //! object; what is left of it is there again when the dataset is made again.
 
