@@ -206,11 +206,12 @@ fn only_rows(commit: &Commit) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use gadwall_domain::history::ReadAt;
+    use gadwall_domain::history::{Expected, ReadAt};
     use gadwall_domain::ports::lake::LakeWrite;
 
     use super::*;
     use crate::testing::builders::{bucket, column, origin, project_id, schema, table};
+    use crate::testing::{FixedClock, MemoryLake};
     use crate::world::World;
 
     async fn project(world: &World) -> Project {
@@ -242,6 +243,37 @@ mod tests {
         let mut tx = world.store.read().await.unwrap();
         let audit = tx.audit().latest(&project.id, 10).await.unwrap();
         assert_eq!(audit.iter().filter(|entry| entry.request_id.as_str() == "r9").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_another_server_committed_is_known_at_once() {
+        let clock = Arc::new(FixedClock::default());
+        let lakes = Arc::new(MemoryLake::new(Arc::clone(&clock) as _).shared());
+        let world = World::over(clock, lakes, Arc::default());
+        let project = project(&world).await;
+        let here = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes) as _);
+        here.ensure(&project).await.unwrap();
+        let t = table("main.t");
+        for (number, key) in [(1, &["id"][..]), (2, &[])] {
+            let create = LakeWrite::create_table(t.clone(), schema(vec![column("id", "BIGINT")], key));
+            let made = world.lakes.write(project.lake, create, origin("r9")).await.unwrap();
+            here.ensure(&project).await.unwrap();
+            let mut tx = world.store.read().await.unwrap();
+            assert_eq!(tx.lake_index().applied(&project.id).await.unwrap(), made.snapshot);
+            let (known, changes) = here.known_table(project.lake, &t);
+            assert!(known.is_none(), "what was known of it is over: {number}");
+            let found = tx.lake_index().table(&project.id, &t, ReadAt::Head).await.unwrap().unwrap();
+            assert_eq!(found.primary_key.len(), key.len());
+            here.keep_table(
+                project.lake,
+                &t,
+                (t.clone(), Arc::new(schema(vec![column("id", "BIGINT")], key))),
+                changes,
+            );
+            drop(tx);
+            let drop_table = LakeWrite::DropTable { table: t.clone(), expected: Expected::ANY };
+            world.lakes.write(project.lake, drop_table, origin("r9")).await.unwrap();
+        }
     }
 
     #[tokio::test]

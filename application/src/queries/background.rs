@@ -156,6 +156,10 @@ impl BackgroundQueries {
                 ended @ (KnownQueryError::NotRunning { .. } | KnownQueryError::NoQuery { .. }),
             )) => {
                 let note = self.note(caller, project, id).await?.ok_or(ended)?;
+                if !note.query.state.is_final() && note.instance != self.instances.id() {
+                    // Another server runs it, and only that one can stop it; what it will put must find its note.
+                    return Err(KnownQueryError::NotFinished { query: note.query.id, state: note.query.state }.into());
+                }
                 self.results.delete(note.lake, note.query.id).await?;
                 tracing::info!(query.id = %note.query.id, by = caller.label(), "a result was deleted");
                 Ok(note.query)

@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_alive_is_heard_of_in_time() {
+        let mut config = Config::default();
+        config.metadata.instance_timeout = config.metadata.instance_renewal * 3;
+        assert!(config.validate().is_ok());
+        config.metadata.instance_timeout -= Duration::from_secs(1);
+        assert_eq!(keys_at_fault(&config), ["metadata.instance_timeout"]);
+    }
+
+    #[test]
     fn production_refuses_what_is_only_comfortable() {
         let mut config = with_key(Environment::Production, "0123456789abcdef");
         assert!(config.validate().is_ok());

@@ -122,6 +122,8 @@ fn every_key_has_a_general_name() {
 fn with_what_it_needs(key: &str) -> Given {
     match key {
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
+        "metadata.instance_renewal" => with_key().file("metadata.instance_timeout = \"1h\""),
+        "metadata.instance_timeout" => with_key().file("metadata.instance_renewal = \"1s\""),
         _ => with_key(),
     }
 }
