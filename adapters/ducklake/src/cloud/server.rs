@@ -165,7 +165,7 @@ impl CatalogServer {
     pub(super) async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, name) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
         let mut tx = self.pool.begin().await.map_err(unreachable)?;
-        // Another replica may be at it: of two that drop the same thing at once, one fails. It isn't the writers' turn: a
+        // Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the writers' turn: a
         // writer ends when its engine is cut off.
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(!turn_key(lake))
