@@ -89,7 +89,8 @@ impl Instances {
         tx.commit().await
     }
 
-    /// Who was heard of since then is alive. Who isn't known at all is dead in any case.
+    /// Who was heard of since then is alive. Who isn't known at all is dead in any case; everyone known is alive to one
+    /// that isn't heard of itself.
     pub(crate) fn alive_since(&self) -> DateTime<Utc> {
         let now = self.clock.now();
         match *self.heard() {

@@ -197,7 +197,10 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
     let (operations, in_background) = (Arc::clone(&services.operations), Arc::clone(&services.background));
     let work = Work { instances, operations, background: in_background };
-    let lease = Lease::keep(work.clone(), config.metadata.instance_renewal);
+    let lease = match over {
+        Over::All => Lease::alone(work.clone()),
+        Over::One(_) | Over::None => Lease::keep(work.clone(), config.metadata.instance_renewal),
+    };
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;

@@ -14,6 +14,9 @@ use tokio::time::{MissedTickBehavior, interval_at};
 /// over it.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 
+/// Longest that an end in order waits for the store: the others find out by themselves.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What belongs to a life of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -25,11 +28,16 @@ pub(crate) struct Work {
 /// The task that does it; it ends with this.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
     work: Work,
 }
 
 impl Lease {
+    /// A lease that has begun and that nobody else asks for.
+    pub(crate) fn alone(work: Work) -> Self {
+        Self { task: None, work }
+    }
+
     /// Renews the lease, which has begun, so often.
     pub(crate) fn keep(work: Work, every: Duration) -> Self {
         let kept = work.clone();
@@ -49,25 +57,33 @@ impl Lease {
                 }
             }
         });
-        Self { task, work }
+        Self { task: Some(task), work }
     }
 
     /// Ends it in order: what this server was at is told as ended, and nobody waits to hear of it again.
     pub(crate) async fn end(self) {
-        self.task.abort();
+        self.stop();
         let ended = async {
             self.work.instances.end().await?;
             self.work.mark_interrupted().await
         };
-        if let Err(error) = ended.await {
-            tracing::warn!(error = %error, "the other servers were not told that this one ends");
+        match tokio::time::timeout(LAST_WORDS, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error, "the other servers were not told that this one ends"),
+            Err(_) => tracing::warn!("the other servers were not told in time that this one ends"),
+        }
+    }
+
+    fn stop(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop();
     }
 }
 

@@ -209,8 +209,8 @@ async fn what_is_done_on_one_server_holds_on_the_other_at_once() -> Result<()> {
     ensure!(asked.status == 202, "{}", asked.text);
     let query = asked.header("location").to_owned();
     b.wait(&location, |seen| seen["state"] == "running").await?;
-    // A server that starts beside it looks for what dead ones left.
-    let c = shared.replica().await?;
+    // Servers that start beside it look for what dead ones left, and for what is left of deleted projects.
+    let (c, _d) = tokio::try_join!(shared.replica(), shared.replica())?;
     for on in [&b, &c] {
         let seen = on.get(&location).await?.json();
         ensure!(seen["state"] == "running", "{seen}");
