@@ -136,6 +136,7 @@ impl ServerProcess {
 
     async fn wait_until_ready(&mut self, within: Duration) -> Result<()> {
         let begun = Instant::now();
+        crate::support::with_tls();
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PROBE_TIMEOUT).no_proxy().build()?;
         let health = format!("{}/health", self.url);
         let mut answered = None;
