@@ -11,17 +11,17 @@ use chrono::Duration;
 use gadwall_domain::idempotency::{IdempotencyState, StoredAnswer};
 use gadwall_domain::ports::metadata::{Begun, MetadataStore};
 use gadwall_domain::ports::system::Clock;
-use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::instances::Instances;
 
 /// Keeps the answers of requests that may be repeated.
 pub struct Idempotency {
     store: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
-    /// This life of the process: what another one began and didn't answer is up for anyone.
-    instance: Uuid,
+    /// What another life of a server began and didn't answer is up for anyone, when that life is over.
+    instances: Arc<Instances>,
     keep: Duration,
 }
 
@@ -47,15 +47,21 @@ pub enum Turn {
 
 impl Idempotency {
     /// Keeps answers in this store for so long.
-    pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, instance: Uuid, keep: Duration) -> Self {
-        Self { store, clock, instance, keep }
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
+        instances: Arc<Instances>,
+        keep: Duration,
+    ) -> Self {
+        Self { store, clock, instances, keep }
     }
 
     /// Begins a request, or tells what came of it. Keys belong to their caller: another's are no concern of theirs.
     pub async fn begin(&self, caller: &Caller, key: &str) -> Result<Turn, UseCaseError> {
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
-        let begun = tx.idempotency().begin(&caller.label(), key, self.instance, now).await?;
+        let (instance, alive_since) = (self.instances.id(), self.instances.alive_since());
+        let begun = tx.idempotency().begin(&caller.label(), key, instance, now, alive_since).await?;
         let record = match begun {
             Begun::Now => {
                 tx.commit().await?;
@@ -66,7 +72,7 @@ impl Idempotency {
         if record.created_at + self.keep <= now && record.state != IdempotencyState::Running {
             // Nobody has cleaned up yet; the promise is over all the same.
             tx.idempotency().forget(&caller.label(), key).await?;
-            tx.idempotency().begin(&caller.label(), key, self.instance, now).await?;
+            tx.idempotency().begin(&caller.label(), key, instance, now, alive_since).await?;
             tx.commit().await?;
             return Ok(Turn::CarryOut);
         }

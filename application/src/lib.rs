@@ -16,6 +16,7 @@ pub mod error;
 pub mod guarded;
 pub mod history;
 pub mod idempotency;
+pub mod instances;
 pub mod operations;
 pub mod projection;
 pub mod projects;

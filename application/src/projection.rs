@@ -63,12 +63,18 @@ impl Projection {
         Self { store, lakes, followed: Mutex::default() }
     }
 
-    /// Makes sure that nothing of an earlier life of the process is missing. Cheap after the first time.
+    /// Makes sure that nothing is missing: of an earlier life of the process, or, where others write to the lake, of
+    /// theirs. Cheap after the first time where nobody else writes; elsewhere the lake is asked how far it is.
     pub(crate) async fn ensure(&self, project: &Project) -> Result<(), UseCaseError> {
-        if self.followed().get(&project.lake).is_some_and(|lake| lake.caught_up) {
-            return Ok(());
+        let caught_up = self.followed().get(&project.lake).is_some_and(|lake| lake.caught_up);
+        if !caught_up {
+            return self.catch_up(project, None).await;
         }
-        self.catch_up(project, None).await
+        if self.lakes.is_shared() {
+            let head = self.lakes.head(project.lake).await?;
+            self.catch_up(project, Some(head)).await?;
+        }
+        Ok(())
     }
 
     /// A table that was looked up since the last change of any; and how many changes there were, for
@@ -128,7 +134,10 @@ impl Projection {
             }
             let commits = self.lakes.commits_after(project.lake, applied, AT_ONCE).await?;
             let Some(last) = commits.last() else {
-                self.followed().entry(project.lake).or_default().caught_up = true;
+                let mut followed = self.followed();
+                let lake = followed.entry(project.lake).or_default();
+                lake.caught_up = true;
+                lake.applied = lake.applied.max(applied);
                 return Ok(());
             };
             applied = last.snapshot;
@@ -197,11 +206,12 @@ fn only_rows(commit: &Commit) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use gadwall_domain::history::ReadAt;
+    use gadwall_domain::history::{Expected, ReadAt};
     use gadwall_domain::ports::lake::LakeWrite;
 
     use super::*;
     use crate::testing::builders::{bucket, column, origin, project_id, schema, table};
+    use crate::testing::{FixedClock, MemoryLake};
     use crate::world::World;
 
     async fn project(world: &World) -> Project {
@@ -233,6 +243,37 @@ mod tests {
         let mut tx = world.store.read().await.unwrap();
         let audit = tx.audit().latest(&project.id, 10).await.unwrap();
         assert_eq!(audit.iter().filter(|entry| entry.request_id.as_str() == "r9").count(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_another_server_committed_is_known_at_once() {
+        let clock = Arc::new(FixedClock::default());
+        let lakes = Arc::new(MemoryLake::new(Arc::clone(&clock) as _).shared());
+        let world = World::over(clock, lakes, Arc::default());
+        let project = project(&world).await;
+        let here = Projection::new(Arc::clone(&world.store) as _, Arc::clone(&world.lakes) as _);
+        here.ensure(&project).await.unwrap();
+        let t = table("main.t");
+        for (number, key) in [(1, &["id"][..]), (2, &[])] {
+            let create = LakeWrite::create_table(t.clone(), schema(vec![column("id", "BIGINT")], key));
+            let made = world.lakes.write(project.lake, create, origin("r9")).await.unwrap();
+            here.ensure(&project).await.unwrap();
+            let mut tx = world.store.read().await.unwrap();
+            assert_eq!(tx.lake_index().applied(&project.id).await.unwrap(), made.snapshot);
+            let (known, changes) = here.known_table(project.lake, &t);
+            assert!(known.is_none(), "what was known of it is over: {number}");
+            let found = tx.lake_index().table(&project.id, &t, ReadAt::Head).await.unwrap().unwrap();
+            assert_eq!(found.primary_key.len(), key.len());
+            here.keep_table(
+                project.lake,
+                &t,
+                (t.clone(), Arc::new(schema(vec![column("id", "BIGINT")], key))),
+                changes,
+            );
+            drop(tx);
+            let drop_table = LakeWrite::DropTable { table: t.clone(), expected: Expected::ANY };
+            world.lakes.write(project.lake, drop_table, origin("r9")).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::Lake;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
+use uuid::Uuid;
 
 use crate::access::{Access, AdminPolicy, digest};
 use crate::buckets::Buckets;
 use crate::caller::{Caller, Identity};
 use crate::datasets::Datasets;
+use crate::instances::Instances;
 use crate::projection::Projection;
 use crate::projects::{Files, NewProject, Projects};
 use crate::tables::Tables;
@@ -62,6 +65,12 @@ impl World {
         let tables = Tables::new(a, b, c, d, Arc::clone(&projects));
         let datasets = Datasets::new(Arc::clone(&objects), Arc::clone(&access));
         Self { store: memory, lakes, objects, clock, access, projection, projects, buckets, datasets, tables }
+    }
+
+    /// A life of a server, which was not heard of yet.
+    pub(crate) fn instance(&self, number: u128) -> Arc<Instances> {
+        let (store, clock) = (Arc::clone(&self.store) as _, Arc::clone(&self.clock) as _);
+        Arc::new(Instances::new(store, clock, Uuid::from_u128(number), TimeDelta::seconds(30)))
     }
 
     #[expect(clippy::unused_self, reason = "reads as it is meant: the world's admin")]

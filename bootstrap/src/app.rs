@@ -16,6 +16,7 @@ use gadwall_application::datasets::Datasets;
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::instances::{Instances, Over};
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::{Files, Projects};
@@ -51,6 +52,7 @@ use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
 use crate::lakes::{self, Lakes};
+use crate::lease::{Lease, Work};
 use crate::metadata;
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
@@ -65,14 +67,15 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     query_log: QueryLogTask,
     _housekeeping: Housekeeping,
-    _background: [StopBackground; 2],
+    background: [StopBackground; 2],
+    lease: Lease,
     _lock: DataLock,
 }
 
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let Opened { services, lakes, query_log, generated_admin_key, background, lock } = open(config).await?;
+        let Opened { services, lakes, query_log, generated_admin_key, background, lease, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -100,7 +103,8 @@ impl Server {
             serving,
             query_log,
             _housekeeping: housekeeping,
-            _background: background,
+            background,
+            lease,
             _lock: lock,
         })
     }
@@ -120,6 +124,8 @@ impl Server {
         let _ = self.stop.send(());
         let served = self.serving.await;
         self.query_log.finish().await;
+        drop(self.background);
+        self.lease.end().await;
         served.context("the server's task failed")?.context("the server failed")
     }
 }
@@ -137,12 +143,13 @@ struct Opened {
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
+    lease: Lease,
     lock: DataLock,
 }
 
 async fn open(config: &Config) -> anyhow::Result<Opened> {
     let folders = LocalFolders::new(data_dir(config)?);
-    let lock = folders.lock()?;
+    let mut lock = folders.lock()?;
     folders
         .create()
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
@@ -161,8 +168,17 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     // Beside the queries in the background, others always find a place.
     let long_queries = TokioBackground::of((config.query.max_concurrent / 2).max(1), WAITING);
     let stop_background = [background.stop_with(), long_queries.stop_with()];
+    let over = match (config.ducklake.catalog, lock.before()) {
+        // Who has the data directory has the lakes.
+        (CatalogKind::Files, _) => Over::All,
+        (CatalogKind::Postgres, before) => before.map_or(Over::None, Over::One),
+    };
+    let dead_after = TimeDelta::from_std(config.metadata.instance_timeout)?;
+    let id = SystemIds.next_id();
+    let instances = Arc::new(Instances::new(Arc::clone(&store), Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
         store,
+        instances: Arc::clone(&instances),
         lakes: lakes.lake(),
         engine: lakes.queries(),
         scripts: lakes.scripts(),
@@ -177,17 +193,25 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let settings = (query_settings(config)?, result_settings(config)?);
     let (services, query_log) = services(outside, admins, system, keep, settings);
 
+    instances.begin(over).await?;
+    lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
+    let (operations, in_background) = (Arc::clone(&services.operations), Arc::clone(&services.background));
+    let work = Work { instances, operations, background: in_background };
+    let lease = match over {
+        Over::All => Lease::alone(work.clone()),
+        Over::One(_) | Over::None => Lease::keep(work.clone(), config.metadata.instance_renewal),
+    };
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     services.projects.finish_deletions().await?;
-    services.operations.mark_interrupted().await?;
-    services.background.mark_interrupted().await?;
-    Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lock })
+    work.mark_interrupted().await?;
+    Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.
 struct Outside {
     store: Arc<dyn MetadataStore>,
+    instances: Arc<Instances>,
     lakes: Arc<dyn Lake>,
     engine: Arc<dyn QueryEngine>,
     scripts: Arc<dyn ScriptEngine>,
@@ -216,8 +240,20 @@ fn services(
     keep: TimeDelta,
     (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter) {
-    let Outside { store, lakes, engine, guard, scripts, views, objects, transfers, background, results, long_queries } =
-        outside;
+    let Outside {
+        store,
+        instances,
+        lakes,
+        engine,
+        guard,
+        scripts,
+        views,
+        objects,
+        transfers,
+        background,
+        results,
+        long_queries,
+    } = outside;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
@@ -234,7 +270,7 @@ fn services(
         Arc::clone(&clock),
         Arc::clone(&ids),
     ));
-    let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), ids.next_id(), keep));
+    let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
     let buckets = Buckets::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
@@ -289,9 +325,16 @@ fn services(
         Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running)
             .with_files(Arc::clone(&files)),
     );
-    let in_background = BackgroundQueries::new(Arc::clone(&queries), results, long_queries, kept);
-    let operations =
-        Arc::new(Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background));
+    let in_background =
+        BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
+    let operations = Arc::new(Operations::new(
+        store,
+        Arc::clone(&access),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+        background,
+        instances,
+    ));
     let transfers = Transfers::new(Parts {
         lakes,
         objects: Arc::clone(&objects),

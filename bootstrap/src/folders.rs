@@ -1,12 +1,13 @@
 //! The folders under the data directory.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use gadwall_domain::ports::system::{Folder, STORAGE_RESERVE, StorageFolders};
+use uuid::Uuid;
 
 /// Where everything lies, below one data directory.
 #[derive(Debug, Clone)]
@@ -101,15 +102,39 @@ fn unwritable(name: &str, path: &Path) -> String {
 /// Keeps a data directory to one process. Released by the system when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DataLock {
-    _file: File,
+    file: File,
+    before: Option<Uuid>,
+}
+
+impl DataLock {
+    /// The life of a server that had the data directory before, if it is known. It is over.
+    pub(crate) fn before(&self) -> Option<Uuid> {
+        self.before
+    }
+
+    /// Says whose the data directory is, for the one that has it next.
+    pub(crate) fn belongs_to(&mut self, instance: Uuid) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        write!(self.file, "{instance}")
+    }
 }
 
 impl LocalFolders {
     /// Takes the data directory for this process alone.
     pub(crate) fn lock(&self) -> anyhow::Result<DataLock> {
-        let file = File::create(self.data.join(".lock")).with_context(|| unwritable("data_dir", &self.data))?;
+        let mut options = File::options();
+        // What stands in it is the one's who has it.
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(self.data.join(".lock")).with_context(|| unwritable("data_dir", &self.data))?;
         match file.try_lock() {
-            Ok(()) => Ok(DataLock { _file: file }),
+            Ok(()) => {
+                let mut text = String::new();
+                // Whatever else stands there says nothing.
+                let read = (&mut file).take(64).read_to_string(&mut text);
+                let before = read.ok().and_then(|_| Uuid::parse_str(text.trim()).ok());
+                Ok(DataLock { file, before })
+            }
             Err(TryLockError::WouldBlock) => {
                 anyhow::bail!(
                     "another server uses the data directory {}; stop it, or set DATA_DIR",
@@ -184,8 +209,12 @@ mod tests {
         let lock = folders.lock().unwrap();
         let refused = folders.lock().unwrap_err().to_string();
         assert!(refused.contains("another server"), "{refused}");
+        assert_eq!(lock.before(), None);
         drop(lock);
-        assert!(folders.lock().is_ok());
+        for number in 1..3 {
+            folders.lock().unwrap().belongs_to(Uuid::from_u128(number)).unwrap();
+            assert_eq!(folders.lock().unwrap().before(), Some(Uuid::from_u128(number)));
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod files;
 mod folders;
 mod housekeeping;
 mod lakes;
+mod lease;
 mod metadata;
 pub mod migrate;
 mod query_log;

@@ -20,6 +20,7 @@ pub mod filter;
 pub mod history;
 pub mod idempotency;
 pub mod ids;
+pub mod instance;
 pub mod layout;
 pub mod names;
 pub mod operation;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::ids::{OperationId, RequestId};
 use crate::names::ProjectId;
@@ -29,6 +30,8 @@ pub struct Operation {
     pub state: OperationState,
     /// How much it has done.
     pub progress: Progress,
+    /// The life of the server that carries it out, or did.
+    pub instance: Uuid,
 }
 
 /// What an operation does.

@@ -20,16 +20,20 @@ impl IdempotencyRepository for SqlTx {
         key: &str,
         instance: Uuid,
         now: DateTime<Utc>,
+        alive_since: DateTime<Utc>,
     ) -> Result<Begun, StoreError> {
         // One statement decides: of two at once, one touches the row and the other finds it taken.
         let statement =
             sql("INSERT INTO idempotency (caller, idempotency_key, instance, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (caller, idempotency_key) DO UPDATE SET instance = excluded.instance
-              WHERE idempotency.status IS NULL AND idempotency.instance <> excluded.instance")
+              WHERE idempotency.status IS NULL AND idempotency.instance <> excluded.instance
+                AND NOT EXISTS (SELECT 1 FROM instances
+                                 WHERE instances.id = idempotency.instance AND instances.last_seen >= $5)")
             .bind(caller)
             .bind(key)
             .bind(instance.to_string())
-            .bind(micros(now));
+            .bind(micros(now))
+            .bind(micros(alive_since));
         if self.run(statement).await? > 0 {
             return Ok(Begun::Now);
         }

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod instances;
 mod keys;
 mod lake_index;
 mod migrations;

@@ -28,8 +28,8 @@ impl OperationRepository for SqlTx {
         check_end(operation)?;
         let statement = sql(
             "INSERT INTO operations (id, project, kind, subject, started_by, request_id, created_at, finished_at, state,
-                                     outcome, percent, rows_done, bytes_done)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                     outcome, percent, rows_done, bytes_done, instance)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(operation.id.to_string())
         .bind(operation.project.folded())
@@ -43,7 +43,8 @@ impl OperationRepository for SqlTx {
         .bind(outcome(&operation.state)?)
         .bind(operation.progress.percent)
         .bind(number("rows_done", operation.progress.rows)?)
-        .bind(number("bytes_done", operation.progress.bytes)?);
+        .bind(number("bytes_done", operation.progress.bytes)?)
+        .bind(operation.instance.to_string());
         self.run(statement).await.map(drop)
     }
 

@@ -9,6 +9,7 @@ use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
 use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, QueryId, RequestId, SnapshotId};
+use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
@@ -154,7 +155,12 @@ pub(crate) fn operation(row: &Row) -> Parsed<Operation> {
             rows: count(row, "rows_done")?,
             bytes: count(row, "bytes_done")?,
         },
+        instance: uuid(row, "instance")?,
     })
+}
+
+pub(crate) fn instance(row: &Row) -> Parsed<Instance> {
+    Ok(Instance { id: uuid(row, "id")?, started_at: time(row, "started_at")?, last_seen: time(row, "last_seen")? })
 }
 
 fn operation_state(row: &Row) -> Parsed<OperationState> {

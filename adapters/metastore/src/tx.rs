@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataTx, OperationRepository,
-    ProjectRepository, QueryLog, StoreError, TagRepository,
+    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
+    OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use sqlx::{Postgres, Sqlite, Transaction};
 use thiserror::Error;
@@ -137,6 +137,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn instances(&mut self) -> &mut dyn InstanceRepository {
         self
     }
 

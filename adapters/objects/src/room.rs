@@ -32,6 +32,11 @@ impl Room {
         self.lock().remove(folder);
     }
 
+    /// Takes these numbers for what all lakes have.
+    pub(crate) fn count_again(&self, used: HashMap<String, u64>) {
+        *self.lock() = used;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_application::testing::builders::{dataset, lake, object};
 use gadwall_application::testing::{FixedClock, SeqIds};
-use gadwall_domain::dataset::ObjectInfo;
+use gadwall_domain::dataset::{ObjectInfo, Precondition, Tags};
 use gadwall_domain::ports::objects::{Content, ContentError, ObjectError, ObjectQuery, ObjectStorage, PutOptions};
 use gadwall_domain::ports::results::{ResultError, ResultStore};
 use gadwall_objects::s3::{S3Config, S3Objects, S3OpenError, S3Results, S3Store};
@@ -192,4 +192,53 @@ async fn large_objects_pass_through_little_memory_or_leave_nothing() {
     };
     tokio::time::timeout(Duration::from_secs(30), none_left).await.unwrap();
     assert_eq!(names(&*objects).await, ["large", "warm"]);
+}
+
+/// How often the servers race.
+const ROUNDS: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_servers_one_wins() {
+    let server = S3::start().await.unwrap();
+    let config = config(&server);
+    let servers: Vec<_> = {
+        let ids: Arc<dyn gadwall_domain::ports::system::IdGenerator> = Arc::new(SeqIds::default());
+        let mut servers: Vec<Arc<dyn ObjectStorage>> = Vec::new();
+        for _ in 0..4 {
+            let store = open(&config).await.unwrap();
+            servers.push(Arc::new(S3Objects::new(&store, Arc::new(FixedClock::default()), Arc::clone(&ids))));
+        }
+        servers
+    };
+    let name = object("a.csv");
+    for round in 0..ROUNDS {
+        let dataset = dataset(&format!("d{round}"));
+        let made = servers.iter().map(|one| one.create_dataset(lake(1), &dataset));
+        let made = futures_util::future::join_all(made).await;
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+        let lost = made.iter().filter(|made| matches!(made, Err(ObjectError::DatasetExists)));
+        assert_eq!(lost.count(), servers.len() - 1, "{made:?}");
+
+        let absent = Precondition { if_match: None, if_none_match: Some(Tags::Any) };
+        let mut precondition = absent;
+        // The first puts the object, the others each replace a version that they have all seen.
+        for version in 0..3 {
+            let options = PutOptions { precondition, ..PutOptions::default() };
+            let put = servers.iter().enumerate().map(|(number, one)| {
+                let (dataset, name, options) = (&dataset, &name, options.clone());
+                // Other bytes each time: the same ones again are not another version to the server.
+                let bytes = Bytes::from(format!("{version} {number}"));
+                let content: Content = Box::pin(futures_util::stream::iter([Ok(bytes)]));
+                async move { one.put(lake(1), dataset, name, content, options).await }
+            });
+            let put = futures_util::future::join_all(put).await;
+            let won: Vec<_> = put.iter().flatten().collect();
+            let [stored] = &won[..] else { panic!("{put:?}") };
+            let lost = put.iter().filter(|put| matches!(put, Err(ObjectError::PreconditionFailed)));
+            assert_eq!(lost.count(), servers.len() - 1, "{put:?}");
+            let etag = stored.info.etag.clone();
+            assert_eq!(servers[0].head(lake(1), &dataset, &name).await.unwrap().etag, etag);
+            precondition = Precondition { if_match: Some(Tags::OneOf(vec![etag])), if_none_match: None };
+        }
+    }
 }

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::instances::Instances;
 
 use live::Live;
 
@@ -48,6 +49,7 @@ pub struct Operations {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     background: Arc<dyn Background>,
+    instances: Arc<Instances>,
     live: Mutex<HashMap<OperationId, Arc<Live>>>,
 }
 
@@ -65,8 +67,9 @@ impl Operations {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
         background: Arc<dyn Background>,
+        instances: Arc<Instances>,
     ) -> Self {
-        Self { store, access, clock, ids, background, live: Mutex::default() }
+        Self { store, access, clock, ids, background, instances, live: Mutex::default() }
     }
 
     /// Accepts work that its caller may do. It is kept before it is answered, and tells its end to who waits for it.
@@ -97,6 +100,7 @@ impl Operations {
             finished_at: None,
             state: OperationState::Pending,
             progress: Progress::default(),
+            instance: self.instances.id(),
         };
         let mut tx = self.store.write().await?;
         tx.operations().insert(&operation).await?;
@@ -202,10 +206,12 @@ impl Operations {
         Ok(live.now())
     }
 
-    /// Marks what an earlier life of the service left unfinished. To be called before requests are served.
+    /// Marks what servers left unfinished that live no more: an earlier life of this one, or others.
     pub async fn mark_interrupted(&self) -> Result<(), UseCaseError> {
         let mut tx = self.store.write().await?;
-        for operation in tx.operations().unfinished().await? {
+        let alive = self.instances.alive(&mut *tx).await?;
+        let unfinished = tx.operations().unfinished().await?;
+        for operation in unfinished.into_iter().filter(|operation| !alive.contains(&operation.instance)) {
             let state = OperationState::Failed(interrupted());
             let ended = Operation { state, finished_at: Some(self.clock.now()), ..operation };
             tx.operations().update(&ended).await?;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::caller::Identity;
+use crate::instances::Over;
 use crate::testing::SeqIds;
 use crate::testing::builders::{api_key, bucket, project_id};
 use crate::world::{World, caller};
@@ -49,14 +50,16 @@ impl Scene {
         let project = world.access.open(&owner, &project_id("p"), Scope::Read).await.unwrap();
         let work: Arc<Mutex<Vec<Work>>> = Arc::default();
         let background = Held { places: AtomicUsize::new(places), work: Arc::clone(&work) };
-        let operations = Self::operations(&world, background);
+        let operations = Self::operations(&world, background, 1);
         Self { world, owner, project, operations, work }
     }
 
-    fn operations(world: &World, background: Held) -> Arc<Operations> {
+    /// The operations of one life of a server.
+    fn operations(world: &World, background: Held, life: u128) -> Arc<Operations> {
         let (store, clock) = (Arc::clone(&world.store) as _, Arc::clone(&world.clock) as _);
         let ids = Arc::new(SeqIds::default());
-        Arc::new(Operations::new(store, Arc::clone(&world.access), clock, ids, Arc::new(background)))
+        let instances = world.instance(life);
+        Arc::new(Operations::new(store, Arc::clone(&world.access), clock, ids, Arc::new(background), instances))
     }
 
     async fn start<W>(&self, work: impl FnOnce(Running) -> W + Send + 'static) -> Result<Operation, UseCaseError>
@@ -176,7 +179,7 @@ async fn a_full_queue_and_a_greedy_project_are_refused() {
 async fn a_new_life_marks_what_the_old_one_left_and_forgets_after_a_week() {
     let scene = Scene::with_places(9).await;
     let left = scene.start(quick).await.unwrap();
-    let next = Scene::operations(&scene.world, Held { places: AtomicUsize::new(0), work: Arc::default() });
+    let next = Scene::operations(&scene.world, Held { places: AtomicUsize::new(0), work: Arc::default() }, 2);
     next.mark_interrupted().await.unwrap();
     let found = next.get(&scene.owner, &scene.project.id, &left.id.to_string()).await.unwrap();
     let OperationState::Failed(kept) = &found.state else { panic!("it is marked") };
@@ -187,6 +190,25 @@ async fn a_new_life_marks_what_the_old_one_left_and_forgets_after_a_week() {
     assert_eq!(next.clean_up().await.unwrap(), 1);
     let gone = next.get(&scene.owner, &scene.project.id, &left.id.to_string()).await.unwrap_err();
     assert_eq!(gone.code(), "operation_not_found");
+}
+
+#[tokio::test]
+async fn what_another_server_is_at_is_not_interrupted_while_that_lives() {
+    let scene = Scene::with_places(9).await;
+    let one = scene.world.instance(1);
+    one.begin(Over::None).await.unwrap();
+    let theirs = scene.start(quick).await.unwrap();
+    let next = Scene::operations(&scene.world, Held { places: AtomicUsize::new(0), work: Arc::default() }, 2);
+    let get = async || next.get(&scene.owner, &scene.project.id, &theirs.id.to_string()).await.unwrap();
+    next.mark_interrupted().await.unwrap();
+    assert_eq!(get().await, theirs);
+    one.end().await.unwrap();
+    next.mark_interrupted().await.unwrap();
+    let ended = get().await;
+    assert_eq!(ended.state.as_str(), "failed");
+    // However often it is said.
+    next.mark_interrupted().await.unwrap();
+    assert_eq!(get().await, ended);
 }
 
 #[tokio::test]

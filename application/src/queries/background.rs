@@ -23,6 +23,7 @@ use super::live::{End, Entry};
 use super::{Opened, Queries, only_own};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::instances::Instances;
 use crate::operations::{interrupted, kept};
 
 /// Queries of one project that run or wait in the background: a project can't fill the queue of all.
@@ -42,6 +43,7 @@ pub struct BackgroundQueries {
     queries: Arc<Queries>,
     results: Arc<dyn ResultStore>,
     background: Arc<dyn Background>,
+    instances: Arc<Instances>,
     settings: ResultSettings,
     /// Those that run or wait. Bounded by what the background takes.
     started: Mutex<HashMap<QueryId, ProjectId>>,
@@ -85,9 +87,10 @@ impl BackgroundQueries {
         queries: Arc<Queries>,
         results: Arc<dyn ResultStore>,
         background: Arc<dyn Background>,
+        instances: Arc<Instances>,
         settings: ResultSettings,
     ) -> Arc<Self> {
-        Arc::new(Self { queries, results, background, settings, started: Mutex::default() })
+        Arc::new(Self { queries, results, background, instances, settings, started: Mutex::default() })
     }
 
     /// Accepts a query in an opened project. That it was accepted is kept before it is answered.
@@ -111,7 +114,8 @@ impl BackgroundQueries {
         let lake = opened.scope.lake;
         let started = Started { of: Arc::clone(self), entry, lake };
         let record = started.entry.live.record();
-        let note = ResultNote { lake, query: record.clone(), snapshot: None, failure: None };
+        let instance = self.instances.id();
+        let note = ResultNote { lake, query: record.clone(), snapshot: None, failure: None, instance };
         self.results.keep_note(&note).await?;
         place.start("query", Box::pin(started.carry_out(registration, caller.clone(), opened, query)));
         Ok(record)
@@ -152,6 +156,10 @@ impl BackgroundQueries {
                 ended @ (KnownQueryError::NotRunning { .. } | KnownQueryError::NoQuery { .. }),
             )) => {
                 let note = self.note(caller, project, id).await?.ok_or(ended)?;
+                if !note.query.state.is_final() && note.instance != self.instances.id() {
+                    // Another server runs it, and only that one can stop it; what it will put must find its note.
+                    return Err(KnownQueryError::NotFinished { query: note.query.id, state: note.query.state }.into());
+                }
                 self.results.delete(note.lake, note.query.id).await?;
                 tracing::info!(query.id = %note.query.id, by = caller.label(), "a result was deleted");
                 Ok(note.query)
@@ -160,11 +168,17 @@ impl BackgroundQueries {
         }
     }
 
-    /// Tells the end of queries that an earlier life of the service left unfinished. To be called before requests are
-    /// served.
+    /// Tells the end of queries that servers left unfinished that live no more: an earlier life of this one, or others.
     pub async fn mark_interrupted(&self) -> Result<(), UseCaseError> {
         let running = &self.queries.running;
-        for mut note in self.results.unfinished().await? {
+        let unfinished = self.results.unfinished().await?;
+        let alive = self.instances.alive(&mut *running.store.read().await?).await?;
+        for note in unfinished.into_iter().filter(|note| !alive.contains(&note.instance)) {
+            // Its server may have told its end at the last moment, or another server may.
+            let Some(mut note) = self.results.note(note.lake, note.query.id).await? else { continue };
+            if note.query.state.is_final() {
+                continue;
+            }
             note.query.state = QueryState::Failed;
             note.query.error_code = Some(INTERRUPTED.to_owned());
             note.query.finished_at = Some(running.clock.now());
@@ -217,6 +231,7 @@ impl Started {
             query: self.entry.live.ended(end, self.entry.running.clock.now()),
             snapshot: done.as_ref().ok().copied(),
             failure: done.as_ref().err().map(kept),
+            instance: self.of.instances.id(),
         };
         if let Err(error) = &done
             && error.kind() == ErrorKind::Internal

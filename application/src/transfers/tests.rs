@@ -109,6 +109,7 @@ impl Scene {
             clock as _,
             Arc::new(SeqIds::default()),
             Arc::new(background),
+            world.instance(1),
         );
         let tables = Tables::new(
             store as _,

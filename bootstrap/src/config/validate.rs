@@ -47,6 +47,17 @@ impl Config {
                 show_span(self.engine.max_query_timeout)
             ),
         );
+        let metadata = &self.metadata;
+        unless(
+            metadata.instance_timeout >= metadata.instance_renewal * 3,
+            "metadata.instance_timeout",
+            format!(
+                "metadata.instance_timeout ({}) is shorter than three times metadata.instance_renewal ({}): a server \
+                 that is alive would be taken for dead",
+                show_span(metadata.instance_timeout),
+                show_span(metadata.instance_renewal)
+            ),
+        );
         let cloud = self.ducklake.catalog == CatalogKind::Postgres;
         unless(
             !cloud || self.ducklake.secret_key.as_ref().is_some_and(|key| key.expose().len() >= MIN_ADMIN_KEY),
@@ -107,6 +118,15 @@ mod tests {
         assert_eq!(keys_at_fault(&config), ["storage.secret_key"]);
         config.storage.secret_key = Some(Secret::new("key"));
         assert!(config.validate().is_ok());
+    }
+
+    #[test]
+    fn who_is_alive_is_heard_of_in_time() {
+        let mut config = Config::default();
+        config.metadata.instance_timeout = config.metadata.instance_renewal * 3;
+        assert!(config.validate().is_ok());
+        config.metadata.instance_timeout -= Duration::from_secs(1);
+        assert_eq!(keys_at_fault(&config), ["metadata.instance_timeout"]);
     }
 
     #[test]

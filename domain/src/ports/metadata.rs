@@ -14,6 +14,7 @@ use crate::events::{Event, LoggedEvent};
 use crate::history::{ReadAt, Tag};
 use crate::idempotency::{IdempotencyRecord, StoredAnswer};
 use crate::ids::{ApiKeyId, OperationId, QueryId, SnapshotId};
+use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
 use crate::project::{Project, ProjectSize, ProjectStatus};
@@ -71,6 +72,8 @@ pub trait MetadataTx: Send {
     fn tags(&mut self) -> &mut dyn TagRepository;
     /// Requests that may be repeated.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    /// The servers that share the store.
+    fn instances(&mut self) -> &mut dyn InstanceRepository;
     /// Long-running operations.
     fn operations(&mut self) -> &mut dyn OperationRepository;
     /// Queries that have ended.
@@ -239,9 +242,16 @@ pub enum Begun {
 #[async_trait]
 pub trait IdempotencyRepository: Send {
     /// Writes down that a request is being carried out, unless that caller's key is there. A running one of another
-    /// instance is taken over; it stays as old as it is. Of two at once, one is the first and the other finds it.
-    async fn begin(&mut self, caller: &str, key: &str, instance: Uuid, now: DateTime<Utc>)
-    -> Result<Begun, StoreError>;
+    /// instance that isn't known, or wasn't seen since a time, is taken over; it stays as old as it is. Of two at once,
+    /// one is the first and the other finds it.
+    async fn begin(
+        &mut self,
+        caller: &str,
+        key: &str,
+        instance: Uuid,
+        now: DateTime<Utc>,
+        alive_since: DateTime<Utc>,
+    ) -> Result<Begun, StoreError>;
     /// Keeps the answer of a request that this instance began. `false` when it isn't running (any more).
     async fn answer(
         &mut self,
@@ -254,6 +264,17 @@ pub trait IdempotencyRepository: Send {
     async fn forget(&mut self, caller: &str, key: &str) -> Result<(), StoreError>;
     /// Forgets requests begun before a time; answers how many.
     async fn forget_before(&mut self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// The servers that share the store. Each says again and again that it is alive.
+#[async_trait]
+pub trait InstanceRepository: Send {
+    /// Adds an instance, or notes that it was seen now. It stays as old as it is.
+    async fn renew(&mut self, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError>;
+    /// All of them, oldest first.
+    async fn list(&mut self) -> Result<Vec<Instance>, StoreError>;
+    /// Removes an instance, unless it was seen since that time; answers whether it was there and is gone.
+    async fn remove(&mut self, id: Uuid, unless_seen_since: DateTime<Utc>) -> Result<bool, StoreError>;
 }
 
 /// Which operations to list, newest first.

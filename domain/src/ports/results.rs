@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::error::{Classify, ErrorKind};
 use crate::ids::{LakeId, QueryId, SnapshotId};
@@ -24,6 +25,9 @@ pub struct ResultNote {
     pub snapshot: Option<SnapshotId>,
     /// Its failure, as it was told then; none unless it failed.
     pub failure: Option<Value>,
+    /// The life of the server that runs it, or did. That of notes that don't say is over.
+    #[serde(default)]
+    pub instance: Uuid,
 }
 
 /// Why a result can't be kept or read.

@@ -54,6 +54,10 @@ impl LakeStore for CloudLakes {
         self.server.head(lake).await.ok()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
         self.of(lake).await?.commits_after(lake, after, limit).await
     }

@@ -175,16 +175,24 @@ impl CatalogServer {
     /// Removes a lake's catalog and role. What isn't there is fine.
     pub(super) async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, name) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
+        let mut tx = self.pool.begin().await.map_err(unreachable)?;
+        // Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the writers' turn: a
+        // writer ends when its engine is cut off.
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(!turn_key(lake))
+            .execute(&mut *tx)
+            .await
+            .map_err(unreachable)?;
         // Engines of other replicas that still have it open are cut off.
         sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
             .bind(&role)
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
             .map_err(unreachable)?;
         for statement in [format!("DROP SCHEMA IF EXISTS {name} CASCADE"), format!("DROP ROLE IF EXISTS {name}")] {
-            self.pool.execute(AssertSqlSafe(statement)).await.map_err(unreachable)?;
+            tx.execute(AssertSqlSafe(statement)).await.map_err(unreachable)?;
         }
-        Ok(())
+        tx.commit().await.map_err(unreachable)
     }
 
     /// A lake's newest snapshot.

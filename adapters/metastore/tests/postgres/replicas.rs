@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use gadwall_application::testing::builders::{api_key, commit, event, noon, project, project_id};
+use gadwall_application::projection::Projection;
+use gadwall_application::testing::MemoryLake;
+use gadwall_application::testing::builders::{api_key, bucket, commit, event, noon, origin, project, project_id};
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
 use gadwall_domain::ports::metadata::{Begun, MetadataStore as _, StoreError};
 use gadwall_metastore::PostgresMetadata;
 use gadwall_test_services::{Database, Postgres};
@@ -52,7 +56,7 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
                 // What another instance began would be taken over.
                 let instance = Uuid::from_u128(1);
                 let mut tx = store.write().await.unwrap();
-                let begun = tx.idempotency().begin("admin", &id, instance, noon()).await.unwrap() == Begun::Now;
+                let begun = tx.idempotency().begin("admin", &id, instance, noon(), noon()).await.unwrap() == Begun::Now;
                 let applied = tx.lake_index().apply(&project_id("p1"), &commit(round as u64 + 1, Vec::new())).await;
                 let applied = applied.unwrap();
                 tx.commit().await.unwrap();
@@ -73,6 +77,36 @@ async fn one_of_many_gets_a_name_a_request_and_a_commit() {
             assert_eq!(won.iter().filter(|won| won[what]).count(), 1, "{round}: {won:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_are_copied_once_by_however_many() {
+    let (stores, _database) = three().await;
+    let project = project("p1");
+    let lakes = Arc::new(MemoryLake::default().shared());
+    lakes.create(project.lake).await.unwrap();
+    let mut made = 0;
+    for _ in 0..ROUNDS {
+        for _ in 0..30 {
+            made += 1;
+            let write = LakeWrite::CreateBucket { bucket: bucket(&format!("b{made}")), description: None };
+            lakes.write(project.lake, write, origin("r1")).await.unwrap();
+        }
+        let mut crowd = JoinSet::new();
+        for store in stores.iter().cycle().take(6) {
+            let projection = Projection::new(Arc::clone(store) as _, Arc::clone(&lakes) as _);
+            let project = project.clone();
+            crowd.spawn(async move { projection.catch_up(&project, None).await.unwrap() });
+        }
+        crowd.join_all().await;
+    }
+    let mut tx = stores[0].read().await.unwrap();
+    let events = tx.events().read_after(&project_id("p1"), 0, 10_000).await.unwrap();
+    let snapshots: Vec<_> = events.iter().map(|event| event.snapshot.unwrap()).collect();
+    assert_eq!(snapshots.len(), made);
+    assert!(snapshots.is_sorted_by(|before, after| before < after), "each once, in order");
+    assert_eq!(tx.lake_index().applied(&project_id("p1")).await.unwrap(), lakes.head(project.lake).await.unwrap());
+    assert_eq!(tx.lake_index().buckets(&project_id("p1"), ReadAt::Head).await.unwrap().len(), made);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,7 @@ async fn filled() -> (std::sync::Arc<SqliteMetadata>, TempDir) {
     tx.audit().append(&[audit_entry("p1", "project.created")]).await.unwrap();
     assert!(tx.lake_index().apply(&project_id("p1"), &keyed(vec![bucket_created("b", None), made])).await.unwrap());
     tx.tags().insert(&tag()).await.unwrap();
-    tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon()).await.unwrap();
+    tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon(), noon()).await.unwrap();
     let answer = StoredAnswer { status: 200, headers: Vec::new(), body: b"x".to_vec() };
     assert!(tx.idempotency().answer("admin", "k", "f", &answer).await.unwrap());
     tx.operations().insert(&failed()).await.unwrap();
@@ -69,6 +69,7 @@ fn failed() -> Operation {
         finished_at: Some(noon()),
         state: OperationState::Failed(serde_json::json!({"code": "x"})),
         progress: Progress::default(),
+        instance: Uuid::from_u128(1),
     }
 }
 
@@ -105,7 +106,7 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
             tx.tags().find(&p1, &tag().name).await?;
             tx.tags().list(&p1).await.map(drop)
         }
-        "idempotency" => tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon()).await.map(drop),
+        "idempotency" => tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon(), noon()).await.map(drop),
         "operations" => {
             tx.operations().find(&p1, failed().id).await?;
             tx.operations().list(&p1, OperationFilter { after: None, limit: 9 }).await.map(drop)

@@ -48,6 +48,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE tags",
         "DROP TABLE idempotency",
         "DROP TABLE operations",
+        "DROP TABLE instances",
         "DROP TABLE queries",
         "DROP INDEX table_facts_by_end",
         "DELETE FROM _sqlx_migrations WHERE version > 1",

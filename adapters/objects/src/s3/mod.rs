@@ -1,9 +1,15 @@
 //! Datasets, and results of queries, in a bucket of an S3 server.
 //!
 //! An object lies under its own name (see `keys`), so that the engine can read it. It becomes visible when all of it is
-//! there: the server puts a key's bytes in place as a whole. What the server doesn't do is done here, on the ground
-//! that nobody else writes below the prefix: whoever changes a dataset takes a turn, and preconditions, and names that
-//! would be file and folder, are looked at within it.
+//! there: the server puts a key's bytes in place as a whole. What the server doesn't do is done here: whoever changes a
+//! dataset takes a turn, and preconditions, and names that would be file and folder, are looked at within it.
+//!
+//! A turn is one process's. Between several servers on one prefix, the server decides who makes a dataset, and which
+//! of several puts with a precondition takes place, as long as the bytes go in one request (up to 8 MiB). It tells
+//! versions apart by their bytes, so who puts what is there already keeps nobody else out. It knows no conditions for the
+//! rest: of larger objects put under the same name at the same time the last one stays, names that
+//! would be file and folder can both come to be, and a dataset can be deleted while another server puts its first
+//! object; what is left of it is there again when the dataset is made again.
 
 mod config;
 mod error;
@@ -44,7 +50,7 @@ use keys::{MAX_KEY, too_long};
 use list::Seen;
 use place::Turns;
 use read::OpenVersion;
-use store::Store;
+use store::{Found, Store};
 use upload::Received;
 use version::Version;
 
@@ -73,7 +79,7 @@ impl fmt::Debug for S3Objects {
 }
 
 impl S3Objects {
-    /// Datasets in this bucket. Nobody else may write below its prefix.
+    /// Datasets in this bucket. Nobody but servers of one deployment may write below its prefix.
     pub fn new(store: &S3Store, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
         let (turns, seen) = (Turns::default(), Cache::new(SEEN));
         Self { inner: Arc::new(Inner { store: Arc::clone(&store.0), clock, ids, turns, seen }) }
@@ -98,8 +104,16 @@ impl Inner {
 
     /// The object as it is now, if there is one.
     async fn current(&self, key: &Path, name: &ObjectName) -> Result<Option<ObjectInfo>, ObjectError> {
-        let Some(found) = self.store.head(key).await.map_err(|error| failed(&error))? else { return Ok(None) };
-        Ok(Some(Version::of(name, &found.meta, &found.attributes)?.info(name.clone(), found.meta.size)))
+        Ok(self.find(key, name).await?.0)
+    }
+
+    /// The object as it is now, and how the server tells it from others.
+    async fn find(&self, key: &Path, name: &ObjectName) -> Result<(Option<ObjectInfo>, Found), ObjectError> {
+        let Some(head) = self.store.head(key).await.map_err(|error| failed(&error))? else {
+            return Ok((None, Found::Absent));
+        };
+        let info = Version::of(name, &head.meta, &head.attributes)?.info(name.clone(), head.meta.size);
+        Ok((Some(info), head.meta.e_tag.map_or(Found::Untagged, Found::Tagged)))
     }
 
     async fn put(

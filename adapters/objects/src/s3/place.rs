@@ -7,14 +7,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::dataset::{DatasetName, ObjectName, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{ObjectError, Stored};
-use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
+use object_store::{PutMode, PutOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Inner;
 use super::error::failed;
 use super::keys::key;
-use super::store::to_the_end;
+use super::store::{Found, to_the_end};
 use super::upload::Received;
 use super::version::Version;
 use crate::error::fault;
@@ -53,7 +53,12 @@ impl Inner {
                 return Err(ObjectError::DatasetExists);
             }
             let marker = inner.store.keys.marker(lake, &dataset)?;
-            inner.store.objects.put(&marker, Vec::new().into()).await.map(drop).map_err(|error| failed(&error))
+            let options = PutOptions { mode: inner.store.as_found(Found::Absent), ..PutOptions::default() };
+            match inner.store.objects.put_opts(&marker, Vec::new().into(), options).await {
+                Ok(_) => Ok(()),
+                Err(object_store::Error::AlreadyExists { .. }) => Err(ObjectError::DatasetExists),
+                Err(error) => Err(failed(&error)),
+            }
         };
         to_the_end(work, fault).await
     }
@@ -103,16 +108,28 @@ impl Inner {
             let key = inner.store.keys.object(lake, &dataset, &name)?;
             let _turn = inner.turns.take(lake, &dataset).await?;
             inner.require(lake, &dataset).await?;
-            let before = inner.current(&key, &name).await?;
+            let (before, found) = inner.find(&key, &name).await?;
             if !precondition.holds(before.as_ref().map(|info| &info.etag)) {
                 return Err(ObjectError::PreconditionFailed);
             }
+            // What was looked at must be so still when the bytes take its place: another server may be at it.
+            let mode =
+                if precondition == Precondition::default() { PutMode::Overwrite } else { inner.store.as_found(found) };
             if before.is_none() && inner.clashes(&inner.store.keys.home(lake, &dataset), &key, &name).await? {
                 return Err(ObjectError::NameClash);
             }
             let size = received.size();
-            received.place(&inner.store, &key, version.attributes()).await?;
+            let placed = received.place(&inner.store, &key, version.attributes(), mode).await;
             inner.seen.remove(key.as_ref());
+            if let Err(ObjectError::PreconditionFailed) = &placed
+                && inner.current(&key, &name).await?.is_none_or(|now| now.etag != version.etag)
+            {
+                return Err(ObjectError::PreconditionFailed);
+            }
+            // An answer that got lost is asked for again: then it is our own version that is in the way.
+            if !matches!(placed, Err(ObjectError::PreconditionFailed)) {
+                placed?;
+            }
             Ok(Stored { info: version.info(name, size), replaced: before.is_some() })
         };
         to_the_end(work, fault).await

@@ -3,7 +3,7 @@
 //! A result has the key `{prefix}/.results/{lake}/{query}.arrow`, its note the same with `.json`. A result becomes
 //! visible when all of it is there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use gadwall_domain::ports::results::{ResultError, ResultNote, ResultStore};
 use gadwall_domain::rows::RowStream;
 use gadwall_formats::spool::{SpoolReader, SpoolWriter};
 use object_store::path::Path;
-use object_store::{Attributes, ObjectMeta, ObjectStoreExt as _};
+use object_store::{Attributes, ObjectMeta, ObjectStoreExt as _, PutMode};
 use tokio::sync::Semaphore;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -66,7 +66,8 @@ fn told(error: ObjectError) -> ResultError {
 }
 
 impl S3Results {
-    /// Counts what is there, and removes what nobody will ask for. Nobody else may write there.
+    /// Counts what is there, and removes what nobody will ask for. Nobody but servers of one
+    /// deployment may write there.
     pub async fn open(store: &S3Store) -> Result<Self, ResultError> {
         let results = Self {
             store: Arc::clone(&store.0),
@@ -74,18 +75,35 @@ impl S3Results {
             deleting: Arc::new(Semaphore::new(1)),
         };
         let all = results.keys().await?;
+        results.count(&all);
         let notes: HashSet<&str> =
             all.iter().filter_map(|object| object.location.as_ref().strip_suffix(NOTE)).collect();
         let folder = results.store.keys.results();
         for object in &all {
             let Some(rows) = object.location.as_ref().strip_suffix(ROWS) else { continue };
-            if !notes.contains(rows) {
-                results.store.delete(&object.location).await.map_err(|error| result_failed(&error))?;
-            } else if let Some((lake, _)) = rows.strip_prefix(&folder).and_then(|rows| rows.split_once('/')) {
-                results.room.take(lake, object.size, u64::MAX);
+            if notes.contains(rows) {
+                continue;
+            }
+            results.store.delete(&object.location).await.map_err(|error| result_failed(&error))?;
+            if let Some((lake, _)) = rows.strip_prefix(&folder).and_then(|rows| rows.split_once('/')) {
+                results.room.give_back(lake, object.size);
             }
         }
         Ok(results)
+    }
+
+    /// Takes the room of all results that are there, whoever put them. What is on its way to the bucket counts when it is
+    /// looked at next.
+    fn count(&self, all: &[ObjectMeta]) {
+        let folder = self.store.keys.results();
+        let mut used = HashMap::new();
+        for object in all {
+            let rows = object.location.as_ref().strip_prefix(&folder).filter(|key| key.ends_with(ROWS));
+            if let Some((lake, _)) = rows.and_then(|rows| rows.split_once('/')) {
+                *used.entry(lake.to_owned()).or_default() += object.size;
+            }
+        }
+        self.room.count_again(used);
     }
 
     fn key(&self, lake: LakeId, query: QueryId, ending: &str) -> Result<Path, ResultError> {
@@ -258,7 +276,7 @@ impl ResultStore for S3Results {
             }
         };
         let store = Arc::clone(&self.store);
-        let placed = async move { received.place(&store, &key, Attributes::new()).await };
+        let placed = async move { received.place(&store, &key, Attributes::new(), PutMode::Overwrite).await };
         to_the_end(placed, crate::error::fault).await.map_err(told)?;
         // From here on the room is the result's.
         held.lock().unwrap_or_else(PoisonError::into_inner).bytes = 0;
@@ -318,6 +336,8 @@ impl ResultStore for S3Results {
                 swept += u64::from(self.delete(note.lake, note.query.id).await?);
             }
         }
+        // Other servers put and delete results, too.
+        self.count(&self.keys().await?);
         Ok(swept)
     }
 }

@@ -8,7 +8,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::ports::system::IdGenerator;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{
+    GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion,
+};
 
 use super::config::S3Config;
 use super::error::{S3OpenError, if_there};
@@ -35,6 +37,9 @@ pub(super) struct Store {
     pub(super) keys: Keys,
     /// Whether keys are listed by their bytes, and from a key on. S3 does, not every server that speaks like it.
     pub(super) ordered: bool,
+    /// Whether a key is put on the condition that nobody else did meanwhile. S3 does, not every server that speaks like
+    /// it; without it, only one of our servers may change objects.
+    pub(super) conditional: bool,
 }
 
 impl S3Store {
@@ -47,6 +52,7 @@ impl S3Store {
             bucket: config.bucket.clone(),
             keys: Keys::new(&config.prefix),
             ordered: false,
+            conditional: false,
         };
         store.prove(&ids.next_id().simple().to_string()).await?;
         Ok(Self(Arc::new(store)))
@@ -64,6 +70,15 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
+/// How a key was found.
+pub(super) enum Found {
+    Absent,
+    /// With this tag of the server.
+    Tagged(String),
+    /// With nothing to tell it by.
+    Untagged,
+}
+
 impl Store {
     async fn prove(&mut self, id: &str) -> Result<(), S3OpenError> {
         let folder = self.keys.probe(id);
@@ -73,6 +88,15 @@ impl Store {
         let told = |error| S3OpenError::of(&error, &self.bucket);
         for key in [&first, &second] {
             self.objects.put(key, id.to_owned().into()).await.map_err(told)?;
+        }
+        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let again = self.objects.put_opts(&second, Vec::new().into(), create).await;
+        self.conditional = matches!(again, Err(object_store::Error::AlreadyExists { .. }));
+        if again.is_ok() {
+            self.objects.put(&second, id.to_owned().into()).await.map_err(told)?;
+        }
+        if !self.conditional {
+            tracing::warn!("the S3 storage doesn't know conditional puts: only one server may change what is in it");
         }
         let read = self.objects.get(&second).await.map_err(told)?.bytes().await.map_err(told)?;
         let all = self.page(&folder, None, None).await.map_err(told)?.objects;
@@ -103,6 +127,17 @@ impl Store {
         };
         let found = self.pages.list_paginated(Some(prefix), options).await?;
         Ok(Page { objects: found.result.objects, next: found.page_token })
+    }
+
+    /// How a key is put on the condition that it is as it was found.
+    pub(super) fn as_found(&self, found: Found) -> PutMode {
+        match found {
+            Found::Absent if self.conditional => PutMode::Create,
+            Found::Tagged(tag) if self.conditional => {
+                PutMode::Update(UpdateVersion { e_tag: Some(tag), version: None })
+            }
+            _ => PutMode::Overwrite,
+        }
     }
 
     /// Shows all keys that begin so, in no order.

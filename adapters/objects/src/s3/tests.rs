@@ -46,7 +46,7 @@ fn store(ordered: bool) -> S3Store {
     let objects = Arc::new(InMemory::new());
     let pages = Arc::new(Pages(Arc::clone(&objects)));
     let bucket = "bucket".to_owned();
-    S3Store(Arc::new(Store { objects, pages, bucket, keys: Keys::new("some/prefix"), ordered }))
+    S3Store(Arc::new(Store { objects, pages, bucket, keys: Keys::new("some/prefix"), ordered, conditional: true }))
 }
 
 fn fresh(ordered: bool) -> (Arc<dyn ObjectStorage>, ()) {
@@ -63,6 +63,15 @@ mod unordered {
 }
 
 mod results {
+    use arrow_array::{Int64Array, RecordBatch};
+    use arrow_schema::{DataType, Field, Schema};
+    use chrono::DateTime;
+    use gadwall_application::testing::builders::lake;
+    use gadwall_domain::ids::QueryId;
+    use gadwall_domain::ports::results::ResultError;
+    use gadwall_domain::ports::system::IdGenerator as _;
+    use gadwall_domain::rows::RowStream;
+
     use super::*;
 
     async fn fresh() -> (Arc<dyn ResultStore>, ()) {
@@ -70,4 +79,30 @@ mod results {
     }
 
     gadwall_application::results_contract!(fresh().await);
+
+    fn rows() -> RowStream {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![1, 2]))]).unwrap();
+        RowStream { schema, batches: Box::pin(futures_util::stream::iter([Ok(batch)])) }
+    }
+
+    #[tokio::test]
+    async fn results_that_another_server_deleted_make_room() {
+        let (store, ids) = (store(true), SeqIds::default());
+        let (one, other) = (S3Results::open(&store).await.unwrap(), S3Results::open(&store).await.unwrap());
+        let mut kept = Vec::new();
+        let refused = loop {
+            let id = QueryId::new(ids.next_id());
+            match one.put(lake(1), id, rows(), 2_000).await {
+                Ok(()) => kept.push(id),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, ResultError::LimitReached { .. }) && !kept.is_empty(), "{refused:?}");
+        for id in &kept {
+            other.delete(lake(1), *id).await.unwrap();
+        }
+        one.sweep(DateTime::UNIX_EPOCH).await.unwrap();
+        one.put(lake(1), QueryId::new(ids.next_id()), rows(), 2_000).await.unwrap();
+    }
 }

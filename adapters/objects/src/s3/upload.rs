@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use gadwall_domain::ports::objects::{Content, ContentError, ObjectError};
 use object_store::path::Path;
-use object_store::{Attributes, MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions, PutPayload};
+use object_store::{Attributes, MultipartUpload, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload};
 use tokio::task::JoinSet;
 
 use super::error::failed;
@@ -72,11 +72,17 @@ impl Received {
         Ok(Self::Parts(parts))
     }
 
-    /// Puts the bytes under their key, in place of what is there.
-    pub(super) async fn place(self, store: &Store, key: &Path, attributes: Attributes) -> Result<(), ObjectError> {
+    /// Puts the bytes under their key, in place of what is there. What was sent in parts knows no condition.
+    pub(super) async fn place(
+        self,
+        store: &Store,
+        key: &Path,
+        attributes: Attributes,
+        mode: PutMode,
+    ) -> Result<(), ObjectError> {
         let placed = match self {
             Self::Whole(bytes) => {
-                let options = PutOptions { attributes, ..PutOptions::default() };
+                let options = PutOptions { attributes, mode, ..PutOptions::default() };
                 store.objects.put_opts(key, bytes.into(), options).await
             }
             Self::Parts(mut parts) => {
@@ -88,7 +94,12 @@ impl Received {
                 completed
             }
         };
-        placed.map(drop).map_err(|error| failed(&error))
+        placed.map(drop).map_err(|error| match error {
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => {
+                ObjectError::PreconditionFailed
+            }
+            error => failed(&error),
+        })
     }
 }
 

@@ -100,6 +100,7 @@ mod tests {
         let metadata = include_str!("metadata/mod.rs");
         let files = [
             include_str!("metadata/idempotency.rs"),
+            include_str!("metadata/instances.rs"),
             include_str!("metadata/keyed_writes.rs"),
             include_str!("metadata/lake_history.rs"),
             include_str!("metadata/lake_index.rs"),

@@ -45,6 +45,7 @@ use state::State;
 pub struct MemoryLake {
     clock: Arc<dyn Clock>,
     lakes: Mutex<BTreeMap<LakeId, Lake>>,
+    shared: bool,
 }
 
 impl fmt::Debug for MemoryLake {
@@ -70,7 +71,13 @@ enum Ready {
 impl MemoryLake {
     /// No lakes; commits get their times from this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, lakes: Mutex::default() }
+        Self { clock, lakes: Mutex::default(), shared: false }
+    }
+
+    /// The same, to which several servers write.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { shared: true, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LakeId, Lake>> {
@@ -153,6 +160,10 @@ impl LakeStore for MemoryLake {
     async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         self.lock().remove(&lake);
         Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared
     }
 
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {

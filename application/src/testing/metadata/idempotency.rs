@@ -1,5 +1,6 @@
 //! Requests that may be repeated, as a map from a caller's key.
 
+use std::collections::HashSet;
 use std::collections::btree_map::Entry;
 
 use async_trait::async_trait;
@@ -26,7 +27,11 @@ impl IdempotencyRepository for MemoryTx {
         key: &str,
         instance: Uuid,
         now: DateTime<Utc>,
+        alive_since: DateTime<Utc>,
     ) -> Result<Begun, StoreError> {
+        let instances = &self.state.instances;
+        let alive: HashSet<Uuid> =
+            instances.values().filter(|known| known.last_seen >= alive_since).map(|known| known.id).collect();
         match self.change()?.idempotency.entry((caller.to_owned(), key.to_owned())) {
             Entry::Vacant(free) => {
                 let (caller, key) = free.key().clone();
@@ -36,7 +41,10 @@ impl IdempotencyRepository for MemoryTx {
             }
             Entry::Occupied(mut taken) => {
                 let record = taken.get_mut();
-                if record.state != IdempotencyState::Running || record.instance == instance {
+                if record.state != IdempotencyState::Running
+                    || record.instance == instance
+                    || alive.contains(&record.instance)
+                {
                     return Ok(Begun::Before(record.clone()));
                 }
                 record.instance = instance;

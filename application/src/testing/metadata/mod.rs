@@ -1,6 +1,7 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
 mod idempotency;
+mod instances;
 mod lake_index;
 mod operations;
 mod queries;
@@ -18,15 +19,17 @@ use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
 use gadwall_domain::ids::{OperationId, QueryId};
+use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataStore, MetadataTx,
-    OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
+    ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
+    MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
 
 use lake_index::LakeFacts;
 
@@ -41,6 +44,7 @@ struct State {
     tags: BTreeMap<(ProjectId, TagName), Tag>,
     /// By caller and key.
     idempotency: BTreeMap<(String, String), IdempotencyRecord>,
+    instances: BTreeMap<Uuid, Instance>,
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
 }
@@ -136,6 +140,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn instances(&mut self) -> &mut dyn InstanceRepository {
         self
     }
 

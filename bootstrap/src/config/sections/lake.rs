@@ -158,6 +158,12 @@ section! {
         idle_timeout: Duration = seconds(600), Kind::span(1, 86_400);
         /// How long a connection to PostgreSQL is used before another takes its place.
         max_lifetime: Duration = seconds(1_800), Kind::span(1, 86_400);
+        /// How often a server tells the others on the same PostgreSQL database that it is alive.
+        instance_renewal: Duration = seconds(5), Kind::span(1, 300);
+        /// A server that was not heard of for so long is dead: the others end its operations and take over its
+        /// unanswered requests. At least three times `metadata.instance_renewal`. The servers' clocks must agree better
+        /// than that. A restart in the same data directory doesn't wait for it.
+        instance_timeout: Duration = seconds(30), Kind::span(3, 3_600);
         /// How long the answer to a request with an `Idempotency-Key` is kept.
         idempotency_retention: Duration = seconds(86_400), Kind::span(1, 2_592_000);
     }

@@ -45,7 +45,7 @@ section! {
         secure: bool = false, Kind::Switch;
         /// The bucket. It must be there, and may be shared.
         default_bucket: String = "ducklake-data".to_owned(), Kind::Text;
-        /// What every key in the bucket begins with. Nobody else may write there.
+        /// What every key in the bucket begins with. Nobody but the servers that share it may write there.
         prefix: String = "gadwall".to_owned(), Kind::Text;
         /// Its region.
         region: String = "us-east-1".to_owned(), Kind::Text;

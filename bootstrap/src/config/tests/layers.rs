@@ -125,6 +125,8 @@ fn with_what_it_needs(key: &str) -> Given {
     match key {
         "ducklake.catalog" => with_key().file("ducklake.secret_key = \"0123456789abcdef\""),
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
+        "metadata.instance_renewal" => with_key().file("metadata.instance_timeout = \"1h\""),
+        "metadata.instance_timeout" => with_key().file("metadata.instance_renewal = \"1s\""),
         _ => with_key(),
     }
 }

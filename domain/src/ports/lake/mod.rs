@@ -92,6 +92,11 @@ pub trait LakeStore: Send + Sync {
     /// The newest snapshot.
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
 
+    /// Whether other processes may write to the lakes, too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The newest snapshot where that is known without asking: every write that was answered is in it. Only a lake
     /// that nobody else writes to can know.
     fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {

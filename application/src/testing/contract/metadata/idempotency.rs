@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
 use gadwall_domain::ports::metadata::{Begun, MetadataStore};
 use uuid::Uuid;
@@ -10,11 +11,13 @@ use crate::testing::builders::{noon, seconds_past_noon};
 
 const ME: Uuid = Uuid::from_u128(1);
 const ANOTHER: Uuid = Uuid::from_u128(2);
+/// Nobody is dead because of their age alone.
+const ALIVE_SINCE: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 /// Begins a request, so many seconds past noon.
 async fn begin(store: &Arc<dyn MetadataStore>, caller: &str, key: &str, instance: Uuid, second: i64) -> Begun {
     let mut tx = store.write().await.unwrap();
-    let begun = tx.idempotency().begin(caller, key, instance, seconds_past_noon(second)).await.unwrap();
+    let begun = tx.idempotency().begin(caller, key, instance, seconds_past_noon(second), ALIVE_SINCE).await.unwrap();
     tx.commit().await.unwrap();
     begun
 }
@@ -95,6 +98,26 @@ pub async fn a_dead_request_is_taken_over(store: Arc<dyn MetadataStore>) {
     assert_eq!(begin(&store, "admin", "k", ME, 6).await, mine);
 }
 
+/// What an instance has begun that lives is its own; when it isn't seen any more, or not since long ago, it is anyone's.
+pub async fn a_request_of_one_that_lives_is_not_taken_over(store: Arc<dyn MetadataStore>) {
+    let mut tx = store.write().await.unwrap();
+    tx.instances().renew(ANOTHER, seconds_past_noon(10)).await.unwrap();
+    for key in ["a", "b"] {
+        tx.idempotency().begin("admin", key, ANOTHER, seconds_past_noon(1), ALIVE_SINCE).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let theirs = record("admin", "a", ANOTHER, 1, IdempotencyState::Running);
+    assert_eq!(begin(&store, "admin", "a", ME, 11).await, theirs);
+    let mut tx = store.write().await.unwrap();
+    let seen = seconds_past_noon(10);
+    assert_eq!(tx.idempotency().begin("admin", "a", ME, seconds_past_noon(50), seen).await.unwrap(), theirs);
+    let later = seconds_past_noon(11);
+    assert_eq!(tx.idempotency().begin("admin", "a", ME, seconds_past_noon(50), later).await.unwrap(), Begun::Now);
+    assert!(tx.instances().remove(ANOTHER, later).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(begin(&store, "admin", "b", ME, 60).await, Begun::Now);
+}
+
 /// An answered request reads back with its answer, byte for byte, in every life of the process.
 pub async fn an_answer_is_given_again(store: Arc<dyn MetadataStore>) {
     let headers = [("content-type", "application/json"), ("x-odd", "é \"quoted\", 'and' more"), ("x-odd", "")];
@@ -156,7 +179,7 @@ pub async fn old_requests_are_forgotten(store: Arc<dyn MetadataStore>) {
 /// A request that is begun in a unit of work that isn't committed was never begun.
 pub async fn a_request_begins_with_its_unit_of_work(store: Arc<dyn MetadataStore>) {
     let mut tx = store.write().await.unwrap();
-    assert_eq!(tx.idempotency().begin("admin", "k", ME, noon()).await.unwrap(), Begun::Now);
+    assert_eq!(tx.idempotency().begin("admin", "k", ME, noon(), ALIVE_SINCE).await.unwrap(), Begun::Now);
     assert!(tx.idempotency().answer("admin", "k", "f", &short(200)).await.unwrap());
     drop(tx);
     assert_eq!(begin(&store, "admin", "k", ME, 1).await, Begun::Now);

@@ -1,6 +1,7 @@
 //! What a metadata store promises.
 
 mod idempotency;
+mod instances;
 mod keyed_writes;
 mod lake_history;
 mod lake_index;
@@ -19,6 +20,7 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 use crate::testing::builders::project;
 
 pub use idempotency::*;
+pub use instances::*;
 pub use keyed_writes::*;
 pub use lake_history::*;
 pub use lake_index::*;
@@ -91,11 +93,14 @@ macro_rules! metadata_contract {
                 requests_are_told_apart_by_caller_and_key,
                 of_many_at_once_one_begins,
                 a_dead_request_is_taken_over,
+                a_request_of_one_that_lives_is_not_taken_over,
                 an_answer_is_given_again,
                 an_answer_needs_a_running_request,
                 a_forgotten_request_may_be_tried_again,
                 old_requests_are_forgotten,
                 a_request_begins_with_its_unit_of_work,
+                an_instance_is_known_once_it_was_seen,
+                an_instance_that_was_seen_stays,
                 an_operation_reads_back_as_stored,
                 an_operation_belongs_to_one_project,
                 an_operation_moves_on_until_it_has_ended,

@@ -28,6 +28,7 @@ pub(super) fn pending(project: &str, number: u128) -> Operation {
         finished_at: None,
         state: OperationState::Pending,
         progress: Progress::default(),
+        instance: Uuid::from_u128(7),
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn a_reading_unit_of_work_refuses_writes(store: Arc<dyn MetadataStore>
     assert!(store.read().await.unwrap().tags().insert(&tag("p1", "a", 1)).await.is_err());
     assert!(store.read().await.unwrap().tags().clear(&id).await.is_err());
     let instance = Uuid::from_u128(1);
-    assert!(store.read().await.unwrap().idempotency().begin("admin", "k", instance, noon()).await.is_err());
+    assert!(store.read().await.unwrap().idempotency().begin("admin", "k", instance, noon(), noon()).await.is_err());
     assert!(store.read().await.unwrap().idempotency().forget("admin", "k").await.is_err());
     assert!(store.read().await.unwrap().operations().insert(&pending("p1", 1)).await.is_err());
     assert!(store.read().await.unwrap().operations().forget_before(noon()).await.is_err());

@@ -76,7 +76,7 @@ fn note(on: u128, number: u128, ended: Option<i64>) -> ResultNote {
         rows: 3,
         error_code: None,
     };
-    ResultNote { lake: lake(on), query, snapshot: None, failure: None }
+    ResultNote { lake: lake(on), query, snapshot: None, failure: None, instance: Uuid::from_u128(7) }
 }
 
 fn schema() -> SchemaRef {
