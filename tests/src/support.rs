@@ -58,12 +58,6 @@ impl Reply {
     }
 }
 
-/// Clients need something to speak TLS with, even if they don't. Those of S3 see to it themselves.
-pub fn with_tls() {
-    // Fails where the process has it already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// Sends a request and reads its answer.
 pub async fn send(request: RequestBuilder) -> Result<Reply> {
     let response = request.send().await.context("no answer")?;
