@@ -1,11 +1,22 @@
 //! Who calls, and in which context: the first argument of every use case.
 
+use std::net::IpAddr;
+
 use gadwall_domain::access::Principal;
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
 
 use crate::error::UseCaseError;
+
+/// Where credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, where there is one.
+    pub address: Option<IpAddr>,
+    /// The request.
+    pub request_id: RequestId,
+}
 
 /// What a caller's credentials turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

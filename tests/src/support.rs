@@ -173,6 +173,10 @@ pub async fn add_key(
         created_at: project.created_at,
         expires_at: None,
         revoked_at: None,
+        created_by: "admin".to_owned(),
+        last_used_at: None,
+        replaced: None,
+        request_digest: None,
     };
     tx.keys().insert(&reader).await?;
     tx.commit().await?;
