@@ -64,6 +64,14 @@ impl Caller {
         }
     }
 
+    /// Refuses a key that is limited to a bucket: what it asks for is the whole project's.
+    pub(crate) fn require_whole_project(&self) -> Result<(), UseCaseError> {
+        match self.principal().and_then(Principal::only_bucket) {
+            None => Ok(()),
+            Some(_) => Err(UseCaseError::Forbidden),
+        }
+    }
+
     /// A name for logs and audit entries.
     pub fn label(&self) -> String {
         self.principal().map_or_else(|| "unknown".to_owned(), Principal::label)

@@ -254,6 +254,7 @@ impl Projects {
         check_name(change.name.as_deref())?;
         check_settings(change.settings.as_ref())?;
         let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        caller.require_whole_project()?;
         if project.status == ProjectStatus::Deleted {
             return Err(UseCaseError::NoProject(id.clone()));
         }
@@ -278,6 +279,7 @@ impl Projects {
             return Err(UseCaseError::DefaultProject);
         }
         let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        caller.require_whole_project()?;
         if project.status == ProjectStatus::Deleted {
             return Ok(());
         }

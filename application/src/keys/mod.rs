@@ -97,10 +97,8 @@ impl Keys {
     /// Opens a project to who may manage its keys: a key within one bucket would get out of it by another key.
     async fn open(&self, caller: &Caller, id: &ProjectId) -> Result<Project, UseCaseError> {
         let project = self.access.open(caller, id, Scope::Manage).await?;
-        match caller.principal().and_then(Principal::only_bucket) {
-            None => Ok(project),
-            Some(_) => Err(UseCaseError::Forbidden),
-        }
+        caller.require_whole_project()?;
+        Ok(project)
     }
 
     /// Makes a key, which can do no more than the key that makes it.
