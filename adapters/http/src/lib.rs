@@ -251,11 +251,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
     );
-    let running = RunningQueriesApi {
-        queries: Arc::clone(&services.queries),
-        background: Arc::clone(&services.background),
-        clock: Arc::clone(&services.clock),
-    };
+    let running =
+        RunningQueriesApi { background: Arc::clone(&services.background), clock: Arc::clone(&services.clock) };
     let later = ResultsApi { asked: queries.clone() };
     let batches = BatchesApi {
         access: Arc::clone(&services.access),

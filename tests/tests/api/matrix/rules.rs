@@ -158,7 +158,7 @@ pub(super) const RULES: &[Rule] = &[
     of_project("HEAD", "/projects/{project}/datasets/{dataset}/{object}", Read, Whole),
     of_project("DELETE", "/projects/{project}/datasets/{dataset}/{object}", Write, Whole),
     of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/import", Write, Whole)
-        .body(r#"{"from": "/d/o.csv"}"#),
+        .body(r#"{"files": "/d/o.csv"}"#),
     of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/export", Write, Whole)
         .body(r#"{"to": "/d/t.parquet"}"#),
     of_project("POST", "/projects/{project}/export", Write, Whole)
