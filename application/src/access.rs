@@ -82,6 +82,7 @@ impl Access {
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
+    #[must_use]
     pub fn with_max_failures(self, max_failures: u32) -> Self {
         Self { failures: Failures::new(max_failures), ..self }
     }

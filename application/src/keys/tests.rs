@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::idempotency::{Fingerprint, IdempotentRequest};
 use gadwall_domain::ports::metadata::KeyFilter;
+use gadwall_domain::ports::system::IdGenerator as _;
 
 use super::{KeyEnd, KeyError, Keys, MAX_OVERLAP, NewKey, ShownKey};
 use crate::caller::{Caller, Identity};
@@ -20,7 +21,9 @@ const ALL: [Scope; 3] = [Scope::Read, Scope::Write, Scope::Manage];
 fn keys(world: &World) -> Keys {
     let ids = SeqIds::default();
     // Apart from the ids that the world has given out already.
-    (0..1_000).for_each(|_| drop(gadwall_domain::ports::system::IdGenerator::next_id(&ids)));
+    for _ in 0..1_000 {
+        ids.next_id();
+    }
     Keys::new(
         Arc::clone(&world.store) as _,
         Arc::clone(&world.access),
