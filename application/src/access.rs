@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope};
+use chrono::{DateTime, Utc};
+use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope, Standing};
+use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::Clock;
@@ -12,12 +15,38 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::access_cache::AccessCache;
-use crate::caller::{Caller, Identity};
+use crate::caller::{Caller, Identity, Origin};
 use crate::error::UseCaseError;
+use crate::failures::Failures;
+use crate::key_uses::KeyUses;
+use crate::keys::KeyError;
 
 /// The digest under which a key is kept.
 pub fn digest(key: &str) -> KeyDigest {
     KeyDigest(Sha256::digest(key.as_bytes()).into())
+}
+
+/// Whether two digests are the same, in constant time.
+fn same(known: &KeyDigest, presented: &KeyDigest) -> bool {
+    known.0.ct_eq(&presented.0).into()
+}
+
+/// What a key turned out to be.
+enum Examined {
+    Good(Principal),
+    /// The key of who presents it, once.
+    Ended(Box<ApiKey>, KeyError),
+    Unknown,
+}
+
+impl Examined {
+    fn into_identity(self) -> Result<Identity, UseCaseError> {
+        match self {
+            Self::Good(principal) => Ok(Identity::Known(principal)),
+            Self::Ended(_, error) => Err(error.into()),
+            Self::Unknown => Ok(Identity::Unknown),
+        }
+    }
 }
 
 /// Who counts as an admin.
@@ -35,6 +64,8 @@ pub struct Access {
     clock: Arc<dyn Clock>,
     admins: AdminPolicy,
     cache: AccessCache,
+    failures: Failures,
+    uses: KeyUses,
 }
 
 impl fmt::Debug for Access {
@@ -46,28 +77,125 @@ impl fmt::Debug for Access {
 impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
-        Self { store, clock, admins, cache: AccessCache::default() }
+        let (cache, uses) = (AccessCache::default(), KeyUses::default());
+        Self { store, clock, admins, cache, failures: Failures::new(0), uses }
     }
 
-    /// Finds out who presents a key. No key at all is an error, unless authentication is switched off.
+    /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
+    #[must_use]
+    pub fn with_max_failures(self, max_failures: u32) -> Self {
+        Self { failures: Failures::new(max_failures), ..self }
+    }
+
+    /// Finds out who presents a key. No key at all is an error, unless authentication is switched off; so is one that
+    /// has ended.
     pub async fn authenticate(&self, key: Option<&str>) -> Result<Identity, UseCaseError> {
+        self.examine(key).await?.into_identity()
+    }
+
+    /// As [`Self::authenticate`], for a request that may be a guess: who guessed too often waits before anything is
+    /// looked at, and a refusal is counted and audited.
+    pub async fn authenticate_from(&self, origin: &Origin, key: Option<&str>) -> Result<Identity, UseCaseError> {
+        self.admit(origin)?;
+        let examined = self.examine(key).await?;
+        match &examined {
+            Examined::Good(_) => {}
+            Examined::Ended(key, _) => self.refused(origin, Some(key)).await,
+            Examined::Unknown => self.refused(origin, None).await,
+        }
+        examined.into_identity()
+    }
+
+    /// Refuses an address that has to wait.
+    pub fn admit(&self, origin: &Origin) -> Result<(), UseCaseError> {
+        let wait = origin.address.and_then(|address| self.failures.wait(address, self.clock.now()));
+        wait.map_or(Ok(()), |wait| Err(KeyError::TooManyFailures { wait }.into()))
+    }
+
+    /// Counts a refused key. The audit log hears of an address once in a while, in the project of the key, or in the
+    /// project `default` if nobody knows the key.
+    async fn refused(&self, origin: &Origin, key: Option<&ApiKey>) {
+        let Some(address) = origin.address else { return };
+        let now = self.clock.now();
+        if !self.failures.note(address, now) {
+            return;
+        }
+        let entry = AuditEntry {
+            at: now,
+            principal: key.map_or_else(|| "unknown".to_owned(), |key| format!("key:{}", key.id)),
+            operation: "auth.refused".to_owned(),
+            project: key.map_or_else(ProjectId::default_project, |key| key.project.clone()),
+            resource: address.to_string(),
+            request_id: origin.request_id.clone(),
+            snapshot: None,
+        };
+        let written = async {
+            let mut tx = self.store.write().await?;
+            tx.audit().append(&[entry]).await?;
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(error = %error, "a refused key is missing in the audit log");
+        }
+    }
+
+    async fn examine(&self, key: Option<&str>) -> Result<Examined, UseCaseError> {
         let admin_keys = match &self.admins {
-            AdminPolicy::Everyone => return Ok(Identity::Known(Principal::Admin)),
+            AdminPolicy::Everyone => return Ok(Examined::Good(Principal::Admin)),
             AdminPolicy::Keys(keys) => keys,
         };
         let key = key.filter(|key| !key.is_empty()).ok_or(UseCaseError::Unauthenticated)?;
         let presented = digest(key);
         // All are compared, each in constant time, so that timing tells neither content nor position.
-        let is_admin = admin_keys.iter().fold(false, |found, known| found | bool::from(known.0.ct_eq(&presented.0)));
+        let is_admin = admin_keys.iter().fold(false, |found, known| found | same(known, &presented));
         if is_admin {
-            return Ok(Identity::Known(Principal::Admin));
+            return Ok(Examined::Good(Principal::Admin));
         }
-        let found = self.find_key(&presented).await?;
-        let usable =
-            found.filter(|key| key.usable_at(self.clock.now()) && bool::from(key.digest.0.ct_eq(&presented.0)));
-        Ok(usable.map_or(Identity::Unknown, |key| {
-            Identity::Known(Principal::Key { id: key.id, project: key.project, scopes: key.scopes, bucket: key.bucket })
-        }))
+        let Some(key) = self.find_key(&presented).await? else { return Ok(Examined::Unknown) };
+        let now = self.clock.now();
+        let is_present = same(&key.digest, &presented);
+        let replaced = key.replaced.as_ref().filter(|replaced| same(&replaced.digest, &presented));
+        let ended = match (key.standing_at(now), replaced) {
+            (Standing::Revoked, _) => KeyError::Revoked,
+            (Standing::Expired, _) => KeyError::Expired,
+            (Standing::Usable, Some(replaced)) if replaced.until <= now => KeyError::Revoked,
+            (Standing::Usable, None) if !is_present => return Ok(Examined::Unknown),
+            (Standing::Usable, _) => {
+                self.uses.note(key.id, now);
+                let ApiKey { id, project, scopes, bucket, .. } = key;
+                return Ok(Examined::Good(Principal::Key { id, project, scopes, bucket }));
+            }
+        };
+        // A project that is gone takes its keys with it: nothing is told of them any more.
+        let project = self.find_project(&key.project).await?;
+        if project.is_some_and(|project| project.status == ProjectStatus::Active) {
+            Ok(Examined::Ended(Box::new(key), ended))
+        } else {
+            Ok(Examined::Unknown)
+        }
+    }
+
+    /// When a key was last used, as far as that isn't written down yet.
+    pub(crate) fn used_at(&self, key: ApiKeyId) -> Option<DateTime<Utc>> {
+        self.uses.of(key)
+    }
+
+    /// Writes down when keys were last used; answers of how many.
+    pub async fn write_uses(&self) -> Result<usize, UseCaseError> {
+        let uses = self.uses.take();
+        if uses.is_empty() {
+            return Ok(0);
+        }
+        let written = async {
+            let mut tx = self.store.write().await?;
+            tx.keys().record_uses(&uses).await?;
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            self.uses.put_back(uses);
+            return Err(error.into());
+        }
+        Ok(uses.len())
     }
 
     async fn find_key(&self, presented: &KeyDigest) -> Result<Option<ApiKey>, UseCaseError> {
@@ -77,7 +205,7 @@ impl Access {
         }
         let found = self.store.read().await?.keys().find_by_digest(presented).await?;
         if let (Some(version), Some(key)) = (version, &found) {
-            self.cache.keep_key(version, key.clone());
+            self.cache.keep_key(version, *presented, key.clone());
         }
         Ok(found)
     }
@@ -155,6 +283,7 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use gadwall_domain::ids::RequestId;
     use gadwall_domain::ports::metadata::MetadataStore as _;
 
     use super::*;
@@ -190,7 +319,57 @@ mod tests {
         tx.commit().await.unwrap();
         assert!(matches!(identity(&world, "short-lived").await, Identity::Known(_)));
         world.clock.advance(TimeDelta::hours(1));
-        assert_eq!(identity(&world, "short-lived").await, Identity::Unknown);
+        let expired = world.access.authenticate(Some("short-lived")).await;
+        assert!(matches!(expired, Err(UseCaseError::Key(KeyError::Expired))), "{expired:?}");
+    }
+
+    fn from(address: &str) -> Origin {
+        Origin { address: address.parse().ok(), request_id: RequestId::parse("r1").unwrap() }
+    }
+
+    #[tokio::test]
+    async fn guessing_makes_an_address_wait_and_is_audited_once() {
+        let world = World::new();
+        let (key, _) = world.project("p").await;
+        world.projects.ensure_default(&world.admin()).await.unwrap();
+        let access = Access::new(Arc::clone(&world.store) as _, Arc::clone(&world.clock) as _, {
+            AdminPolicy::Keys(vec![digest(ADMIN_KEY)])
+        })
+        .with_max_failures(3);
+        for _ in 0..3 {
+            let refused = access.authenticate_from(&from("192.0.2.1"), Some("a guess")).await.unwrap();
+            assert_eq!(refused, Identity::Unknown);
+        }
+        for presented in [Some("a guess"), Some(ADMIN_KEY), Some(key.as_str()), None] {
+            let waits = access.authenticate_from(&from("192.0.2.1"), presented).await;
+            let Err(UseCaseError::Key(KeyError::TooManyFailures { wait })) = waits else { panic!("{waits:?}") };
+            assert_eq!(wait.as_secs(), 60);
+        }
+        assert!(matches!(access.authenticate_from(&from("192.0.2.2"), Some(&key)).await, Ok(Identity::Known(_))));
+        let audited =
+            world.store.read().await.unwrap().audit().latest(&ProjectId::default_project(), 10).await.unwrap();
+        let refusals: Vec<_> = audited.iter().filter(|entry| entry.operation == "auth.refused").collect();
+        assert_eq!(refusals.len(), 1);
+        assert_eq!((refusals[0].principal.as_str(), refusals[0].resource.as_str()), ("unknown", "192.0.2.1"));
+        assert!(!format!("{audited:?}").contains("guess"));
+        world.clock.advance(TimeDelta::minutes(1));
+        assert!(matches!(access.authenticate_from(&from("192.0.2.1"), Some(&key)).await, Ok(Identity::Known(_))));
+    }
+
+    #[tokio::test]
+    async fn uses_are_written_down_together() {
+        let world = World::new();
+        let (key, _) = world.project("p").await;
+        let stored = async || {
+            let mut tx = world.store.read().await.unwrap();
+            tx.keys().find_by_digest(&digest(&key)).await.unwrap().unwrap().last_used_at
+        };
+        world.clock.advance(TimeDelta::seconds(5));
+        identity(&world, &key).await;
+        assert_eq!(stored().await, None, "nothing is written for a request");
+        assert_eq!(world.access.write_uses().await.unwrap(), 1);
+        assert_eq!(stored().await, Some(noon() + TimeDelta::seconds(5)));
+        assert_eq!(world.access.write_uses().await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -40,13 +40,13 @@ impl AccessCache {
         self.of(version)?.projects.get(id).cloned()
     }
 
-    /// Keeps a key that was read after a look at the version.
-    pub(crate) fn keep_key(&self, version: u64, key: ApiKey) {
+    /// Keeps a key, found by this digest, that was read after a look at the version.
+    pub(crate) fn keep_key(&self, version: u64, digest: KeyDigest, key: ApiKey) {
         if let Some(mut inner) = self.of(version) {
             if inner.keys.len() >= MAX_ENTRIES {
                 inner.keys.clear();
             }
-            inner.keys.insert(key.digest, key);
+            inner.keys.insert(digest, key);
         }
     }
 
@@ -71,11 +71,11 @@ mod tests {
     fn what_was_read_of_an_older_version_is_never_given_out() {
         let cache = AccessCache::default();
         let wanted = digest("k");
-        cache.keep_key(3, api_key("p", "k"));
+        cache.keep_key(3, wanted, api_key("p", "k"));
         assert!(cache.key(3, &wanted).is_some());
         assert!(cache.key(4, &wanted).is_none());
         // Someone who read before the change comes late.
-        cache.keep_key(3, api_key("p", "k"));
+        cache.keep_key(3, wanted, api_key("p", "k"));
         assert!(cache.key(4, &wanted).is_none() && cache.key(3, &wanted).is_none());
     }
 }

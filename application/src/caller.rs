@@ -1,11 +1,22 @@
 //! Who calls, and in which context: the first argument of every use case.
 
+use std::net::IpAddr;
+
 use gadwall_domain::access::Principal;
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
 
 use crate::error::UseCaseError;
+
+/// Where credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address, where there is one.
+    pub address: Option<IpAddr>,
+    /// The request.
+    pub request_id: RequestId,
+}
 
 /// What a caller's credentials turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +61,14 @@ impl Caller {
         match self.principal() {
             Some(Principal::Admin) => Ok(()),
             _ => Err(UseCaseError::Unauthenticated),
+        }
+    }
+
+    /// Refuses a key that is limited to a bucket: what it asks for is the whole project's.
+    pub(crate) fn require_whole_project(&self) -> Result<(), UseCaseError> {
+        match self.principal().and_then(Principal::only_bucket) {
+            None => Ok(()),
+            Some(_) => Err(UseCaseError::Forbidden),
         }
     }
 

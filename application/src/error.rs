@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::datasets::DatasetError;
+use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::queries::KnownQueryError;
 use crate::transfers::FilesError;
@@ -31,6 +32,9 @@ pub enum UseCaseError {
     /// No key, or one that doesn't open this.
     #[error("this needs a valid key; send it as `Authorization: Bearer <key>`")]
     Unauthenticated,
+    /// A key, presented or managed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The key doesn't allow it, or it isn't there: told alike, so that ids can't be probed.
     #[error("this key does not allow that")]
     Forbidden,
@@ -318,6 +322,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.kind(),
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
+            Self::Key(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
@@ -379,6 +384,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.code(),
             Self::Rows(error) => error.code(),
             Self::Query(error) => error.code(),
+            Self::Key(error) => error.code(),
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
@@ -430,6 +436,7 @@ impl Classify for UseCaseError {
             }
             Self::Schema(error) => error.details(),
             Self::Query(error) => error.details(),
+            Self::Key(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
@@ -441,6 +448,7 @@ impl Classify for UseCaseError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Key(error) => error.retry_after(),
             Self::Query(error) => error.retry_after(),
             _ => None,
         }

@@ -5,26 +5,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::{ApiKey, Scope};
-use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::{LoggedEvent, ProjectFact};
 use gadwall_domain::history::ReadAt;
-use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::{ApiKeyId, LakeId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
-use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, ProjectFilter, StoreError};
+use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter, StoreError};
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::access::{Access, digest};
 use crate::caller::Caller;
 use crate::datasets::DatasetError;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
+use crate::record::{MARK, mark, record};
 
 /// Largest `settings`, as JSON text.
 const MAX_SETTINGS: usize = 64 * 1024;
@@ -49,15 +47,6 @@ pub struct ProjectChange {
     pub name: Option<String>,
     /// Settings to keep.
     pub settings: Option<Map<String, Value>>,
-}
-
-/// Under this name an event keeps which repeatable request it came from.
-const MARK: &str = "request_digest";
-
-/// Tells a repeatable request from all others, and nothing else about it.
-fn mark(request: &IdempotentRequest) -> Option<String> {
-    let whole = format!("{}\n{}", request.fingerprint.get()?, request.key);
-    Some(hex::encode(Sha256::digest(whole)))
 }
 
 /// A new project and its first key, which is shown only now.
@@ -143,7 +132,7 @@ impl Projects {
 
     /// The project, if this very request created it and its answer was lost.
     async fn created_before(&self, caller: &Caller, id: &ProjectId) -> Result<Option<Project>, UseCaseError> {
-        let Some(mark) = caller.idempotency.as_ref().and_then(mark) else { return Ok(None) };
+        let Some(mark) = mark(caller) else { return Ok(None) };
         let mut tx = self.store.read().await?;
         let events = tx.events().read_after(id, 0, 1).await?;
         let same = |event: &LoggedEvent| event.data.get(MARK).and_then(Value::as_str) == Some(&mark);
@@ -202,6 +191,10 @@ impl Projects {
             created_at: project.created_at,
             expires_at: None,
             revoked_at: None,
+            created_by: "admin".to_owned(),
+            last_used_at: None,
+            replaced: None,
+            request_digest: None,
         };
         (key, text)
     }
@@ -220,7 +213,7 @@ impl Projects {
             if let Some(key) = key {
                 tx.keys().insert(key).await?;
             }
-            self.record(&mut *tx, caller, &project.id, facts).await?;
+            record(&mut *tx, caller, &project.id, self.clock.now(), facts).await?;
             tx.commit().await
         };
         let Err(error) = stored.await else { return Ok(()) };
@@ -261,6 +254,7 @@ impl Projects {
         check_name(change.name.as_deref())?;
         check_settings(change.settings.as_ref())?;
         let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        caller.require_whole_project()?;
         if project.status == ProjectStatus::Deleted {
             return Err(UseCaseError::NoProject(id.clone()));
         }
@@ -272,7 +266,7 @@ impl Projects {
         project.updated_at = self.clock.now();
         let mut tx = self.store.write().await?;
         tx.projects().update(&project).await?;
-        self.record(&mut *tx, caller, &project.id, &[ProjectFact::Updated]).await?;
+        record(&mut *tx, caller, &project.id, self.clock.now(), &[ProjectFact::Updated]).await?;
         tx.commit().await?;
         Ok(project)
     }
@@ -285,6 +279,7 @@ impl Projects {
             return Err(UseCaseError::DefaultProject);
         }
         let mut project = self.access.open_any(caller, id, Scope::Manage).await?;
+        caller.require_whole_project()?;
         if project.status == ProjectStatus::Deleted {
             return Ok(());
         }
@@ -298,7 +293,7 @@ impl Projects {
         tx.lake_index().clear(&project.id).await?;
         tx.tags().clear(&project.id).await?;
         tx.queries().keep_newest(&project.id, 0).await?;
-        self.record(&mut *tx, caller, &project.id, &[ProjectFact::Deleted]).await?;
+        record(&mut *tx, caller, &project.id, self.clock.now(), &[ProjectFact::Deleted]).await?;
         tx.commit().await?;
         self.projection.forget(project.lake);
         // The project is gone for everyone by now; data that can't be removed yet is removed at the next start.
@@ -363,37 +358,6 @@ impl Projects {
             table_count: buckets.iter().map(|bucket| bucket.table_count).sum(),
             bucket_count: buckets.len() as u64,
         })
-    }
-
-    async fn record(
-        &self,
-        tx: &mut dyn MetadataTx,
-        caller: &Caller,
-        id: &ProjectId,
-        facts: &[ProjectFact],
-    ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut events: Vec<_> =
-            facts.iter().map(|fact| fact.event(id.clone(), now, caller.request_id.clone())).collect();
-        if let Some(mark) = caller.idempotency.as_ref().and_then(mark) {
-            for event in &mut events {
-                event.data[MARK] = mark.clone().into();
-            }
-        }
-        let entries: Vec<_> = events
-            .iter()
-            .map(|event| AuditEntry {
-                at: now,
-                principal: caller.label(),
-                operation: event.event_type.to_owned(),
-                project: id.clone(),
-                resource: event.subject.clone(),
-                request_id: caller.request_id.clone(),
-                snapshot: None,
-            })
-            .collect();
-        tx.events().append(&events).await?;
-        tx.audit().append(&entries).await
     }
 }
 

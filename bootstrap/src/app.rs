@@ -17,6 +17,7 @@ use gadwall_application::guarded::{GuardedEngine, GuardedScripts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::{Instances, Over};
+use gadwall_application::keys::Keys;
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::{Files, Projects};
@@ -41,7 +42,7 @@ use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
-use gadwall_http::{App, HttpConfig, QueryLimits, ServerConfig, Services};
+use gadwall_http::{App, HttpConfig, Networks, QueryLimits, ServerConfig, Services};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,6 +52,7 @@ use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
 use crate::metadata;
@@ -66,6 +68,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
     query_log: QueryLogTask,
+    key_uses: KeyUsesTask,
     _housekeeping: Housekeeping,
     background: [StopBackground; 2],
     lease: Lease,
@@ -88,6 +91,7 @@ impl Server {
         };
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
         let query_log = QueryLogTask::start(query_log);
+        let key_uses = KeyUsesTask::start(services.access, config.auth.last_used_interval);
         let housekeeping = Housekeeping::start(
             services.idempotency,
             services.operations,
@@ -102,6 +106,7 @@ impl Server {
             stop,
             serving,
             query_log,
+            key_uses,
             _housekeeping: housekeeping,
             background,
             lease,
@@ -124,6 +129,7 @@ impl Server {
         let _ = self.stop.send(());
         let served = self.serving.await;
         self.query_log.finish().await;
+        self.key_uses.finish().await;
         drop(self.background);
         self.lease.end().await;
         served.context("the server's task failed")?.context("the server failed")
@@ -191,7 +197,12 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         long_queries,
     };
     let settings = (query_settings(config)?, result_settings(config)?);
-    let (services, query_log) = services(outside, admins, system, keep, settings);
+    let keys = KeyPolicy {
+        admins,
+        max_failures: config.auth.max_failures_per_minute,
+        overlap: TimeDelta::from_std(config.auth.rotation_overlap)?,
+    };
+    let (services, query_log) = services(outside, keys, system, keep, settings);
 
     instances.begin(over).await?;
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
@@ -224,6 +235,13 @@ struct Outside {
     long_queries: Arc<dyn Background>,
 }
 
+/// What holds for keys.
+struct KeyPolicy {
+    admins: AdminPolicy,
+    max_failures: u32,
+    overlap: TimeDelta,
+}
+
 /// What watches over the engine.
 struct Guard {
     probe: Arc<dyn HealthProbe>,
@@ -235,7 +253,7 @@ struct Guard {
 #[expect(clippy::too_many_lines, reason = "puts every use case together, one after the other")]
 fn services(
     outside: Outside,
-    admins: AdminPolicy,
+    keys: KeyPolicy,
     system: System,
     keep: TimeDelta,
     (queries, kept): (QuerySettings, ResultSettings),
@@ -259,7 +277,8 @@ fn services(
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
     let breaker = Breaker::new("duckdb", guard.breaker, Arc::clone(&clock));
     let engine = Arc::new(GuardedEngine::new(engine, breaker, Arc::clone(&clock)));
-    let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), admins));
+    let access = Access::new(Arc::clone(&store), Arc::clone(&clock), keys.admins);
+    let access = Arc::new(access.with_max_failures(keys.max_failures));
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let projects = Arc::new(Projects::new(
         Arc::clone(&store),
@@ -270,6 +289,7 @@ fn services(
         Arc::clone(&clock),
         Arc::clone(&ids),
     ));
+    let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
     let buckets = Buckets::new(
         Arc::clone(&store),
@@ -353,6 +373,7 @@ fn services(
         scripts: Arc::new(scripts),
         access,
         projects,
+        keys: Arc::new(keys),
         buckets: Arc::new(buckets),
         tables,
         views: Arc::new(views),
@@ -465,6 +486,8 @@ fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
         staging_dir: LocalFolders::new(data_dir(config)?).staging(),
         environment: config.environment.as_str().to_owned(),
         auth_enabled: config.auth.enabled,
+        trusted_proxies: Networks::parse(config.server.trusted_proxies.iter().map(String::as_str))
+            .context("server.trusted_proxies is not a list of addresses and networks")?,
     })
 }
 

@@ -68,13 +68,56 @@ pub struct ApiKey {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Who made it: `admin` or `key:<id>`.
+    pub created_by: String,
+    /// When it was last used, a little late; `None` if never.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// The secret before this one, if it was rotated.
+    pub replaced: Option<ReplacedSecret>,
+    /// Digest of the repeatable request that made the present secret, if it was one.
+    pub request_digest: Option<String>,
+}
+
+/// A key's secret that a rotation replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedSecret {
+    /// Its digest.
+    pub digest: KeyDigest,
+    /// Until when it still opens what the key opens.
+    pub until: DateTime<Utc>,
+}
+
+/// What a key is good for at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It opens what it says.
+    Usable,
+    /// It was revoked: nothing any more.
+    Revoked,
+    /// Its time is over.
+    Expired,
 }
 
 impl ApiKey {
-    /// Whether the key opens anything at this time.
-    pub fn usable_at(&self, now: DateTime<Utc>) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    /// What the key is good for at this time.
+    pub fn standing_at(&self, now: DateTime<Utc>) -> Standing {
+        if self.revoked_at.is_some() {
+            Standing::Revoked
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            Standing::Expired
+        } else {
+            Standing::Usable
+        }
     }
+}
+
+/// Begins each secret, so that scanners of leaked secrets can tell one.
+const SECRET_PREFIX: &str = "gadwall";
+
+/// The text of a key's secret: prefix, id of the key, and 128 random bits. The older form
+/// `proj_<project>_admin_<hex>` is accepted as well: a key is known by the digest of its whole text.
+pub fn secret_text(id: ApiKeyId, random: [u8; 16]) -> String {
+    format!("{SECRET_PREFIX}_{}_{:032x}", id.uuid().simple(), u128::from_be_bytes(random))
 }
 
 /// An authenticated caller.
@@ -158,6 +201,13 @@ mod tests {
         assert!(!reader.may(&own, Scope::Write));
         assert!(!reader.may(&other, Scope::Read));
         assert!(Principal::Admin.may(&other, Scope::Manage));
+    }
+
+    #[test]
+    fn a_secret_names_its_key() {
+        let id = ApiKeyId::new(Uuid::from_u128(0xAB));
+        let text = secret_text(id, 7_u128.to_be_bytes());
+        assert_eq!(text, "gadwall_000000000000000000000000000000ab_00000000000000000000000000000007");
     }
 
     #[test]

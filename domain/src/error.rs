@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Unprocessable,
     /// Took longer than its deadline.
     Timeout,
+    /// The caller asks too often; after a while it may ask again.
+    TooMany,
     /// Can't be served now; trying again later may work.
     Unavailable,
     /// There is no room to store it; works again once there is.
@@ -35,7 +37,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -45,6 +47,7 @@ impl ErrorKind {
         Self::TooLarge,
         Self::Unprocessable,
         Self::Timeout,
+        Self::TooMany,
         Self::Unavailable,
         Self::StorageFull,
         Self::Internal,
@@ -62,6 +65,7 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::Unprocessable => "unprocessable",
             Self::Timeout => "timeout",
+            Self::TooMany => "too_many",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Internal => "internal",

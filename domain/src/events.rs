@@ -58,6 +58,10 @@ pub enum ProjectFact {
     Deleted,
     /// A key was made for it.
     KeyCreated(ApiKeyId),
+    /// A key of it got another secret.
+    KeyRotated(ApiKeyId),
+    /// A key of it was revoked.
+    KeyRevoked(ApiKeyId),
 }
 
 impl ProjectFact {
@@ -68,13 +72,17 @@ impl ProjectFact {
             Self::Updated => "project.updated",
             Self::Deleted => "project.deleted",
             Self::KeyCreated(_) => "key.created",
+            Self::KeyRotated(_) => "key.rotated",
+            Self::KeyRevoked(_) => "key.revoked",
         }
     }
 
     /// The event of this fact.
     pub fn event(self, project: ProjectId, at: DateTime<Utc>, request_id: RequestId) -> Event {
         let (subject, data) = match self {
-            Self::KeyCreated(id) => (id.to_string(), json!({ "key_id": id })),
+            Self::KeyCreated(id) | Self::KeyRotated(id) | Self::KeyRevoked(id) => {
+                (id.to_string(), json!({ "key_id": id }))
+            }
             _ => (String::new(), json!({})),
         };
         Event { project, event_type: self.event_type(), subject, occurred_at: at, request_id, snapshot: None, data }

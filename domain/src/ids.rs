@@ -44,6 +44,14 @@ uuid_id!(
     /// Identifies an API key. Not secret.
     ApiKeyId
 );
+
+impl ApiKeyId {
+    /// The id that a client sent back; none if it can't be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
 uuid_id!(
     /// Identifies one query while it runs and in its history.
     QueryId

@@ -165,25 +165,48 @@ pub async fn add_key(
     scopes: &[Scope],
     bucket: Option<BucketName>,
 ) -> Result<()> {
+    let scopes: BTreeSet<_> = scopes.iter().copied().collect();
+    add_key_with(data_dir, project, key, |key| *key = ApiKey { scopes, bucket, ..key.clone() }).await
+}
+
+/// Gives a project one more key, which may do everything there unless it is changed.
+pub async fn add_key_with(
+    data_dir: &Path,
+    project: &str,
+    key: &str,
+    change: impl FnOnce(&mut ApiKey) + Send,
+) -> Result<()> {
     let store = metadata(data_dir).await?;
     let mut tx = store.write().await?;
     let project = tx.projects().find(&ProjectId::parse(project)?).await?.context("no such project")?;
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
-    let reader = ApiKey {
+    let mut key = ApiKey {
         id: ApiKeyId::new(uuid::Uuid::from_bytes(id)),
         project: project.id,
-        name: "reader".to_owned(),
-        scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
-        bucket,
+        name: "of a test".to_owned(),
+        scopes: BTreeSet::from([Scope::Read, Scope::Write, Scope::Manage]),
+        bucket: None,
         digest: KeyDigest(digest),
         created_at: project.created_at,
         expires_at: None,
         revoked_at: None,
+        created_by: "admin".to_owned(),
+        last_used_at: None,
+        replaced: None,
+        request_digest: None,
     };
-    tx.keys().insert(&reader).await?;
+    change(&mut key);
+    tx.keys().insert(&key).await?;
     Ok(tx.commit().await?)
+}
+
+/// A project's newest audit entries, newest first: who, what, to what.
+pub async fn audited(data_dir: &Path, project: &str) -> Result<Vec<[String; 3]>> {
+    let store = metadata(data_dir).await?;
+    let entries = store.read().await?.audit().latest(&ProjectId::parse(project)?, 100).await?;
+    Ok(entries.into_iter().map(|entry| [entry.principal, entry.operation, entry.resource]).collect())
 }
 
 /// Empties the metadata store's index of the lakes, as if it had never been told of their commits.

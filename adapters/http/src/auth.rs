@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use gadwall_application::access::Access;
-use gadwall_application::caller::Caller;
+use gadwall_application::caller::{Caller, Origin};
 use gadwall_domain::names::ProjectId;
 use poem::Request;
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
 
-use crate::context;
+use crate::context::{self, RequestContext};
+use crate::peer::{self, Networks};
 use crate::problem::{ApiError, ApiResult};
 
 /// An admin's or a project's API key.
@@ -25,12 +26,25 @@ pub(crate) struct Authenticated {
 }
 
 /// Present in every request.
-pub(crate) struct AccessData(pub(crate) Arc<Access>);
+pub(crate) struct AccessData {
+    pub(crate) access: Arc<Access>,
+    /// Those who may say whom they speak for.
+    pub(crate) proxies: Networks,
+}
+
+impl AccessData {
+    /// Where a request's key comes from.
+    pub(crate) fn origin(&self, request: &Request) -> Option<Origin> {
+        let request_id = request.extensions().get::<RequestContext>()?.id.clone();
+        Some(Origin { address: peer::client(request, &self.proxies), request_id })
+    }
+}
 
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Authenticated> {
     let missing = || poem::Error::from(poem_openapi::error::AuthorizationError);
     let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
-    let identity = access.0.authenticate(Some(bearer.token.trim())).await.map_err(ApiError::from)?;
+    let origin = access.origin(request).ok_or_else(missing)?;
+    let identity = access.access.authenticate_from(&origin, Some(bearer.token.trim())).await.map_err(ApiError::from)?;
     let caller = context::caller(request, identity).ok_or_else(missing)?;
     Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
 }

@@ -10,6 +10,7 @@ mod context;
 mod layers;
 mod negotiate;
 mod output;
+mod peer;
 mod problem;
 mod safe;
 mod server;
@@ -28,6 +29,7 @@ use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::keys::Keys;
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -51,6 +53,7 @@ use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
 use api::history::HistoryApi;
+use api::keys::KeysApi;
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
@@ -69,6 +72,7 @@ use layers::body::Bounds;
 use layers::context::{Front, FrontEndpoint};
 
 pub use api::queries::QueryLimits;
+pub use peer::Networks;
 pub use server::{ServerConfig, serve};
 
 /// Largest body that is neither rows nor a file: a document of JSON.
@@ -81,6 +85,8 @@ pub struct Services {
     pub access: Arc<Access>,
     /// Projects.
     pub projects: Arc<Projects>,
+    /// Keys of projects.
+    pub keys: Arc<Keys>,
     /// Buckets.
     pub buckets: Arc<Buckets>,
     /// Datasets.
@@ -142,6 +148,8 @@ pub struct HttpConfig {
     pub environment: String,
     /// Whether callers need a key.
     pub auth_enabled: bool,
+    /// Proxies that may say whom they speak for.
+    pub trusted_proxies: Networks,
 }
 
 /// The API, ready to be served.
@@ -162,7 +170,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
+type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, AnalyticsApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -182,7 +190,10 @@ impl App {
         let bounds = |limit| Bounds { limit, idle: config.body_idle_timeout };
         let front = Front {
             ids: Arc::clone(&services.ids),
-            access: Arc::new(AccessData(Arc::clone(&services.access))),
+            access: Arc::new(AccessData {
+                access: Arc::clone(&services.access),
+                proxies: config.trusted_proxies.clone(),
+            }),
             active,
             idempotency: Arc::clone(&services.idempotency),
             bulk: bounds(config.max_body_bytes),
@@ -213,6 +224,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             environment: config.environment.clone(),
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
+        KeysApi { keys: Arc::clone(&services.keys) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
     );
@@ -239,11 +251,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ShortDatasetsApi { access: Arc::clone(&services.access), datasets: Arc::clone(&services.datasets) },
     );
-    let running = RunningQueriesApi {
-        queries: Arc::clone(&services.queries),
-        background: Arc::clone(&services.background),
-        clock: Arc::clone(&services.clock),
-    };
+    let running =
+        RunningQueriesApi { background: Arc::clone(&services.background), clock: Arc::clone(&services.clock) };
     let later = ResultsApi { asked: queries.clone() };
     let batches = BatchesApi {
         access: Arc::clone(&services.access),

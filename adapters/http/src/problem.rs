@@ -130,7 +130,7 @@ impl IntoResponse for ProblemJson {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(self.0.retry_after.unwrap_or(RETRY_AFTER)));
         }
         response
@@ -181,6 +181,9 @@ pub(crate) enum ApiError {
     /// Well-formed, but out of range or against the table's rules.
     #[oai(status = 422)]
     Unprocessable(ProblemJson),
+    /// Too many keys from this address were refused; see `Retry-After`.
+    #[oai(status = 429)]
+    TooManyRequests(ProblemJson),
     /// A fault of the service.
     #[oai(status = 500)]
     Internal(ProblemJson),
@@ -213,6 +216,7 @@ impl ApiError {
             413 => Self::PayloadTooLarge(body),
             415 => Self::UnsupportedMediaType(body),
             422 => Self::Unprocessable(body),
+            429 => Self::TooManyRequests(body),
             503 => Self::Unavailable(body),
             504 => Self::Timeout(body),
             507 => Self::StorageFull(body),
@@ -307,6 +311,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -13,12 +13,13 @@ macro_rules! scripts {
             (2, "tables in depth", include_str!(concat!("../migrations/", $database, "/0002_tables_in_depth.sql"))),
             (3, "queries", include_str!(concat!("../migrations/", $database, "/0003_queries.sql"))),
             (4, "instances", include_str!(concat!("../migrations/", $database, "/0004_instances.sql"))),
+            (5, "keys", include_str!(concat!("../migrations/", $database, "/0005_keys.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 4] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 4] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 5] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 5] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
-use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
+use gadwall_domain::access::{ApiKey, KeyDigest, ReplacedSecret, Scope};
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
@@ -43,8 +43,6 @@ pub(crate) fn project(row: &Row) -> Parsed<Project> {
 }
 
 pub(crate) fn api_key(row: &Row) -> Parsed<ApiKey> {
-    let digest: Vec<u8> = get(row, "digest")?;
-    let digest = digest.try_into().map_err(|_| value_fault("digest", "it is not 32 bytes long"))?;
     let scopes: String = get(row, "scopes")?;
     let scope = |word| Scope::parse(word).ok_or_else(|| value_fault("scopes", "an unknown word"));
     Ok(ApiKey {
@@ -53,11 +51,25 @@ pub(crate) fn api_key(row: &Row) -> Parsed<ApiKey> {
         name: get(row, "name")?,
         scopes: scopes.split_whitespace().map(scope).collect::<Result<_, _>>()?,
         bucket: optional(row, "bucket", BucketName::parse)?,
-        digest: KeyDigest(digest),
+        digest: key_digest("digest", get(row, "digest")?)?,
         created_at: time(row, "created_at")?,
         expires_at: optional_time(row, "expires_at")?,
         revoked_at: optional_time(row, "revoked_at")?,
+        created_by: get(row, "created_by")?,
+        last_used_at: optional_time(row, "last_used_at")?,
+        replaced: replaced_secret(row)?,
+        request_digest: get(row, "request_digest")?,
     })
+}
+
+fn replaced_secret(row: &Row) -> Parsed<Option<ReplacedSecret>> {
+    let Some(digest) = get::<Option<Vec<u8>>>(row, "replaced_digest")? else { return Ok(None) };
+    let digest = key_digest("replaced_digest", digest)?;
+    Ok(Some(ReplacedSecret { digest, until: time(row, "replaced_until")? }))
+}
+
+fn key_digest(column: &'static str, bytes: Vec<u8>) -> Parsed<KeyDigest> {
+    bytes.try_into().map(KeyDigest).map_err(|_| value_fault(column, "it is not 32 bytes long"))
 }
 
 pub(crate) fn event(row: &Row) -> Parsed<LoggedEvent> {

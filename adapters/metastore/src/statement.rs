@@ -12,7 +12,7 @@ pub(crate) enum Value<'q> {
     Text(Option<Cow<'q, str>>),
     Integer(Option<i64>),
     Real(Option<f64>),
-    Bytes(&'q [u8]),
+    Bytes(Option<&'q [u8]>),
 }
 
 /// What a statement may be given: all that every database takes.
@@ -26,7 +26,7 @@ where
     Option<Cow<'q, str>>: Encode<'q, D> + Type<D>,
     Option<i64>: Encode<'q, D> + Type<D>,
     Option<f64>: Encode<'q, D> + Type<D>,
-    &'q [u8]: Encode<'q, D> + Type<D>,
+    Option<&'q [u8]>: Encode<'q, D> + Type<D>,
 {
     fn add(query: Query<'q, D, D::Arguments>, value: Value<'q>) -> Query<'q, D, D::Arguments> {
         match value {
@@ -51,7 +51,16 @@ pub(crate) fn sql<'q>(text: impl SqlSafeStr) -> Statement<'q> {
 
 /// Inserts many rows at once, `into` a table and its columns.
 pub(crate) fn insert<'q, const COLUMNS: usize>(into: &str, rows: Vec<[Value<'q>; COLUMNS]>) -> Statement<'q> {
-    let mut text = into.to_owned();
+    with_rows(into, rows, "")
+}
+
+/// A statement with a list of rows in it. Where rows stand for a table, both databases call its columns `column1`, `column2`.
+pub(crate) fn with_rows<'q, const COLUMNS: usize>(
+    before: &str,
+    rows: Vec<[Value<'q>; COLUMNS]>,
+    after: &str,
+) -> Statement<'q> {
+    let mut text = before.to_owned();
     for row in 0..rows.len() {
         text.push_str(if row == 0 { " VALUES (" } else { ", (" });
         for column in 1..=COLUMNS {
@@ -60,6 +69,7 @@ pub(crate) fn insert<'q, const COLUMNS: usize>(into: &str, rows: Vec<[Value<'q>;
         }
         text.push(')');
     }
+    text.push_str(after);
     Statement { text: AssertSqlSafe(text).into_sql_str(), values: rows.into_iter().flatten().collect() }
 }
 
@@ -130,6 +140,12 @@ impl From<Option<f64>> for Value<'_> {
 
 impl<'q> From<&'q [u8]> for Value<'q> {
     fn from(bytes: &'q [u8]) -> Self {
+        Self::Bytes(Some(bytes))
+    }
+}
+
+impl<'q> From<Option<&'q [u8]>> for Value<'q> {
+    fn from(bytes: Option<&'q [u8]>) -> Self {
         Self::Bytes(bytes)
     }
 }

@@ -67,6 +67,10 @@ pub fn api_key(project: &str, text: &str) -> ApiKey {
         created_at: noon(),
         expires_at: None,
         revoked_at: None,
+        created_by: "admin".to_owned(),
+        last_used_at: None,
+        replaced: None,
+        request_digest: None,
     }
 }
 

@@ -108,13 +108,33 @@ pub trait ProjectRepository: Send {
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError>;
 }
 
-/// API keys, by digest.
+/// Which keys to list, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// Only those after this one in the list.
+    pub after: Option<ApiKeyId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// API keys. Ids sort by when keys were made.
 #[async_trait]
 pub trait ApiKeyRepository: Send {
-    /// Adds a key.
+    /// Adds a key. `AlreadyExists` when its id or its digest is there.
     async fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError>;
-    /// The key of that digest, whatever its state.
+    /// The key of that digest, be it of its secret or of the one before, whatever its state.
     async fn find_by_digest(&mut self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError>;
+    /// One key of a project, whatever its state.
+    async fn find(&mut self, project: &ProjectId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
+    /// The newest key of a project whose secret was made by that repeatable request.
+    async fn find_by_request(&mut self, project: &ProjectId, digest: &str) -> Result<Option<ApiKey>, StoreError>;
+    /// A project's keys, newest first, whatever their state.
+    async fn list(&mut self, project: &ProjectId, filter: KeyFilter) -> Result<Vec<ApiKey>, StoreError>;
+    /// Replaces a key's secrets, the request that made them, and when it was revoked. `false` when there is no such key.
+    async fn update(&mut self, key: &ApiKey) -> Result<bool, StoreError>;
+    /// Keeps when keys were last used; what is older than what is known changes nothing, and so does a key that isn't
+    /// there.
+    async fn record_uses(&mut self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), StoreError>;
     /// Revokes all keys of a project that are not revoked yet; answers how many.
     async fn revoke_all(&mut self, project: &ProjectId, at: DateTime<Utc>) -> Result<u64, StoreError>;
 }

@@ -12,6 +12,8 @@ mod hostile;
 mod idempotency;
 mod introspection;
 mod isolation;
+mod keys;
+mod matrix;
 mod openapi;
 mod problems;
 mod projects;

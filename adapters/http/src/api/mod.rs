@@ -9,6 +9,7 @@ pub(crate) mod datasets;
 pub(crate) mod edits;
 mod exact;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod projects;
@@ -39,6 +40,8 @@ use crate::problem::{ApiError, ApiResult};
 pub(crate) enum Area {
     /// Projects: the tenants.
     Projects,
+    /// Keys of projects.
+    Keys,
     /// Buckets: named groups of tables.
     Buckets,
     /// Tables and their shapes.

@@ -1,6 +1,6 @@
 //! `/projects/{id}/queries`: queries that are answered before they are done, and their results.
 
-use gadwall_application::queries::KeptResult;
+use gadwall_application::queries::{KeptResult, MAX_LISTED, QueryCursor, QueryWish};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_record::QueryRecord;
@@ -11,8 +11,8 @@ use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
 use super::queries::{NAME, QueriesApi, QueryRequest, QueryResult, written};
-use super::running_queries::QueryStatus;
-use super::{Area, project_id, since, version};
+use super::running_queries::{QueryStatus, QueryStatusList, query_state};
+use super::{Area, number, project_id, since, time, version};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
 use crate::output::{Streamed, respond};
@@ -102,6 +102,39 @@ impl ApiResponse for Answered {
 
 #[OpenApi(tag = "Area::Queries")]
 impl ResultsApi {
+    /// List queries
+    ///
+    /// Those that wait or run, then those that ended; each newest first. SQL that writes is among them, a batch as one,
+    /// with its statements one below the other. Keys with the scope `manage` see all queries
+    /// of the project, others their own. Of those that ended, the newest 1,000 of the last 7 days are kept, unless the
+    /// server is set otherwise.
+    #[oai(path = "/projects/:project/queries", method = "get", operation_id = "list_queries")]
+    async fn list(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        /// Only those that are `queued`, `running`, `done`, `failed` or `cancelled`.
+        state: Query<Option<String>>,
+        /// Only those that came in at this time or later (RFC 3339).
+        since: Query<Option<String>>,
+        /// At most so many: 1 to 1000, 100 unless told.
+        limit: Query<Option<i64>>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> ApiResult<Json<QueryStatusList>> {
+        let project = project_id(&project.0)?;
+        let wish = QueryWish {
+            state: state.0.as_deref().map(query_state).transpose()?,
+            since: since.0.as_deref().map(|text| time("since", text)).transpose()?,
+            limit: number("limit", limit.0, 1..=MAX_LISTED, 100)?,
+            cursor: cursor.0.as_deref().map(QueryCursor::parse).transpose()?,
+        };
+        let page = self.asked.queries.list(auth.caller(), &project, wish).await?;
+        let next_cursor = page.next.map(|next| next.to_string());
+        let queries = page.queries.into_iter().map(|query| QueryStatus::of(query, self.asked.clock.as_ref())).collect();
+        Ok(Json(QueryStatusList { queries, next_cursor }))
+    }
+
     /// Run a query in the background
     ///
     /// It is answered at once, with where to ask how far it is. Its result is kept for an hour after its end, unless

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use gadwall_application::queries::{BackgroundQueries, MAX_LISTED, Queries, QueryCursor, QueryWish};
+use gadwall_application::queries::BackgroundQueries;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::{Area, number, project_id, time};
+use super::{Area, project_id};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
 
 pub(crate) struct RunningQueriesApi {
-    pub(crate) queries: Arc<Queries>,
     pub(crate) background: Arc<BackgroundQueries>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -50,46 +49,13 @@ pub(crate) struct QueryStatus {
 #[derive(Debug, Object)]
 pub(crate) struct QueryStatusList {
     /// Those that have not ended, then those that have; each newest first.
-    queries: Vec<QueryStatus>,
+    pub(crate) queries: Vec<QueryStatus>,
     /// Send it as `cursor` for the next page; null on the last one.
-    next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 #[OpenApi(tag = "Area::Queries")]
 impl RunningQueriesApi {
-    /// List queries
-    ///
-    /// Those that wait or run, then those that ended; each newest first. SQL that writes is among them, a batch as one,
-    /// with its statements one below the other. Keys with the scope `manage` see all queries
-    /// of the project, others their own. Of those that ended, the newest 1,000 of the last 7 days are kept, unless the
-    /// server is set otherwise.
-    #[oai(path = "/projects/:project/queries", method = "get", operation_id = "list_queries")]
-    async fn list(
-        &self,
-        auth: Auth,
-        project: Path<String>,
-        /// Only those that are `queued`, `running`, `done`, `failed` or `cancelled`.
-        state: Query<Option<String>>,
-        /// Only those that came in at this time or later (RFC 3339).
-        since: Query<Option<String>>,
-        /// At most so many: 1 to 1000, 100 unless told.
-        limit: Query<Option<i64>>,
-        /// The `next_cursor` of the page before.
-        cursor: Query<Option<String>>,
-    ) -> ApiResult<Json<QueryStatusList>> {
-        let project = project_id(&project.0)?;
-        let wish = QueryWish {
-            state: state.0.as_deref().map(query_state).transpose()?,
-            since: since.0.as_deref().map(|text| time("since", text)).transpose()?,
-            limit: number("limit", limit.0, 1..=MAX_LISTED, 100)?,
-            cursor: cursor.0.as_deref().map(QueryCursor::parse).transpose()?,
-        };
-        let page = self.queries.list(auth.caller(), &project, wish).await?;
-        let next_cursor = page.next.map(|next| next.to_string());
-        let queries = page.queries.into_iter().map(|query| self.status(query)).collect();
-        Ok(Json(QueryStatusList { queries, next_cursor }))
-    }
-
     /// Look at a query
     #[oai(path = "/projects/:project/queries/:query", method = "get", operation_id = "get_query")]
     async fn get(&self, auth: Auth, project: Path<String>, query: Path<String>) -> ApiResult<Json<QueryStatus>> {
@@ -135,7 +101,7 @@ impl QueryStatus {
     }
 }
 
-fn query_state(word: &str) -> ApiResult<QueryState> {
+pub(crate) fn query_state(word: &str) -> ApiResult<QueryState> {
     let words = QueryState::ALL.map(QueryState::as_str);
     QueryState::parse(word).ok_or_else(|| ApiError::out_of_range(format!("state is one of {}", words.join(", "))))
 }

@@ -129,7 +129,7 @@ pub(crate) enum ShapeChanged {
 }
 
 /// What a request says beside its body.
-struct Said<'a> {
+pub(crate) struct Said<'a> {
     project: &'a str,
     bucket: &'a str,
     table: &'a str,
@@ -139,7 +139,7 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn new(
+    pub(crate) fn new(
         (project, bucket, table): (&'a Path<String>, &'a Path<String>, &'a Path<String>),
         allow_breaking: &Query<Option<bool>>,
         dry_run: &Query<Option<bool>>,
@@ -187,7 +187,7 @@ impl ShapeApi {
             return Err(ApiError::multiple_changes("the column itself, and then PUT its comment"));
         }
         let alteration = Alteration::AddColumn { column: body.0.parse()? };
-        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeMade::from)
+        reshape(&self.tables, auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeMade::from)
     }
 
     /// Change a column
@@ -217,7 +217,7 @@ impl ShapeApi {
     ) -> ApiResult<ShapeChanged> {
         let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
         let alteration = body.0.alteration(&ColumnName::parse(&column.0)?)?;
-        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
+        reshape(&self.tables, auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
     }
 
     /// Drop a column
@@ -246,7 +246,7 @@ impl ShapeApi {
     ) -> ApiResult<ShapeChanged> {
         let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
         let alteration = Alteration::DropColumn { column: ColumnName::parse(&column.0)? };
-        self.reshape(auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
+        reshape(&self.tables, auth.caller(), &said, Reshape::Alter(alteration)).await.map(ShapeChanged::from)
     }
 
     /// Give a table a primary key
@@ -279,7 +279,7 @@ impl ShapeApi {
         }
         let columns = body.0.columns.iter().map(|name| Ok(ColumnName::parse(name)?)).collect::<ApiResult<_>>()?;
         let key = Reshape::Alter(Alteration::SetPrimaryKey { columns });
-        self.reshape(auth.caller(), &said, key).await.map(ShapeMade::from)
+        reshape(&self.tables, auth.caller(), &said, key).await.map(ShapeMade::from)
     }
 
     /// Drop a table's primary key
@@ -304,40 +304,22 @@ impl ShapeApi {
         if_match: Header<Option<String>>,
     ) -> ApiResult<ShapeChanged> {
         let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
-        self.reshape(auth.caller(), &said, Reshape::Alter(Alteration::DropPrimaryKey)).await.map(ShapeChanged::from)
-    }
-
-    /// Change a table
-    ///
-    /// One thing at a time: its name, its comment, its partitioning, or its order.
-    #[oai(path = "/projects/:project/buckets/:bucket/tables/:table", method = "patch", operation_id = "change_table")]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the route")]
-    async fn change_table(
-        &self,
-        auth: Auth,
-        project: Path<String>,
-        bucket: Path<String>,
-        table: Path<String>,
-        /// Also if others can't go on as before.
-        allow_breaking: Query<Option<bool>>,
-        /// Only say what would happen.
-        dry_run: Query<Option<bool>>,
-        /// The version of the table that this is meant for; rows that came in between don't count.
-        #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
-        body: Json<ChangeTable>,
-    ) -> ApiResult<ShapeChanged> {
-        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
-        self.reshape(auth.caller(), &said, body.0.change()?).await.map(ShapeChanged::from)
+        reshape(&self.tables, auth.caller(), &said, Reshape::Alter(Alteration::DropPrimaryKey))
+            .await
+            .map(ShapeChanged::from)
     }
 }
 
-impl ShapeApi {
-    async fn reshape(&self, caller: &Caller, said: &Said<'_>, reshape: Reshape) -> ApiResult<Reshaped> {
-        let (project, table) = (project_id(said.project)?, table_ref(said.bucket, said.table)?);
-        let meant = Meant { expected: if_match_shape(said.if_match)?, dry_run: said.dry_run };
-        Ok(self.tables.reshape(caller, &project, &table, reshape, meant, said.allow_breaking).await?)
-    }
+/// Changes a table's shape, or tells what would happen.
+pub(crate) async fn reshape(
+    tables: &Tables,
+    caller: &Caller,
+    said: &Said<'_>,
+    reshape: Reshape,
+) -> ApiResult<Reshaped> {
+    let (project, table) = (project_id(said.project)?, table_ref(said.bucket, said.table)?);
+    let meant = Meant { expected: if_match_shape(said.if_match)?, dry_run: said.dry_run };
+    Ok(tables.reshape(caller, &project, &table, reshape, meant, said.allow_breaking).await?)
 }
 
 impl From<Reshaped> for ShapeMade {
@@ -419,7 +401,7 @@ impl ChangeColumn {
 }
 
 impl ChangeTable {
-    fn change(&self) -> ApiResult<Reshape> {
+    pub(crate) fn change(&self) -> ApiResult<Reshape> {
         let mut asked = Vec::new();
         if let Some(name) = &self.name {
             asked.push(Reshape::Rename(TableName::parse(name)?));

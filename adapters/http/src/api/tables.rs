@@ -16,6 +16,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::conditions::{if_match_rows, is_known};
 use super::models::{ColumnBody, CreateTable, JsonObject, TableBody, TableList, columns, etag_of};
 use super::projects::Gone;
+use super::shape::{ChangeTable, Said, ShapeChanged, reshape};
 use super::{Area, bucket_name, number, project_id, since, table_ref, version};
 use crate::auth::Auth;
 use crate::negotiate::{JsonOnly, Wanted};
@@ -190,5 +191,29 @@ impl TablesApi {
             move |shown: u64| format!("],\"total_row_count\":{},\"preview_row_count\":{shown}}}", total.max(shown));
         let document = Output::Json(Document { rows: PREVIEW, head, tail: Box::new(tail) });
         Ok(respond(rows, Wanted::plain(OutputFormat::Json), document, "preview").await?.with_snapshot(snapshot))
+    }
+
+    /// Change a table
+    ///
+    /// One thing at a time: its name, its comment, its partitioning, or its order.
+    #[oai(path = "/projects/:project/buckets/:bucket/tables/:table", method = "patch", operation_id = "change_table")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the route")]
+    async fn change_table(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        bucket: Path<String>,
+        table: Path<String>,
+        /// Also if others can't go on as before.
+        allow_breaking: Query<Option<bool>>,
+        /// Only say what would happen.
+        dry_run: Query<Option<bool>>,
+        /// The version of the table that this is meant for; rows that came in between don't count.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+        body: Json<ChangeTable>,
+    ) -> ApiResult<ShapeChanged> {
+        let said = Said::new((&project, &bucket, &table), &allow_breaking, &dry_run, &if_match);
+        reshape(&self.tables, auth.caller(), &said, body.0.change()?).await.map(ShapeChanged::from)
     }
 }

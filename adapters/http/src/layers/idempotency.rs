@@ -14,6 +14,7 @@ use futures_util::StreamExt as _;
 use gadwall_application::caller::{Caller, Identity};
 use gadwall_application::error::UseCaseError;
 use gadwall_application::idempotency::{Idempotency, Turn};
+use gadwall_domain::error::{Classify as _, ErrorKind};
 use gadwall_domain::idempotency::{Fingerprint, IdempotentRequest, StoredAnswer};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use poem::{Body, Request, Response};
@@ -60,15 +61,19 @@ fn only_reads(path: &str) -> bool {
     path.starts_with("/tables/") && path.ends_with("/query")
 }
 
-/// Who asks, if their key is good; others are refused by the routes.
+/// Who asks, if their key is good; others are refused, and counted, by the routes.
 pub(crate) async fn caller(request: &Request, access: &AccessData) -> Result<Option<Caller>, ApiError> {
     let presented = request.header("Authorization").and_then(|text| text.split_once(' '));
     let Some((_, token)) = presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Ok(None);
     };
-    match access.0.authenticate(Some(token.trim())).await? {
-        Identity::Unknown => Ok(None),
-        known @ Identity::Known(_) => Ok(context::caller(request, known)),
+    let Some(origin) = access.origin(request) else { return Ok(None) };
+    access.access.admit(&origin)?;
+    match access.access.authenticate(Some(token.trim())).await {
+        Ok(known @ Identity::Known(_)) => Ok(context::caller(request, known)),
+        Ok(Identity::Unknown) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

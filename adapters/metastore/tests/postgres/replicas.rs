@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+use gadwall_application::access::{Access, AdminPolicy, digest};
+use gadwall_application::caller::{Caller, Identity};
+use gadwall_application::keys::{Keys, NewKey};
 use gadwall_application::projection::Projection;
-use gadwall_application::testing::MemoryLake;
 use gadwall_application::testing::builders::{api_key, bucket, commit, event, noon, origin, project, project_id};
+use gadwall_application::testing::{FixedClock, MemoryLake, SeqIds};
+use gadwall_domain::access::{Principal, Scope};
+use gadwall_domain::error::Classify as _;
 use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
 use gadwall_domain::ports::metadata::{Begun, MetadataStore as _, StoreError};
 use gadwall_metastore::PostgresMetadata;
@@ -158,4 +165,34 @@ async fn what_one_server_revokes_the_others_refuse_at_once() {
     assert_eq!(tx.keys().revoke_all(&project_id("p1"), noon()).await.unwrap(), 1);
     tx.commit().await.unwrap();
     assert_eq!(find().await.revoked_at, Some(noon()));
+}
+
+#[tokio::test]
+async fn a_key_made_rotated_and_revoked_at_one_server_is_so_at_the_other_at_once() {
+    let ([one, other, _], _database) = three().await;
+    let clock = Arc::new(FixedClock::at(noon()));
+    let access = |store: &Arc<PostgresMetadata>| {
+        let admins = AdminPolicy::Keys(vec![digest("admin")]);
+        Arc::new(Access::new(Arc::clone(store) as _, Arc::clone(&clock) as _, admins))
+    };
+    let (here, there) = (access(&one), access(&other));
+    let ids = Arc::new(SeqIds::default());
+    let keys = Keys::new(one, here, Arc::clone(&clock) as _, ids, TimeDelta::zero());
+    let admin = Caller::new(Principal::Admin, RequestId::parse("r1").unwrap());
+    let p1 = project_id("p1");
+    let works = async |secret: &str| match there.authenticate(Some(secret)).await {
+        Ok(Identity::Known(_)) => "known",
+        Ok(Identity::Unknown) => "unknown",
+        Err(error) => error.code(),
+    };
+    let new = NewKey { name: "k".to_owned(), scopes: [Scope::Read].into(), bucket: None, end: None };
+    let made = keys.create(&admin, &p1, new).await.unwrap();
+    let (id, first) = (made.key.id.to_string(), made.secret.unwrap());
+    assert_eq!(works(&first).await, "known");
+    let second = keys.rotate(&admin, &p1, &id, None).await.unwrap().secret.unwrap();
+    assert_eq!([works(&first).await, works(&second).await], ["key_revoked", "known"]);
+    assert_eq!(there.write_uses().await.unwrap(), 1);
+    assert_eq!(keys.get(&admin, &p1, &id).await.unwrap().last_used_at, Some(noon()));
+    keys.revoke(&admin, &p1, &id).await.unwrap();
+    assert_eq!(works(&second).await, "key_revoked");
 }

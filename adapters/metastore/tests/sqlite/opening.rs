@@ -51,6 +51,14 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE instances",
         "DROP TABLE queries",
         "DROP INDEX table_facts_by_end",
+        "DROP INDEX api_keys_by_replaced",
+        "DROP INDEX api_keys_by_project",
+        "CREATE INDEX api_keys_by_project ON api_keys (project)",
+        "ALTER TABLE api_keys DROP COLUMN created_by",
+        "ALTER TABLE api_keys DROP COLUMN last_used_at",
+        "ALTER TABLE api_keys DROP COLUMN replaced_digest",
+        "ALTER TABLE api_keys DROP COLUMN replaced_until",
+        "ALTER TABLE api_keys DROP COLUMN request_digest",
         "DELETE FROM _sqlx_migrations WHERE version > 1",
     ] {
         sqlx::query(undo).execute(&mut stranger).await.unwrap();

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest};
 use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::{Event, LoggedEvent};
+use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, ProjectFilter, ProjectRepository, StoreError,
+    ApiKeyRepository, AuditLog, EventLog, KeyFilter, ProjectFilter, ProjectRepository, StoreError,
 };
 use gadwall_domain::project::{Project, ProjectSize};
 
@@ -72,7 +73,49 @@ impl ApiKeyRepository for MemoryTx {
     }
 
     async fn find_by_digest(&mut self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError> {
-        Ok(self.state.keys.iter().find(|key| key.digest == *digest).cloned())
+        let is = |key: &&ApiKey| {
+            key.digest == *digest || key.replaced.as_ref().is_some_and(|replaced| replaced.digest == *digest)
+        };
+        Ok(self.state.keys.iter().find(is).cloned())
+    }
+
+    async fn find(&mut self, project: &ProjectId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.state.keys.iter().find(|key| key.project == *project && key.id == id).cloned())
+    }
+
+    async fn find_by_request(&mut self, project: &ProjectId, digest: &str) -> Result<Option<ApiKey>, StoreError> {
+        let is = |key: &&ApiKey| key.project == *project && key.request_digest.as_deref() == Some(digest);
+        Ok(self.state.keys.iter().filter(is).max_by_key(|key| key.id).cloned())
+    }
+
+    async fn list(&mut self, project: &ProjectId, filter: KeyFilter) -> Result<Vec<ApiKey>, StoreError> {
+        let is = |key: &&ApiKey| key.project == *project && filter.after.is_none_or(|after| key.id < after);
+        let mut found: Vec<ApiKey> = self.state.keys.iter().filter(is).cloned().collect();
+        found.sort_by_key(|key| Reverse(key.id));
+        found.truncate(filter.limit as usize);
+        Ok(found)
+    }
+
+    async fn update(&mut self, key: &ApiKey) -> Result<bool, StoreError> {
+        let mut keys = self.change()?.keys.iter_mut();
+        let Some(known) = keys.find(|known| known.id == key.id && known.project == key.project) else {
+            return Ok(false);
+        };
+        known.digest = key.digest;
+        known.replaced.clone_from(&key.replaced);
+        known.request_digest.clone_from(&key.request_digest);
+        known.revoked_at = key.revoked_at;
+        Ok(true)
+    }
+
+    async fn record_uses(&mut self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), StoreError> {
+        let keys = &mut self.change()?.keys;
+        for (id, at) in uses {
+            if let Some(key) = keys.iter_mut().find(|key| key.id == *id) {
+                key.last_used_at = key.last_used_at.max(Some(*at));
+            }
+        }
+        Ok(())
     }
 
     async fn revoke_all(&mut self, project: &ProjectId, at: DateTime<Utc>) -> Result<u64, StoreError> {

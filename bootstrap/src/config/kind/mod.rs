@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
+use gadwall_http::Networks;
 
 use crate::config::choices::Choice;
 use crate::config::human::{parse_bytes, parse_span, show_bytes, show_span};
@@ -48,6 +49,8 @@ pub(super) enum Kind {
     Url,
     /// A host with a port, or an HTTP address.
     Endpoint,
+    /// Several addresses or networks.
+    Networks,
     /// A text that is never shown.
     Secret,
     /// Several of those that travel in a header.
@@ -81,6 +84,9 @@ impl Kind {
             Self::Choice(choices) => read_choice(raw.text()?, choices).map(Value::from),
             Self::Secret => raw.text().filter(|text| is_secret(text)).map(Value::from),
             Self::Secrets => read_secrets(raw),
+            Self::Networks => {
+                read_list(raw).filter(|list| Networks::parse(list.iter().copied()).is_some()).map(Value::from)
+            }
             Self::Text | Self::Identifier | Self::Path | Self::Host | Self::Url | Self::Endpoint => {
                 let text = raw.text()?.trim();
                 self.takes_text(text).then(|| Value::from(without_brackets(text, self)))
@@ -124,6 +130,7 @@ impl Kind {
             Self::Host => "a host name or address, without a port".to_owned(),
             Self::Url => "an address that begins with http:// or https://, without a password".to_owned(),
             Self::Endpoint => "a host with a port, or an http(s) address, without a password".to_owned(),
+            Self::Networks => "addresses such as 10.1.2.3 and networks such as 10.0.0.0/8".to_owned(),
             Self::Secret => "a text that isn't empty, and not the mask that stands for a secret".to_owned(),
             Self::Secrets => {
                 "keys of visible ASCII characters without spaces, and not the mask that stands for a secret".to_owned()
@@ -153,6 +160,10 @@ impl Kind {
             (Self::Span { .. }, Value::Dict(_, dict)) => span_of(dict).map(|span| quoted(&show_span(span))),
             (Self::Secrets, Value::Array(_, keys)) => {
                 Some(format!("[{}]", keys.iter().map(|_| quoted(MASK)).collect::<Vec<_>>().join(", ")))
+            }
+            (Self::Networks, Value::Array(_, list)) => {
+                let shown: Option<Vec<_>> = list.iter().map(|item| item.as_str().map(quoted)).collect();
+                Some(format!("[{}]", shown?.join(", ")))
             }
             (Self::Secret, _) => Some(quoted(MASK)),
             (_, Value::String(_, text)) => Some(quoted(text)),
@@ -195,12 +206,16 @@ fn read_choice(text: &str, choices: &[Choice]) -> Option<&'static str> {
 }
 
 /// A list, or words with commas between them.
+fn read_list(raw: &Raw) -> Option<Vec<&str>> {
+    match raw {
+        Raw::Word(word) => Some(word.split(',').map(str::trim).collect()),
+        Raw::List(items) => items.iter().map(|item| item.text().map(str::trim)).collect(),
+        _ => None,
+    }
+}
+
 fn read_secrets(raw: &Raw) -> Option<Value> {
-    let keys: Vec<&str> = match raw {
-        Raw::Word(word) => word.split(',').map(str::trim).collect(),
-        Raw::List(items) => items.iter().map(|item| item.text().map(str::trim)).collect::<Option<_>>()?,
-        _ => return None,
-    };
+    let keys = read_list(raw)?;
     let legal = |key: &&str| is_secret(key) && key.bytes().all(|byte| byte.is_ascii_graphic());
     keys.iter().all(legal).then(|| Value::from(keys))
 }

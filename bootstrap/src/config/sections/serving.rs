@@ -24,6 +24,9 @@ section! {
         max_connections: usize = 1_024, Kind::integer(1, 1_000_000);
         /// Longest time for requests to finish once the server is asked to stop.
         shutdown_grace: Duration = seconds(30), Kind::span(0, 3_600);
+        /// Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Without any, the
+        /// client is whoever opened the connection.
+        trusted_proxies: Vec<String> = Vec::new(), Kind::Networks, otherwise "none";
     }
 }
 
@@ -35,6 +38,13 @@ section! {
         /// Keys of administrators. Development makes one and prints it when there is none; staging and production
         /// don't start without, and production wants at least 16 characters.
         admin_keys: Vec<Secret> = Vec::new(), Kind::Secrets, otherwise "none";
+        /// Refused keys from one address within a minute, after which it gets 429 until the minute is over. 0 for any
+        /// number. An IPv6 network of 64 bits counts as one address.
+        max_failures_per_minute: u32 = 30, Kind::integer(0, 1_000_000);
+        /// How often it is written down when keys were last used.
+        last_used_interval: Duration = seconds(60), Kind::span(1, 3_600);
+        /// How long a rotated key's former secret goes on working, unless the request tells.
+        rotation_overlap: Duration = seconds(0), Kind::span(0, 604_800);
         /// Whether `/metrics` answers without a key.
         metrics_public: bool = true, Kind::Switch, planned planned::METRICS;
     }

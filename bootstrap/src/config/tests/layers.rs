@@ -88,6 +88,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
         Kind::Endpoint => quoted("elsewhere.example:9000"),
         Kind::Secret => ("swordfish".to_owned(), "\"********\"".to_owned()),
         Kind::Secrets => ("swordfish".to_owned(), "[\"********\"]".to_owned()),
+        Kind::Networks => ("10.0.0.0/8".to_owned(), "[\"10.0.0.0/8\"]".to_owned()),
         Kind::Text | Kind::Identifier | Kind::Path | Kind::Host => quoted("elsewhere"),
     }
 }

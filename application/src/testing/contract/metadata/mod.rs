@@ -1,5 +1,6 @@
 //! What a metadata store promises.
 
+mod api_keys;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -19,6 +20,7 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 
 use crate::testing::builders::project;
 
+pub use api_keys::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -56,6 +58,11 @@ macro_rules! metadata_contract {
                 a_key_is_found_by_its_digest,
                 a_key_is_stored_once,
                 all_keys_of_a_project_are_revoked_at_once,
+                a_managed_key_reads_back_as_stored,
+                a_key_is_found_in_its_project_only,
+                keys_come_newest_first_in_pages,
+                an_update_of_a_key_replaces_only_what_may_change,
+                the_latest_use_of_a_key_counts,
                 events_are_read_on_from_a_position,
                 an_event_reads_back_as_appended,
                 positions_grow_from_one_unit_of_work_to_the_next,

@@ -1,0 +1,196 @@
+//! Guessing keys is slow: addresses whose keys are refused too often have to wait.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Failures are counted over this time, from the first one on.
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+/// Addresses that are remembered; with more, the one that failed longest ago is forgotten.
+const MAX_ADDRESSES: usize = 10_000;
+/// Entries in the audit log within a window, over all addresses.
+const MAX_AUDITED: u32 = 60;
+
+/// Who failed how often. An IPv6 address stands for its network of 64 bits: whoever has one of these has all of them.
+pub(crate) struct Failures {
+    /// Failures in a window that an address may have; 0 for any number.
+    limit: u32,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_address: HashMap<IpAddr, Entry>,
+    /// Addresses by their last failure: the first is forgotten first.
+    by_age: BTreeMap<u64, IpAddr>,
+    failures: u64,
+    audited: Option<Window>,
+}
+
+/// So many since then.
+#[derive(Clone, Copy)]
+struct Window {
+    since: DateTime<Utc>,
+    count: u32,
+}
+
+struct Entry {
+    window: Window,
+    age: u64,
+}
+
+impl Window {
+    fn begin(now: DateTime<Utc>) -> Self {
+        Self { since: now, count: 0 }
+    }
+
+    /// How long it still lasts. A clock that was put back ends it.
+    fn left(self, now: DateTime<Utc>) -> Option<Duration> {
+        if now < self.since {
+            return None;
+        }
+        (self.since + WINDOW - now).to_std().ok().filter(|left| !left.is_zero())
+    }
+}
+
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+impl Failures {
+    /// Lets each address fail so often in a minute; 0 for as often as it likes.
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { limit, table: Mutex::default() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long an address has to wait, if it has to.
+    pub(crate) fn wait(&self, address: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
+        let table = self.table();
+        let window = table.by_address.get(&source(address))?.window;
+        window.left(now).filter(|_| self.limit > 0 && window.count >= self.limit)
+    }
+
+    /// Counts a failure; answers whether it is to be audited: the first of an address in a window, while there are not
+    /// too many of these.
+    pub(crate) fn note(&self, address: IpAddr, now: DateTime<Utc>) -> bool {
+        let address = source(address);
+        let mut table = self.table();
+        table.failures += 1;
+        let age = table.failures;
+        let known = table.by_address.remove(&address);
+        let mut window = Window::begin(now);
+        if let Some(known) = known {
+            table.by_age.remove(&known.age);
+            if known.window.left(now).is_some() {
+                window = known.window;
+            }
+        } else if table.by_address.len() >= MAX_ADDRESSES
+            && let Some((_, oldest)) = table.by_age.pop_first()
+        {
+            table.by_address.remove(&oldest);
+        }
+        window.count = window.count.saturating_add(1);
+        let is_first = window.count == 1;
+        table.by_address.insert(address, Entry { window, age });
+        table.by_age.insert(age, address);
+        is_first && table.has_room_to_audit(now)
+    }
+}
+
+impl Table {
+    fn has_room_to_audit(&mut self, now: DateTime<Utc>) -> bool {
+        let mut window = self.audited.filter(|window| window.left(now).is_some()).unwrap_or_else(|| Window::begin(now));
+        window.count += 1;
+        let fits = window.count <= MAX_AUDITED;
+        if fits {
+            self.audited = Some(window);
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::testing::builders::{noon, seconds_past_noon};
+
+    fn address(number: u32) -> IpAddr {
+        Ipv4Addr::from_bits(number).into()
+    }
+
+    #[test]
+    fn who_failed_too_often_waits_for_the_end_of_the_minute() {
+        let failures = Failures::new(3);
+        for second in 0..3 {
+            assert_eq!(failures.wait(address(1), seconds_past_noon(second)), None);
+            failures.note(address(1), seconds_past_noon(second));
+        }
+        assert_eq!(failures.wait(address(1), seconds_past_noon(10)), Some(Duration::from_secs(50)));
+        assert_eq!(failures.wait(address(2), seconds_past_noon(10)), None, "others don't");
+        assert_eq!(failures.wait(address(1), seconds_past_noon(60)), None);
+        failures.note(address(1), seconds_past_noon(60));
+        assert_eq!(failures.wait(address(1), seconds_past_noon(61)), None, "counted anew");
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_locks_nobody_out() {
+        let failures = Failures::new(1);
+        failures.note(address(1), seconds_past_noon(3_600));
+        assert_eq!(failures.wait(address(1), noon()), None);
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_address_and_a_mapped_one_is_itself() {
+        let failures = Failures::new(1);
+        failures.note("2001:db8::1".parse().unwrap(), noon());
+        failures.note("::ffff:192.0.2.1".parse().unwrap(), noon());
+        for (address, waits) in
+            [("2001:db8::2", true), ("2001:db8:0:1::1", false), ("192.0.2.1", true), ("192.0.2.2", false)]
+        {
+            assert_eq!(failures.wait(address.parse().unwrap(), noon()).is_some(), waits, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_an_end_and_forgets_who_failed_longest_ago() {
+        let failures = Failures::new(1);
+        let last = u32::try_from(MAX_ADDRESSES).unwrap();
+        for number in 0..last {
+            failures.note(address(number), noon());
+        }
+        failures.note(address(0), noon());
+        failures.note(address(last), noon());
+        let table = failures.table();
+        assert_eq!((table.by_address.len(), table.by_age.len()), (MAX_ADDRESSES, MAX_ADDRESSES));
+        drop(table);
+        let waits = |number: u32| failures.wait(address(number), noon()).is_some();
+        assert!(waits(0) && !waits(1) && waits(last));
+    }
+
+    #[test]
+    fn without_a_limit_nobody_waits() {
+        let failures = Failures::new(0);
+        assert!((0..100).map(|_| failures.note(address(1), noon())).filter(|audited| *audited).count() == 1);
+        assert_eq!(failures.wait(address(1), noon()), None);
+    }
+
+    #[test]
+    fn the_audit_log_hears_once_of_an_address_and_never_of_too_many() {
+        let failures = Failures::new(3);
+        let audited =
+            |second: i64| (0..1_000).filter(|n| failures.note(address(*n), seconds_past_noon(second))).count();
+        assert_eq!([audited(0), audited(1), audited(60)], [60, 0, 60]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Who may ask for what: each route of the API, and what a key needs for it.
+
+use Level::{Admin, Engine, Known, Own, Project, Public};
+use Reach::{Any, Bucket, Whole};
+use gadwall_domain::access::Scope::{self, Manage, Read, Write};
+
+/// How a route finds out what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Needs no key.
+    Public,
+    /// An admin's only: 401 for others.
+    Admin,
+    /// An admin's only, among those with a valid key: 403 for others.
+    Engine,
+    /// Any valid key.
+    Known,
+    /// The project in its path.
+    Project,
+    /// The caller's own project.
+    Own,
+}
+
+/// Whether a key that is limited to a bucket reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Each does; what it is told is within its bucket.
+    Any,
+    /// One limited to the bucket in the path.
+    Bucket,
+    /// None.
+    Whole,
+}
+
+/// What a route asks of a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    pub(super) method: &'static str,
+    /// As in the document.
+    pub(super) path: &'static str,
+    pub(super) level: Level,
+    pub(super) scope: Scope,
+    pub(super) reach: Reach,
+    /// Parameters and body that would do.
+    pub(super) query: &'static str,
+    pub(super) body: &'static str,
+}
+
+const fn rule(method: &'static str, path: &'static str, level: Level, scope: Scope, reach: Reach) -> Rule {
+    Rule { method, path, level, scope, reach, query: "", body: "" }
+}
+
+const fn public(path: &'static str) -> Rule {
+    rule("GET", path, Public, Read, Any)
+}
+
+const fn of_project(method: &'static str, path: &'static str, scope: Scope, reach: Reach) -> Rule {
+    rule(method, path, Project, scope, reach)
+}
+
+const fn own(method: &'static str, path: &'static str, scope: Scope, reach: Reach) -> Rule {
+    rule(method, path, Own, scope, reach)
+}
+
+impl Rule {
+    const fn query(self, query: &'static str) -> Self {
+        Self { query, ..self }
+    }
+
+    const fn body(self, body: &'static str) -> Self {
+        Self { body, ..self }
+    }
+}
+
+const COLUMN: &str = r#"{"name": "x", "type": "INT"}"#;
+const ONE: &str = r#"{"filter": {"column": "i", "op": "eq", "value": 1}}"#;
+const SET: &str = r#"{"filter": {"column": "i", "op": "eq", "value": 1}, "set": {"v": 2}}"#;
+const ROWS: &str = r#"[{"i": 5}]"#;
+const QUERY: &str = r#"{"query": "SELECT 1"}"#;
+const BATCH: &str = r#"{"queries": ["SELECT 1"]}"#;
+const KEY: &str = r#"{"name": "k", "scopes": ["manage"]}"#;
+
+/// Routes of the document.
+pub(super) const RULES: &[Rule] = &[
+    public("/"),
+    public("/version"),
+    public("/livez"),
+    public("/readyz"),
+    public("/startupz"),
+    public("/health"),
+    public("/api/v1/duckdb/health"),
+    rule("POST", "/backend/init", Admin, Manage, Any),
+    rule("POST", "/backend/remove", Admin, Manage, Any),
+    rule("POST", "/projects", Admin, Manage, Any).body(r#"{"id": "fresh"}"#),
+    rule("GET", "/projects", Admin, Read, Any),
+    of_project("GET", "/projects/{project}", Read, Any),
+    of_project("PUT", "/projects/{project}", Manage, Whole).body(r#"{"name": "Ours"}"#),
+    of_project("DELETE", "/projects/{project}", Manage, Whole),
+    of_project("GET", "/projects/{project}/stats", Read, Any),
+    of_project("POST", "/projects/{project}/keys", Manage, Whole).body(KEY),
+    of_project("GET", "/projects/{project}/keys", Manage, Whole),
+    of_project("GET", "/projects/{project}/keys/{key}", Manage, Whole),
+    of_project("POST", "/projects/{project}/keys/{key}/rotate", Manage, Whole),
+    of_project("DELETE", "/projects/{project}/keys/{key}", Manage, Whole),
+    of_project("GET", "/projects/{project}/buckets", Read, Any),
+    of_project("POST", "/projects/{project}/buckets", Manage, Bucket).body(r#"{"name": "b"}"#),
+    of_project("GET", "/projects/{project}/buckets/{bucket}", Read, Bucket),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}", Manage, Bucket),
+    rule("GET", "/api/v1/duckdb", Known, Read, Any),
+    rule("GET", "/api/v1/duckdb/statistics", Own, Read, Any),
+    rule("POST", "/api/v1/duckdb/circuit-breaker/reset", Engine, Manage, Any),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables", Read, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables", Manage, Bucket)
+        .body(r#"{"name": "new", "columns": [{"name": "i", "type": "INT"}]}"#),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}", Read, Bucket),
+    of_project("PATCH", "/projects/{project}/buckets/{bucket}/tables/{table}", Manage, Bucket)
+        .body(r#"{"comment": "x"}"#),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}", Manage, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/preview", Read, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/views", Read, Bucket),
+    of_project("PUT", "/projects/{project}/buckets/{bucket}/views/{view}", Manage, Bucket)
+        .body(r#"{"query": "SELECT 1 AS one"}"#),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/views/{view}", Read, Bucket),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/views/{view}", Manage, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/columns", Manage, Bucket).body(COLUMN),
+    of_project("PUT", "/projects/{project}/buckets/{bucket}/tables/{table}/columns/{column}", Manage, Bucket)
+        .body(r#"{"nullable": true}"#),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}/columns/{column}", Manage, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/primary-key", Manage, Bucket)
+        .body(r#"{"columns": ["i"]}"#),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}/primary-key", Manage, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/rows", Write, Bucket).body(ROWS),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}/rows", Write, Bucket).body(ONE),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/rows/delete", Write, Bucket).body(ONE),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/rows/update", Write, Bucket).body(SET),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/truncate", Write, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/rows/purge", Manage, Bucket).body(ONE),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/data", Read, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/changes", Read, Bucket).query("?from=1"),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/profile", Read, Bucket),
+    of_project("GET", "/projects/{project}/snapshots", Read, Any),
+    of_project("GET", "/projects/{project}/snapshots/{snapshot}", Read, Any),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/snapshots", Read, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/dropped-tables", Read, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/restore", Manage, Bucket)
+        .query("?snapshot=3"),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/undelete", Manage, Bucket),
+    of_project("GET", "/projects/{project}/tags", Read, Any),
+    of_project("GET", "/projects/{project}/tags/{tag}", Read, Any),
+    of_project("PUT", "/projects/{project}/tags/{tag}", Manage, Whole).body("{}"),
+    of_project("DELETE", "/projects/{project}/tags/{tag}", Manage, Whole),
+    of_project("GET", "/projects/{project}/datasets", Read, Whole),
+    of_project("POST", "/projects/{project}/datasets", Manage, Whole).body(r#"{"name": "d"}"#),
+    of_project("GET", "/projects/{project}/datasets/{dataset}", Read, Whole),
+    of_project("DELETE", "/projects/{project}/datasets/{dataset}", Manage, Whole),
+    of_project("PUT", "/projects/{project}/datasets/{dataset}/{object}", Write, Whole).body("i\n1\n"),
+    of_project("GET", "/projects/{project}/datasets/{dataset}/{object}", Read, Whole),
+    of_project("HEAD", "/projects/{project}/datasets/{dataset}/{object}", Read, Whole),
+    of_project("DELETE", "/projects/{project}/datasets/{dataset}/{object}", Write, Whole),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/import", Write, Whole)
+        .body(r#"{"files": "/d/o.csv"}"#),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/export", Write, Whole)
+        .body(r#"{"to": "/d/t.parquet"}"#),
+    of_project("POST", "/projects/{project}/export", Write, Whole)
+        .body(r#"{"query": "SELECT 1 AS one", "to": "/d/q.parquet"}"#),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/files", Write, Whole)
+        .body(r#"{"files": "/d/*.parquet"}"#),
+    of_project("GET", "/projects/{project}/operations", Read, Whole),
+    of_project("GET", "/projects/{project}/operations/{operation}", Read, Whole),
+    of_project("DELETE", "/projects/{project}/operations/{operation}", Write, Whole),
+    of_project("POST", "/projects/{project}/query", Read, Any).body(QUERY),
+    of_project("GET", "/projects/{project}/query", Read, Any).query("?query=SELECT%201"),
+    of_project("POST", "/projects/{project}/batch", Read, Any).body(BATCH),
+    own("POST", "/api/v1/duckdb/batch", Read, Any).body(BATCH),
+    own("POST", "/api/v1/duckdb/query", Read, Any).body(QUERY),
+    of_project("GET", "/projects/{project}/queries", Read, Any),
+    of_project("POST", "/projects/{project}/queries", Read, Any).body(QUERY),
+    of_project("GET", "/projects/{project}/queries/{query}", Read, Any),
+    of_project("DELETE", "/projects/{project}/queries/{query}", Read, Any),
+    of_project("GET", "/projects/{project}/queries/{query}/result", Read, Any),
+    own("POST", "/tables", Manage, Bucket).body(r#"{"name": "b.short", "schema": {"i": "INT"}}"#),
+    own("GET", "/tables", Read, Any),
+    own("GET", "/tables/{table}", Read, Bucket),
+    own("PUT", "/tables/{table}", Write, Bucket).body(r#"{"rows": [{"i": 6}]}"#),
+    own("DELETE", "/tables/{table}", Manage, Bucket),
+    own("POST", "/tables/{table}/query", Read, Bucket).body(QUERY),
+    own("GET", "/datasets", Read, Whole),
+    own("POST", "/datasets/{bucket}", Manage, Whole),
+    own("GET", "/datasets/{bucket}", Read, Whole),
+    own("DELETE", "/datasets/{bucket}", Manage, Whole),
+    own("PUT", "/datasets/{bucket}/{object}", Write, Whole).body("i\n1\n"),
+    own("GET", "/datasets/{bucket}/{object}", Read, Whole),
+    own("HEAD", "/datasets/{bucket}/{object}", Read, Whole),
+    own("DELETE", "/datasets/{bucket}/{object}", Write, Whole),
+];
+
+/// Routes that the document can't name: other methods, and second names.
+pub(super) const BESIDE_THE_DOCUMENT: &[Rule] = &[
+    public("/openapi.json"),
+    public("/docs"),
+    of_project("QUERY", "/projects/{project}/query", Read, Any).body(QUERY),
+    of_project("PATCH", "/projects/{project}/buckets/{bucket}/tables/{table}/rows", Write, Bucket).body(SET),
+    of_project("PATCH", "/projects/{project}/buckets/{bucket}/tables/{table}/columns/{column}", Manage, Bucket)
+        .body(r#"{"nullable": true}"#),
+    of_project("GET", "/projects/{project}/branches/default/buckets/{bucket}/tables", Read, Bucket),
+    of_project("POST", "/projects/{project}/branches/default/buckets", Manage, Bucket).body(r#"{"name": "b"}"#),
+    own("GET", "/api/v1/tables", Read, Any),
+    own("GET", "/api/v1/tables/{table}", Read, Bucket),
+    own("GET", "/api/v1/datasets/{bucket}/{object}", Read, Whole),
+];
