@@ -120,5 +120,5 @@ impl Views {
 
 fn scope(caller: &Caller, project: &Project) -> ReadScope {
     let only_bucket = caller.principal().and_then(Principal::only_bucket).cloned();
-    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default() }
+    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default(), links: Vec::new() }
 }

@@ -139,6 +139,7 @@ mod tests {
             only_bucket,
             at: ReadAt::Head,
             files: gadwall_domain::query::NamedFiles::default(),
+            links: Vec::new(),
         }
     }
 

@@ -12,12 +12,13 @@ macro_rules! scripts {
             (1, "init", include_str!(concat!("../migrations/", $database, "/0001_init.sql"))),
             (2, "tables in depth", include_str!(concat!("../migrations/", $database, "/0002_tables_in_depth.sql"))),
             (3, "queries", include_str!(concat!("../migrations/", $database, "/0003_queries.sql"))),
+            (6, "sharing", include_str!(concat!("../migrations/", $database, "/0006_sharing.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 3] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 3] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 4] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 4] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

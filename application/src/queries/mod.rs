@@ -176,6 +176,7 @@ impl Queries {
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: self.versions.resolve(&project, version).await?,
             files: NamedFiles::default(),
+            links: Vec::new(),
         };
         let at_least = match version {
             Version::AtLeast { snapshot, .. } => *snapshot,

@@ -267,6 +267,7 @@ impl Scripts {
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: ReadAt::Head,
             files,
+            links: Vec::new(),
         };
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;

@@ -115,7 +115,7 @@ impl Transfers {
                     Some(files) => files.resolve(caller, project, [sql.as_str()], RESOLVE).await?,
                     None => NamedFiles::default(),
                 };
-                let scope = ReadScope { lake: project.lake, only_bucket: None, at, files };
+                let scope = ReadScope { lake: project.lake, only_bucket: None, at, files, links: Vec::new() };
                 let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout: LIMIT };
                 return Ok((ExportSource::Query { scope, query }, None));
             }

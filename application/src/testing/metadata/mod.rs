@@ -5,6 +5,7 @@ mod lake_index;
 mod operations;
 mod queries;
 mod repositories;
+mod sharing;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -24,11 +25,13 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, LakeIndex, MetadataStore, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use tokio::sync::OwnedMutexGuard;
 
 use lake_index::LakeFacts;
+use sharing::Sharing;
 
 /// All that is stored.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +46,7 @@ struct State {
     idempotency: BTreeMap<(String, String), IdempotencyRecord>,
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
+    sharing: Sharing,
 }
 
 impl State {
@@ -144,6 +148,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn queries(&mut self) -> &mut dyn QueryLog {
+        self
+    }
+
+    fn sharing(&mut self) -> &mut dyn SharingRepository {
         self
     }
 
