@@ -47,7 +47,7 @@ pub(crate) use error::GateError;
 pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use files::paths;
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
-pub(crate) use names::{NameError, Names, ResolvedTable};
+pub(crate) use names::{LinkedAt, NameError, Names, ResolvedTable};
 pub(crate) use parameters::{NamedValue, refuse_surplus};
 
 use gadwall_domain::query::Parameters;
