@@ -23,6 +23,7 @@ pub mod queries;
 pub mod query_statistics;
 pub mod recovery;
 pub mod scripts;
+pub mod sharing;
 pub mod system;
 pub mod tables;
 pub mod transfers;

@@ -297,6 +297,7 @@ impl Projects {
         tx.keys().revoke_all(&project.id, now).await?;
         tx.lake_index().clear(&project.id).await?;
         tx.tags().clear(&project.id).await?;
+        tx.sharing().forget_project(&project.id).await?;
         tx.queries().keep_newest(&project.id, 0).await?;
         self.record(&mut *tx, caller, &project.id, &[ProjectFact::Deleted]).await?;
         tx.commit().await?;

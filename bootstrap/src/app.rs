@@ -24,6 +24,7 @@ use gadwall_application::queries::{
 };
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::{self, Scripts};
+use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
@@ -235,12 +236,21 @@ fn services(
         Arc::clone(&ids),
     ));
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), ids.next_id(), keep));
+    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let sharing = Arc::new(Sharing::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&running),
+        Arc::clone(&clock),
+    ));
     let buckets = Buckets::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&projects),
+        Arc::clone(&sharing),
     );
     let tables = Arc::new(Tables::new(
         Arc::clone(&store),
@@ -263,10 +273,10 @@ fn services(
     let views =
         Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
     let files = Arc::new(SqlFiles::new(Arc::clone(&scripts), Arc::clone(&objects)));
-    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
     let scripts = Scripts::new(scripts::Parts {
         engine: Arc::new(GuardedScripts::new(scripts, Arc::clone(&engine))),
         access: Arc::clone(&access),
+        lakes: Arc::clone(&lakes) as _,
         tables: Arc::clone(&tables),
         projection: Arc::clone(&projection),
         projects: Arc::clone(&projects),
@@ -311,6 +321,7 @@ fn services(
         access,
         projects,
         buckets: Arc::new(buckets),
+        sharing,
         tables,
         views: Arc::new(views),
         data: Arc::new(data),

@@ -33,6 +33,7 @@ use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
+use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
@@ -58,6 +59,7 @@ use api::results::ResultsApi;
 use api::rows::Spool;
 use api::running_queries::RunningQueriesApi;
 use api::shape::ShapeApi;
+use api::sharing::SharingApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
@@ -83,6 +85,8 @@ pub struct Services {
     pub projects: Arc<Projects>,
     /// Buckets.
     pub buckets: Arc<Buckets>,
+    /// Shares and links.
+    pub sharing: Arc<Sharing>,
     /// Datasets.
     pub datasets: Arc<Datasets>,
     /// Tables.
@@ -162,7 +166,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, AnalyticsApi);
+type ServiceApis = (SystemApi, ProjectsApi, BucketsApi, SharingApi, AnalyticsApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -214,6 +218,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
+        SharingApi { sharing: Arc::clone(&services.sharing), buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
     );
     let tables = (
