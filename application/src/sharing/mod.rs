@@ -3,8 +3,6 @@
 
 mod place;
 mod reading;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -215,7 +215,7 @@ impl Names for Only<'_> {
             .tables
             .iter()
             .find(|known| catalog == Some(&*known.catalog) && schema == Some(&*known.schema) && table == known.table)
-            .cloned()
+            .map(|known| ResolvedTable { linked: None, ..known.clone() })
             .ok_or(NameError::Unknown { candidates: Vec::new() })
     }
 }
