@@ -124,12 +124,11 @@ impl<'a> VisibleTables<'a> {
 
     fn stored(&self, home: Home<'_>, name: &TableRef) -> Result<Option<ResolvedTable>, LakeError> {
         let found = structure::stored_name(self.connection, home.lake, &name.bucket, &name.table, home.at)?;
-        let found = match found {
-            Some(found) => Some(found),
-            None => {
-                let view = self.views_in(home)?.name(name);
-                view.map(|view| (view.bucket.to_string(), view.table.to_string()))
-            }
+        let found = if found.is_some() {
+            found
+        } else {
+            let view = self.views_in(home)?.name(name);
+            view.map(|view| (view.bucket.to_string(), view.table.to_string()))
         };
         let (catalog, linked) = (sql::catalog(home.lake), home.linked);
         Ok(found.map(|(schema, table)| ResolvedTable { catalog, schema, table, linked }))

@@ -3,6 +3,8 @@
 
 mod place;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

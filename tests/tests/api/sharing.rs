@@ -84,8 +84,8 @@ async fn a_bucket_is_shared_linked_unlinked_and_unshared() -> Result<()> {
     let names: Vec<_> = listed["buckets"].as_array().unwrap().iter().map(|bucket| bucket["name"].clone()).collect();
     assert_eq!(json!(names), json!(["again", "ext", "main"]));
     assert_eq!(listed["buckets"][1], bucket);
-    let shares = owner.get("/projects/a/shares").await?.json();
-    assert_eq!((&shares["total"], &shares["shares"][0]["target_project_id"]), (&json!(1), &json!("b")));
+    let given = owner.get("/projects/a/shares").await?.json();
+    assert_eq!((&given["total"], &given["shares"][0]["target_project_id"]), (&json!(1), &json!("b")));
     let links = reader.get("/projects/b/links").await?.json();
     assert_eq!((&links["total"], &links["links"][1]["is_active"]), (&json!(2), &json!(true)), "{links}");
 
