@@ -241,8 +241,8 @@ impl Queries {
             let queued = asked.elapsed();
             entry.begin();
             // Entered first: whoever ends a share from now on finds it.
-            entry.live.read_from(sources);
-            if !is_open(&self.access, &project, &scope.links).await? {
+            entry.live.read_from(sources.clone());
+            if !is_open(&self.access, &project, &sources).await? {
                 return Err(QueryError::Cancelled.into());
             }
             if let Some(files) = &self.files {

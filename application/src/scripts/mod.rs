@@ -278,8 +278,8 @@ impl Scripts {
         if let Some(linked) = needs.tables.iter().find(|table| scope.link(&table.bucket).is_some()) {
             return Err(UseCaseError::LinkedBucket { bucket: linked.bucket.clone() });
         }
-        turn.read_from(sources);
-        if !is_open(&self.0.access, project, &scope.links).await? {
+        turn.read_from(sources.clone());
+        if !is_open(&self.0.access, project, &sources).await? {
             return Err(QueryError::Cancelled.into());
         }
         let many = script.statements.len() > 1;

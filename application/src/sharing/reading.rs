@@ -66,14 +66,15 @@ pub(crate) async fn reading<'s>(
 }
 
 /// Whether all that was opened may be read still.
-pub(crate) async fn is_open(access: &Access, project: &Project, links: &[Linked]) -> Result<bool, UseCaseError> {
-    if links.is_empty() {
+pub(crate) async fn is_open(
+    access: &Access,
+    project: &Project,
+    sources: &[SourceBucket],
+) -> Result<bool, UseCaseError> {
+    if sources.is_empty() {
         return Ok(true);
     }
     let now = access.links(&project.id).await?;
-    let open = |link: &Linked| {
-        let Some(source) = &link.source else { return true };
-        now.iter().any(|known| known.open && known.link.name == link.name && known.link.source.bucket == source.bucket)
-    };
-    Ok(links.iter().all(open))
+    let open = |source: &SourceBucket| now.iter().any(|known| known.open && known.link.source == *source);
+    Ok(sources.iter().all(open))
 }
