@@ -11,6 +11,7 @@ use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::project::{Project, ProjectStatus};
+use gadwall_domain::sharing::KnownLink;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -20,6 +21,7 @@ use crate::error::UseCaseError;
 use crate::failures::Failures;
 use crate::key_uses::KeyUses;
 use crate::keys::KeyError;
+use crate::sharing::Place;
 
 /// The digest under which a key is kept.
 pub fn digest(key: &str) -> KeyDigest {
@@ -210,6 +212,33 @@ impl Access {
         Ok(found)
     }
 
+    /// A project's links.
+    pub(crate) async fn links(&self, project: &ProjectId) -> Result<Arc<[KnownLink]>, UseCaseError> {
+        let version = self.store.access_version();
+        if let Some(known) = version.and_then(|version| self.cache.links(version, project)) {
+            return Ok(known);
+        }
+        let found: Arc<[KnownLink]> = self.store.read().await?.sharing().links_of(project).await?.into();
+        if let Some(version) = version {
+            self.cache.keep_links(version, project, &found);
+        }
+        Ok(found)
+    }
+
+    /// The link of that name, if a project has one.
+    pub(crate) async fn link(&self, project: &ProjectId, name: &BucketName) -> Result<Option<KnownLink>, UseCaseError> {
+        Ok(self.links(project).await?.iter().find(|known| known.link.name == *name).cloned())
+    }
+
+    /// The project that a link reads; none if nothing may be read through it any more.
+    pub(crate) async fn source(&self, known: &KnownLink) -> Result<Option<Project>, UseCaseError> {
+        if !known.open {
+            return Ok(None);
+        }
+        let found = self.find_project(&known.link.source.project).await?;
+        Ok(found.filter(|project| project.status == ProjectStatus::Active))
+    }
+
     async fn find_project(&self, id: &ProjectId) -> Result<Option<Project>, UseCaseError> {
         let version = self.store.access_version();
         if let Some(known) = version.and_then(|version| self.cache.project(version, id)) {
@@ -263,8 +292,23 @@ impl Access {
         }
     }
 
-    /// Opens a project in use, for something within one of its buckets.
+    /// Opens a project in use, for something within one of its buckets. Not for what is linked.
     pub(crate) async fn open_bucket(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        bucket: &BucketName,
+        scope: Scope,
+    ) -> Result<Project, UseCaseError> {
+        let project = self.open_named(caller, id, bucket, scope).await?;
+        match self.link(&project.id, bucket).await? {
+            None => Ok(project),
+            Some(_) => Err(UseCaseError::LinkedBucket { bucket: bucket.clone() }),
+        }
+    }
+
+    /// Opens a project in use, for something within a bucket of that name, whosever it is.
+    pub(crate) async fn open_named(
         &self,
         caller: &Caller,
         id: &ProjectId,
@@ -276,6 +320,23 @@ impl Access {
             Ok(project)
         } else {
             Err(UseCaseError::Forbidden)
+        }
+    }
+
+    /// Opens a bucket to be read: one of the project's own, or one that it links.
+    pub(crate) async fn open_to_read(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        bucket: &BucketName,
+    ) -> Result<Place, UseCaseError> {
+        let reader = self.open_named(caller, id, bucket, Scope::Read).await?;
+        let Some(known) = self.link(&reader.id, bucket).await? else {
+            return Ok(Place { project: reader, bucket: bucket.clone(), link: None });
+        };
+        match self.source(&known).await? {
+            Some(project) => Ok(Place { project, bucket: known.link.source.bucket.clone(), link: Some(known.link) }),
+            None => Err(UseCaseError::LinkEnded { bucket: bucket.clone() }),
         }
     }
 }

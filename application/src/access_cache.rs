@@ -1,16 +1,17 @@
-//! Keys and projects that were looked up lately.
+//! Keys, projects and links that were looked up lately.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gadwall_domain::access::{ApiKey, KeyDigest};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::project::Project;
+use gadwall_domain::sharing::KnownLink;
 
 /// Entries of each kind; with more, all are looked up again.
 const MAX_ENTRIES: usize = 4096;
 
-/// What holds for one version of the store's projects and keys (`MetadataStore::access_version`). What isn't there is
+/// What holds for one version of the store's projects, keys and links (`MetadataStore::access_version`). What isn't there is
 /// never kept, so that guessing keys fills nothing.
 #[derive(Default)]
 pub(crate) struct AccessCache(Mutex<Inner>);
@@ -20,6 +21,7 @@ struct Inner {
     version: u64,
     keys: HashMap<KeyDigest, ApiKey>,
     projects: HashMap<ProjectId, Project>,
+    links: HashMap<ProjectId, Arc<[KnownLink]>>,
 }
 
 impl AccessCache {
@@ -38,6 +40,20 @@ impl AccessCache {
 
     pub(crate) fn project(&self, version: u64, id: &ProjectId) -> Option<Project> {
         self.of(version)?.projects.get(id).cloned()
+    }
+
+    pub(crate) fn links(&self, version: u64, project: &ProjectId) -> Option<Arc<[KnownLink]>> {
+        self.of(version)?.links.get(project).cloned()
+    }
+
+    /// Keeps the links of a project that is there, read after a look at the version.
+    pub(crate) fn keep_links(&self, version: u64, project: &ProjectId, links: &Arc<[KnownLink]>) {
+        if let Some(mut inner) = self.of(version) {
+            if inner.links.len() >= MAX_ENTRIES {
+                inner.links.clear();
+            }
+            inner.links.insert(project.clone(), Arc::clone(links));
+        }
     }
 
     /// Keeps a key, found by this digest, that was read after a look at the version.

@@ -11,12 +11,14 @@ use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{LakeStore, LakeWrite, WriteError};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
+use gadwall_domain::sharing::{KnownLink, SourceBucket};
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::sharing::Sharing;
 use crate::writes::Writes;
 
 /// Longest description of a bucket, in characters.
@@ -29,6 +31,7 @@ pub struct Buckets {
     access: Arc<Access>,
     projection: Arc<Projection>,
     projects: Arc<Projects>,
+    sharing: Arc<Sharing>,
     writes: Writes,
 }
 
@@ -46,9 +49,10 @@ impl Buckets {
         access: Arc<Access>,
         projection: Arc<Projection>,
         projects: Arc<Projects>,
+        sharing: Arc<Sharing>,
     ) -> Self {
         let writes = Writes::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&projection));
-        Self { store, lakes, access, projection, projects, writes }
+        Self { store, lakes, access, projection, projects, sharing, writes }
     }
 
     /// Creates a bucket.
@@ -65,32 +69,66 @@ impl Buckets {
                 "description has at most {MAX_DESCRIPTION} characters, and no NUL"
             )));
         }
-        let project = self.access.open_bucket(caller, project, &bucket, Scope::Manage).await?;
+        let project = self.access.open_named(caller, project, &bucket, Scope::Manage).await?;
+        if self.access.link(&project.id, &bucket).await?.is_some() {
+            return Err(UseCaseError::BucketExists { project: project.id, bucket });
+        }
         let write = LakeWrite::CreateBucket { bucket: bucket.clone(), description: description.clone() };
         self.write(caller, &project, &bucket, write).await?;
-        Ok(Bucket { name: bucket, description, table_count: 0 })
+        Ok(Bucket { name: bucket, description, table_count: 0, source: None })
     }
 
     /// The project's buckets by name; those the caller may see.
     pub async fn list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Bucket>, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
-        let all = self.all(&project).await?;
+        let links = self.access.links(&project.id).await?;
+        let mut all = self.all(&project).await?;
+        all.retain(|bucket| !links.iter().any(|known| known.link.name == bucket.name));
+        for known in links.iter() {
+            all.push(self.linked(known).await?);
+        }
+        all.sort_by_cached_key(|bucket| bucket.name.folded());
         let seen = |bucket: &Bucket| caller.principal().is_some_and(|principal| principal.may_touch(&bucket.name));
         Ok(all.into_iter().filter(seen).collect())
     }
 
     /// A bucket. `main` is always there.
     pub async fn get(&self, caller: &Caller, project: &ProjectId, bucket: &BucketName) -> Result<Bucket, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
+        let project = self.access.open_named(caller, project, bucket, Scope::Read).await?;
+        if let Some(known) = self.access.link(&project.id, bucket).await? {
+            return self.linked(&known).await;
+        }
         let found = self.all(&project).await?.into_iter().find(|known| known.name == *bucket);
         match found {
             Some(found) => Ok(found),
-            None if bucket.is_main() => Ok(Bucket { name: BucketName::main(), description: None, table_count: 0 }),
+            None if bucket.is_main() => {
+                Ok(Bucket { name: BucketName::main(), description: None, table_count: 0, source: None })
+            }
             None => Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() }),
         }
     }
 
-    /// Deletes a bucket; with `cascade`, its tables too.
+    /// A link as a bucket. One that may be read no more is there, and shows no tables.
+    async fn linked(&self, known: &KnownLink) -> Result<Bucket, UseCaseError> {
+        let link = &known.link;
+        let mut table_count = 0;
+        if let Some(owner) = self.access.source(known).await? {
+            let at = link.snapshot.map_or(ReadAt::Head, ReadAt::Snapshot);
+            let found = self.lakes.buckets(owner.lake, at).await?;
+            let found = found.into_iter().find(|bucket| bucket.name == link.source.bucket);
+            table_count = found.map_or(0, |bucket| bucket.table_count);
+        }
+        let SourceBucket { project, bucket } = &link.source;
+        let as_of = link.snapshot.map(|snapshot| format!(" as of snapshot {snapshot}")).unwrap_or_default();
+        Ok(Bucket {
+            name: link.name.clone(),
+            description: Some(format!("Linked from {project}.{bucket}{as_of}")),
+            table_count,
+            source: Some(link.source.clone()),
+        })
+    }
+
+    /// Deletes a bucket; with `cascade`, its tables too. Of a linked one the link ends.
     #[tracing::instrument(skip_all, fields(project.id = %project, bucket.name = %bucket))]
     pub async fn delete(
         &self,
@@ -99,7 +137,10 @@ impl Buckets {
         bucket: &BucketName,
         cascade: bool,
     ) -> Result<(), UseCaseError> {
-        let project = self.access.open_bucket(caller, project, bucket, Scope::Manage).await?;
+        let project = self.access.open_named(caller, project, bucket, Scope::Manage).await?;
+        if self.access.link(&project.id, bucket).await?.is_some() {
+            return self.sharing.unlink(caller, &project.id, bucket).await;
+        }
         let write = LakeWrite::DropBucket { bucket: bucket.clone(), cascade };
         self.write(caller, &project, bucket, write).await
     }
@@ -134,6 +175,7 @@ impl Buckets {
             description: described.remove(&stored.name).flatten(),
             name: stored.name,
             table_count: stored.table_count,
+            source: None,
         };
         Ok(stored.into_iter().map(bucket).collect())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gadwall_domain::access::Scope;
+use chrono::{DateTime, Utc};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{BucketName, ProjectId};
@@ -38,14 +38,23 @@ impl fmt::Debug for Data {
 #[derive(Debug)]
 pub struct OpenedTable {
     project: Project,
+    /// Its name where it is.
+    name: TableRef,
     table: Table,
     at: ReadAt,
+    /// When it was linked, if it is.
+    linked_at: Option<DateTime<Utc>>,
 }
 
 impl OpenedTable {
     /// The table as it was in that version.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// When it was linked, if it is: the versions of one link's tables mean nothing to another of the same name.
+    pub fn linked_at(&self) -> Option<DateTime<Utc>> {
+        self.linked_at
     }
 
     /// The table by itself.
@@ -68,14 +77,20 @@ impl Data {
         table: &TableRef,
         version: &Version,
     ) -> Result<OpenedTable, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
-        // Settled once, so that all that is read of the table is of one version.
-        let at = match self.versions.resolve(&project, version).await? {
-            ReadAt::Head => ReadAt::Snapshot(self.lakes.head(project.lake).await?),
-            at @ ReadAt::Snapshot(_) => at,
+        let place = self.access.open_to_read(caller, project, &table.bucket).await?;
+        let found = async {
+            let version = place.version(version)?;
+            // Settled once, so that all that is read of the table is of one version.
+            let at = match self.versions.resolve(&place.project, &version).await? {
+                ReadAt::Head => ReadAt::Snapshot(self.lakes.head(place.project.lake).await?),
+                at @ ReadAt::Snapshot(_) => at,
+            };
+            Ok((self.tables.require_at(&place.project, &place.table(table), at).await?, at))
         };
-        let table = self.tables.require_at(&project, table, at).await?;
-        Ok(OpenedTable { project, table, at })
+        let (found, at) = found.await.map_err(|error| place.told(error))?;
+        let linked_at = place.link.as_ref().map(|link| link.created_at);
+        let name = found.name.clone();
+        Ok(OpenedTable { name, table: place.shown(found), at, linked_at, project: place.project })
     }
 
     /// A bucket's tables in a version, by name.
@@ -86,9 +101,12 @@ impl Data {
         bucket: &BucketName,
         version: &Version,
     ) -> Result<Vec<Table>, UseCaseError> {
-        let opened = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
-        let at = self.versions.resolve(&opened, version).await?;
-        self.tables.list(caller, project, bucket, at).await
+        let place = self.access.open_to_read(caller, project, bucket).await?;
+        let found = async {
+            let at = self.versions.resolve(&place.project, &place.version(version)?).await?;
+            self.tables.list_in(&place, at).await
+        };
+        found.await.map_err(|error| place.told(error))
     }
 
     /// A part of an opened table, and the snapshot it is of.
@@ -98,13 +116,13 @@ impl Data {
         selection: Selection,
         timeout: Duration,
     ) -> Result<(RowStream, SnapshotId), UseCaseError> {
-        let (lake, name) = (opened.project.lake, &opened.table.name);
+        let (lake, name) = (opened.project.lake, &opened.name);
         Ok(self.lakes.rows(lake, name, selection, opened.at, timeout).await?)
     }
 
     /// What an opened table's columns hold.
     pub async fn profile(&self, opened: &OpenedTable, timeout: Duration) -> Result<TableProfile, UseCaseError> {
-        Ok(self.lakes.profile(opened.project.lake, &opened.table.name, opened.at, timeout).await?)
+        Ok(self.lakes.profile(opened.project.lake, &opened.name, opened.at, timeout).await?)
     }
 
     /// What happened to a table's rows in `from..=to`; up to the newest snapshot without `to`. Answers the changes and
@@ -118,16 +136,26 @@ impl Data {
         limit: Option<u64>,
         timeout: Duration,
     ) -> Result<(RowStream, SnapshotId), UseCaseError> {
-        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
+        let place = self.access.open_to_read(caller, project, &table.bucket).await?;
+        let project = &place.project;
         let (from, to) = span;
-        let to = match to {
-            Some(to) => to,
-            None => self.lakes.head(project.lake).await?,
+        let pinned = place.link.as_ref().and_then(|link| link.snapshot);
+        let to = match (to, pinned) {
+            (Some(to), Some(pinned)) if to > pinned => {
+                return Err(UseCaseError::Invalid(format!(
+                    "the bucket is linked as of snapshot {pinned}; to={to} is later"
+                )));
+            }
+            (Some(to), _) => to,
+            (None, Some(pinned)) => pinned,
+            (None, None) => self.lakes.head(project.lake).await?,
         };
         if from > to {
             return Err(UseCaseError::Invalid(format!("from={from} is after to={to}")));
         }
-        let found = self.tables.require_at(&project, table, ReadAt::Head).await?;
+        let at = pinned.map_or(ReadAt::Head, ReadAt::Snapshot);
+        let found = self.tables.require_at(project, &place.table(table), at).await;
+        let found = found.map_err(|error| place.told(error))?;
         let changes = self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?;
         Ok((changes, to))
     }

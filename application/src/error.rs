@@ -85,6 +85,56 @@ pub enum UseCaseError {
         /// The table.
         table: TableRef,
     },
+    /// A bucket of another project's, where only one's own will do.
+    #[error("bucket {bucket} is linked: it is another project's, and only its tables can be read here")]
+    LinkedBucket {
+        /// The link's name.
+        bucket: BucketName,
+    },
+    /// Nothing may be read through a link any more.
+    #[error("the project that bucket {bucket} is linked from doesn't share it any more; remove the link")]
+    LinkEnded {
+        /// The link's name.
+        bucket: BucketName,
+    },
+    /// There is no link of that name.
+    #[error("no bucket is linked as {bucket} in project {project}")]
+    NoLink {
+        /// The project.
+        project: ProjectId,
+        /// The name.
+        bucket: BucketName,
+    },
+    /// A link has the name.
+    #[error("a bucket is linked as {bucket} in project {project} already")]
+    LinkExists {
+        /// The project.
+        project: ProjectId,
+        /// The name.
+        bucket: BucketName,
+    },
+    /// The bucket is shared with that project.
+    #[error("bucket {bucket} is shared with project {target} already")]
+    AlreadyShared {
+        /// The bucket.
+        bucket: BucketName,
+        /// With whom.
+        target: ProjectId,
+    },
+    /// A project would share with itself, or link what is its own.
+    #[error("a project needs neither share nor link for its own buckets")]
+    SharedWithItself,
+    /// What is linked can't be linked on.
+    #[error("bucket {bucket} of project {project} is itself linked; link it where it comes from")]
+    LinkOfLink {
+        /// The project.
+        project: ProjectId,
+        /// The name of its link.
+        bucket: BucketName,
+    },
+    /// Lakes are kept so that none can read another.
+    #[error("buckets can't be linked where each project has an engine of its own (ducklake.catalog = postgres)")]
+    LinksUnsupported,
     /// The table's name is taken.
     #[error("table {table} exists already in project {project}")]
     TableExists {
@@ -283,18 +333,22 @@ impl Classify for UseCaseError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Unauthenticated => ErrorKind::Unauthenticated,
-            Self::Forbidden => ErrorKind::Forbidden,
+            Self::Forbidden | Self::LinkedBucket { .. } | Self::LinkEnded { .. } => ErrorKind::Forbidden,
+            Self::SharedWithItself => ErrorKind::Invalid,
             Self::NoProject(_)
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
             | Self::NoTable { .. }
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
+            | Self::NoLink { .. }
             | Self::NoTag { .. } => ErrorKind::NotFound,
             Self::ProjectExists { .. }
             | Self::DefaultProject
             | Self::BucketExists { .. }
             | Self::BucketNotEmpty { .. }
+            | Self::LinkExists { .. }
+            | Self::AlreadyShared { .. }
             | Self::TableExists { .. }
             | Self::ViewExists { .. }
             | Self::IsView(_)
@@ -312,6 +366,8 @@ impl Classify for UseCaseError {
             | Self::BadFilter(_)
             | Self::BadFile { .. }
             | Self::MultipleDdl(_)
+            | Self::LinkOfLink { .. }
+            | Self::LinksUnsupported
             | Self::KeyReused => ErrorKind::Unprocessable,
             Self::Statement { source, .. } => source.kind(),
             Self::Alteration(error) => error.kind(),
@@ -353,6 +409,14 @@ impl Classify for UseCaseError {
             Self::NoBucket { .. } => "bucket_not_found",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
+            Self::LinkedBucket { .. } => "read_only",
+            Self::LinkEnded { .. } => "share_ended",
+            Self::NoLink { .. } => "link_not_found",
+            Self::LinkExists { .. } => "bucket_already_linked",
+            Self::AlreadyShared { .. } => "already_shared",
+            Self::SharedWithItself => "shared_with_itself",
+            Self::LinkOfLink { .. } => "link_of_link",
+            Self::LinksUnsupported => "links_unsupported",
             Self::NoTable { .. } => "table_not_found",
             Self::TableExists { .. } => "table_exists",
             Self::NoView { .. } => "view_not_found",
@@ -403,13 +467,17 @@ impl Classify for UseCaseError {
         match self {
             Self::ProjectExists { id, status } => Some(json!({ "project_id": id, "status": status })),
             Self::NoProject(id) | Self::NoProjectAround(id) => Some(json!({ "project_id": id })),
-            Self::NoBucket { project, bucket } | Self::BucketExists { project, bucket } => {
-                Some(json!({ "project_id": project, "bucket_name": bucket }))
-            }
+            Self::NoBucket { project, bucket }
+            | Self::BucketExists { project, bucket }
+            | Self::NoLink { project, bucket }
+            | Self::LinkExists { project, bucket }
+            | Self::LinkOfLink { project, bucket } => Some(json!({ "project_id": project, "bucket_name": bucket })),
             Self::NotReached { wanted, newest, .. } => {
                 Some(json!({ "min_snapshot": wanted.get(), "snapshot_id": newest.get() }))
             }
-            Self::BucketNotEmpty { bucket } => Some(json!({ "bucket_name": bucket })),
+            Self::BucketNotEmpty { bucket } | Self::LinkedBucket { bucket } | Self::LinkEnded { bucket } => {
+                Some(json!({ "bucket_name": bucket }))
+            }
             Self::NoTable { project, table } | Self::TableExists { project, table } => {
                 Some(json!({ "project_id": project, "bucket_name": table.bucket, "table_name": table.table }))
             }

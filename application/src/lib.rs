@@ -28,6 +28,7 @@ pub mod query_statistics;
 mod record;
 pub mod recovery;
 pub mod scripts;
+pub mod sharing;
 pub mod system;
 pub mod tables;
 pub mod transfers;

@@ -16,6 +16,7 @@ use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::project::Project;
 use gadwall_domain::schema::TableSchema;
+use gadwall_domain::sharing::SourceBucket;
 use gadwall_domain::table::TableRef;
 
 use crate::error::UseCaseError;
@@ -162,6 +163,12 @@ impl Projection {
             // Someone else may have copied it since it was read.
             if !tx.lake_index().apply(project, commit).await? {
                 continue;
+            }
+            for write in &commit.writes {
+                if let Change::BucketDropped { bucket } = &write.change {
+                    let gone = SourceBucket { project: project.clone(), bucket: bucket.clone() };
+                    tx.sharing().forget_bucket(&gone).await?;
+                }
             }
             let (at, snapshot) = (commit.committed_at, commit.snapshot);
             let writes = commit.writes.iter();

@@ -292,6 +292,7 @@ impl Projects {
         tx.keys().revoke_all(&project.id, now).await?;
         tx.lake_index().clear(&project.id).await?;
         tx.tags().clear(&project.id).await?;
+        tx.sharing().forget_project(&project.id).await?;
         tx.queries().keep_newest(&project.id, 0).await?;
         record(&mut *tx, caller, &project.id, self.clock.now(), &[ProjectFact::Deleted]).await?;
         tx.commit().await?;

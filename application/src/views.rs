@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 use crate::scripts::tell;
+use crate::sharing::{Reading, reading};
 use crate::writes::Writes;
 
 /// Longest comment of a view, in characters.
@@ -60,18 +61,23 @@ impl Views {
         project: &ProjectId,
         bucket: &BucketName,
     ) -> Result<Vec<View>, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
-        let views = self.lakes.views(project.lake, bucket, None, ReadAt::Head).await?;
-        if views.is_empty() && self.lakes.tables(project.lake, bucket, ReadAt::Head).await?.is_none() {
-            return Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() });
+        let place = self.access.open_to_read(caller, project, bucket).await?;
+        let at = place.link.as_ref().and_then(|link| link.snapshot).map_or(ReadAt::Head, ReadAt::Snapshot);
+        let lake = place.project.lake;
+        let views = self.lakes.views(lake, &place.bucket, None, at).await?;
+        if views.is_empty() && self.lakes.tables(lake, &place.bucket, at).await?.is_none() {
+            let project = place.project.id.clone();
+            return Err(place.told(UseCaseError::NoBucket { project, bucket: bucket.clone() }));
         }
-        Ok(views)
+        Ok(views.into_iter().map(|view| place.shown_view(view)).collect())
     }
 
     /// A view.
     pub async fn get(&self, caller: &Caller, project: &ProjectId, view: &TableRef) -> Result<View, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, &view.bucket, Scope::Read).await?;
-        self.require(&project, view).await
+        let place = self.access.open_to_read(caller, project, &view.bucket).await?;
+        let at = place.link.as_ref().and_then(|link| link.snapshot).map_or(ReadAt::Head, ReadAt::Snapshot);
+        let found = self.require_at(&place.project, &place.table(view), at).await;
+        Ok(place.shown_view(found.map_err(|error| place.told(error))?))
     }
 
     /// Makes a view or makes it anew; answers whether it is new.
@@ -91,7 +97,10 @@ impl Views {
         self.access.open_bucket(caller, &project.id, &view.bucket, Scope::Read).await?;
         let before = self.lakes.views(project.lake, &view.bucket, Some(&view.table), ReadAt::Head).await?;
         if self.writes.committed_before(caller, &project).await?.is_none() {
-            let scope = scope(caller, &project);
+            // What is linked is named, too, to say why no view may read it.
+            let text = [definition.query.as_str()];
+            let Reading { links, .. } = reading(&self.access, &*self.lakes, caller, &project, text, None).await?;
+            let scope = ReadScope { links, ..scope(caller, &project) };
             let made = self.engine.define_view(scope, definition, TIMEOUT, caller.origin()).await;
             let snapshot = made.map_err(|error| tell(&project.id, error, false))?;
             self.projection.catch_up(&project, Some(snapshot)).await?;
@@ -113,12 +122,16 @@ impl Views {
     }
 
     async fn require(&self, project: &Project, view: &TableRef) -> Result<View, UseCaseError> {
-        let mut found = self.lakes.views(project.lake, &view.bucket, Some(&view.table), ReadAt::Head).await?;
+        self.require_at(project, view, ReadAt::Head).await
+    }
+
+    async fn require_at(&self, project: &Project, view: &TableRef, at: ReadAt) -> Result<View, UseCaseError> {
+        let mut found = self.lakes.views(project.lake, &view.bucket, Some(&view.table), at).await?;
         found.pop().ok_or_else(|| UseCaseError::NoView { project: project.id.clone(), view: view.clone() })
     }
 }
 
 fn scope(caller: &Caller, project: &Project) -> ReadScope {
     let only_bucket = caller.principal().and_then(Principal::only_bucket).cloned();
-    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default() }
+    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default(), links: Vec::new() }
 }

@@ -1,6 +1,7 @@
 //! All use cases over in-memory adapters, for their unit tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use gadwall_domain::access::Principal;
@@ -17,6 +18,8 @@ use crate::datasets::Datasets;
 use crate::instances::Instances;
 use crate::projection::Projection;
 use crate::projects::{Files, NewProject, Projects};
+use crate::queries::{QuerySettings, RunningQueries};
+use crate::sharing::Sharing;
 use crate::tables::Tables;
 use crate::testing::builders::{noon, project_id};
 use crate::testing::{FixedClock, MemoryLake, MemoryMetadata, MemoryObjects, MemoryResults, SeqIds};
@@ -34,6 +37,7 @@ pub(crate) struct World {
     pub(crate) buckets: Buckets,
     pub(crate) datasets: Datasets,
     pub(crate) tables: Tables,
+    pub(crate) sharing: Arc<Sharing>,
 }
 
 impl World {
@@ -60,11 +64,33 @@ impl World {
         ));
         let parts = || (Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&projection));
         let (a, b, c, d) = parts();
-        let buckets = Buckets::new(a, b as _, c, d, Arc::clone(&projects));
+        let sharing = Self::sharing(&store, &lakes, &access, &clock);
+        let buckets = Buckets::new(a, b as _, c, d, Arc::clone(&projects), Arc::clone(&sharing));
         let (a, b, c, d) = parts();
         let tables = Tables::new(a, b, c, d, Arc::clone(&projects));
         let datasets = Datasets::new(Arc::clone(&objects), Arc::clone(&access));
-        Self { store: memory, lakes, objects, clock, access, projection, projects, buckets, datasets, tables }
+        Self { store: memory, lakes, objects, clock, access, projection, projects, buckets, datasets, tables, sharing }
+    }
+
+    fn sharing(
+        store: &Arc<dyn MetadataStore>,
+        lakes: &Arc<dyn Lake>,
+        access: &Arc<Access>,
+        clock: &Arc<FixedClock>,
+    ) -> Arc<Sharing> {
+        let settings = QuerySettings {
+            max_concurrent: 2,
+            max_concurrent_per_project: 0,
+            max_queued: 2,
+            queue_timeout: Duration::from_secs(10),
+            history_limit: 3,
+            history_retention: TimeDelta::days(7),
+        };
+        let ids = Arc::new(SeqIds::default());
+        // Its writer goes: nothing runs here.
+        let (running, _) = RunningQueries::new(settings, Arc::clone(store), Arc::clone(clock) as _, ids);
+        let (store, lakes, access) = (Arc::clone(store), Arc::clone(lakes), Arc::clone(access));
+        Arc::new(Sharing::new(store, lakes, access, running, Arc::clone(clock) as _))
     }
 
     /// A life of a server, which was not heard of yet.

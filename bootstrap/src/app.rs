@@ -26,6 +26,7 @@ use gadwall_application::queries::{
 };
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::{self, Scripts};
+use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
@@ -291,12 +292,21 @@ fn services(
     ));
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
+    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let sharing = Arc::new(Sharing::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&running),
+        Arc::clone(&clock),
+    ));
     let buckets = Buckets::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&projects),
+        Arc::clone(&sharing),
     );
     let tables = Arc::new(Tables::new(
         Arc::clone(&store),
@@ -319,10 +329,10 @@ fn services(
     let views =
         Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
     let files = Arc::new(SqlFiles::new(Arc::clone(&scripts), Arc::clone(&objects)));
-    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
     let scripts = Scripts::new(scripts::Parts {
         engine: Arc::new(GuardedScripts::new(scripts, Arc::clone(&engine))),
         access: Arc::clone(&access),
+        lakes: Arc::clone(&lakes) as _,
         tables: Arc::clone(&tables),
         projection: Arc::clone(&projection),
         projects: Arc::clone(&projects),
@@ -375,6 +385,7 @@ fn services(
         projects,
         keys: Arc::new(keys),
         buckets: Arc::new(buckets),
+        sharing,
         tables,
         views: Arc::new(views),
         data: Arc::new(data),

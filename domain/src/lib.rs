@@ -32,6 +32,7 @@ pub mod rows;
 pub mod schema;
 pub mod script;
 pub mod selection;
+pub mod sharing;
 pub mod table;
 pub mod transfer;
 pub mod types;

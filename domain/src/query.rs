@@ -25,6 +25,37 @@ pub struct ReadScope {
     pub at: ReadAt,
     /// The files that the statements' paths mean.
     pub files: NamedFiles,
+    /// Other projects' buckets, under the names that they have here. Such a name hides a bucket of the project's own.
+    pub links: Vec<Linked>,
+}
+
+/// Another project's bucket, as far as it may be read now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// Its name here.
+    pub name: BucketName,
+    /// What is read; none where nothing may be read any more. Then the name alone is taken.
+    pub source: Option<LinkedSource>,
+}
+
+/// What a link shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedSource {
+    /// The lake of the project that owns it.
+    pub lake: LakeId,
+    /// Its name there.
+    pub bucket: BucketName,
+    /// The version that is read. Settled before the query runs, so that it is known what an answer depends on.
+    pub at: SnapshotId,
+    /// Whether the link shows this version alone.
+    pub pinned: bool,
+}
+
+impl ReadScope {
+    /// The link of that name.
+    pub fn link(&self, bucket: &BucketName) -> Option<&Linked> {
+        self.links.iter().find(|link| link.name == *bucket)
+    }
 }
 
 /// Paths of files as a statement writes them, and the files of the caller's datasets that they mean. No other file

@@ -120,6 +120,7 @@ impl Ports {
                                 only_bucket: None,
                                 at: ReadAt::Head,
                                 files: gadwall_domain::query::NamedFiles::default(),
+                                links: Vec::new(),
                             },
                             query,
                         )

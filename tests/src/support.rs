@@ -79,6 +79,8 @@ impl TestServer {
 
     /// Starts a server on a data directory that may hold data already.
     pub async fn start_in(dir: TempDir, change: impl FnOnce(&mut Config)) -> Result<Self> {
+        // Clients are built with TLS, which needs a provider, though none of these speaks it. A second one is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = config(dir.path());
         if let Some(place) = CloudPlace::of(dir.path()).await? {
             place.configure(&mut config);

@@ -19,9 +19,12 @@ pub(crate) fn explained(
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
     let Statement { text: statement, tables, views, values: given, .. } = checked(connection, scope, &inner, failed)?;
-    if views > 0 && scope.only_bucket.is_some() {
+    let others = tables.iter().any(|table| table.linked.is_some());
+    if views > 0 && (others || scope.only_bucket.is_some()) {
         // The plan would tell of tables that only the view's author may read.
-        let what = "EXPLAIN of a query that reads a view, with a key that is limited to a bucket".to_owned();
+        let what =
+            "EXPLAIN of a query that reads a view, with a key that is limited to a bucket or another project's tables"
+                .to_owned();
         let hint = "explain the query without the view, or use a key of the whole project".to_owned();
         return Err(QueryError::Unsupported { what, hint });
     }

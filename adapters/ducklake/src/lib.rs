@@ -19,6 +19,7 @@ mod history;
 mod instance;
 mod interrupt;
 mod known;
+mod links;
 mod migrate;
 mod names;
 mod orphans;

@@ -4,12 +4,13 @@ use std::cell::OnceCell;
 
 use duckdb::Connection;
 use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::LakeError;
-use gadwall_domain::query::ReadScope;
+use gadwall_domain::query::{Linked, LinkedSource, ReadScope};
 use gadwall_domain::table::TableRef;
 
-use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
+use crate::gate::{CATALOG, LinkedAt, NameError, Names, ResolvedTable, Visible, VisibleBucket};
 use crate::structure::Views;
 use crate::{query, sql, structure};
 
@@ -23,14 +24,32 @@ fn unavailable(error: &LakeError) -> NameError {
 /// The full name of something in a lake.
 pub(crate) fn full_name(scope: &ReadScope, name: &TableRef) -> ResolvedTable {
     let (schema, table) = (name.bucket.to_string(), name.table.to_string());
-    ResolvedTable { catalog: sql::catalog(scope.lake), schema, table }
+    ResolvedTable { catalog: sql::catalog(scope.lake), schema, table, linked: None }
 }
 
-/// What a full name means, if it is in a lake.
+/// What a full name means, if it is in the project's own lake.
 pub(crate) fn named(scope: &ReadScope, full: &ResolvedTable) -> Option<TableRef> {
-    let ours = full.catalog == sql::catalog(scope.lake);
+    if full.catalog == sql::catalog(scope.lake) { parsed(full) } else { None }
+}
+
+/// What a full name means to who wrote the statement, also of a table that is linked.
+pub(crate) fn as_written(scope: &ReadScope, full: &ResolvedTable) -> Option<TableRef> {
+    let Some(linked) = full.linked else { return named(scope, full) };
+    let table = parsed(full)?;
+    let is_meant = |link: &&Linked| {
+        link.source.as_ref().is_some_and(|source| {
+            sql::catalog(source.lake) == full.catalog
+                && source.bucket == table.bucket
+                && source.at.get() == linked.version
+        })
+    };
+    let link = scope.links.iter().find(is_meant)?;
+    Some(TableRef { bucket: link.name.clone(), ..table })
+}
+
+fn parsed(full: &ResolvedTable) -> Option<TableRef> {
     let (bucket, table) = (BucketName::parse(&full.schema).ok()?, TableName::parse(&full.table).ok()?);
-    ours.then_some(TableRef { bucket, table })
+    Some(TableRef { bucket, table })
 }
 
 /// The tables that a caller may read, looked up in the version that is read.
@@ -39,6 +58,17 @@ pub(crate) struct VisibleTables<'a> {
     scope: &'a ReadScope,
     default_bucket: BucketName,
     views: OnceCell<Views>,
+    /// The views of each link's lake.
+    linked_views: Vec<OnceCell<Views>>,
+}
+
+/// A lake in the version that is read.
+#[derive(Clone, Copy)]
+struct Home<'s> {
+    lake: LakeId,
+    at: ReadAt,
+    views: &'s OnceCell<Views>,
+    linked: Option<LinkedAt>,
 }
 
 impl<'a> VisibleTables<'a> {
@@ -48,35 +78,60 @@ impl<'a> VisibleTables<'a> {
             scope,
             default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main),
             views: OnceCell::new(),
+            linked_views: scope.links.iter().map(|_| OnceCell::new()).collect(),
         }
     }
 
-    /// The views there are; looked up when a name is none of a table.
+    /// The project's own lake.
+    fn own(&self) -> Home<'_> {
+        Home { lake: self.scope.lake, at: self.scope.at, views: &self.views, linked: None }
+    }
+
+    fn linked(&self) -> impl Iterator<Item = (&'a Linked, &'a LinkedSource, Home<'_>)> {
+        let home = |source: &LinkedSource, views| Home {
+            lake: source.lake,
+            at: ReadAt::Snapshot(source.at),
+            views,
+            linked: Some(LinkedAt { version: source.at.get(), pinned: source.pinned }),
+        };
+        let all = self.scope.links.iter().zip(&self.linked_views);
+        all.filter_map(move |(link, views)| link.source.as_ref().map(|source| (link, source, home(source, views))))
+    }
+
+    /// Where a full name is. Those without a version are in a view's query.
+    fn home(&self, full: &ResolvedTable) -> Option<Home<'_>> {
+        if full.catalog == sql::catalog(self.scope.lake) {
+            return Some(self.own());
+        }
+        let mut homes = self.linked().map(|(_, _, home)| home);
+        homes.find(|home| {
+            sql::catalog(home.lake) == full.catalog && (full.linked.is_none() || full.linked == home.linked)
+        })
+    }
+
+    /// The own views there are; looked up when a name is none of a table.
     pub(crate) fn views(&self) -> Result<&Views, LakeError> {
-        if let Some(known) = self.views.get() {
+        self.views_in(self.own())
+    }
+
+    fn views_in<'s>(&'s self, home: Home<'s>) -> Result<&'s Views, LakeError> {
+        if let Some(known) = home.views.get() {
             return Ok(known);
         }
-        let found = structure::all_views(self.connection, self.scope.lake, self.scope.at)?;
-        Ok(self.views.get_or_init(|| found))
+        let found = structure::all_views(self.connection, home.lake, home.at)?;
+        Ok(home.views.get_or_init(|| found))
     }
 
-    fn view(&self, bucket: BucketName, table: TableName) -> Result<Option<ResolvedTable>, LakeError> {
-        let found = self.views()?.name(&TableRef { bucket, table }).cloned();
-        Ok(found.map(|found| full_name(self.scope, &found)))
-    }
-
-    /// Whether a view shows what isn't in its bucket, directly or through another view.
-    fn reaches_out(&self, view: &ResolvedTable) -> bool {
-        let name = named(self.scope, view);
-        name.is_none_or(|name| self.views.get().is_none_or(|views| views.reaches_out(&name)))
-    }
-
-    fn stored(&self, bucket: BucketName, name: TableName) -> Result<Option<ResolvedTable>, LakeError> {
-        let found = structure::stored_name(self.connection, self.scope.lake, &bucket, &name, self.scope.at)?;
-        match found {
-            Some((schema, table)) => Ok(Some(ResolvedTable { catalog: sql::catalog(self.scope.lake), schema, table })),
-            None => self.view(bucket, name),
-        }
+    fn stored(&self, home: Home<'_>, name: &TableRef) -> Result<Option<ResolvedTable>, LakeError> {
+        let found = structure::stored_name(self.connection, home.lake, &name.bucket, &name.table, home.at)?;
+        let found = if found.is_some() {
+            found
+        } else {
+            let view = self.views_in(home)?.name(name);
+            view.map(|view| (view.bucket.to_string(), view.table.to_string()))
+        };
+        let (catalog, linked) = (sql::catalog(home.lake), home.linked);
+        Ok(found.map(|(schema, table)| ResolvedTable { catalog, schema, table, linked }))
     }
 
     pub(crate) fn visible(&self, bucket: &BucketName) -> bool {
@@ -95,7 +150,45 @@ impl<'a> VisibleTables<'a> {
         near.sort();
         near.into_iter().take(MAX_CANDIDATES).map(|(_, name)| name).collect()
     }
+
+    /// What the engine has to bind for a view of another project's; none for a table.
+    pub(crate) fn linked_view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
+        let Some((home, name)) = self.home(table).zip(parsed(table)) else { return Ok(None) };
+        let views = self.views_in(home).map_err(|error| unavailable(&error))?;
+        Ok(views.cost(&name))
+    }
+
+    /// What a link shows, as a bucket of the project's. A view's query is its owner's business.
+    fn listed(
+        &self,
+        place: i64,
+        link: &Linked,
+        source: &LinkedSource,
+        home: Home<'_>,
+    ) -> Result<VisibleBucket, LakeError> {
+        let found = structure::listing(self.connection, home.lake, Some(&source.bucket), home.at)?.pop();
+        // Another lake counts from the beginning, too.
+        let apart = |id: i64| id.saturating_add(place.saturating_mul(LINK_IDS));
+        let Some(mut bucket) = found else {
+            return Ok(VisibleBucket { id: apart(0), name: link.name.to_string(), tables: Vec::new() });
+        };
+        bucket.id = apart(bucket.id);
+        bucket.name = link.name.to_string();
+        for table in &mut bucket.tables {
+            table.id = apart(table.id);
+            if let Some(query) = &mut table.query {
+                OWNERS.clone_into(query);
+            }
+        }
+        Ok(bucket)
+    }
 }
+
+/// Ids of a link's tables in lists begin here, those of the next one as much later.
+const LINK_IDS: i64 = 1 << 40;
+
+/// What lists show in the place of another project's query.
+const OWNERS: &str = "/* its owner's */";
 
 impl Names for VisibleTables<'_> {
     fn version(&self) -> Option<u64> {
@@ -119,31 +212,44 @@ impl Names for VisibleTables<'_> {
         if !self.visible(&bucket) {
             return Err(unknown());
         }
-        self.stored(bucket, name).map_err(|error| unavailable(&error))?.ok_or_else(unknown)
+        let found = match self.scope.link(&bucket) {
+            None => self.stored(self.own(), &TableRef { bucket, table: name }),
+            Some(link) => {
+                let found = self.linked().find(|(other, _, _)| std::ptr::eq(*other, link));
+                let (_, source, home) = found.ok_or_else(|| NameError::Unknown { candidates: Vec::new() })?;
+                self.stored(home, &TableRef { bucket: source.bucket.clone(), table: name })
+            }
+        };
+        found.map_err(|error| unavailable(&error))?.ok_or_else(unknown)
     }
 
     fn full(&self, name: &ResolvedTable) -> Result<ResolvedTable, NameError> {
         let unknown = || NameError::Unknown { candidates: Vec::new() };
-        let TableRef { bucket, table } = named(self.scope, name).ok_or_else(unknown)?;
-        self.stored(bucket, table).map_err(|error| unavailable(&error))?.ok_or_else(unknown)
+        let (home, table) = (self.home(name).ok_or_else(unknown)?, parsed(name).ok_or_else(unknown)?);
+        self.stored(home, &table).map_err(|error| unavailable(&error))?.ok_or_else(unknown)
     }
 
     fn conceals(&self, view: &ResolvedTable) -> Result<bool, NameError> {
         // Who may read the whole project reads nothing in a view that they couldn't read without it.
-        Ok(self.scope.only_bucket.is_some() && self.reaches_out(view))
+        if view.linked.is_none() && self.scope.only_bucket.is_none() {
+            return Ok(false);
+        }
+        let views = self.home(view).and_then(|home| home.views.get());
+        let reaches_out = |name| views.is_none_or(|views| views.reaches_out(&name));
+        Ok(parsed(view).is_none_or(reaches_out))
     }
 
     fn view_query(&self, view: &ResolvedTable) -> Result<String, NameError> {
         let unknown = || NameError::Unknown { candidates: Vec::new() };
-        let name = named(self.scope, view).ok_or_else(unknown)?;
-        let views = self.views().map_err(|error| unavailable(&error))?;
+        let (home, name) = (self.home(view).ok_or_else(unknown)?, parsed(view).ok_or_else(unknown)?);
+        let views = self.views_in(home).map_err(|error| unavailable(&error))?;
         views.stored_query(&name).map(str::to_owned).ok_or_else(unknown)
     }
 
     fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
         // A name that was answered for a table looked for no view.
-        let Some(views) = self.views.get() else { return Ok(None) };
-        Ok(named(self.scope, table).and_then(|name| views.cost(&name)))
+        let views = self.home(table).and_then(|home| home.views.get());
+        Ok(views.and_then(|views| views.cost(&parsed(table)?)))
     }
 
     fn files(&self, path: &str) -> Result<Vec<String>, NameError> {
@@ -154,7 +260,15 @@ impl Names for VisibleTables<'_> {
     fn listing(&self) -> Result<Visible, NameError> {
         let buckets =
             structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.scope.at);
-        let buckets = buckets.map_err(|error| NameError::Unavailable(error.to_string()))?;
+        let mut buckets = buckets.map_err(|error| unavailable(&error))?;
+        let is_link = |name: &str| BucketName::parse(name).is_ok_and(|name| self.scope.link(&name).is_some());
+        buckets.retain(|bucket| !is_link(&bucket.name));
+        for (place, (link, source, home)) in (1..).zip(self.linked()) {
+            if self.visible(&link.name) {
+                buckets.push(self.listed(place, link, source, home).map_err(|error| unavailable(&error))?);
+            }
+        }
+        buckets.sort_by_cached_key(|bucket| bucket.name.to_lowercase());
         Ok(Visible { buckets, default_bucket: self.default_bucket.to_string() })
     }
 

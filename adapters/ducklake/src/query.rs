@@ -33,7 +33,7 @@ use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::root::Interrupter;
-use crate::{gate, sql, structure};
+use crate::{gate, links, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -219,7 +219,12 @@ impl Running {
         ended: oneshot::Sender<Ended>,
     ) {
         let mut started = Some(started);
-        let done = self.try_run(work, handle, &mut started, batches);
+        let mut done = self.try_run(work, handle, &mut started, batches);
+        let mut linked = false;
+        if let Work::Checked { scope, .. } = work {
+            done = done.map_err(|error| links::told(error, scope, &self.engine.scrub));
+            linked = !scope.links.is_empty();
+        }
         if let Err(
             QueryError::Engine(reason)
             | QueryError::LakeUnavailable(reason)
@@ -229,7 +234,8 @@ impl Running {
         {
             tracing::error!(reason, "the query engine failed");
         }
-        if let Err(QueryError::LakeUnavailable(reason)) = &done {
+        // With others' lakes in it, nobody knows which one it was.
+        if !linked && let Err(QueryError::LakeUnavailable(reason)) = &done {
             self.catalogs.doubt(self.lake, &LakeError::Damaged(Box::new(EngineFault(reason.clone()))));
         }
         // Nobody waits any more if sending fails: the reader went away.
@@ -250,6 +256,10 @@ impl Running {
         // Without a watcher, which goes only with the runtime, nobody would stop it.
         handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
         let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        let _linked = match work {
+            Work::Checked { scope, .. } => links::lease(&connection, &self.catalogs, scope)?,
+            _ => Vec::new(),
+        };
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection, &lease.known, work)?;

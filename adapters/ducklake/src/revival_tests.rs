@@ -71,6 +71,7 @@ async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str) -> Result<QueryOu
                 only_bucket: None,
                 at: ReadAt::Head,
                 files: gadwall_domain::query::NamedFiles::default(),
+                links: Vec::new(),
             },
             query,
         )

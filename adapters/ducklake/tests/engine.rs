@@ -31,6 +31,7 @@ async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str, timeout: Duration
                 only_bucket: None,
                 at: ReadAt::Head,
                 files: gadwall_domain::query::NamedFiles::default(),
+                links: Vec::new(),
             },
             query,
         )

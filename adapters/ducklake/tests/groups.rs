@@ -60,6 +60,7 @@ impl Place {
             only_bucket: None,
             at: ReadAt::Head,
             files: gadwall_domain::query::NamedFiles::default(),
+            links: Vec::new(),
         };
         let mut output = self.lakes.query(scope, query).await.unwrap();
         let mut found = Vec::new();

@@ -57,6 +57,7 @@ impl Place {
             only_bucket: None,
             at: ReadAt::Head,
             files: gadwall_domain::query::NamedFiles::default(),
+            links: Vec::new(),
         };
         let mut output = self.lakes.query(scope, query).await.unwrap();
         let batch = output.rows.batches.next().await.unwrap().unwrap();

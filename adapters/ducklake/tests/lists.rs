@@ -18,7 +18,13 @@ const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' ' || data_ty
                        ORDER BY table_name, ordinal_position";
 
 fn at(at: ReadAt) -> ReadScope {
-    ReadScope { lake: lake(1), only_bucket: None, at, files: gadwall_domain::query::NamedFiles::default() }
+    ReadScope {
+        lake: lake(1),
+        only_bucket: None,
+        at,
+        files: gadwall_domain::query::NamedFiles::default(),
+        links: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -78,6 +84,7 @@ async fn a_list_shows_one_lake_and_one_bucket() {
                 only_bucket: only.clone(),
                 at: ReadAt::Head,
                 files: gadwall_domain::query::NamedFiles::default(),
+                links: Vec::new(),
             };
             let sql = format!("SELECT table_name FROM {list} ORDER BY 1");
             assert_eq!(place.texts_in(scope, &sql).await.unwrap(), expected, "{list}");

@@ -143,6 +143,7 @@ fn of_query(sql: &str) -> ExportSource {
             only_bucket: None,
             at: ReadAt::Head,
             files: gadwall_domain::query::NamedFiles::default(),
+            links: Vec::new(),
         },
         query,
     }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::query::{Parameters, ReadScope};
+use gadwall_domain::query::{Linked, Parameters, ReadScope};
 use poem::Body;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -42,7 +42,8 @@ impl Key {
             Parameters::Named(values) => serde_json::json!(values).to_string(),
         };
         let (lake, snapshot) = (scope.lake.uuid(), snapshot.get().to_be_bytes());
-        let parts: [&[u8]; 7] = [
+        let links = linked(scope);
+        let parts: [&[u8]; 8] = [
             lake.as_bytes(),
             &snapshot,
             bucket.as_bytes(),
@@ -50,6 +51,7 @@ impl Key {
             values.as_bytes(),
             default_bucket.as_bytes(),
             form.as_bytes(),
+            links.as_bytes(),
         ];
         for part in parts {
             // With its length, so that no two lists of parts read the same.
@@ -63,6 +65,18 @@ impl Key {
     pub(crate) fn etag(&self) -> String {
         format!("\"{}\"", hex::encode(&self.0[..16]))
     }
+}
+
+/// What is read of other projects, and in which versions. A link that ended shows nothing, so it counts, too.
+fn linked(scope: &ReadScope) -> String {
+    let link = |link: &Linked| match &link.source {
+        None => format!("{}\n", link.name.folded()),
+        Some(source) => {
+            let (lake, bucket) = (source.lake.uuid(), source.bucket.folded());
+            format!("{} {lake} {bucket} {} {}\n", link.name.folded(), source.at, source.pinned)
+        }
+    };
+    scope.links.iter().map(link).collect()
 }
 
 /// A result as it was sent.
@@ -129,6 +143,7 @@ mod tests {
     use gadwall_domain::history::ReadAt;
     use gadwall_domain::ids::LakeId;
     use gadwall_domain::names::BucketName;
+    use gadwall_domain::query::LinkedSource;
 
     use super::*;
 
@@ -139,6 +154,7 @@ mod tests {
             only_bucket,
             at: ReadAt::Head,
             files: gadwall_domain::query::NamedFiles::default(),
+            links: Vec::new(),
         }
     }
 
@@ -160,6 +176,19 @@ mod tests {
             key(&scope(1, None), 1, "SELECT 1", &Parameters::Positional(vec![1.into()]), "json"),
             key(&scope(1, None), 1, "SELECT 1", &none, "csv"),
         ];
+        let linked = |source: Option<(u128, i64)>| {
+            let bucket = BucketName::parse("sales").unwrap();
+            let source = source.map(|(lake, at)| LinkedSource {
+                lake: LakeId::new(uuid::Uuid::from_u128(lake)),
+                bucket: bucket.clone(),
+                at: SnapshotId::new(at).unwrap(),
+                pinned: false,
+            });
+            let scope = ReadScope { links: vec![Linked { name: bucket.clone(), source }], ..scope(1, None) };
+            key(&scope, 1, "SELECT 1", &none, "json")
+        };
+        let keys: Vec<Key> =
+            keys.into_iter().chain([None, Some((2, 1)), Some((2, 2)), Some((3, 1))].map(linked)).collect();
         for (place, one) in keys.iter().enumerate() {
             assert!(keys.iter().skip(place + 1).all(|other| other != one && other.etag() != one.etag()), "{place}");
         }

@@ -35,6 +35,7 @@ use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::Scripts;
+use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
@@ -61,6 +62,7 @@ use api::results::ResultsApi;
 use api::rows::Spool;
 use api::running_queries::RunningQueriesApi;
 use api::shape::ShapeApi;
+use api::sharing::SharingApi;
 use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
@@ -89,6 +91,8 @@ pub struct Services {
     pub keys: Arc<Keys>,
     /// Buckets.
     pub buckets: Arc<Buckets>,
+    /// Shares and links.
+    pub sharing: Arc<Sharing>,
     /// Datasets.
     pub datasets: Arc<Datasets>,
     /// Tables.
@@ -170,7 +174,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, AnalyticsApi);
+type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -226,6 +230,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         ProjectsApi { projects: Arc::clone(&services.projects) },
         KeysApi { keys: Arc::clone(&services.keys) },
         BucketsApi { buckets: Arc::clone(&services.buckets) },
+        SharingApi { sharing: Arc::clone(&services.sharing), buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
     );
     let tables = (

@@ -15,6 +15,7 @@ use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progre
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
+use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
 use gadwall_domain::table::TableRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -126,6 +127,40 @@ pub(crate) fn tag(row: &Row) -> Parsed<Tag> {
         created_at: time(row, "created_at")?,
         created_by: get(row, "created_by")?,
     })
+}
+
+fn source_bucket(row: &Row) -> Parsed<SourceBucket> {
+    Ok(SourceBucket {
+        project: parsed(row, "source", ProjectId::parse)?,
+        bucket: parsed(row, "bucket", BucketName::parse)?,
+    })
+}
+
+pub(crate) fn share(row: &Row) -> Parsed<Share> {
+    Ok(Share {
+        source: source_bucket(row)?,
+        target: parsed(row, "target", ProjectId::parse)?,
+        created_at: time(row, "created_at")?,
+        created_by: get(row, "created_by")?,
+    })
+}
+
+pub(crate) fn grant(row: &Row) -> Parsed<Grant> {
+    Ok(Grant { source: source_bucket(row)?, created_at: time(row, "created_at")?, created_by: get(row, "created_by")? })
+}
+
+pub(crate) fn link(row: &Row) -> Parsed<KnownLink> {
+    let link = Link {
+        project: parsed(row, "project", ProjectId::parse)?,
+        name: parsed(row, "name", BucketName::parse)?,
+        source: source_bucket(row)?,
+        snapshot: optional_snapshot(row, "snapshot")?,
+        unconditional: count(row, "unconditional")? > 0,
+        created_at: time(row, "created_at")?,
+        created_by: get(row, "created_by")?,
+    };
+    let open = link.unconditional || count(row, "shares")? > 0 || count(row, "grants")? > 0;
+    Ok(KnownLink { link, open })
 }
 
 pub(crate) fn idempotency_record(row: &Row) -> Parsed<IdempotencyRecord> {

@@ -9,6 +9,7 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::sharing::SharingRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
 use thiserror::Error;
 
@@ -19,7 +20,7 @@ use crate::{postgres, sqlite};
 /// A transaction. Dropped without commit it rolls back.
 pub(crate) struct SqlTx {
     inner: Inner,
-    /// Counts commits that may have changed projects or keys, where nobody else can; none in a transaction that only
+    /// Counts commits that may have changed projects, keys or links, where nobody else can; none in a transaction that only
     /// reads.
     access_version: Option<Arc<AtomicU64>>,
     /// Whether this may have changed them.
@@ -149,6 +150,11 @@ impl MetadataTx for SqlTx {
     }
 
     fn queries(&mut self) -> &mut dyn QueryLog {
+        self
+    }
+
+    fn sharing(&mut self) -> &mut dyn SharingRepository {
+        self.access_touched = true;
         self
     }
 

@@ -73,6 +73,7 @@ impl Bench {
                     only_bucket: None,
                     at: ReadAt::Head,
                     files: gadwall_domain::query::NamedFiles::default(),
+                    links: Vec::new(),
                 },
                 query,
             )

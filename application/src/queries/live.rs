@@ -13,6 +13,7 @@ use gadwall_domain::ids::QueryId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::rows::{ResultBatches, RowStream};
+use gadwall_domain::sharing::SourceBucket;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
@@ -21,7 +22,7 @@ use super::running::RunningQueries;
 use crate::error::UseCaseError;
 
 /// A query that this process knows: it has not ended, or its end isn't written down yet.
-pub(super) struct Live {
+pub(crate) struct Live {
     id: QueryId,
     now: Mutex<Now>,
     /// Stops it before its first row.
@@ -33,6 +34,8 @@ pub(super) struct Live {
 struct Now {
     record: QueryRecord,
     held: Option<Held>,
+    /// Other projects' buckets that it reads.
+    sources: Vec<SourceBucket>,
     /// Whoever waits for rows.
     reader: Option<Waker>,
     /// Whether the reader still has to hear that it was cancelled.
@@ -91,8 +94,19 @@ impl End {
 impl Live {
     pub(super) fn new(record: QueryRecord, abort: AbortHandle) -> Self {
         let id = record.id;
-        let now = Now { record, held: None, reader: None, untold: false, script: None };
+        let now = Now { record, held: None, sources: Vec::new(), reader: None, untold: false, script: None };
         Self { id, now: Mutex::new(now), abort, ended: Notify::new() }
+    }
+
+    /// Says what of others it is about to read.
+    pub(super) fn read_from(&self, sources: Vec<SourceBucket>) {
+        self.lock().sources = sources;
+    }
+
+    /// Whether it reads a bucket of another project, and has not ended.
+    pub(super) fn reads(&self, source: &SourceBucket) -> bool {
+        let now = self.lock();
+        !now.record.state.is_final() && now.sources.contains(source)
     }
 
     pub(super) fn id(&self) -> QueryId {

@@ -26,10 +26,12 @@ use gadwall_domain::project::Project;
 use gadwall_domain::query::{NamedFiles, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
+use gadwall_domain::sharing::SourceBucket;
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::sharing::{Reading, is_open, reading};
 use crate::transfers::SqlFiles;
 use crate::versions::{Version, Versions};
 
@@ -88,6 +90,8 @@ pub struct Opened {
     scope: ReadScope,
     /// The oldest snapshot that the caller takes for the newest.
     at_least: SnapshotId,
+    /// Other projects' buckets that are read.
+    sources: Vec<SourceBucket>,
 }
 
 impl Opened {
@@ -167,21 +171,32 @@ impl Queries {
         Self { files: Some(files), ..self }
     }
 
-    /// Opens a project in a version for a caller's queries: settled before anything of them is looked at.
-    pub async fn open(&self, caller: &Caller, project: &ProjectId, version: &Version) -> Result<Opened, UseCaseError> {
+    /// Opens a project in a version for a caller's query: settled before anything of it is run. Of the query itself only
+    /// counts which links it may mean.
+    pub async fn open(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        version: &Version,
+        query: &Query,
+    ) -> Result<Opened, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
+        let (text, default_bucket) = ([query.sql.as_str()], query.default_bucket.as_ref());
+        let Reading { links, sources } =
+            reading(&self.access, &*self.lakes, caller, &project, text, default_bucket).await?;
         // The one place where a row filter or a column mask per grant can be added to a read.
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: self.versions.resolve(&project, version).await?,
             files: NamedFiles::default(),
+            links,
         };
         let at_least = match version {
             Version::AtLeast { snapshot, .. } => *snapshot,
             _ => SnapshotId::ZERO,
         };
-        Ok(Opened { project, scope, at_least })
+        Ok(Opened { project, scope, at_least, sources })
     }
 
     /// The snapshot that would be read now, where that is told at little cost.
@@ -198,7 +213,7 @@ impl Queries {
 
     /// Runs one read-only statement over what the caller may read.
     pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<Answer, UseCaseError> {
-        let opened = self.open(caller, project, &Version::Head).await?;
+        let opened = self.open(caller, project, &Version::Head, &query).await?;
         self.run_in(caller, opened, query).await
     }
 
@@ -222,12 +237,17 @@ impl Queries {
         opened: Opened,
         query: Query,
     ) -> Result<Answer, UseCaseError> {
-        let Opened { project, mut scope, .. } = opened;
+        let Opened { project, mut scope, sources, .. } = opened;
         let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
             let place = place.await?;
             let queued = asked.elapsed();
             entry.begin();
+            // Entered first: whoever ends a share from now on finds it.
+            entry.live.read_from(sources.clone());
+            if !is_open(&self.access, &project, &sources).await? {
+                return Err(QueryError::Cancelled.into());
+            }
             if let Some(files) = &self.files {
                 scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;
             }

@@ -1,6 +1,6 @@
 //! The queries that run now, and how those that ended get into the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
+use gadwall_domain::sharing::SourceBucket;
 use tokio::sync::mpsc;
 
 use super::admission::{Admission, Limits};
@@ -130,7 +131,7 @@ impl RunningQueries {
 
     /// Stops a query on somebody's behalf; `false` when it ended by itself. A script that commits goes on to its end,
     /// which is waited for, but not for ever.
-    pub(super) async fn stop(&self, live: &Arc<Live>) -> bool {
+    pub(crate) async fn stop(&self, live: &Arc<Live>) -> bool {
         let ended = live.end_of();
         if !live.ask_to_stop() {
             return self.end(live, End::Cancelled);
@@ -138,6 +139,18 @@ impl RunningQueries {
         let _ = tokio::time::timeout(STOPPING, ended).await;
         let state = live.record().state;
         state == QueryState::Cancelled || !state.is_final()
+    }
+
+    /// Projects that are reading a bucket of another.
+    pub(crate) fn readers_of(&self, source: &SourceBucket) -> BTreeSet<ProjectId> {
+        let all: Vec<_> = self.lock().values().cloned().collect();
+        all.iter().filter(|live| live.reads(source)).map(|live| live.record().project).collect()
+    }
+
+    /// A project's queries that are reading a bucket of another.
+    pub(crate) fn reading(&self, project: &ProjectId, source: &SourceBucket) -> Vec<Arc<Live>> {
+        let all: Vec<_> = self.lock().values().cloned().collect();
+        all.into_iter().filter(|live| live.reads(source) && live.record().project == *project).collect()
     }
 
     pub(super) fn find(&self, id: QueryId) -> Option<Arc<Live>> {

@@ -10,6 +10,7 @@ use gadwall_domain::ids::QueryId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::script::{StatementResult, StopSignal};
+use gadwall_domain::sharing::SourceBucket;
 use tokio::sync::oneshot;
 
 use super::admission::{Place, Use};
@@ -63,6 +64,11 @@ impl RunningQueries {
 impl ScriptTurn {
     pub(crate) fn id(&self) -> QueryId {
         self.entry.live.id()
+    }
+
+    /// Says what of others it is about to read.
+    pub(crate) fn read_from(&self, sources: Vec<SourceBucket>) {
+        self.entry.live.read_from(sources);
     }
 
     /// Whether it was told to stop.

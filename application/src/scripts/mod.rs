@@ -13,7 +13,7 @@ use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::{BucketName, ProjectId, TableName};
-use gadwall_domain::ports::lake::{ScriptEngine, WriteError};
+use gadwall_domain::ports::lake::{LakeStore, ScriptEngine, WriteError};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
@@ -29,6 +29,7 @@ use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::queries::{RunningQueries, ScriptTurn};
+use crate::sharing::{Reading, is_open, reading};
 use crate::tables::Tables;
 use crate::transfers::SqlFiles;
 use crate::writes::Writes;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub engine: Arc<dyn ScriptEngine>,
     /// Who may.
     pub access: Arc<Access>,
+    /// The lakes, with what is linked.
+    pub lakes: Arc<dyn LakeStore>,
     /// The tables that scripts change.
     pub tables: Arc<Tables>,
     /// The metadata's copy of what they change.
@@ -261,13 +264,24 @@ impl Scripts {
         needs: &Needs,
     ) -> Result<ScriptOutput, UseCaseError> {
         let texts = script.statements.iter().map(|statement| statement.sql.as_str());
-        let files = self.0.files.resolve(caller, project, texts, script.timeout).await?;
+        let files = self.0.files.resolve(caller, project, texts.clone(), script.timeout).await?;
+        let default_bucket = script.default_bucket.as_ref();
+        let Reading { links, sources } =
+            reading(&self.0.access, &*self.0.lakes, caller, project, texts, default_bucket).await?;
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
             at: ReadAt::Head,
             files,
+            links,
         };
+        if let Some(linked) = needs.tables.iter().find(|table| scope.link(&table.bucket).is_some()) {
+            return Err(UseCaseError::LinkedBucket { bucket: linked.bucket.clone() });
+        }
+        turn.read_from(sources.clone());
+        if !is_open(&self.0.access, project, &sources).await? {
+            return Err(QueryError::Cancelled.into());
+        }
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;
         if turn.is_stopped() {

@@ -144,6 +144,7 @@ async fn fixture(settings: QuerySettings) -> Fixture {
         Tables::new(store(), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&projection), Arc::clone(&projects));
     let scripts = Scripts::new(Parts {
         engine: Arc::new(GuardedScripts::new(Arc::clone(&engine) as _, Arc::clone(&guard))),
+        lakes: Arc::clone(&lakes) as _,
         access: Arc::clone(&access),
         tables: Arc::new(tables),
         projection: Arc::clone(&projection),

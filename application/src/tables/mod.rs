@@ -24,6 +24,7 @@ use crate::caller::Caller;
 use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::sharing::Place;
 use crate::writes::Writes;
 use shape::check_comments;
 
@@ -121,14 +122,26 @@ impl Tables {
         bucket: &BucketName,
         at: ReadAt,
     ) -> Result<Vec<Table>, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, bucket, Scope::Read).await?;
-        self.projection.ensure(&project).await?;
+        let place = self.access.open_to_read(caller, project, bucket).await?;
+        // A pinned link shows no other version.
+        let at = place.link.as_ref().and_then(|link| link.snapshot).map_or(at, ReadAt::Snapshot);
+        self.list_in(&place, at).await.map_err(|error| place.told(error))
+    }
+
+    /// The tables of a bucket that was opened, as its reader knows them.
+    pub(crate) async fn list_in(&self, place: &Place, at: ReadAt) -> Result<Vec<Table>, UseCaseError> {
+        let Place { project, bucket, .. } = place;
+        self.projection.ensure(project).await?;
         let Some(stored) = self.lakes.tables(project.lake, bucket, at).await? else {
-            return Err(UseCaseError::NoBucket { project: project.id, bucket: bucket.clone() });
+            return Err(UseCaseError::NoBucket { project: project.id.clone(), bucket: bucket.clone() });
         };
         let facts = self.store.read().await?.lake_index().tables(&project.id, Some(bucket), at).await?;
         let facts_of: HashMap<&TableRef, &TableFacts> = facts.iter().map(|facts| (&facts.table, facts)).collect();
-        stored.into_iter().map(|stored| put_together(&stored, facts_of.get(&stored.name).copied())).collect()
+        let told = |stored: StoredTable| {
+            let facts = facts_of.get(&stored.name).copied();
+            Ok(place.shown(put_together(&stored, facts)?))
+        };
+        stored.into_iter().map(told).collect()
     }
 
     /// The names of all tables that the caller may see, by bucket and name.
@@ -141,13 +154,25 @@ impl Tables {
                 names.extend(tables.into_iter().map(|table| table.name));
             }
         }
+        let links = self.access.links(&opened.id).await?;
+        names.retain(|table| !links.iter().any(|known| known.link.name == table.bucket));
+        for known in links.iter().filter(|known| known.open) {
+            let name = &known.link.name;
+            if caller.principal().is_some_and(|principal| principal.may_touch(name)) {
+                let tables = self.list(caller, &opened.id, name, ReadAt::Head).await;
+                names.extend(tables.unwrap_or_default().into_iter().map(|table| table.name));
+            }
+        }
+        names.sort();
         Ok(names)
     }
 
     /// A table.
     pub async fn get(&self, caller: &Caller, project: &ProjectId, table: &TableRef) -> Result<Table, UseCaseError> {
-        let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Read).await?;
-        self.require_at(&project, table, ReadAt::Head).await
+        let place = self.access.open_to_read(caller, project, &table.bucket).await?;
+        let at = place.link.as_ref().and_then(|link| link.snapshot).map_or(ReadAt::Head, ReadAt::Snapshot);
+        let found = self.require_at(&place.project, &place.table(table), at).await;
+        Ok(place.shown(found.map_err(|error| place.told(error))?))
     }
 
     /// Deletes a table.

@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::datasets::{about_dataset, about_object};
 use crate::error::UseCaseError;
 use crate::operations::{Running, Started};
+use crate::sharing::{Reading, reading};
 
 /// Longest time that looking for the files of a statement may take.
 const RESOLVE: Duration = Duration::from_secs(30);
@@ -78,7 +79,13 @@ impl Transfers {
         let project = self.open_files(caller, project, Scope::Write).await?;
         let there = self.parts.objects.engine_location(project.lake, &new.to.dataset).await;
         there.map_err(about_dataset(&project.id, &new.to.dataset))?;
-        let at = self.version(&project, new.snapshot).await?;
+        let read = match &new.of {
+            ExportOf::Table { table, .. } => {
+                self.parts.access.open_to_read(caller, &project.id, &table.bucket).await?.project
+            }
+            ExportOf::Query(_) => project.clone(),
+        };
+        let at = self.version(&read, new.snapshot).await?;
         let subject = match &new.of {
             ExportOf::Table { table, .. } => table.to_string(),
             ExportOf::Query(_) => "query".to_owned(),
@@ -115,20 +122,33 @@ impl Transfers {
                     Some(files) => files.resolve(caller, project, [sql.as_str()], RESOLVE).await?,
                     None => NamedFiles::default(),
                 };
-                let scope = ReadScope { lake: project.lake, only_bucket: None, at, files };
+                let (access, lakes) = (&self.parts.access, &*self.parts.lakes);
+                let Reading { links, .. } = reading(access, lakes, caller, project, [sql.as_str()], None).await?;
+                let scope = ReadScope { lake: project.lake, only_bucket: None, at, files, links };
                 let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout: LIMIT };
                 return Ok((ExportSource::Query { scope, query }, None));
             }
             ExportOf::Table { table, columns, filter } => (table, columns, filter),
         };
+        let place = self.parts.access.open_to_read(caller, &project.id, &table.bucket).await?;
+        let (lake, asked) = (place.project.lake, place.table(&table));
+        let at = match place.link.as_ref().and_then(|link| link.snapshot) {
+            Some(pinned) if at == ReadAt::Head => ReadAt::Snapshot(pinned),
+            Some(pinned) if at != ReadAt::Snapshot(pinned) => {
+                let reason = format!("bucket {} is linked as of snapshot {pinned} alone", table.bucket);
+                return Err(UseCaseError::Invalid(reason));
+            }
+            _ => at,
+        };
         let stored = match at {
             // Tells what of it is missing.
             ReadAt::Head => {
-                let found = self.parts.tables.get(caller, &project.id, &table).await?;
+                let found = self.parts.tables.require_at(&place.project, &asked, at).await;
+                let found = found.map_err(|error| place.told(error))?;
                 Some((found.name, found.schema.columns().to_vec(), found.size))
             }
             ReadAt::Snapshot(_) => {
-                let found = self.parts.lakes.table(project.lake, &table.bucket, &table.table, at).await?;
+                let found = self.parts.lakes.table(lake, &asked.bucket, &asked.table, at).await?;
                 found.map(|found| (found.name, found.columns, found.size))
             }
         };
@@ -145,7 +165,7 @@ impl Transfers {
             return Err(UseCaseError::BadFilter(format!("the table has no column {unknown}")));
         }
         let stored_bytes = (selection == Selection::default()).then_some(size.size_bytes);
-        Ok((ExportSource::Table { lake: project.lake, table, selection, at }, stored_bytes))
+        Ok((ExportSource::Table { lake, table, selection, at }, stored_bytes))
     }
 }
 

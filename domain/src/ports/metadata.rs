@@ -17,6 +17,7 @@ use crate::ids::{ApiKeyId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
+use crate::ports::sharing::SharingRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
 use crate::query_record::{QueryFilter, QueryRecord};
 use crate::schema::Column;
@@ -48,7 +49,7 @@ pub trait MetadataStore: Send + Sync {
     /// A unit of work that may write.
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError>;
 
-    /// Grows with each commit that may have changed projects or keys, where nobody else can change them: what was read
+    /// Grows with each commit that may have changed projects, keys or links, where nobody else can change them: what was read
     /// after one look at it holds for as long as it stays the same. `None` where that can't be known without asking.
     fn access_version(&self) -> Option<u64> {
         None
@@ -78,6 +79,8 @@ pub trait MetadataTx: Send {
     fn operations(&mut self) -> &mut dyn OperationRepository;
     /// Queries that have ended.
     fn queries(&mut self) -> &mut dyn QueryLog;
+    /// Shares, grants and links.
+    fn sharing(&mut self) -> &mut dyn SharingRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

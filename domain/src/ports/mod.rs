@@ -3,6 +3,7 @@
 //! | port | is | adapters |
 //! |---|---|---|
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
+//! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
@@ -17,5 +18,6 @@ pub mod lake;
 pub mod metadata;
 pub mod objects;
 pub mod results;
+pub mod sharing;
 pub mod system;
 pub mod transfer;

@@ -27,6 +27,7 @@ mod scripts;
 mod scripts_hostile;
 mod service;
 mod shape;
+mod sharing;
 mod short_routes;
 mod sql_files;
 mod tables;

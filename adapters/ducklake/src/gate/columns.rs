@@ -30,7 +30,7 @@ impl Qualifier {
         if schema.is_empty() || (same_schema && same_catalog) {
             return None;
         }
-        let ResolvedTable { catalog: to_catalog, schema: to_schema, table } = resolved.clone();
+        let ResolvedTable { catalog: to_catalog, schema: to_schema, table, .. } = resolved.clone();
         let meant = Meant { catalog: to_catalog, schema: to_schema, table };
         Some(Self { written: parts([catalog, schema, &resolved.table]), meant })
     }

@@ -47,7 +47,7 @@ pub(crate) use error::GateError;
 pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use files::paths;
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
-pub(crate) use names::{NameError, Names, ResolvedTable};
+pub(crate) use names::{LinkedAt, NameError, Names, ResolvedTable};
 pub(crate) use parameters::{NamedValue, refuse_surplus};
 
 use gadwall_domain::query::Parameters;
@@ -215,7 +215,7 @@ impl Names for Only<'_> {
             .tables
             .iter()
             .find(|known| catalog == Some(&*known.catalog) && schema == Some(&*known.schema) && table == known.table)
-            .cloned()
+            .map(|known| ResolvedTable { linked: None, ..known.clone() })
             .ok_or(NameError::Unknown { candidates: Vec::new() })
     }
 }

@@ -97,7 +97,7 @@ pub(crate) enum NameError {
 }
 
 /// A table's full name in the engine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResolvedTable {
     /// The attached catalog.
     pub(crate) catalog: String,
@@ -105,7 +105,26 @@ pub(crate) struct ResolvedTable {
     pub(crate) schema: String,
     /// The table or view.
     pub(crate) table: String,
+    /// How it is read if it is another project's. No part of its name.
+    pub(crate) linked: Option<LinkedAt>,
 }
+
+/// The version at which another project's table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkedAt {
+    /// Where the statement names none.
+    pub(crate) version: u64,
+    /// Whether the statement may name no other.
+    pub(crate) pinned: bool,
+}
+
+impl PartialEq for ResolvedTable {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.catalog, &self.schema, &self.table) == (&other.catalog, &other.schema, &other.table)
+    }
+}
+
+impl Eq for ResolvedTable {}
 
 /// The engine's own catalogs, which no caller reads.
 const CATALOGS: [&str; 4] = ["memory", "system", "temp", "pg_temp"];

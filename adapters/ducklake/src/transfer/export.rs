@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::{files_error, io_error};
 use crate::query::{checked, lake_failed};
 use crate::reading::Reading;
-use crate::{sql, structure};
+use crate::{links, sql, structure};
 
 pub(super) struct Exporter<'a> {
     pub(super) engine: &'a Engine,
@@ -36,8 +36,18 @@ impl Exporter<'_> {
             ExportSource::Table { lake, at, .. } => (*lake, *at, NamedFiles::default()),
             ExportSource::Query { scope, .. } => (scope.lake, scope.at, scope.files.clone()),
         };
-        let failed = |error: &duckdb::Error| files_error(error, &self.engine.scrub, &sql::catalog(lake), None, &files);
+        let failed = |error: &duckdb::Error| {
+            let told = files_error(error, &self.engine.scrub, &sql::catalog(lake), None, &files);
+            match source {
+                ExportSource::Query { scope, .. } => links::told(told, scope, &self.engine.scrub),
+                ExportSource::Table { .. } => told,
+            }
+        };
         let _lease = self.catalogs.lease(self.connection, lake)?;
+        let _linked = match source {
+            ExportSource::Query { scope, .. } => links::lease(self.connection, self.catalogs, scope)?,
+            ExportSource::Table { .. } => Vec::new(),
+        };
         // One transaction, so that the snapshot named is the snapshot read.
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;
         let snapshot = self.snapshot(lake, at)?;

@@ -59,6 +59,7 @@ impl Place {
                 only_bucket: None,
                 at: ReadAt::Head,
                 files: gadwall_domain::query::NamedFiles::default(),
+                links: Vec::new(),
             },
             sql,
         )

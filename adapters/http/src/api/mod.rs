@@ -18,6 +18,7 @@ pub(crate) mod results;
 pub(crate) mod rows;
 pub(crate) mod running_queries;
 pub(crate) mod shape;
+pub(crate) mod sharing;
 pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
@@ -44,6 +45,8 @@ pub(crate) enum Area {
     Keys,
     /// Buckets: named groups of tables.
     Buckets,
+    /// Buckets of one project that others read.
+    Sharing,
     /// Tables and their shapes.
     Tables,
     /// Rows put into tables, changed and deleted.

@@ -163,9 +163,9 @@ impl From<Bucket> for BucketBody {
             name: bucket.name.to_string(),
             table_count: bucket.table_count,
             description: bucket.description,
-            is_linked: false,
-            source_project_id: None,
-            source_bucket_name: None,
+            is_linked: bucket.source.is_some(),
+            source_project_id: bucket.source.as_ref().map(|source| source.project.to_string()),
+            source_bucket_name: bucket.source.map(|source| source.bucket.to_string()),
         }
     }
 }

@@ -260,7 +260,7 @@ impl QueriesApi {
         version: &Version,
         query: Query,
     ) -> ApiResult<AcceptedQuery> {
-        let opened = self.queries.open(auth.caller(), project, version).await?;
+        let opened = self.queries.open(auth.caller(), project, version, &query).await?;
         let record = self.background.start(auth.caller(), opened, query).await?;
         Ok(AcceptedQuery::new(record, self.clock.as_ref()))
     }
@@ -274,7 +274,7 @@ impl QueriesApi {
     ) -> ApiResult<Streamed<QueryResult>> {
         let kind = kind_of(&self.scripts, &asked.query.sql)?;
         if kind == StatementKind::Read && !asked.dry_run {
-            let opened = self.queries.open(auth.caller(), project, version).await?;
+            let opened = self.queries.open(auth.caller(), project, version, &asked.query).await?;
             return Ok(self.read(auth, opened, asked).await?.only_read());
         }
         if kind != StatementKind::Read && (asked.safe.is || asked.past) {

@@ -125,8 +125,13 @@ impl TablesApi {
     ) -> ApiResult<TableShown> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let version = version(snapshot.0.as_deref(), as_of.0.as_deref(), tag.0.as_deref())?;
-        let table = self.data.open(auth.caller(), &project, &table, &version).await?.into_table();
-        let etag = etag_of(&table);
+        let opened = self.data.open(auth.caller(), &project, &table, &version).await?;
+        let linked_at = opened.linked_at();
+        let table = opened.into_table();
+        let mut etag = etag_of(&table);
+        if let Some(linked_at) = linked_at {
+            etag = format!("{}.{}\"", etag.trim_end_matches('"'), linked_at.timestamp_micros());
+        }
         if is_known(if_none_match.0.as_deref(), &etag) {
             return Ok(TableShown::Known(etag));
         }

@@ -50,6 +50,9 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE operations",
         "DROP TABLE instances",
         "DROP TABLE queries",
+        "DROP TABLE shares",
+        "DROP TABLE read_grants",
+        "DROP TABLE links",
         "DROP INDEX table_facts_by_end",
         "DROP INDEX api_keys_by_replaced",
         "DROP INDEX api_keys_by_project",
@@ -72,6 +75,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert!(tx.tags().list(&project_id("p1")).await.unwrap().is_empty());
     assert!(tx.operations().unfinished().await.unwrap().is_empty());
     assert_eq!(tx.queries().forget_before(seconds_past_noon(0)).await.unwrap(), 0);
+    assert!(tx.sharing().links_of(&project_id("p1")).await.unwrap().is_empty());
 }
 
 #[tokio::test]

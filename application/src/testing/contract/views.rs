@@ -39,7 +39,7 @@ const LAKE: u128 = 1;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn scope() -> ReadScope {
-    ReadScope { lake: lake(LAKE), only_bucket: None, at: ReadAt::Head, files: NamedFiles::default() }
+    ReadScope { lake: lake(LAKE), only_bucket: None, at: ReadAt::Head, files: NamedFiles::default(), links: Vec::new() }
 }
 
 async fn define(store: &Arc<dyn ViewLake>, name: &str, query: &str) -> Result<SnapshotId, ScriptError> {

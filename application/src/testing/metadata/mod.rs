@@ -6,6 +6,7 @@ mod lake_index;
 mod operations;
 mod queries;
 mod repositories;
+mod sharing;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -26,12 +27,14 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use lake_index::LakeFacts;
+use sharing::Sharing;
 
 /// All that is stored.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +50,7 @@ struct State {
     instances: BTreeMap<Uuid, Instance>,
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
+    sharing: Sharing,
 }
 
 impl State {
@@ -152,6 +156,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn queries(&mut self) -> &mut dyn QueryLog {
+        self
+    }
+
+    fn sharing(&mut self) -> &mut dyn SharingRepository {
         self
     }
 

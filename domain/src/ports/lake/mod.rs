@@ -109,6 +109,11 @@ pub trait LakeStore: Send + Sync {
         self.known_head(lake)
     }
 
+    /// Whether queries of one lake can read others'.
+    fn reads_links(&self) -> bool {
+        false
+    }
+
     /// Commits after a snapshot, oldest first, at most `limit`.
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
 

@@ -37,7 +37,7 @@ use crate::gate::write::Statement;
 use crate::gate::{NamedValue, refuse_surplus};
 use crate::interrupt::Stopper;
 use crate::query::lake_failed;
-use crate::{sql, structure};
+use crate::{links, sql, structure};
 
 use names::Overlay;
 
@@ -117,6 +117,9 @@ impl Commit<'_> {
         stopper: &Stopper,
         work: impl FnOnce(&Run<'_>) -> Result<Vec<StatementResult>, ScriptError>,
     ) -> Result<ScriptOutput, ScriptError> {
+        let catalogs = &self.shared.catalogs;
+        let leased = links::lease(self.connection, catalogs, scope);
+        let _linked = leased.map_err(|error| ScriptError { statement: None, fault: error.into() })?;
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
             tables.into_iter().map(|table| (table.name, table.schema)).collect();
@@ -242,7 +245,8 @@ impl Run<'_> {
     fn engine(&self, error: &duckdb::Error) -> ScriptFault {
         let limit = self.stopper.is_timed_out().then_some(self.script.timeout);
         let scrub = &self.commit.shared.engine.scrub;
-        files_error(error, scrub, &sql::catalog(self.scope.lake), limit, &self.scope.files).into()
+        let told = files_error(error, scrub, &sql::catalog(self.scope.lake), limit, &self.scope.files);
+        links::told(told, self.scope, scrub).into()
     }
 
     /// What the engine stopped at is told as what it was stopped for.

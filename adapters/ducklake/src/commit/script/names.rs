@@ -156,7 +156,12 @@ impl Names for ScriptNames<'_> {
             && schema.is_none()
             && let Some(truth) = overlay.temporary(table)
         {
-            return Ok(ResolvedTable { catalog: "temp".to_owned(), schema: "main".to_owned(), table: truth.clone() });
+            return Ok(ResolvedTable {
+                catalog: "temp".to_owned(),
+                schema: "main".to_owned(),
+                table: truth.clone(),
+                linked: None,
+            });
         }
         let visible = run.visible();
         let Some(name) = run.place(catalog, schema, table).filter(|name| visible.visible(&name.bucket)) else {
@@ -164,7 +169,7 @@ impl Names for ScriptNames<'_> {
         };
         if overlay.created.contains(&name) {
             let (bucket, table) = (name.bucket.to_string(), name.table.to_string());
-            return Ok(ResolvedTable { catalog: sql::catalog(run.scope.lake), schema: bucket, table });
+            return Ok(ResolvedTable { catalog: sql::catalog(run.scope.lake), schema: bucket, table, linked: None });
         }
         if overlay.views_made.contains_key(&name) {
             return Ok(full_name(run.scope, &name));
@@ -178,6 +183,9 @@ impl Names for ScriptNames<'_> {
 
     fn view_cost(&self, table: &ResolvedTable) -> Result<Option<u64>, NameError> {
         let run = self.0;
+        if table.linked.is_some() {
+            return run.visible().linked_view_cost(table);
+        }
         let Some(name) = named(run.scope, table) else { return Ok(None) };
         let views = run.views().map_err(|fault| NameError::Unavailable(fault.to_string()))?;
         Ok(views.cost(&name))
@@ -239,12 +247,23 @@ impl Run<'_> {
             None => self.script.default_bucket.clone().unwrap_or_else(BucketName::main),
         };
         let table = TableRef { bucket, table: TableName::parse(&name.table).map_err(bad_name)? };
+        self.refuse_link(&table.bucket)?;
         if self.visible().visible(&table.bucket) { Ok(table) } else { Err(no_table(name).into()) }
+    }
+
+    /// What is another project's is only read.
+    fn refuse_link(&self, bucket: &BucketName) -> Done<()> {
+        if self.scope.link(bucket).is_none() {
+            return Ok(());
+        }
+        let (what, hint) = (format!("changing the linked bucket {bucket}"), "it is another project's".to_owned());
+        Err(QueryError::Forbidden { what, hint }.into())
     }
 
     /// A bucket that the caller may touch.
     pub(super) fn bucket_ref(&self, name: &str) -> Done<BucketName> {
         let bucket = BucketName::parse(name).map_err(|error| QueryError::Sql(error.to_string()))?;
+        self.refuse_link(&bucket)?;
         if self.visible().visible(&bucket) {
             return Ok(bucket);
         }

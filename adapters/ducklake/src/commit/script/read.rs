@@ -9,7 +9,7 @@ use gadwall_domain::types::DataType;
 use super::names::ScriptNames;
 use super::{Done, Rows, Run};
 use crate::gate::NamedValue;
-use crate::names::named;
+use crate::names::as_written;
 use crate::query::{Statement as Checked, checked_with, values};
 use crate::sql;
 
@@ -31,7 +31,7 @@ impl Run<'_> {
             other => QueryError::Engine(other.to_string()),
         };
         let checked = checked_with(connection, &ScriptNames(self), text, Some(parameters), &failed)?;
-        let read = checked.tables.iter().filter_map(|table| named(self.scope, table));
+        let read = checked.tables.iter().filter_map(|table| as_written(self.scope, table));
         self.touched.borrow_mut().reads.extend(read);
         Ok(checked)
     }

@@ -101,6 +101,12 @@ impl Run<'_> {
         if checked.parameters {
             return Err(unsupported("a parameter in a view", "write the value itself"));
         }
+        if checked.tables.iter().any(|table| table.linked.is_some()) {
+            return Err(unsupported(
+                "a view over a linked bucket",
+                "query the bucket, or make a table of what it shows",
+            ));
+        }
         let views = self.views()?;
         let read: Vec<TableRef> = checked.tables.iter().filter_map(|table| named(self.scope, table)).collect();
         let reaches_out = read.iter().any(|table| table.bucket != name.bucket);

@@ -125,9 +125,12 @@ impl Names for Caller<'_> {
             })
             .collect();
         match found.as_slice() {
-            [(_, catalog, schema, table)] => {
-                Ok(ResolvedTable { catalog: (*catalog).into(), schema: (*schema).into(), table: (*table).into() })
-            }
+            [(_, catalog, schema, table)] => Ok(ResolvedTable {
+                catalog: (*catalog).into(),
+                schema: (*schema).into(),
+                table: (*table).into(),
+                linked: None,
+            }),
             many => Err(NameError::Unknown {
                 candidates: many.iter().map(|(bucket, _, _, name)| format!("{bucket}.{name}")).collect(),
             }),

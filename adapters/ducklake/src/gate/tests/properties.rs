@@ -13,7 +13,12 @@ struct Everything;
 
 impl Names for Everything {
     fn table(&self, _: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
-        Ok(ResolvedTable { catalog: "p_any".into(), schema: schema.unwrap_or("main").into(), table: table.into() })
+        Ok(ResolvedTable {
+            catalog: "p_any".into(),
+            schema: schema.unwrap_or("main").into(),
+            table: table.into(),
+            linked: None,
+        })
     }
 }
 

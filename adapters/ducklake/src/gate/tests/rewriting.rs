@@ -5,7 +5,7 @@ use super::corpus::kind;
 use super::engine::{Caller, Engine};
 
 fn table(catalog: &str, schema: &str, table: &str) -> ResolvedTable {
-    ResolvedTable { catalog: catalog.into(), schema: schema.into(), table: table.into() }
+    ResolvedTable { catalog: catalog.into(), schema: schema.into(), table: table.into(), linked: None }
 }
 
 #[test]

@@ -139,6 +139,12 @@ impl Walk<'_> {
         set(members, "schema_name", Json::text(resolved.schema.clone()));
         set(members, "table_name", Json::text(resolved.table.clone()));
         let of_version = !matches!(get(members, "at_clause"), None | Some(Json::Null));
+        if of_version && self.view.is_none() && resolved.linked.is_some_and(|linked| linked.pinned) {
+            return Err(GateError::unsupported(
+                format!("AT behind {}", written(&catalog, &schema, &table)),
+                "the link shows one version of the bucket alone; read it without AT",
+            ));
+        }
         let view = self.names.view_cost(&resolved).map_err(|error| match error {
             NameError::Unavailable(cause) => GateError::Unavailable(cause),
             NameError::Unknown { .. } => malformed(),
@@ -154,7 +160,7 @@ impl Walk<'_> {
             self.spend(cost)?;
             return Ok(Found::Columns(cost.max(TABLE_COLUMNS)));
         }
-        if !of_version && let Some(mut version) = self.version() {
+        if !of_version && let Some(mut version) = self.version(&resolved) {
             self.object(&mut version, spec::AT, Place::default())?;
             set(members, "at_clause", version);
         }

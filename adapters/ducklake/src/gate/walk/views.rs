@@ -38,17 +38,18 @@ pub(super) struct Replaced {
 
 impl Walk<'_> {
     /// The version that is read behind a table that names none.
-    pub(super) fn version(&self) -> Option<Json<'static>> {
-        match &self.view {
-            Some(inside) => inside.version.clone(),
-            None => self.names.version().map(at_version),
+    pub(super) fn version(&self, of: &ResolvedTable) -> Option<Json<'static>> {
+        match (&self.view, of.linked) {
+            (Some(inside), _) => inside.version.clone(),
+            (None, Some(linked)) => Some(at_version(linked.version)),
+            (None, None) => self.names.version().map(at_version),
         }
     }
 
     /// What a name in a view's query means; none outside of such.
     pub(super) fn in_view(&self, catalog: &str, schema: &str, table: &str) -> Option<Result<ResolvedTable, GateError>> {
         self.view.as_ref()?;
-        let full = ResolvedTable { catalog: catalog.into(), schema: schema.into(), table: table.into() };
+        let full = ResolvedTable { catalog: catalog.into(), schema: schema.into(), table: table.into(), linked: None };
         Some(self.names.full(&full).map_err(|error| match error {
             NameError::Unavailable(cause) => GateError::Unavailable(cause),
             NameError::Unknown { candidates } => {
@@ -66,7 +67,7 @@ impl Walk<'_> {
         cost: u64,
     ) -> Result<Option<Replaced>, GateError> {
         let version = match get(reference, "at_clause") {
-            None | Some(Json::Null) => self.version(),
+            None | Some(Json::Null) => self.version(view),
             Some(clause) => Some(constant(clause)?.clone().into_owned()),
         };
         // Within another view's query its author's right holds.

@@ -9,6 +9,7 @@ mod lake_index;
 mod logs;
 mod operations;
 mod queries;
+mod sharing;
 mod tags;
 mod tenancy;
 mod units;
@@ -29,6 +30,7 @@ pub use lake_index::*;
 pub use logs::*;
 pub use operations::*;
 pub use queries::*;
+pub use sharing::*;
 pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
@@ -122,6 +124,11 @@ macro_rules! metadata_contract {
                 queries_are_found_by_state_age_and_principal,
                 the_newest_queries_are_kept,
                 old_queries_are_forgotten,
+                a_share_is_there_once,
+                a_grant_is_there_once,
+                a_link_reads_back_as_stored,
+                a_link_is_open_by_a_share_a_grant_or_an_admin,
+                what_is_gone_ends_its_shares_and_links,
             ]
         }
     };
