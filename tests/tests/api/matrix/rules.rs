@@ -106,6 +106,18 @@ pub(super) const RULES: &[Rule] = &[
     of_project("POST", "/projects/{project}/buckets", Manage, Bucket).body(r#"{"name": "b"}"#),
     of_project("GET", "/projects/{project}/buckets/{bucket}", Read, Bucket),
     of_project("DELETE", "/projects/{project}/buckets/{bucket}", Manage, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/share", Manage, Bucket)
+        .body(r#"{"target_project_id": "nowhere"}"#),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/share", Manage, Bucket)
+        .query("?target_project_id=nowhere"),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/link", Manage, Bucket)
+        .body(r#"{"source_project_id": "nowhere", "source_bucket_name": "b"}"#),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/link", Manage, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/grant-readonly", Manage, Bucket),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/grant-readonly", Manage, Bucket),
+    of_project("GET", "/projects/{project}/shares", Read, Any),
+    of_project("GET", "/projects/{project}/links", Read, Any),
+    of_project("GET", "/projects/{project}/offers", Read, Whole),
     rule("GET", "/api/v1/duckdb", Known, Read, Any),
     rule("GET", "/api/v1/duckdb/statistics", Own, Read, Any),
     rule("POST", "/api/v1/duckdb/circuit-breaker/reset", Engine, Manage, Any),
