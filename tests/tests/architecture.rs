@@ -42,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "gadwall-metastore",
             "gadwall-objects",
             "gadwall-http",
+            "gadwall-test-services",
         ],
     ),
     ("gadwall-test-services", &[]),
@@ -50,8 +51,9 @@ const ALLOWED: [(&str, &[&str]); 10] = [
 /// Drivers and runtimes, and the only members that may name them.
 const DRIVERS: [(&str, &[&str]); 8] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
-    ("sqlx", &["gadwall-metastore", "gadwall-test-services"]),
-    ("object_store", &["gadwall-objects", "gadwall-test-services"]),
+    // The lakes' catalogs are in PostgreSQL, too.
+    ("sqlx", &["gadwall-metastore", "gadwall-ducklake", "gadwall-test-services"]),
+    ("object_store", &["gadwall-objects", "gadwall-ducklake", "gadwall-test-services"]),
     ("poem", &["gadwall-http"]),
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
@@ -161,7 +163,10 @@ fn sql_text_is_made_in_one_adapter() {
         sources(&root().join(member).join("src"), &mut files);
     }
     // Tests write down what users write.
-    let is_test = |file: &PathBuf| file.ends_with("tests.rs") || file.to_string_lossy().ends_with("_tests.rs");
+    let is_test = |file: &PathBuf| {
+        let path = file.to_string_lossy();
+        path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/src/testing/")
+    };
     for file in files.into_iter().filter(|file| !is_test(file)) {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

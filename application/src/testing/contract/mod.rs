@@ -99,6 +99,7 @@ mod tests {
     fn every_promise_is_on_its_list() {
         let metadata = include_str!("metadata/mod.rs");
         let files = [
+            include_str!("metadata/api_keys.rs"),
             include_str!("metadata/idempotency.rs"),
             include_str!("metadata/instances.rs"),
             include_str!("metadata/keyed_writes.rs"),
@@ -107,6 +108,7 @@ mod tests {
             include_str!("metadata/logs.rs"),
             include_str!("metadata/operations.rs"),
             include_str!("metadata/queries.rs"),
+            include_str!("metadata/sharing.rs"),
             include_str!("metadata/tags.rs"),
             include_str!("metadata/tenancy.rs"),
             include_str!("metadata/units.rs"),
