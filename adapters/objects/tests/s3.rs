@@ -13,6 +13,7 @@ use gadwall_domain::ports::objects::{Content, ContentError, ObjectError, ObjectQ
 use gadwall_domain::ports::results::{ResultError, ResultStore};
 use gadwall_objects::s3::{S3Config, S3Objects, S3OpenError, S3Results, S3Store};
 use gadwall_test_services::{Mode, Proxy, S3};
+use tokio::sync::OnceCell;
 
 const MIB: usize = 1024 * 1024;
 
@@ -65,11 +66,19 @@ async fn names(store: &dyn ObjectStorage) -> Vec<String> {
     listed.into_iter().map(|info| info.name.to_string()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_keeps_every_promise() {
-    let server = S3::start().await.unwrap();
-    gadwall_application::objects_contract!(in_one_test: (objects(&open(&config(&server)).await.unwrap()), ()));
-    gadwall_application::results_contract!(in_one_test: (results(&open(&config(&server)).await.unwrap()).await, ()));
+/// A part of the bucket that no other promise has. The server serves all of a test.
+async fn fresh() -> S3Store {
+    static SERVER: OnceCell<S3> = OnceCell::const_new();
+    let server = SERVER.get_or_init(async || S3::start().await.unwrap()).await;
+    open(&config(server)).await.unwrap()
+}
+
+mod objects_in_a_bucket {
+    gadwall_application::objects_contract!(contract_together, (super::objects(&super::fresh().await), ()));
+}
+
+mod results_in_a_bucket {
+    gadwall_application::results_contract!(contract_together, (super::results(&super::fresh().await).await, ()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

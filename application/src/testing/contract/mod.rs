@@ -35,7 +35,8 @@ macro_rules! contract_tests {
     };
 }
 
-/// Makes one test of all promises, a few at a time; it tells all that are not kept.
+/// Makes one test of all promises, a few at a time; it tells all that are not kept. For adapters to servers, which take a
+/// while to start.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! contract_together {
@@ -63,20 +64,6 @@ macro_rules! contract_together {
             assert!(broken.is_empty(), "not kept: {broken:?}");
         }
     };
-}
-
-/// Keeps all promises in one test, one after the other: for adapters to servers, which take a while to start.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! contract_in_one_test {
-    ($suite:path, $fresh:expr, [$($promise:ident),+ $(,)?]) => {{
-        use $suite as promises;
-        $(
-            eprintln!("{}", stringify!($promise));
-            let (adapter, _guard) = $fresh;
-            promises::$promise(adapter).await;
-        )+
-    }};
 }
 
 #[cfg(test)]

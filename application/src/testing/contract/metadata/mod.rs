@@ -40,10 +40,7 @@ pub use units::*;
 #[macro_export]
 macro_rules! metadata_contract {
     ($fresh:expr) => {
-        $crate::metadata_contract!(contract_tests, $fresh);
-    };
-    ($way:ident, $fresh:expr) => {
-        $crate::$way! {
+        $crate::contract_tests! {
             $crate::testing::contract::metadata, $fresh, [
                 a_dropped_unit_of_work_leaves_nothing,
                 a_committed_unit_of_work_lasts,

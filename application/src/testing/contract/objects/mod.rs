@@ -24,18 +24,14 @@ pub use names::*;
 pub use versions::*;
 
 /// Tests that an adapter keeps every promise of `ObjectStorage`. The expression answers
-/// `(Arc<dyn ObjectStorage>, guard)`: a fresh store, without datasets, for each test. With
-/// `in_one_test:` before it, it stands in a test and is evaluated for each promise.
+/// `(Arc<dyn ObjectStorage>, guard)`: a fresh store, without datasets, for each test.
 #[macro_export]
 macro_rules! objects_contract {
-    (in_one_test: $fresh:expr) => {
-        $crate::objects_contract!(@contract_in_one_test $fresh)
-    };
     ($fresh:expr) => {
-        $crate::objects_contract!(@contract_tests $fresh);
+        $crate::objects_contract!(contract_tests, $fresh);
     };
-    (@$with:ident $fresh:expr) => {
-        $crate::$with! {
+    ($way:ident, $fresh:expr) => {
+        $crate::$way! {
             $crate::testing::contract::objects, $fresh, [
                 a_dataset_is_made_once,
                 datasets_are_listed_by_name,

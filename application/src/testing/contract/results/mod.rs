@@ -21,18 +21,14 @@ pub use notes::*;
 pub use rows::*;
 
 /// Tests that an adapter keeps every promise of `ResultStore`. The expression answers
-/// `(Arc<dyn ResultStore>, guard)`: a fresh store, without results, for each test. With
-/// `in_one_test:` before it, it stands in a test and is evaluated for each promise.
+/// `(Arc<dyn ResultStore>, guard)`: a fresh store, without results, for each test.
 #[macro_export]
 macro_rules! results_contract {
-    (in_one_test: $fresh:expr) => {
-        $crate::results_contract!(@contract_in_one_test $fresh)
-    };
     ($fresh:expr) => {
-        $crate::results_contract!(@contract_tests $fresh);
+        $crate::results_contract!(contract_tests, $fresh);
     };
-    (@$with:ident $fresh:expr) => {
-        $crate::$with! {
+    ($way:ident, $fresh:expr) => {
+        $crate::$way! {
             $crate::testing::contract::results, $fresh, [
                 a_note_is_kept_until_another_one,
                 what_is_not_kept_is_told,
