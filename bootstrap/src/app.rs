@@ -459,6 +459,7 @@ pub(crate) fn lake_config(
         writer_queue: engine.writer_queue,
         inlining_row_limit: config.ducklake.data_inlining_row_limit,
         encrypted: config.ducklake.encrypted,
+        profiling: config.query.profiling,
     })
 }
 

@@ -27,6 +27,7 @@ pub mod operation;
 pub mod ports;
 pub mod project;
 pub mod query;
+pub mod query_figures;
 pub mod query_record;
 pub mod rows;
 pub mod schema;

@@ -12,6 +12,7 @@ use crate::history::ReadAt;
 use crate::ids::{LakeId, SnapshotId};
 use crate::names::BucketName;
 use crate::ports::lake::EngineFile;
+use crate::query_figures::FiguresLater;
 use crate::rows::RowStream;
 
 /// What a caller may read, settled by authorisation before the query is parsed.
@@ -114,6 +115,8 @@ pub struct QueryOutput {
     pub snapshot: SnapshotId,
     /// Whether the same query gives the same rows as long as nothing is committed: no clock, no chance.
     pub deterministic: bool,
+    /// What it took, once the last row was read.
+    pub figures: FiguresLater,
 }
 
 /// Why a query was not answered.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{QueryId, RequestId};
 use crate::names::ProjectId;
+use crate::query_figures::QueryProfile;
 
 /// A query, as those who may see it are told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct QueryRecord {
     pub rows: u64,
     /// The code of its failure; none unless it failed.
     pub error_code: Option<String>,
+    /// What the engine measured, if it did and all rows were read.
+    #[serde(default)]
+    pub profile: Option<QueryProfile>,
 }
 
 /// How far a query is.

@@ -57,6 +57,7 @@ impl Ports {
             writer_queue: 16,
             inlining_row_limit: 0,
             encrypted: false,
+            profiling: true,
         };
         let column = |name, data_type| -> Result<Column> {
             let (name, data_type) = (ColumnName::parse(name)?, DataType::parse(data_type)?);

@@ -43,6 +43,8 @@ pub struct LakeConfig {
     pub inlining_row_limit: u32,
     /// Whether new lakes encrypt their data files.
     pub encrypted: bool,
+    /// Whether what users' queries take is measured.
+    pub profiling: bool,
 }
 
 /// Where data files lie.

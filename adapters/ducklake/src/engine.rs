@@ -93,6 +93,8 @@ pub(crate) struct Engine {
     pub(crate) staging: Lane,
     pub(crate) catalog: Lane,
     pub(crate) scrub: Scrub,
+    /// Whether what users' queries take is measured.
+    pub(crate) profiling: bool,
 }
 
 impl Engine {
@@ -114,6 +116,7 @@ impl Engine {
             staging: Lane::new(STAGING_PLACES, config.max_waiting, config.queue_timeout),
             catalog: Lane::new(CATALOG_PLACES, config.max_waiting, config.queue_timeout),
             scrub: Scrub::new(hidden),
+            profiling: config.profiling,
         })
     }
 

@@ -7,6 +7,7 @@ use gadwall_domain::ids::LakeId;
 
 use crate::config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 use crate::engine::OpenError;
+use crate::profiling;
 use crate::runtime::{DUCKLAKE, HTTPFS, POSTGRES, extension_file};
 use crate::sql;
 
@@ -175,8 +176,10 @@ fn lock_in(root: &Connection, config: &LakeConfig, serves: &Serves) -> Result<()
          SET GLOBAL ducklake_max_retry_count=0;
          SET GLOBAL allowed_directories=[{}];
          SET GLOBAL enable_external_access=false;
+         SET GLOBAL allowed_configs=[{}];
          SET GLOBAL lock_configuration=true;",
-        allowed.join(", ")
+        allowed.join(", "),
+        profiling::ALLOWED.map(sql::text).join(", ")
     ))?;
     Ok(())
 }

@@ -24,6 +24,7 @@ mod migrate;
 mod names;
 mod orphans;
 mod profiles;
+mod profiling;
 mod query;
 mod read;
 mod reading;

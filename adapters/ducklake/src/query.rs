@@ -16,6 +16,7 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::query::{NamedFiles, Parameters, Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::query_figures::{Figures, FiguresLater};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
@@ -33,7 +34,7 @@ use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::root::Interrupter;
-use crate::{gate, links, sql, structure};
+use crate::{gate, links, profiling, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -79,6 +80,7 @@ pub(crate) async fn start(
     let (handle_tx, handle) = oneshot::channel();
     let (alive, reader) = oneshot::channel();
     let timed_out = Arc::new(AtomicBool::new(false));
+    let figures = FiguresLater::default();
 
     let running = Running {
         engine: Arc::clone(engine),
@@ -91,6 +93,7 @@ pub(crate) async fn start(
             Work::Checked { scope, .. } => scope.files.clone(),
             _ => NamedFiles::default(),
         },
+        figures: figures.clone(),
     };
     let broken = engine.broken();
     let (runtime, span) = (Handle::current(), tracing::Span::current());
@@ -104,7 +107,7 @@ pub(crate) async fn start(
     let Head { schema, snapshot, deterministic } =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
     let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
-    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic })
+    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic, figures })
 }
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
@@ -207,6 +210,8 @@ struct Running {
     timed_out: Arc<AtomicBool>,
     /// What a user's statement may read.
     files: NamedFiles,
+    /// Told once all rows were handed over.
+    figures: FiguresLater,
 }
 
 impl Running {
@@ -252,6 +257,7 @@ impl Running {
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<(), QueryError> {
+        let begun = Instant::now();
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // Without a watcher, which goes only with the runtime, nobody would stop it.
         handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
@@ -271,12 +277,21 @@ impl Running {
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
         };
+        let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
+        if profiled {
+            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
+        }
         let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, &runs.values)?;
         let of = (snapshot, runs.deterministic);
-        self.stream(&mut prepared, values, of, started, batches)
+        if let Some(rows) = self.stream(&mut prepared, values, of, started, batches)? {
+            let profile = profiled.then(|| profiling::measured(&connection)).flatten();
+            self.figures.tell(Figures { rows, execution: begun.elapsed(), profile });
+        }
+        Ok(())
     }
 
+    /// Hands the rows over; answers how many they were, unless the reader went away.
     fn stream(
         &self,
         prepared: &mut duckdb::Statement<'_>,
@@ -284,7 +299,7 @@ impl Running {
         (snapshot, deterministic): (SnapshotId, bool),
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
-    ) -> Result<(), QueryError> {
+    ) -> Result<Option<u64>, QueryError> {
         // An interrupt from before the statement runs is lost, and nobody may be left to repeat it.
         if started.as_ref().is_none_or(oneshot::Sender::is_closed) {
             return Err(QueryError::Cancelled);
@@ -292,22 +307,25 @@ impl Running {
         // The crate's own iterator panics on an error in the middle; stepping by hand does not.
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
-        let Some(waiting) = started.take() else { return Ok(()) };
+        let Some(waiting) = started.take() else { return Ok(None) };
         if waiting.send(Ok(Head { schema, snapshot, deterministic })).is_err() {
-            return Ok(());
+            return Ok(None);
         }
+        let mut sent = 0;
         while let Some(rows) = prepared.step().map_err(|error| self.failed(&error))? {
             if rows.is_empty() {
                 continue;
             }
-            match batches.send(RecordBatch::from(&rows), self.deadline) {
+            let batch = RecordBatch::from(&rows);
+            sent += batch.num_rows() as u64;
+            match batches.send(batch, self.deadline) {
                 Ok(()) => {}
-                Err(Unsent::Gone) => return Ok(()),
+                Err(Unsent::Gone) => return Ok(None),
                 Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
                 Err(Unsent::Broken) => return Err(QueryError::Cancelled),
             }
         }
-        Ok(())
+        Ok(Some(sent))
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.

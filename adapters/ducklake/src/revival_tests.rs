@@ -39,6 +39,7 @@ fn config(dir: &Path) -> LakeConfig {
         writer_queue: 64,
         inlining_row_limit: 0,
         encrypted: false,
+        profiling: true,
     }
 }
 

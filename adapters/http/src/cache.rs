@@ -13,6 +13,8 @@ use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
+use crate::statistics::Statistics;
+
 /// Largest result that is kept.
 const MAX_ENTRY: usize = 256 * 1024;
 /// What an entry takes beside its bytes, about.
@@ -79,11 +81,13 @@ fn linked(scope: &ReadScope) -> String {
     scope.links.iter().map(link).collect()
 }
 
-/// A result as it was sent.
+/// A result as it was sent; a JSON document without its end, which tells what differs from one time to the next.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) body: Bytes,
     pub(crate) snapshot: SnapshotId,
+    /// Of the query that it was made for.
+    pub(crate) statistics: Statistics,
 }
 
 #[derive(Clone)]
@@ -110,27 +114,30 @@ impl ResultCache {
     }
 
     /// Passes a result on, and keeps it if it is small and comes to a good end.
-    pub(crate) fn keep(self: &Arc<Self>, key: Key, snapshot: SnapshotId, body: Body) -> Body {
+    pub(crate) fn keep(self: &Arc<Self>, key: Key, snapshot: SnapshotId, statistics: Statistics, body: Body) -> Body {
         if self.0.is_none() {
             return body;
         }
         let begun = Some((body.into_bytes_stream(), Some(Vec::new()), Arc::clone(self)));
-        let passed = futures_util::stream::unfold(begun, move |state| async move {
-            let (mut chunks, mut gathered, cache) = state?;
-            match chunks.next().await {
-                Some(Ok(chunk)) => {
-                    gathered = gathered.filter(|so_far: &Vec<u8>| so_far.len() + chunk.len() <= MAX_ENTRY);
-                    if let Some(so_far) = &mut gathered {
-                        so_far.extend_from_slice(&chunk);
+        let passed = futures_util::stream::unfold(begun, move |state| {
+            let statistics = statistics.clone();
+            async move {
+                let (mut chunks, mut gathered, cache) = state?;
+                match chunks.next().await {
+                    Some(Ok(chunk)) => {
+                        gathered = gathered.filter(|so_far: &Vec<u8>| so_far.len() + chunk.len() <= MAX_ENTRY);
+                        if let Some(so_far) = &mut gathered {
+                            so_far.extend_from_slice(&chunk);
+                        }
+                        Some((Ok(chunk), Some((chunks, gathered, cache))))
                     }
-                    Some((Ok(chunk), Some((chunks, gathered, cache))))
-                }
-                Some(Err(error)) => Some((Err(error), None)),
-                None => {
-                    if let (Some(whole), Some(entries)) = (gathered, &cache.0) {
-                        entries.insert(key, Kept { body: whole.into(), snapshot });
+                    Some(Err(error)) => Some((Err(error), None)),
+                    None => {
+                        if let (Some(whole), Some(entries)) = (gathered, &cache.0) {
+                            entries.insert(key, Kept { body: whole.into(), snapshot, statistics });
+                        }
+                        None
                     }
-                    None
                 }
             }
         });
@@ -201,13 +208,16 @@ mod tests {
         let snapshot = SnapshotId::new(3).unwrap();
         let (small, large, broken) = (Key([1; 32]), Key([2; 32]), Key([3; 32]));
         let read = async |body: Body| body.into_vec().await;
-        assert_eq!(read(cache.keep(small, snapshot, Body::from("rows"))).await.unwrap(), b"rows");
+        assert_eq!(
+            read(cache.keep(small, snapshot, Statistics::default(), Body::from("rows"))).await.unwrap(),
+            b"rows"
+        );
         assert_eq!(cache.get(&small).unwrap().body, "rows");
-        read(cache.keep(large, snapshot, Body::from(vec![0; MAX_ENTRY + 1]))).await.unwrap();
+        read(cache.keep(large, snapshot, Statistics::default(), Body::from(vec![0; MAX_ENTRY + 1]))).await.unwrap();
         assert!(cache.get(&large).is_none());
         let halves = [Ok(Bytes::from("half")), Err(std::io::Error::other("gone"))];
         let body = Body::from_bytes_stream(futures_util::stream::iter(halves));
-        assert!(read(cache.keep(broken, snapshot, body)).await.is_err());
+        assert!(read(cache.keep(broken, snapshot, Statistics::default(), body)).await.is_err());
         assert!(cache.get(&broken).is_none());
         assert!(ResultCache::new(0).get(&small).is_none());
     }

@@ -14,6 +14,7 @@ mod peer;
 mod problem;
 mod safe;
 mod server;
+mod statistics;
 
 use std::any::Any;
 use std::fmt;

@@ -21,6 +21,7 @@ use poem_openapi::types::Type;
 
 use crate::negotiate::{AnyFormat, Offers, Wanted};
 use crate::problem::{ApiError, ApiResult};
+use crate::statistics::Statistics;
 
 /// Rows as objects; exact values as text.
 pub(crate) const PREVIEW: JsonOptions = JsonOptions {
@@ -62,6 +63,7 @@ pub(crate) struct Streamed<T, O = AnyFormat> {
     reads: bool,
     query: Option<QueryId>,
     timing: Option<String>,
+    statistics: Option<Statistics>,
     next: Option<(String, String)>,
     form: PhantomData<fn() -> (T, O)>,
 }
@@ -100,7 +102,11 @@ impl<T: Type, O: Offers> IntoResponse for Streamed<T, O> {
         if let Some((cursor, link)) = self.next {
             response = response.header("X-Next-Cursor", cursor).header(header::LINK, format!("<{link}>; rel=\"next\""));
         }
-        response.body(self.body)
+        let mut response = response.body(self.body);
+        if let Some(statistics) = self.statistics {
+            statistics.announce(&mut response);
+        }
+        response
     }
 }
 
@@ -113,6 +119,11 @@ impl<T, O> Streamed<T, O> {
     /// Tells under which id the query is known, if it is.
     pub(crate) fn with_query(self, query: Option<QueryId>) -> Self {
         Self { query, ..self }
+    }
+
+    /// Tells in headers and trailers how it was answered.
+    pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
+        Self { statistics: Some(statistics), ..self }
     }
 
     /// Tells how long it took to its first rows.
@@ -158,6 +169,7 @@ impl<T, O> Streamed<T, O> {
             snapshot: None,
             query: None,
             timing: None,
+            statistics: None,
             etag: None,
             cached: None,
             unchanged: false,

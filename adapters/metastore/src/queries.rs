@@ -8,7 +8,7 @@ use gadwall_domain::ports::metadata::{QueryLog, StoreError};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 
 use crate::error::value_fault;
-use crate::rows::{self, micros, number};
+use crate::rows::{self, micros, number, to_json};
 use crate::statement::sql;
 use crate::tx::SqlTx;
 
@@ -33,8 +33,8 @@ impl QueryLog for SqlTx {
         };
         let statement =
             sql("INSERT INTO queries (id, project, principal, sql_text, request_id, started_at, finished_at, state,
-                                  rows_read, error_code)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+                                  rows_read, error_code, profile)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(query.id.to_string())
             .bind(query.project.folded())
             .bind(query.principal.as_str())
@@ -44,7 +44,8 @@ impl QueryLog for SqlTx {
             .bind(micros(finished_at))
             .bind(query.state.as_str())
             .bind(number("rows_read", query.rows)?)
-            .bind(query.error_code.as_deref());
+            .bind(query.error_code.as_deref())
+            .bind(query.profile.as_ref().map(|profile| to_json("profile", profile)).transpose()?);
         self.run(statement).await.map(drop)
     }
 

@@ -233,6 +233,7 @@ pub(crate) fn query(row: &Row) -> Parsed<QueryRecord> {
         state: word(row, "state", |word| QueryState::parse(word).filter(|state| state.is_final()))?,
         rows: count(row, "rows_read")?,
         error_code: get(row, "error_code")?,
+        profile: optional_json(row, "profile")?,
     })
 }
 
@@ -292,6 +293,11 @@ fn uuid(row: &Row, column: &'static str) -> Parsed<Uuid> {
 
 fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, &error))
+}
+
+fn optional_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<Option<T>> {
+    let text = get::<Option<&str>>(row, column)?;
+    text.map(serde_json::from_str).transpose().map_err(|error| value_fault(column, &error))
 }
 
 fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {

@@ -63,11 +63,11 @@ impl QueryEngine for GuardedEngine {
     async fn query(&self, scope: ReadScope, query: Query) -> Result<QueryOutput, QueryError> {
         let mut running = self.begin(&query.sql)?;
         match self.engine.query(scope, query).await {
-            Ok(QueryOutput { rows, snapshot, deterministic }) => {
+            Ok(output) => {
                 running.begun();
-                let batches = Watched { batches: rows.batches, running: Some(running) };
-                let rows = RowStream { schema: rows.schema, batches: Box::pin(batches) };
-                Ok(QueryOutput { rows, snapshot, deterministic })
+                let batches = Watched { batches: output.rows.batches, running: Some(running) };
+                let rows = RowStream { schema: output.rows.schema, batches: Box::pin(batches) };
+                Ok(QueryOutput { rows, ..output })
             }
             Err(error) => {
                 running.broke(&error, Meaning::of(&error));

@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::query::Parameters;
+use gadwall_domain::query_figures::FiguresLater;
 
 use super::*;
 use crate::breaker::{BreakerConfig, BreakerState};
@@ -44,7 +45,12 @@ impl QueryEngine for Script {
             })),
             Act::Answer => Box::pin(stream::iter([batch])),
         };
-        Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot: SnapshotId::ZERO, deterministic: true })
+        Ok(QueryOutput {
+            rows: RowStream { schema, batches },
+            snapshot: SnapshotId::ZERO,
+            deterministic: true,
+            figures: FiguresLater::default(),
+        })
     }
 }
 

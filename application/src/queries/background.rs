@@ -52,8 +52,15 @@ pub struct BackgroundQueries {
 /// What came of a query in the background.
 #[derive(Debug)]
 pub enum KeptResult {
-    /// Its rows, and the snapshot that they are from.
-    Rows(RowStream, SnapshotId),
+    /// Its rows.
+    Rows {
+        /// They themselves.
+        rows: RowStream,
+        /// The snapshot that they are from.
+        snapshot: SnapshotId,
+        /// The query.
+        query: Box<QueryRecord>,
+    },
     /// It failed: its failure, as it was kept.
     Failure(Value),
 }
@@ -144,7 +151,8 @@ impl BackgroundQueries {
             QueryState::Failed => Ok(KeptResult::Failure(note.failure.unwrap_or_else(interrupted))),
             QueryState::Done => {
                 let rows = self.results.open(note.lake, query.id).await?.ok_or_else(no_result)?;
-                Ok(KeptResult::Rows(rows, note.snapshot.ok_or_else(no_result)?))
+                let snapshot = note.snapshot.ok_or_else(no_result)?;
+                Ok(KeptResult::Rows { rows, snapshot, query: Box::new(note.query) })
             }
         }
     }

@@ -11,6 +11,7 @@ use futures_util::future::AbortHandle;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::QueryId;
 use gadwall_domain::query::QueryError;
+use gadwall_domain::query_figures::FiguresLater;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::rows::{ResultBatches, RowStream};
 use gadwall_domain::sharing::SourceBucket;
@@ -50,6 +51,8 @@ type Stop = Option<oneshot::Sender<()>>;
 /// What a running query holds. The rows come before the place, so that it ends before the next one begins.
 struct Held {
     batches: ResultBatches,
+    /// Told when the rows are read.
+    figures: FiguresLater,
     _place: Place,
 }
 
@@ -175,8 +178,8 @@ impl Live {
     }
 
     /// Takes its rows in, unless it was cancelled meanwhile.
-    fn hold(&self, batches: ResultBatches, place: Place) -> Result<(), QueryError> {
-        let held = Held { batches, _place: place };
+    fn hold(&self, batches: ResultBatches, figures: FiguresLater, place: Place) -> Result<(), QueryError> {
+        let held = Held { batches, figures, _place: place };
         let mut now = self.lock();
         if now.record.state.is_final() {
             drop(now);
@@ -219,7 +222,11 @@ impl Live {
                 now.reader = Some(context.waker().clone());
                 (Poll::Pending, None)
             }
-            Poll::Ready(None) => (Poll::Ready(None), Some(End::Done)),
+            Poll::Ready(None) => {
+                let figures = held.figures.get();
+                now.record.profile = figures.and_then(|figures| figures.profile);
+                (Poll::Ready(None), Some(End::Done))
+            }
             Poll::Ready(Some(Err(error))) => {
                 let end = End::of(&error);
                 (Poll::Ready(Some(Err(error))), Some(end))
@@ -269,8 +276,8 @@ impl Entry {
     }
 
     /// The rows, watched.
-    pub(super) fn watch(self, rows: RowStream, place: Place) -> Result<RowStream, QueryError> {
-        self.live.hold(rows.batches, place)?;
+    pub(super) fn watch(self, rows: RowStream, figures: FiguresLater, place: Place) -> Result<RowStream, QueryError> {
+        self.live.hold(rows.batches, figures, place)?;
         Ok(RowStream { schema: rows.schema, batches: Box::pin(Watched(self)) })
     }
 }

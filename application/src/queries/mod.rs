@@ -24,6 +24,7 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LakeStore, QueryEngine};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{NamedFiles, Query, QueryError, QueryOutput, ReadScope};
+use gadwall_domain::query_figures::FiguresLater;
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::sharing::SourceBucket;
@@ -72,6 +73,8 @@ pub struct Answer {
     pub deterministic: bool,
     /// How long it took up to here.
     pub timing: Timing,
+    /// What it took in all, once the last row was read.
+    pub figures: FiguresLater,
 }
 
 /// How long a query took to its first rows.
@@ -255,10 +258,10 @@ impl Queries {
         };
         match Abortable::new(work, registration).await {
             Ok(Ok((place, queued, output))) => {
-                let rows = entry.watch(output.rows, place)?;
+                let rows = entry.watch(output.rows, output.figures.clone(), place)?;
                 let timing = Timing { queued, begun: asked.elapsed().saturating_sub(queued) };
-                let QueryOutput { snapshot, deterministic, .. } = output;
-                Ok(Answer { query_id, rows, snapshot, deterministic, timing })
+                let QueryOutput { snapshot, deterministic, figures, .. } = output;
+                Ok(Answer { query_id, rows, snapshot, deterministic, timing, figures })
             }
             Ok(Err(error)) => {
                 entry.end(End::of_use_case(&error));

@@ -109,6 +109,7 @@ impl RunningQueries {
             state: QueryState::Queued,
             rows: 0,
             error_code: None,
+            profile: None,
         };
         let (abort, registration) = AbortHandle::new_pair();
         let live = Arc::new(Live::new(record, abort));

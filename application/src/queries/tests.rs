@@ -28,6 +28,7 @@ struct Engine {
     prepared: Mutex<Vec<mpsc::Receiver<Result<RecordBatch, QueryError>>>>,
     fails: Mutex<Option<QueryError>>,
     stopped: Arc<AtomicBool>,
+    figures: FiguresLater,
 }
 
 /// Tells that the engine was told to stop.
@@ -60,7 +61,12 @@ impl QueryEngine for Engine {
             taken.recv().await.map(|rows| (rows, (taken, stopped)))
         });
         let rows = RowStream { schema: batch(0).schema(), batches: Box::pin(rows) };
-        Ok(QueryOutput { rows, snapshot: SnapshotId::new(7).unwrap(), deterministic: true })
+        Ok(QueryOutput {
+            rows,
+            snapshot: SnapshotId::new(7).unwrap(),
+            deterministic: true,
+            figures: self.figures.clone(),
+        })
     }
 }
 

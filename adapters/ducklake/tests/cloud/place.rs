@@ -81,6 +81,7 @@ pub(crate) fn config(dir: &TempDir, data: DataPlace) -> LakeConfig {
         writer_queue: 64,
         inlining_row_limit: 0,
         encrypted: false,
+        profiling: true,
     }
 }
 

@@ -26,5 +26,6 @@ pub(crate) fn config(dir: &Path) -> LakeConfig {
         writer_queue: 64,
         inlining_row_limit: 0,
         encrypted: false,
+        profiling: true,
     }
 }

@@ -36,6 +36,7 @@ use crate::negotiate::{Accepts, AnyFormat, Offers as _, Wanted, negotiate};
 use crate::output::{ARRAYS, OBJECTS, Streamed, precise, respond, usual};
 use crate::problem::{ApiError, ApiResult};
 use crate::safe::Safe;
+use crate::statistics::{QueryStatistics, Statistics};
 
 /// What files of results are called.
 pub(super) const NAME: &str = "query_result";
@@ -86,8 +87,10 @@ pub(crate) enum QueryBody {
     Sql(PlainText<String>),
 }
 
-/// A query's result. What differs from one time to the next is in headers: `Server-Timing` (milliseconds in the queue,
-/// and in the engine up to the first rows), `X-Query-Id`, `X-Cache`.
+/// A query's result. What differs from one time to the next is in `statistics`, and for all formats in headers: `X-Query-Id`,
+/// `X-Cache`, `Server-Timing` (milliseconds in the queue, and in the engine up to the first rows). Behind the last row come
+/// the trailers `Server-Timing`, `X-Row-Count`, `X-Rows-Scanned`, `X-Bytes-Scanned`, `X-Peak-Memory-Bytes` and
+/// `X-Peak-Spill-Bytes`, over HTTP/1.1 to who sends `TE: trailers`.
 #[derive(Debug, Object)]
 pub(crate) struct QueryResult {
     /// The result's columns.
@@ -104,6 +107,8 @@ pub(crate) struct QueryResult {
     /// The tables and views that it would change, make or drop.
     #[oai(skip_serializing_if_is_none)]
     tables_written: Option<Vec<String>>,
+    /// How it was answered.
+    statistics: QueryStatistics,
 }
 
 /// A column of a result.
@@ -288,7 +293,8 @@ impl QueriesApi {
             }
             let (rows, snapshot) = self.copy(auth, project, &asked.query).await?;
             let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
-            return Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot));
+            let answer = respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot);
+            return Ok(closed(answer, asked.wanted, Statistics::of(None)));
         }
         let script = Script {
             statements: vec![ScriptStatement { sql: asked.query.sql, parameters: asked.query.parameters }],
@@ -302,7 +308,8 @@ impl QueriesApi {
         let tried = outcome.results.first().filter(|_| asked.dry_run).map(touched).unwrap_or_default();
         let rows = rows_of(outcome)?;
         let output = written_with(&rows, snapshot, asked.wanted.format, asked.precise, tried);
-        Ok(respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot).with_query(query))
+        let answer = respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot);
+        Ok(closed(answer, asked.wanted, Statistics::of(query)))
     }
 
     /// Carries out a `COPY`, and answers as DuckDB does: how many rows.
@@ -335,22 +342,38 @@ impl QueriesApi {
             let etag = key.etag();
             // Only what depends on nothing else was ever given this tag.
             if safe.known.is_some() && is_known(safe.known.as_deref(), &etag) {
-                return Ok(Streamed::unchanged(wanted, etag));
+                return Ok(Streamed::unchanged(wanted, tag(&key, wanted)));
             }
             if let Some(kept) = self.cache.get(&key) {
-                let again = Streamed::again(kept.body, wanted, NAME).with_snapshot(kept.snapshot);
-                return Ok(again.with_etag(Some(etag)).with_cached(Some("hit")));
+                let statistics = kept.statistics.again(opened.scope());
+                let body = statistics.close_whole(wanted.format, kept.body);
+                let again = Streamed::again(body, wanted, NAME).with_snapshot(kept.snapshot);
+                let again = again.with_etag(Some(tag(&key, wanted))).with_cached(Some("hit"));
+                return Ok(again.with_statistics(statistics));
             }
         }
         let output = self.queries.run_in(auth.caller(), opened.clone(), query.clone()).await?;
         let (snapshot, exact) = (output.snapshot, output.deterministic.then(|| key(output.snapshot)));
         let form = written(&output.rows, snapshot, wanted.format, precise);
         let answer = respond(output.rows, wanted, form, NAME).await?;
-        let answer = answer.with_snapshot(snapshot).with_query(Some(output.query_id)).with_timing(output.timing);
-        let Some(key) = exact else { return Ok(answer) };
-        let answer = answer.with_etag(Some(key.etag())).with_cached(Some("miss"));
-        Ok(answer.map_body(|body| self.cache.keep(key, snapshot, body)))
+        let answer = answer.with_snapshot(snapshot).with_timing(output.timing);
+        let statistics = Statistics::running(output.query_id, output.timing, opened.scope(), output.figures);
+        let Some(key) = exact else { return Ok(closed(answer, wanted, statistics)) };
+        let answer = answer.with_etag(Some(tag(&key, wanted))).with_cached(Some("miss"));
+        let answer = answer.map_body(|body| self.cache.keep(key, snapshot, statistics.clone(), body));
+        Ok(closed(answer, wanted, statistics))
     }
+}
+
+/// Ends an answer with how it came about.
+pub(super) fn closed(answer: Streamed<QueryResult>, wanted: Wanted, statistics: Statistics) -> Streamed<QueryResult> {
+    answer.map_body(|body| statistics.close(wanted.format, body)).with_statistics(statistics)
+}
+
+/// The validator of a result. Documents tell beside it how they came about, which isn't the same each time.
+fn tag(key: &Key, wanted: Wanted) -> String {
+    let strong = key.etag();
+    if wanted.format == OutputFormat::Json { format!("W/{strong}") } else { strong }
 }
 
 /// What a statement does. One that can't be read at all is left to the engine, which knows best what is wrong with it.
@@ -368,7 +391,7 @@ fn count(rows: u64) -> ApiResult<RowStream> {
     Ok(RowStream { schema: batch.schema(), batches: Box::pin(stream::iter([Ok(batch)])) })
 }
 
-/// How a result is written in a format.
+/// How a result is written in a format. A document is left open for its [`Statistics`].
 pub(super) fn written(rows: &RowStream, snapshot: SnapshotId, format: OutputFormat, exact: bool) -> Output {
     written_with(rows, snapshot, format, exact, String::new())
 }
@@ -398,7 +421,7 @@ fn document(rows: &RowStream, snapshot: SnapshotId, options: JsonOptions, member
     let columns: Vec<Value> =
         fields.map(|field| json!({ "name": field.name(), "type": describe_type(field) })).collect();
     let head = format!("{{\"columns\":{},\"rows\":[", Value::Array(columns));
-    let tail = move |rows: u64| format!("],\"row_count\":{rows},\"snapshot_id\":{snapshot}{members}}}");
+    let tail = move |rows: u64| format!("],\"row_count\":{rows},\"snapshot_id\":{snapshot}{members}");
     Document { rows: options, head, tail: Box::new(tail) }
 }
 

@@ -1,8 +1,11 @@
 //! `/projects/{id}/queries`: queries that are answered before they are done, and their results.
 
+use std::time::Duration;
+
 use gadwall_application::queries::{KeptResult, MAX_LISTED, QueryCursor, QueryWish};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::QueryError;
+use gadwall_domain::query_figures::Figures;
 use gadwall_domain::query_record::QueryRecord;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::param::{Path, Query};
@@ -10,13 +13,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
-use super::queries::{NAME, QueriesApi, QueryRequest, QueryResult, written};
+use super::queries::{NAME, QueriesApi, QueryRequest, QueryResult, closed, written};
 use super::running_queries::{QueryStatus, QueryStatusList, query_state};
 use super::{Area, number, project_id, since, time, version};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
 use crate::output::{Streamed, respond};
 use crate::problem::{ApiError, ApiResult};
+use crate::statistics::Statistics;
 
 /// Seconds after which a client may ask again how far a query is.
 const ASK_AGAIN: u32 = 1;
@@ -185,12 +189,19 @@ impl ResultsApi {
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
         match self.asked.background.result(auth.caller(), &project, &query.0).await? {
             KeptResult::Failure(failure) => Err(ApiError::kept(&failure)),
-            KeptResult::Rows(rows, snapshot) => {
+            KeptResult::Rows { rows, snapshot, query } => {
                 let output = written(&rows, snapshot, wanted.format, precise.0);
-                Ok(respond(rows, wanted, output, NAME).await?.with_snapshot(snapshot))
+                let answer = respond(rows, wanted, output, NAME).await?.with_snapshot(snapshot);
+                Ok(closed(answer, wanted, statistics(&query)))
             }
         }
     }
+}
+
+/// What was measured of a query that ran in the background.
+fn statistics(query: &QueryRecord) -> Statistics {
+    let figures = Figures { rows: query.rows, execution: Duration::ZERO, profile: query.profile };
+    Statistics::kept(query.id, Some(figures))
 }
 
 impl ResultsApi {

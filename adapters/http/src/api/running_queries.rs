@@ -37,6 +37,14 @@ pub(crate) struct QueryStatus {
     duration_ms: u64,
     /// Rows read of its result so far.
     rows: u64,
+    /// Rows that the scans of tables and files handed on, if that was measured and all rows were read.
+    rows_scanned: Option<u64>,
+    /// Bytes of these rows in the columns that were needed, as the engine holds them.
+    bytes_scanned: Option<u64>,
+    /// The most memory that the engine held while the query ran, others that ran at that time included.
+    peak_memory_bytes: Option<u64>,
+    /// The most that the engine had put aside on disk meanwhile, for others, too.
+    peak_spill_bytes: Option<u64>,
     /// The code of its failure, if it failed.
     error_code: Option<String>,
     /// Who asked: `admin` or `key:<id>`.
@@ -94,6 +102,10 @@ impl QueryStatus {
             // A clock that was set back must not make it negative.
             duration_ms: u64::try_from((until - query.started_at).num_milliseconds()).unwrap_or(0),
             rows: query.rows,
+            rows_scanned: query.profile.map(|profile| profile.rows_scanned),
+            bytes_scanned: query.profile.map(|profile| profile.bytes_scanned),
+            peak_memory_bytes: query.profile.map(|profile| profile.peak_memory),
+            peak_spill_bytes: query.profile.map(|profile| profile.peak_spill),
             error_code: query.error_code,
             principal: query.principal,
             request_id: query.request_id.to_string(),

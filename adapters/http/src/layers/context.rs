@@ -17,7 +17,7 @@ use super::{alias, body, compress, idempotency, object_path};
 use crate::auth::AccessData;
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
-use crate::safe;
+use crate::{safe, statistics};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -133,6 +133,7 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
+        statistics::trail(&mut response);
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
         span.in_scope(|| tracing::info!(status, duration_ms, "served"));

@@ -85,6 +85,7 @@ fn asked() -> QueryRecord {
         state: QueryState::Done,
         rows: 1,
         error_code: None,
+        profile: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gadwall_domain::ids::QueryId;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
+use gadwall_domain::query_figures::QueryProfile;
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ pub(super) fn asked(project: &str, number: u128) -> QueryRecord {
         state: QueryState::Done,
         rows: 1,
         error_code: None,
+        profile: None,
     }
 }
 
@@ -64,12 +66,15 @@ pub async fn a_query_reads_back_as_stored(store: Arc<dyn MetadataStore>) {
         ..asked("p1", 1)
     };
     let cancelled = QueryRecord { state: QueryState::Cancelled, sql: String::new(), rows: 0, ..asked("p1", 2) };
-    add(&store, &[failed.clone(), cancelled.clone(), asked("p1", 3)]).await;
+    let profile = QueryProfile { rows_scanned: 10, bytes_scanned: u64::MAX >> 1, peak_memory: 1 << 20, peak_spill: 0 };
+    let measured = QueryRecord { profile: Some(profile), ..asked("p1", 4) };
+    add(&store, &[failed.clone(), cancelled.clone(), asked("p1", 3), measured.clone()]).await;
     let found = find(&store, "p1", 1).await.unwrap();
     assert_eq!(found.project.as_str(), "P1");
     assert_eq!(found, failed);
     assert_eq!(find(&store, "P1", 2).await, Some(cancelled));
     assert_eq!(find(&store, "p1", 3).await, Some(asked("p1", 3)));
+    assert_eq!(find(&store, "p1", 4).await, Some(measured));
 }
 
 /// A query is stored once, and found only in its project.

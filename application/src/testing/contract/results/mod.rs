@@ -71,6 +71,7 @@ fn note(on: u128, number: u128, ended: Option<i64>) -> ResultNote {
         state: if ended.is_some() { QueryState::Done } else { QueryState::Running },
         rows: 3,
         error_code: None,
+        profile: None,
     };
     ResultNote { lake: lake(on), query, snapshot: None, failure: None, instance: Uuid::from_u128(7) }
 }
