@@ -15,13 +15,6 @@ pub enum ReadAt {
     Snapshot(SnapshotId),
 }
 
-impl From<Option<SnapshotId>> for ReadAt {
-    /// The newest, unless a snapshot is named.
-    fn from(snapshot: Option<SnapshotId>) -> Self {
-        snapshot.map_or(Self::Head, Self::Snapshot)
-    }
-}
-
 /// Versions of a table, for telling whether it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TableVersion {

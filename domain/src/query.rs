@@ -53,6 +53,11 @@ pub struct LinkedSource {
 }
 
 impl ReadScope {
+    /// All of a lake in a version, without files and links.
+    pub fn of(lake: LakeId, at: ReadAt) -> Self {
+        Self { lake, only_bucket: None, at, files: NamedFiles::default(), links: Vec::new() }
+    }
+
     /// The link of that name.
     pub fn link(&self, bucket: &BucketName) -> Option<&Linked> {
         self.links.iter().find(|link| link.name == *bucket)

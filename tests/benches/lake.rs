@@ -113,22 +113,7 @@ impl Ports {
                     default_bucket: None,
                     timeout: PATIENCE,
                 };
-                drained(
-                    self.lakes
-                        .query(
-                            ReadScope {
-                                lake: self.lake,
-                                only_bucket: None,
-                                at: ReadAt::Head,
-                                files: gadwall_domain::query::NamedFiles::default(),
-                                links: Vec::new(),
-                            },
-                            query,
-                        )
-                        .await?
-                        .rows,
-                )
-                .await
+                drained(self.lakes.query(ReadScope::of(self.lake, ReadAt::Head), query).await?.rows).await
             }
             Work::Append => {
                 let text = |text| Arc::new(StringArray::from(vec![text])) as ArrayRef;

@@ -42,8 +42,6 @@ mod values;
 mod version;
 mod writer;
 
-use structure::told as past;
-
 pub use cloud::{CloudError, CloudLakes, EngineLimits, ServerError};
 pub use config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 pub use durable::{FileSync, Fsync};

@@ -65,18 +65,7 @@ async fn append(lakes: &EmbeddedLakes, lake: LakeId) -> Result<(), WriteError> {
 async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str) -> Result<QueryOutput, QueryError> {
     let (parameters, timeout) = (Parameters::None, Duration::from_mins(5));
     let query = Query { sql: sql.to_owned(), parameters, default_bucket: None, timeout };
-    lakes
-        .query(
-            ReadScope {
-                lake,
-                only_bucket: None,
-                at: ReadAt::Head,
-                files: gadwall_domain::query::NamedFiles::default(),
-                links: Vec::new(),
-            },
-            query,
-        )
-        .await
+    lakes.query(ReadScope::of(lake, ReadAt::Head), query).await
 }
 
 async fn count(lakes: &EmbeddedLakes, lake: LakeId) -> Result<usize, QueryError> {

@@ -24,18 +24,7 @@ fn open(change: impl FnOnce(&mut LakeConfig)) -> (EmbeddedLakes, TempDir) {
 
 async fn query(lakes: &EmbeddedLakes, lake: LakeId, sql: &str, timeout: Duration) -> Result<QueryOutput, QueryError> {
     let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
-    lakes
-        .query(
-            ReadScope {
-                lake,
-                only_bucket: None,
-                at: ReadAt::Head,
-                files: gadwall_domain::query::NamedFiles::default(),
-                links: Vec::new(),
-            },
-            query,
-        )
-        .await
+    lakes.query(ReadScope::of(lake, ReadAt::Head), query).await
 }
 
 async fn count(mut output: QueryOutput) -> Result<usize, QueryError> {

@@ -52,13 +52,7 @@ impl Place {
     async fn text(&self, sql: &str) -> String {
         let timeout = Duration::from_secs(30);
         let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
-        let scope = ReadScope {
-            lake: lake(1),
-            only_bucket: None,
-            at: ReadAt::Head,
-            files: gadwall_domain::query::NamedFiles::default(),
-            links: Vec::new(),
-        };
+        let scope = ReadScope::of(lake(1), ReadAt::Head);
         let mut output = self.lakes.query(scope, query).await.unwrap();
         let batch = output.rows.batches.next().await.unwrap().unwrap();
         batch.column(0).as_any().downcast_ref::<StringArray>().unwrap().value(0).to_owned()

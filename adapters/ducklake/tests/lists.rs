@@ -18,13 +18,7 @@ const COLUMNS: &str = "SELECT table_name || '.' || column_name || ' ' || data_ty
                        ORDER BY table_name, ordinal_position";
 
 fn at(at: ReadAt) -> ReadScope {
-    ReadScope {
-        lake: lake(1),
-        only_bucket: None,
-        at,
-        files: gadwall_domain::query::NamedFiles::default(),
-        links: Vec::new(),
-    }
+    ReadScope::of(lake(1), at)
 }
 
 #[tokio::test]
@@ -79,13 +73,7 @@ async fn a_list_shows_one_lake_and_one_bucket() {
         [(None, vec!["inner", "t"]), (Some(bucket("B")), vec!["inner"]), (Some(bucket("x")), vec![])]
     {
         for list in ["information_schema.tables", "duckdb_tables()", "duckdb_columns()", "information_schema.columns"] {
-            let scope = ReadScope {
-                lake: lake(1),
-                only_bucket: only.clone(),
-                at: ReadAt::Head,
-                files: gadwall_domain::query::NamedFiles::default(),
-                links: Vec::new(),
-            };
+            let scope = ReadScope { only_bucket: only.clone(), ..ReadScope::of(lake(1), ReadAt::Head) };
             let sql = format!("SELECT table_name FROM {list} ORDER BY 1");
             assert_eq!(place.texts_in(scope, &sql).await.unwrap(), expected, "{list}");
         }

@@ -43,13 +43,7 @@ impl Place {
         let sql = "SELECT concat_ws('|', id, state, coalesce(n::VARCHAR, '-')) FROM t ORDER BY id, n".to_owned();
         let timeout = std::time::Duration::from_secs(30);
         let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout };
-        let scope = ReadScope {
-            lake: lake(1),
-            only_bucket: None,
-            at: ReadAt::Head,
-            files: gadwall_domain::query::NamedFiles::default(),
-            links: Vec::new(),
-        };
+        let scope = ReadScope::of(lake(1), ReadAt::Head);
         let mut output = self.lakes.query(scope, query).await.unwrap();
         let mut found = Vec::new();
         while let Some(batch) = output.rows.batches.next().await {

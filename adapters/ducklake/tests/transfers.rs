@@ -137,16 +137,7 @@ fn of_table(name: &str) -> ExportSource {
 
 fn of_query(sql: &str) -> ExportSource {
     let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout: SOON };
-    ExportSource::Query {
-        scope: ReadScope {
-            lake: lake(1),
-            only_bucket: None,
-            at: ReadAt::Head,
-            files: gadwall_domain::query::NamedFiles::default(),
-            links: Vec::new(),
-        },
-        query,
-    }
+    ExportSource::Query { scope: ReadScope::of(lake(1), ReadAt::Head), query }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -156,13 +156,7 @@ mod tests {
 
     fn scope(lake: u128, bucket: Option<&str>) -> ReadScope {
         let only_bucket = bucket.map(|name| BucketName::parse(name).unwrap());
-        ReadScope {
-            lake: LakeId::new(uuid::Uuid::from_u128(lake)),
-            only_bucket,
-            at: ReadAt::Head,
-            files: gadwall_domain::query::NamedFiles::default(),
-            links: Vec::new(),
-        }
+        ReadScope { only_bucket, ..ReadScope::of(LakeId::new(uuid::Uuid::from_u128(lake)), ReadAt::Head) }
     }
 
     fn key(scope: &ReadScope, snapshot: i64, sql: &str, parameters: &Parameters, form: &str) -> Key {

@@ -72,18 +72,7 @@ impl Bench {
     async fn start(&self) -> Result<QueryOutput, QueryError> {
         let (parameters, timeout) = (Parameters::None, Duration::from_secs(1));
         let query = Query { sql: "values (1)".to_owned(), parameters, default_bucket: None, timeout };
-        self.guarded
-            .query(
-                ReadScope {
-                    lake: lake(1),
-                    only_bucket: None,
-                    at: ReadAt::Head,
-                    files: gadwall_domain::query::NamedFiles::default(),
-                    links: Vec::new(),
-                },
-                query,
-            )
-            .await
+        self.guarded.query(ReadScope::of(lake(1), ReadAt::Head), query).await
     }
 
     /// Reads an answer to its end.

@@ -5,6 +5,7 @@
 
 use gadwall_domain::alteration::{Alteration, AlterationError};
 use gadwall_domain::commit::Change;
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::layout::{Layout, Partition, Transform};
 use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::ports::lake::WriteError;
@@ -15,15 +16,15 @@ use gadwall_domain::types::DataType;
 use super::Commit;
 use super::build::{Plan, added, sort_keys};
 use crate::error::{Failure, classify, lake_error};
-use crate::past::{self, Told};
 use crate::stage::duplicates;
+use crate::structure::told::{self, Told};
 use crate::version::{name_with_rows_of, version};
 use crate::{sql, structure, values};
 
 impl Commit<'_> {
     pub(super) fn rename_table(&self, told: &Told, table: &TableRef, to: &TableName) -> Result<Change, WriteError> {
         let renamed = TableRef { bucket: told.name.bucket.clone(), table: to.clone() };
-        if past::named(self.connection, self.lake, &renamed, None)?.is_some() {
+        if told::named(self.connection, self.lake, &renamed, ReadAt::Head)?.is_some() {
             return Err(WriteError::TableExists);
         }
         self.no_view(&renamed)?;

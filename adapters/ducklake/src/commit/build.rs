@@ -7,8 +7,8 @@ use gadwall_domain::schema::Column;
 use gadwall_domain::table::{Comments, TableRef};
 
 use super::Commit;
-use crate::past::Told;
 use crate::sql;
+use crate::structure::told::Told;
 
 /// What a table is to be.
 pub(super) struct Plan<'a> {

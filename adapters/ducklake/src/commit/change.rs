@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
-use gadwall_domain::history::Expected;
+use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ports::lake::{Committed, LakeWrite, WriteError};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::{Commit, same_shape};
 use crate::error::fault;
-use crate::past::{self, Told};
+use crate::structure::told::{self, Told};
 use crate::version::version;
 use crate::{sql, structure};
 
@@ -99,7 +99,7 @@ impl Commit<'_> {
 
     /// A table that is there and of the expected version.
     pub(super) fn found(&self, table: &TableRef, expected: Expected) -> Result<Told, WriteError> {
-        let told = past::named(self.connection, self.lake, table, None)?.ok_or(WriteError::NoTable)?;
+        let told = told::named(self.connection, self.lake, table, ReadAt::Head)?.ok_or(WriteError::NoTable)?;
         if expected != Expected::ANY {
             let found = version(self.connection, self.lake, told.id)?;
             if !expected.fits(found) {

@@ -6,8 +6,8 @@ use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::schema::TableSchema;
 
 use super::Commit;
-use crate::past::Told;
 use crate::stage::duplicates;
+use crate::structure::told::Told;
 use crate::{filter, sql, values};
 
 impl Commit<'_> {

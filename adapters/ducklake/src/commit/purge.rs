@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
-use gadwall_domain::history::Expected;
+use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeError, Purge, PurgeError, PurgeReport, WriteError};
 use gadwall_domain::schema::Column;
@@ -17,7 +17,7 @@ use gadwall_domain::schema::Column;
 use super::Commit;
 use crate::area::DataFile;
 use crate::error::{fault, io_error};
-use crate::past::{self, Told};
+use crate::structure::told::{self, Told};
 use crate::structure::{on, rows};
 use crate::{sql, structure, values};
 
@@ -52,7 +52,7 @@ impl Commit<'_> {
         if let Some(held) = held.iter().filter(|held| shown(held)).min() {
             return Err(PurgeError::Held(*held));
         }
-        let before: Vec<SnapshotId> = past::kept(self.connection, self.lake).map_err(WriteError::from)?;
+        let before: Vec<SnapshotId> = told::kept(self.connection, self.lake).map_err(WriteError::from)?;
         let expired: Vec<SnapshotId> = before.into_iter().filter(shown).collect();
         let folders = self.folders(&target.ids).map_err(WriteError::from)?;
         let files = self.parquet_files(&folders)?;
@@ -105,7 +105,9 @@ impl Commit<'_> {
         let candidates = self.versions_of(target)?;
         for (seen, snapshot) in candidates.iter().enumerate() {
             for id in &target.ids {
-                let Some(then) = past::numbered(self.connection, self.lake, *id, Some(*snapshot))? else { continue };
+                let Some(then) = told::numbered(self.connection, self.lake, *id, ReadAt::Snapshot(*snapshot))? else {
+                    continue;
+                };
                 if seen >= MAX_LOOKS || self.shows(target, &then, *snapshot, meant_now)? {
                     return Ok(Some(*snapshot));
                 }
@@ -255,7 +257,7 @@ impl Commit<'_> {
     fn expire_from(&self, first: Option<SnapshotId>) -> Result<(), WriteError> {
         let Some(first) = first else { return Ok(()) };
         let head = structure::head(self.connection, self.lake)?;
-        let kept = past::kept(self.connection, self.lake)?;
+        let kept = told::kept(self.connection, self.lake)?;
         let gone: Vec<i64> = kept.into_iter().filter(|at| *at >= first && *at < head).map(structure::number).collect();
         if gone.is_empty() {
             return Ok(());

@@ -16,8 +16,8 @@ use gadwall_domain::types::DataType;
 
 use super::Commit;
 use crate::error::{Failure, classify, io_error, lake_error};
-use crate::past::Told;
 use crate::stage::duplicates;
+use crate::structure::told::Told;
 use crate::structure::{on, rows};
 use crate::{sql, structure};
 

@@ -12,7 +12,7 @@ use gadwall_domain::table::TableRef;
 
 use super::build::Plan;
 use super::{Commit, same_shape};
-use crate::past::{self, Told};
+use crate::structure::told::{self, Told};
 use crate::version::{name_of_copy, name_of_new};
 use crate::{sql, structure};
 
@@ -31,9 +31,11 @@ impl Commit<'_> {
         if !structure::is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }
-        let then = match past::rooted(self.connection, self.lake, told.root, Some(from))? {
+        let then = match told::rooted(self.connection, self.lake, told.root, ReadAt::Snapshot(from))? {
             Some(then) => then,
-            None => past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?,
+            None => {
+                told::named(self.connection, self.lake, table, ReadAt::Snapshot(from))?.ok_or(WriteError::NoTable)?
+            }
         };
         if !same_shape(&then.columns, schema) {
             return Err(WriteError::TableChanged);
@@ -70,20 +72,21 @@ impl Commit<'_> {
         if structure::bucket(self.connection, self.lake, &table.bucket, ReadAt::Head)?.is_none() {
             return Err(WriteError::NoBucket);
         }
-        if past::named(self.connection, self.lake, table, None)?.is_some() {
+        if told::named(self.connection, self.lake, table, ReadAt::Head)?.is_some() {
             return Err(WriteError::TableExists);
         }
         self.no_view(table)?;
         if !structure::is_kept(self.connection, self.lake, from)? {
             return Err(WriteError::NoSnapshot);
         }
-        let then = past::named(self.connection, self.lake, table, Some(from))?.ok_or(WriteError::NoTable)?;
+        let then =
+            told::named(self.connection, self.lake, table, ReadAt::Snapshot(from))?.ok_or(WriteError::NoTable)?;
         if !same_shape(&then.columns, schema) {
             return Err(WriteError::TableChanged);
         }
         let head = structure::head(self.connection, self.lake)?;
         // It may live on under another name; this one is another table then.
-        let name = match past::rooted(self.connection, self.lake, then.root, None)? {
+        let name = match told::rooted(self.connection, self.lake, then.root, ReadAt::Head)? {
             Some(_) => name_of_copy(head),
             None => name_of_new(head, then.root),
         };

@@ -41,11 +41,11 @@ pub(crate) fn named(
     connection: &Connection,
     lake: LakeId,
     table: &TableRef,
-    version: impl Into<ReadAt>,
+    version: ReadAt,
 ) -> Result<Option<Told>, LakeError> {
     let (bucket, name) = (table.bucket.folded(), table.table.folded());
     let which = "lower(s.schema_name) = ? AND lower(t.table_name) = ?";
-    told(connection, lake, version.into(), which, &[&bucket, &name])
+    told(connection, lake, version, which, &[&bucket, &name])
 }
 
 /// A table that is there, or was, by the number that it keeps.
@@ -53,9 +53,9 @@ pub(crate) fn rooted(
     connection: &Connection,
     lake: LakeId,
     root: i64,
-    version: impl Into<ReadAt>,
+    version: ReadAt,
 ) -> Result<Option<Told>, LakeError> {
-    told(connection, lake, version.into(), &format!("{ROOT} = ?"), &[&root])
+    told(connection, lake, version, &format!("{ROOT} = ?"), &[&root])
 }
 
 /// A table by DuckLake's number for it.
@@ -63,9 +63,9 @@ pub(crate) fn numbered(
     connection: &Connection,
     lake: LakeId,
     id: i64,
-    version: impl Into<ReadAt>,
+    version: ReadAt,
 ) -> Result<Option<Told>, LakeError> {
-    told(connection, lake, version.into(), "t.table_id = ?", &[&id])
+    told(connection, lake, version, "t.table_id = ?", &[&id])
 }
 
 fn told(

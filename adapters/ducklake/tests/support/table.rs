@@ -53,17 +53,7 @@ impl Place {
     }
 
     pub(crate) async fn try_texts(&self, sql: &str) -> Result<Vec<String>, String> {
-        self.texts_in(
-            ReadScope {
-                lake: lake(1),
-                only_bucket: None,
-                at: ReadAt::Head,
-                files: gadwall_domain::query::NamedFiles::default(),
-                links: Vec::new(),
-            },
-            sql,
-        )
-        .await
+        self.texts_in(ReadScope::of(lake(1), ReadAt::Head), sql).await
     }
 
     /// The first column of what a query answers within a scope.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeStore, LakeWrite, ViewEngine, WriteError};
-use gadwall_domain::query::{NamedFiles, ReadScope};
+use gadwall_domain::query::ReadScope;
 use gadwall_domain::script::{ScriptError, ScriptFault};
 use gadwall_domain::view::{View, ViewDefinition};
 
@@ -39,7 +39,7 @@ const LAKE: u128 = 1;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn scope() -> ReadScope {
-    ReadScope { lake: lake(LAKE), only_bucket: None, at: ReadAt::Head, files: NamedFiles::default(), links: Vec::new() }
+    ReadScope::of(lake(LAKE), ReadAt::Head)
 }
 
 async fn define(store: &Arc<dyn ViewLake>, name: &str, query: &str) -> Result<SnapshotId, ScriptError> {

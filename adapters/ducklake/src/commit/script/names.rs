@@ -16,8 +16,7 @@ use crate::commit::structure::Contents;
 use crate::gate::write::Name;
 use crate::gate::{CATALOG, NameError, Names, ResolvedTable, Visible};
 use crate::names::{VisibleTables, full_name, named};
-use crate::past;
-use crate::structure::{ViewDocument, Views};
+use crate::structure::{ViewDocument, Views, told};
 use crate::{sql, structure};
 
 /// What a script has made, dropped and changed so far.
@@ -300,7 +299,7 @@ impl Run<'_> {
         if overlay.dropped.contains(table) || overlay.buckets_dropped.contains(&table.bucket) {
             return Ok(false);
         }
-        let told = past::named(self.commit.connection, self.scope.lake, table, None).map_err(lake_fault)?;
+        let told = told::named(self.commit.connection, self.scope.lake, table, ReadAt::Head).map_err(lake_fault)?;
         Ok(told.is_some())
     }
 
@@ -329,7 +328,8 @@ impl Run<'_> {
         let stored = if ours {
             table.clone()
         } else {
-            let told = past::named(self.commit.connection, self.scope.lake, &table, None).map_err(lake_fault)?;
+            let told =
+                told::named(self.commit.connection, self.scope.lake, &table, ReadAt::Head).map_err(lake_fault)?;
             let told = told.ok_or_else(|| no_table(name))?;
             if !same_shape(&told.columns, &schema) {
                 return Err(changed());

@@ -19,7 +19,8 @@ use crate::commit::alter::check_layout;
 use crate::commit::build::definitions;
 use crate::commit::structure::created;
 use crate::gate::write::{Change, ColumnDefinition, CreateTable, Name, Statement};
-use crate::{past, sql, structure};
+use crate::structure::told;
+use crate::{sql, structure};
 
 fn wrong(error: impl std::fmt::Display) -> QueryError {
     QueryError::Sql(error.to_string())
@@ -191,7 +192,8 @@ impl Run<'_> {
         if made {
             self.execute(&format!("DROP TABLE {}", sql::table(self.scope.lake, &table)))?;
         } else {
-            let told = past::named(self.commit.connection, self.scope.lake, &table, None).map_err(lake_fault)?;
+            let told =
+                told::named(self.commit.connection, self.scope.lake, &table, ReadAt::Head).map_err(lake_fault)?;
             let told = told.ok_or_else(|| no_table(name))?;
             self.execute(&format!("DROP TABLE {}", sql::table(self.scope.lake, &told.name)))?;
         }
@@ -216,7 +218,7 @@ impl Run<'_> {
         if self.overlay.borrow().was_reshaped(table) {
             return Err(ScriptFault::MultipleDdl(Box::new(table.clone())));
         }
-        let told = past::named(self.commit.connection, self.scope.lake, table, None).map_err(lake_fault)?;
+        let told = told::named(self.commit.connection, self.scope.lake, table, ReadAt::Head).map_err(lake_fault)?;
         let Some(told) = told else {
             let view = self.is_view(table)?;
             return Err(if view { unsupported("renaming a view", "make it anew") } else { no_table(name).into() });
@@ -252,7 +254,8 @@ impl Run<'_> {
         if self.overlay.borrow().was_reshaped(&target.name) {
             return Err(ScriptFault::MultipleDdl(Box::new(target.name)));
         }
-        let told = past::named(self.commit.connection, self.scope.lake, &target.name, None).map_err(lake_fault)?;
+        let told =
+            told::named(self.commit.connection, self.scope.lake, &target.name, ReadAt::Head).map_err(lake_fault)?;
         let told = told.ok_or_else(|| no_table(name))?;
         let change = self.commit.alter(&told, &target.name, schema, &alteration);
         let change = change.map_err(|error| refused(&target, error))?;
