@@ -33,6 +33,40 @@ pub struct QueryRecord {
     /// What the engine measured, if it did and all rows were read.
     #[serde(default)]
     pub profile: Option<QueryProfile>,
+    /// How it gets on, while it has not ended.
+    #[serde(skip)]
+    pub progress: Option<QueryProgress>,
+}
+
+/// How a query gets on: only what is known, and no guess at how much is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryProgress {
+    /// What it is at.
+    pub phase: QueryPhase,
+    /// Bytes of the rows handed to its reader so far, before they are written in a format.
+    pub bytes: u64,
+}
+
+/// What a query is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryPhase {
+    /// It waits for its turn.
+    Waiting,
+    /// The engine works on it; there are no rows yet.
+    Running,
+    /// Its rows are being read.
+    Streaming,
+}
+
+impl QueryPhase {
+    /// The word used in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Streaming => "streaming",
+        }
+    }
 }
 
 /// How far a query is.

@@ -234,6 +234,7 @@ pub(crate) fn query(row: &Row) -> Parsed<QueryRecord> {
         rows: count(row, "rows_read")?,
         error_code: get(row, "error_code")?,
         profile: optional_json(row, "profile")?,
+        progress: None,
     })
 }
 

@@ -12,7 +12,7 @@ use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::QueryId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_figures::FiguresLater;
-use gadwall_domain::query_record::{QueryRecord, QueryState};
+use gadwall_domain::query_record::{QueryPhase, QueryProgress, QueryRecord, QueryState};
 use gadwall_domain::rows::{ResultBatches, RowStream};
 use gadwall_domain::sharing::SourceBucket;
 use tokio::sync::futures::Notified;
@@ -34,6 +34,8 @@ pub(crate) struct Live {
 
 struct Now {
     record: QueryRecord,
+    /// Of the rows that were handed over.
+    bytes: u64,
     held: Option<Held>,
     /// Other projects' buckets that it reads.
     sources: Vec<SourceBucket>,
@@ -97,7 +99,7 @@ impl End {
 impl Live {
     pub(super) fn new(record: QueryRecord, abort: AbortHandle) -> Self {
         let id = record.id;
-        let now = Now { record, held: None, sources: Vec::new(), reader: None, untold: false, script: None };
+        let now = Now { record, bytes: 0, held: None, sources: Vec::new(), reader: None, untold: false, script: None };
         Self { id, now: Mutex::new(now), abort, ended: Notify::new() }
     }
 
@@ -117,7 +119,15 @@ impl Live {
     }
 
     pub(super) fn record(&self) -> QueryRecord {
-        self.lock().record.clone()
+        let now = self.lock();
+        let phase = match now.record.state {
+            QueryState::Queued => Some(QueryPhase::Waiting),
+            QueryState::Running if now.held.is_some() => Some(QueryPhase::Streaming),
+            QueryState::Running => Some(QueryPhase::Running),
+            QueryState::Done | QueryState::Failed | QueryState::Cancelled => None,
+        };
+        let progress = phase.map(|phase| QueryProgress { phase, bytes: now.bytes });
+        QueryRecord { progress, ..now.record.clone() }
     }
 
     /// As it will be once it has ended so, unless it has ended already.
@@ -125,6 +135,7 @@ impl Live {
         let mut record = self.record();
         if !record.state.is_final() {
             end.write(&mut record, at);
+            record.progress = None;
         }
         record
     }
@@ -233,6 +244,7 @@ impl Live {
             }
             Poll::Ready(Some(Ok(batch))) => {
                 now.record.rows += batch.num_rows() as u64;
+                now.bytes += batch.get_array_memory_size() as u64;
                 (Poll::Ready(Some(Ok(batch))), None)
             }
         }

@@ -110,6 +110,7 @@ impl RunningQueries {
             rows: 0,
             error_code: None,
             profile: None,
+            progress: None,
         };
         let (abort, registration) = AbortHandle::new_pair();
         let live = Arc::new(Live::new(record, abort));

@@ -35,8 +35,13 @@ pub(crate) struct QueryStatus {
     finished_at: Option<DateTime<Utc>>,
     /// Milliseconds from when it came in to its end, or until now.
     duration_ms: u64,
+    /// What it is at, while it has not ended: `waiting` for its turn, `running` without rows yet, or `streaming` its rows.
+    /// How much is left isn't known, so no share is told.
+    phase: Option<String>,
     /// Rows read of its result so far.
     rows: u64,
+    /// Bytes of these rows before they are written in a format, while it has not ended.
+    bytes_sent: Option<u64>,
     /// Rows that the scans of tables and files handed on, if that was measured and all rows were read.
     rows_scanned: Option<u64>,
     /// Bytes of these rows in the columns that were needed, as the engine holds them.
@@ -101,7 +106,9 @@ impl QueryStatus {
             finished_at: query.finished_at,
             // A clock that was set back must not make it negative.
             duration_ms: u64::try_from((until - query.started_at).num_milliseconds()).unwrap_or(0),
+            phase: query.progress.map(|progress| progress.phase.as_str().to_owned()),
             rows: query.rows,
+            bytes_sent: query.progress.map(|progress| progress.bytes),
             rows_scanned: query.profile.map(|profile| profile.rows_scanned),
             bytes_scanned: query.profile.map(|profile| profile.bytes_scanned),
             peak_memory_bytes: query.profile.map(|profile| profile.peak_memory),

@@ -86,6 +86,7 @@ fn asked() -> QueryRecord {
         rows: 1,
         error_code: None,
         profile: None,
+        progress: None,
     }
 }
 

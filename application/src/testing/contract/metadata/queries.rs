@@ -29,6 +29,7 @@ pub(super) fn asked(project: &str, number: u128) -> QueryRecord {
         rows: 1,
         error_code: None,
         profile: None,
+        progress: None,
     }
 }
 

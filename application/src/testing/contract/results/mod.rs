@@ -72,6 +72,7 @@ fn note(on: u128, number: u128, ended: Option<i64>) -> ResultNote {
         rows: 3,
         error_code: None,
         profile: None,
+        progress: None,
     };
     ResultNote { lake: lake(on), query, snapshot: None, failure: None, instance: Uuid::from_u128(7) }
 }
