@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use gadwall_domain::access::{Principal, Scope};
 use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{LakeStore, ViewEngine};
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{NamedFiles, ReadScope};
+use gadwall_domain::query::{QueryError, ReadScope};
+use gadwall_domain::script::ScriptError;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::{View, ViewDefinition};
 
@@ -17,6 +19,7 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
+use crate::queries::RunningQueries;
 use crate::scripts::tell;
 use crate::sharing::{Reading, reading};
 use crate::writes::Writes;
@@ -34,6 +37,7 @@ pub struct Views {
     access: Arc<Access>,
     projection: Arc<Projection>,
     writes: Arc<Writes>,
+    running: Arc<RunningQueries>,
 }
 
 impl fmt::Debug for Views {
@@ -50,8 +54,9 @@ impl Views {
         access: Arc<Access>,
         projection: Arc<Projection>,
         writes: Arc<Writes>,
+        running: Arc<RunningQueries>,
     ) -> Self {
-        Self { engine, lakes, access, projection, writes }
+        Self { engine, lakes, access, projection, writes, running }
     }
 
     /// A bucket's views by name.
@@ -101,8 +106,9 @@ impl Views {
             let text = [definition.query.as_str()];
             let Reading { links, .. } = reading(&self.access, &*self.lakes, caller, &project, text, None).await?;
             let scope = ReadScope { links, ..scope(caller, &project) };
-            let made = self.engine.define_view(scope, definition, TIMEOUT, caller.origin()).await;
-            let snapshot = made.map_err(|error| tell(&project.id, error, false))?;
+            let text = format!("CREATE OR REPLACE VIEW {view} AS {}", definition.query);
+            let define = self.engine.define_view(scope, definition, TIMEOUT, caller.origin());
+            let snapshot = self.in_turn(caller, &project, &text, define).await?;
             self.projection.catch_up(&project, Some(snapshot)).await?;
         }
         Ok((self.require(&project, &view).await?, before.is_empty()))
@@ -116,9 +122,27 @@ impl Views {
             return Ok(());
         }
         self.require(&project, view).await?;
-        let dropped = self.engine.drop_view(scope(caller, &project), view.clone(), TIMEOUT, caller.origin()).await;
-        let snapshot = dropped.map_err(|error| tell(&project.id, error, false))?;
+        let drop = self.engine.drop_view(scope(caller, &project), view.clone(), TIMEOUT, caller.origin());
+        let snapshot = self.in_turn(caller, &project, &format!("DROP VIEW {view}"), drop).await?;
         self.projection.catch_up(&project, Some(snapshot)).await
+    }
+
+    /// Changes a view when its turn has come among the statements of the project.
+    async fn in_turn(
+        &self,
+        caller: &Caller,
+        project: &Project,
+        text: &str,
+        change: impl Future<Output = Result<SnapshotId, ScriptError>>,
+    ) -> Result<SnapshotId, UseCaseError> {
+        let turn = self.running.admit_script(caller, &project.id, text, true, TIMEOUT).await?;
+        let changed = if turn.is_stopped() {
+            Err(QueryError::Cancelled.into())
+        } else {
+            change.await.map_err(|error| tell(&project.id, error, false))
+        };
+        turn.end(changed.as_ref().err());
+        changed
     }
 
     async fn require(&self, project: &Project, view: &TableRef) -> Result<View, UseCaseError> {
@@ -133,5 +157,5 @@ impl Views {
 
 fn scope(caller: &Caller, project: &Project) -> ReadScope {
     let only_bucket = caller.principal().and_then(Principal::only_bucket).cloned();
-    ReadScope { lake: project.lake, only_bucket, at: ReadAt::Head, files: NamedFiles::default(), links: Vec::new() }
+    ReadScope { only_bucket, ..ReadScope::of(project.lake, ReadAt::Head) }
 }

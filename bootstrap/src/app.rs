@@ -326,8 +326,14 @@ fn services(
         Arc::clone(&versions),
         Arc::clone(&writes),
     );
-    let views =
-        Views::new(views, Arc::clone(&lakes) as _, Arc::clone(&access), Arc::clone(&projection), Arc::clone(&writes));
+    let views = Views::new(
+        views,
+        Arc::clone(&lakes) as _,
+        Arc::clone(&access),
+        Arc::clone(&projection),
+        Arc::clone(&writes),
+        Arc::clone(&running),
+    );
     let files = Arc::new(SqlFiles::new(Arc::clone(&scripts), Arc::clone(&objects)));
     let scripts = Scripts::new(scripts::Parts {
         engine: Arc::new(GuardedScripts::new(scripts, Arc::clone(&engine))),
@@ -375,6 +381,7 @@ fn services(
         projects: Arc::clone(&projects),
         operations: Arc::clone(&operations),
         files: Some(files),
+        running: Some(running),
     });
     let services = Services {
         datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),

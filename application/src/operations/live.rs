@@ -9,6 +9,7 @@ use futures_util::future::AbortHandle;
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::transfer::Watcher;
 use gadwall_domain::query::QueryError;
+use gadwall_domain::script::StopSignal;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -127,15 +128,19 @@ impl Drop for Stop {
 }
 
 impl Started {
-    /// Waits for its end, and stops it when this is dropped or takes longer than the limit; what takes effect already
+    /// Waits for its end, and stops it when it is told to, this is dropped or it takes longer than the limit; what takes effect already
     /// goes on, and is waited for.
-    pub(crate) async fn within(self, limit: Duration) -> Result<Value, UseCaseError> {
+    pub(crate) async fn within(self, limit: Duration, stopped: StopSignal) -> Result<Value, UseCaseError> {
         let Self { live, mut end, .. } = self;
         let stop = Stop(Arc::clone(&live));
-        let late = tokio::time::timeout(limit, &mut end).await;
-        let ended = match late {
+        let early = tokio::select! {
+            ended = &mut end => Ok(ended),
+            () = tokio::time::sleep(limit) => Err(QueryError::Timeout(limit)),
+            () = stopped => Err(QueryError::Cancelled),
+        };
+        let ended = match early {
             Ok(ended) => ended,
-            Err(_) if live.cancel() => return Err(QueryError::Timeout(limit).into()),
+            Err(error) if live.cancel() => return Err(error.into()),
             Err(_) => end.await,
         };
         drop(stop);

@@ -25,6 +25,7 @@ use crate::error::UseCaseError;
 use crate::operations::Operations;
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::queries::RunningQueries;
 use crate::tables::Tables;
 
 pub use error::FilesError;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub operations: Arc<Operations>,
     /// The files that statements name; without, they name none.
     pub files: Option<Arc<SqlFiles>>,
+    /// Where a `COPY` waits for its turn; without, none is taken.
+    pub running: Option<Arc<RunningQueries>>,
 }
 
 /// The use cases of transfers.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_domain::access::{Principal, Scope};
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LoadMode, ScriptEngine};
 use gadwall_domain::ports::objects::{ObjectError, ObjectStorage};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{NamedFiles, QueryError};
-use gadwall_domain::script::{Copy, CopyOption, CopyWay};
+use gadwall_domain::script::{Copy, CopyOption, CopyWay, StopSignal};
 use gadwall_domain::transfer::{Codec, CsvOptions, FileFormat, FilePattern, ObjectPath, ParquetOptions};
 use serde_json::Value;
 
@@ -43,6 +43,8 @@ pub struct Copied {
     pub rows: u64,
     /// The snapshot that was read, or made.
     pub snapshot: SnapshotId,
+    /// The id that it is known by among the queries.
+    pub query_id: QueryId,
 }
 
 impl SqlFiles {
@@ -112,12 +114,33 @@ impl Transfers {
         sql: &str,
         limit: Duration,
     ) -> Result<Copied, UseCaseError> {
-        let Some(files) = &self.parts.files else {
+        let (Some(files), Some(running)) = (&self.parts.files, &self.parts.running) else {
             return Err(unsupported("COPY", "use the import and export endpoints"));
         };
         // Who may not write learns nothing about the statement.
         self.open_files(caller, project, Scope::Write).await?;
-        let Copy { path, way, options } = files.engine.copy(sql)?;
+        let copy = files.engine.copy(sql)?;
+        let writes = matches!(copy.way, CopyWay::From { .. });
+        let turn = running.admit_script(caller, project, sql, writes, limit).await?;
+        let query_id = turn.id();
+        let done = self.carry_out(caller, project, copy, limit, turn.stop_signal()).await;
+        turn.end(done.as_ref().err());
+        let result = done?;
+        let number = |key: &str| result.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let snapshot = i64::try_from(number("snapshot_id")).ok().and_then(|id| SnapshotId::new(id).ok());
+        Ok(Copied { rows: number("rows"), snapshot: snapshot.unwrap_or(SnapshotId::ZERO), query_id })
+    }
+
+    /// Carries out a `COPY` that has its turn; answers what its operation tells.
+    async fn carry_out(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        copy: Copy,
+        limit: Duration,
+        stop: StopSignal,
+    ) -> Result<Value, UseCaseError> {
+        let Copy { path, way, options } = copy;
         let started = match way {
             CopyWay::To { query } => {
                 let to = ObjectPath::parse(&path)?;
@@ -137,10 +160,7 @@ impl Transfers {
                 self.begin_import(caller, project, new).await?
             }
         };
-        let result = started.within(limit).await?;
-        let number = |key: &str| result.get(key).and_then(Value::as_u64).unwrap_or_default();
-        let snapshot = i64::try_from(number("snapshot_id")).ok().and_then(|id| SnapshotId::new(id).ok());
-        Ok(Copied { rows: number("rows"), snapshot: snapshot.unwrap_or(SnapshotId::ZERO) })
+        started.within(limit, stop).await
     }
 }
 

@@ -128,6 +128,7 @@ impl Scene {
             projects: Arc::clone(&world.projects),
             operations: Arc::new(operations),
             files: None,
+            running: None,
         });
         world.datasets.create(&owner, &project_id("p"), &dataset("d")).await.unwrap();
         Self { world, owner, transfers, work, _dir: dir }
