@@ -9,6 +9,7 @@ use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use thiserror::Error;
 
+use crate::history::ReadAt;
 use crate::ids::SnapshotId;
 use crate::names::BucketName;
 use crate::ports::lake::WriteError;
@@ -39,6 +40,8 @@ pub struct Script {
     pub timeout: Duration,
     /// Whether it is only tried: everything is undone in the end.
     pub dry_run: bool,
+    /// The version that it reads. What writes is on top of the newest.
+    pub at: ReadAt,
     /// Most rows that the result of a reading statement may have.
     pub max_rows: u64,
 }

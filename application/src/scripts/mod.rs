@@ -218,14 +218,18 @@ impl Scripts {
         script: Script,
         needs: &Needs,
     ) -> Result<ScriptOutcome, UseCaseError> {
-        let dry_run = script.dry_run;
+        let (dry_run, at) = (script.dry_run, script.at);
         let output = self.execute(turn, caller, project, script, needs).await?;
         turn.count(&output.results);
         if output.changed && !dry_run {
             self.0.projection.catch_up(project, Some(output.snapshot)).await?;
             self.0.projects.refresh_size(project).await?;
         }
-        Ok(ScriptOutcome { results: output.results, ..ScriptOutcome::new(output.snapshot) })
+        let snapshot = match at {
+            ReadAt::Snapshot(snapshot) if !needs.writes => snapshot,
+            _ => output.snapshot,
+        };
+        Ok(ScriptOutcome { results: output.results, ..ScriptOutcome::new(snapshot) })
     }
 
     async fn open(&self, caller: &Caller, project: &ProjectId, needs: &Needs) -> Result<Project, UseCaseError> {
@@ -271,7 +275,7 @@ impl Scripts {
         let scope = ReadScope {
             lake: project.lake,
             only_bucket: caller.principal().and_then(Principal::only_bucket).cloned(),
-            at: ReadAt::Head,
+            at: if needs.writes { ReadAt::Head } else { script.at },
             files,
             links,
         };

@@ -165,6 +165,7 @@ fn script(statements: &[&str]) -> Script {
         default_bucket: None,
         timeout: Duration::from_secs(30),
         dry_run: false,
+        at: ReadAt::Head,
         max_rows: 100,
     }
 }

@@ -8,6 +8,7 @@ use gadwall_application::access::Access;
 use gadwall_application::error::UseCaseError;
 use gadwall_application::scripts::ScriptOutcome;
 use gadwall_domain::error::{Classify as _, ErrorKind};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::ProcessMonitor;
 use gadwall_domain::query::{Parameters, Query};
@@ -222,6 +223,7 @@ impl BatchesApi {
             default_bucket: None,
             timeout: self.queries.limits.timeout(body.timeout_seconds)?,
             dry_run: body.dry_run,
+            at: ReadAt::Head,
             max_rows: self.queries.limits.max_batch_rows,
         };
         let outcome = if body.use_transaction {
@@ -264,14 +266,15 @@ impl BatchesApi {
             (output.rows, output.snapshot, Some(output.query_id))
         } else if kind == StatementKind::File {
             let query = Query { sql, parameters, default_bucket: None, timeout };
-            let (rows, snapshot) = self.queries.copy(auth, project, &query).await?;
-            (rows, snapshot, None)
+            let (rows, snapshot, id) = self.queries.copy(auth, project, &query).await?;
+            (rows, snapshot, Some(id))
         } else {
             let script = Script {
                 statements: vec![ScriptStatement { sql, parameters }],
                 default_bucket: None,
                 timeout,
                 dry_run: false,
+                at: ReadAt::Head,
                 max_rows: self.queries.limits.max_batch_rows,
             };
             let outcome = self.queries.scripts.together(auth.caller(), project, script).await?;

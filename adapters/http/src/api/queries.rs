@@ -11,7 +11,8 @@ use gadwall_application::queries::{BackgroundQueries, Opened, Queries};
 use gadwall_application::scripts::{ScriptOutcome, Scripts};
 use gadwall_application::transfers::Transfers;
 use gadwall_application::versions::Version;
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::{Parameters, Query, QueryError};
@@ -156,8 +157,8 @@ impl QueriesApi {
         /// JSON numbers that a double can't hold (`DECIMAL`, 64 bits and more) come as strings.
         #[oai(default)]
         precise: Parameter<bool>,
-        /// Only say what would happen: a query is checked and not run, a change is undone. The document names the tables
-        /// that would be read and written; what would be refused is refused.
+        /// Only say what would happen: a query is checked and not run, a change is undone. The answer is a JSON document
+        /// whatever the format; it names the tables that would be read and written. What would be refused is refused.
         #[oai(default)]
         dry_run: Parameter<bool>,
         /// Read the tables as of this snapshot.
@@ -186,6 +187,8 @@ impl QueriesApi {
         let version = since(version, min_snapshot.0.as_deref(), query.timeout)?;
         // Decided before anything runs.
         let wanted = negotiate(&accepts, format.0.as_deref(), AnyFormat::OFFERS)?;
+        // What a statement would do is told of it, not in rows of it.
+        let wanted = if dry_run.0 { Wanted::plain(OutputFormat::Json) } else { wanted };
         let past = version != Version::Head;
         let asked = Asked { query, wanted, precise: precise.0, safe, dry_run: dry_run.0, past };
         Ok(Answered::Rows(self.answer(&auth, &project, &version, asked).await?))
@@ -291,16 +294,22 @@ impl QueriesApi {
                 let hint = "send it without dry_run".to_owned();
                 return Err(QueryError::Unsupported { what: "trying a COPY".to_owned(), hint }.into());
             }
-            let (rows, snapshot) = self.copy(auth, project, &asked.query).await?;
+            let (rows, snapshot, query) = self.copy(auth, project, &asked.query).await?;
             let output = written(&rows, snapshot, asked.wanted.format, asked.precise);
             let answer = respond(rows, asked.wanted, output, NAME).await?.with_snapshot(snapshot);
-            return Ok(closed(answer, asked.wanted, Statistics::of(None)));
+            return Ok(closed(answer, asked.wanted, Statistics::of(Some(query))));
         }
+        // What writes names no version, and what reads is here only to be tried.
+        let at = match kind {
+            StatementKind::Read => self.queries.open(auth.caller(), project, version, &asked.query).await?.scope().at,
+            _ => ReadAt::Head,
+        };
         let script = Script {
             statements: vec![ScriptStatement { sql: asked.query.sql, parameters: asked.query.parameters }],
             default_bucket: asked.query.default_bucket,
             timeout: asked.query.timeout,
             dry_run: asked.dry_run,
+            at,
             max_rows: self.limits.max_batch_rows,
         };
         let outcome = self.scripts.together(auth.caller(), project, script).await?;
@@ -318,7 +327,7 @@ impl QueriesApi {
         auth: &Auth,
         project: &ProjectId,
         query: &Query,
-    ) -> ApiResult<(RowStream, SnapshotId)> {
+    ) -> ApiResult<(RowStream, SnapshotId, QueryId)> {
         let none = match &query.parameters {
             Parameters::None => true,
             Parameters::Positional(values) => values.is_empty(),
@@ -329,7 +338,7 @@ impl QueriesApi {
             return Err(QueryError::Unsupported { what: "a COPY with parameters".to_owned(), hint }.into());
         }
         let copied = self.transfers.copy(auth.caller(), project, &query.sql, query.timeout).await?;
-        Ok((count(copied.rows)?, copied.snapshot))
+        Ok((count(copied.rows)?, copied.snapshot, copied.query_id))
     }
 
     /// Answers a query: out of what is kept, if it is there.

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
+use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
@@ -96,8 +97,14 @@ impl Commit<'_> {
             ViewChange::Define(definition) => definition.name.bucket.clone(),
             ViewChange::Drop(view) => view.bucket.clone(),
         };
-        let script =
-            Script { statements: Vec::new(), default_bucket: Some(bucket), timeout, dry_run: false, max_rows: 0 };
+        let script = Script {
+            statements: Vec::new(),
+            default_bucket: Some(bucket),
+            timeout,
+            dry_run: false,
+            at: ReadAt::Head,
+            max_rows: 0,
+        };
         self.scripted(scope, &script, Vec::new(), origin, stopper, |run| {
             let done = match change {
                 ViewChange::Define(definition) => run.define(definition, &[]),
