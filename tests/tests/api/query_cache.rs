@@ -73,7 +73,8 @@ async fn the_same_query_is_answered_again_until_something_is_committed() -> Resu
     let first = owner.post(QUERY, &json!({ "query": SUM })).await?;
     assert_eq!((first.status, first.header("x-cache")), (200, "miss"), "{}", first.text);
     let again = owner.post(QUERY, &json!({ "query": SUM })).await?;
-    assert_eq!((again.status, again.header("x-cache"), &again.text), (200, "hit", &first.text));
+    assert_eq!((again.status, again.header("x-cache")), (200, "hit"), "{}", again.text);
+    assert_eq!(again.json()["rows"], first.json()["rows"]);
     assert_eq!((again.header("etag"), again.header("x-snapshot-id")), (first.header("etag"), "2"));
     add(&owner, json!([{"id": 2, "v": 1}])).await?;
     let after = owner.post(QUERY, &json!({ "query": SUM })).await?;

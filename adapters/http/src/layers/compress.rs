@@ -120,11 +120,16 @@ fn is_data(headers: &HeaderMap) -> bool {
     data.contains(&kind)
 }
 
-/// A strong validator is of one coding.
+/// A strong validator is of one coding; a weak one says so, too.
 fn mark(response: &mut Response, coding: &str) {
     let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
-    let Some(inner) = tag.and_then(|tag| tag.strip_prefix('"')).and_then(|tag| tag.strip_suffix('"')) else { return };
-    if let Ok(marked) = HeaderValue::from_str(&format!("\"{inner}-{coding}\"")) {
+    let weak = if tag.is_some_and(|tag| tag.starts_with("W/")) { "W/" } else { "" };
+    let Some(inner) =
+        tag.and_then(|tag| tag.trim_start_matches("W/").strip_prefix('"')).and_then(|tag| tag.strip_suffix('"'))
+    else {
+        return;
+    };
+    if let Ok(marked) = HeaderValue::from_str(&format!("{weak}\"{inner}-{coding}\"")) {
         response.headers_mut().insert(header::ETAG, marked);
     }
 }
