@@ -19,6 +19,7 @@ mod problems;
 mod projects;
 mod query;
 mod query_cache;
+mod query_statistics;
 mod readme;
 mod restart;
 mod rows;
