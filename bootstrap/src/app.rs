@@ -358,8 +358,14 @@ fn services(
         limits: guard.limits,
     });
     let queries = Arc::new(
-        Queries::new(Arc::clone(&engine) as _, Arc::clone(&lakes) as _, Arc::clone(&access), versions, running)
-            .with_files(Arc::clone(&files)),
+        Queries::new(
+            Arc::clone(&engine) as _,
+            Arc::clone(&lakes) as _,
+            Arc::clone(&access),
+            versions,
+            Arc::clone(&running),
+        )
+        .with_files(Arc::clone(&files)),
     );
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
