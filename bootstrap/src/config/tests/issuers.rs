@@ -71,7 +71,7 @@ fn what_makes_no_sense_is_told() {
         let found = faults(more);
         assert!(found.contains(told), "{more}: {found}");
     }
-    let off = Given::nothing().file(&format!("auth.enabled = false{TABLE}")).problems();
+    let off = Given::nothing().file(TABLE).env("GADWALL__AUTH__ENABLED", "false").problems();
     assert!(off.concat().contains("no token is ever looked at"), "{off:?}");
     let confused = Given::nothing().file(TABLE).env("ADMIN_API_KEY", "aaaaaaaa.bbbbbbbb.cccccccc").problems();
     assert!(confused.concat().contains("shape of a token") && !confused.concat().contains("bbbb"), "{confused:?}");
