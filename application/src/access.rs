@@ -10,6 +10,7 @@ use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::Clock;
+use gadwall_domain::ports::tokens::TokenError;
 use gadwall_domain::project::{Project, ProjectStatus};
 use gadwall_domain::sharing::KnownLink;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,7 @@ use crate::failures::Failures;
 use crate::key_uses::KeyUses;
 use crate::keys::KeyError;
 use crate::sharing::Place;
+use crate::tokens::{Tokens, is_token};
 
 /// The digest under which a key is kept.
 pub fn digest(key: &str) -> KeyDigest {
@@ -38,6 +40,8 @@ enum Examined {
     Good(Principal),
     /// The key of who presents it, once.
     Ended(Box<ApiKey>, KeyError),
+    /// A token that was one once, or never.
+    BadToken(TokenError),
     Unknown,
 }
 
@@ -46,6 +50,7 @@ impl Examined {
         match self {
             Self::Good(principal) => Ok(Identity::Known(principal)),
             Self::Ended(_, error) => Err(error.into()),
+            Self::BadToken(error) => Err(error.into()),
             Self::Unknown => Ok(Identity::Unknown),
         }
     }
@@ -68,6 +73,8 @@ pub struct Access {
     cache: AccessCache,
     failures: Failures,
     uses: KeyUses,
+    /// Tokens of identity providers, where there are any.
+    tokens: Option<Tokens>,
 }
 
 impl fmt::Debug for Access {
@@ -80,7 +87,7 @@ impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
         let (cache, uses) = (AccessCache::default(), KeyUses::default());
-        Self { store, clock, admins, cache, failures: Failures::new(0), uses }
+        Self { store, clock, admins, cache, failures: Failures::new(0), uses, tokens: None }
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -89,7 +96,13 @@ impl Access {
         Self { failures: Failures::new(max_failures), ..self }
     }
 
-    /// Finds out who presents a key. No key at all is an error, unless authentication is switched off; so is one that
+    /// The same, for whom tokens of identity providers are as good as keys.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    /// Finds out who presents a key or a token. No key at all is an error, unless authentication is switched off; so is one that
     /// has ended.
     pub async fn authenticate(&self, key: Option<&str>) -> Result<Identity, UseCaseError> {
         self.examine(key).await?.into_identity()
@@ -101,9 +114,10 @@ impl Access {
         self.admit(origin)?;
         let examined = self.examine(key).await?;
         match &examined {
-            Examined::Good(_) => {}
+            // Who has a token that was good once doesn't guess. Pages left open over night would lock out an office.
+            Examined::Good(_) | Examined::BadToken(TokenError::Expired) => {}
             Examined::Ended(key, _) => self.refused(origin, Some(key)).await,
-            Examined::Unknown => self.refused(origin, None).await,
+            Examined::Unknown | Examined::BadToken(_) => self.refused(origin, None).await,
         }
         examined.into_identity()
     }
@@ -147,6 +161,13 @@ impl Access {
             AdminPolicy::Keys(keys) => keys,
         };
         let key = key.filter(|key| !key.is_empty()).ok_or(UseCaseError::Unauthenticated)?;
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| is_token(key)) {
+            return match tokens.identify(key).await {
+                Ok(access) => Ok(Examined::Good(Principal::Token(access))),
+                Err(away @ TokenError::IssuerAway { .. }) => Err(away.into()),
+                Err(bad) => Ok(Examined::BadToken(bad)),
+            };
+        }
         let presented = digest(key);
         // All are compared, each in constant time, so that timing tells neither content nor position.
         let is_admin = admin_keys.iter().fold(false, |found, known| found | same(known, &presented));
@@ -251,15 +272,13 @@ impl Access {
         Ok(found)
     }
 
-    /// The project that routes without one act on: the key's own, or for an admin the one named, else `default`.
+    /// The project that routes without one act on: the caller's own, or for an admin the one named, else `default`.
+    /// Whose token opens several has to name one.
     pub fn own_project(&self, caller: &Caller, named: Option<ProjectId>) -> Result<ProjectId, UseCaseError> {
         match caller.principal() {
             None => Err(UseCaseError::Unauthenticated),
-            Some(Principal::Admin) => Ok(named.unwrap_or_else(ProjectId::default_project)),
-            Some(Principal::Key { project, .. }) if named.as_ref().is_none_or(|named| named == project) => {
-                Ok(project.clone())
-            }
-            Some(Principal::Key { .. }) => Err(UseCaseError::Forbidden),
+            Some(principal) if principal.is_admin() => Ok(named.unwrap_or_else(ProjectId::default_project)),
+            Some(principal) => own_project(principal, named),
         }
     }
 
@@ -275,10 +294,10 @@ impl Access {
             return Err(UseCaseError::Forbidden);
         }
         let found = self.find_project(id).await?;
-        match (found, principal) {
-            (Some(project), Principal::Admin) => Ok(project),
-            (Some(project), Principal::Key { .. }) if project.status == ProjectStatus::Active => Ok(project),
-            (None, Principal::Admin) => Err(UseCaseError::NoProject(id.clone())),
+        match (found, principal.is_admin()) {
+            (Some(project), true) => Ok(project),
+            (Some(project), false) if project.status == ProjectStatus::Active => Ok(project),
+            (None, true) => Err(UseCaseError::NoProject(id.clone())),
             _ => Err(UseCaseError::Forbidden),
         }
     }
@@ -338,6 +357,19 @@ impl Access {
             Some(project) => Ok(Place { project, bucket: known.link.source.bucket.clone(), link: Some(known.link) }),
             None => Err(UseCaseError::LinkEnded { bucket: bucket.clone() }),
         }
+    }
+}
+
+/// The project of one who isn't an admin.
+fn own_project(principal: &Principal, named: Option<ProjectId>) -> Result<ProjectId, UseCaseError> {
+    let mut own = principal.projects();
+    match (named, own.next(), own.next()) {
+        (Some(named), ..) if principal.projects().any(|own| *own == named) => Ok(named),
+        (None, Some(only), None) => Ok(only.clone()),
+        (None, Some(_), Some(_)) => {
+            Err(UseCaseError::Invalid("the token opens several projects; name one in the header X-Project".to_owned()))
+        }
+        _ => Err(UseCaseError::Forbidden),
     }
 }
 

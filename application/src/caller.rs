@@ -59,7 +59,7 @@ impl Caller {
     /// Refuses all but an admin.
     pub fn require_admin(&self) -> Result<(), UseCaseError> {
         match self.principal() {
-            Some(Principal::Admin) => Ok(()),
+            Some(principal) if principal.is_admin() => Ok(()),
             _ => Err(UseCaseError::Unauthenticated),
         }
     }
@@ -80,7 +80,7 @@ impl Caller {
     /// Where this caller's writes come from.
     pub fn origin(&self) -> WriteOrigin {
         WriteOrigin {
-            key_id: self.principal().and_then(Principal::key_id),
+            key_id: self.principal().and_then(Principal::id),
             request_id: self.request_id.clone(),
             traceparent: self.traceparent.clone(),
             run_id: self.run_id.clone(),

@@ -11,6 +11,7 @@ use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::results::ResultError;
+use gadwall_domain::ports::tokens::TokenError;
 use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::{RowsError, Violations};
@@ -35,6 +36,9 @@ pub enum UseCaseError {
     /// A key, presented or managed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A token that was presented.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The key doesn't allow it, or it isn't there: told alike, so that ids can't be probed.
     #[error("this key does not allow that")]
     Forbidden,
@@ -379,6 +383,7 @@ impl Classify for UseCaseError {
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
             Self::Key(error) => error.kind(),
+            Self::Token(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
@@ -449,6 +454,7 @@ impl Classify for UseCaseError {
             Self::Rows(error) => error.code(),
             Self::Query(error) => error.code(),
             Self::Key(error) => error.code(),
+            Self::Token(error) => error.code(),
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
@@ -517,6 +523,7 @@ impl Classify for UseCaseError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Key(error) => error.retry_after(),
+            Self::Token(error) => error.retry_after(),
             Self::Query(error) => error.retry_after(),
             _ => None,
         }

@@ -31,6 +31,7 @@ pub mod scripts;
 pub mod sharing;
 pub mod system;
 pub mod tables;
+pub mod tokens;
 pub mod transfers;
 pub mod versions;
 pub mod views;

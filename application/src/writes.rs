@@ -64,9 +64,9 @@ impl Writes {
     ) -> Result<Option<Committed>, UseCaseError> {
         let Some(request) = &caller.idempotency else { return Ok(None) };
         self.projection.ensure(project).await?;
-        let key_id = caller.principal().and_then(Principal::key_id);
+        let key_id = caller.principal().and_then(Principal::id);
         let mut tx = self.store.read().await?;
-        let Some(found) = tx.lake_index().write_of_key(&project.id, key_id, &request.key).await? else {
+        let Some(found) = tx.lake_index().write_of_key(&project.id, key_id.as_ref(), &request.key).await? else {
             return Ok(None);
         };
         let same = match (&found.write.origin.fingerprint, request.fingerprint.get()) {

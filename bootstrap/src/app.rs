@@ -29,6 +29,7 @@ use gadwall_application::scripts::{self, Scripts};
 use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
+use gadwall_application::tokens::Tokens;
 use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
 use gadwall_application::versions::Versions;
 use gadwall_application::views::Views;
@@ -44,6 +45,7 @@ use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMoni
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, HttpConfig, Networks, QueryLimits, ServerConfig, Services};
+use gadwall_oidc::OidcVerifier;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -53,6 +55,7 @@ use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::housekeeping::Housekeeping;
+use crate::issuers;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
@@ -202,6 +205,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         admins,
         max_failures: config.auth.max_failures_per_minute,
         overlap: TimeDelta::from_std(config.auth.rotation_overlap)?,
+        tokens: tokens(config)?,
     };
     let (services, query_log) = services(outside, keys, system, keep, settings);
 
@@ -236,11 +240,12 @@ struct Outside {
     long_queries: Arc<dyn Background>,
 }
 
-/// What holds for keys.
+/// What holds for keys and tokens.
 struct KeyPolicy {
     admins: AdminPolicy,
     max_failures: u32,
     overlap: TimeDelta,
+    tokens: Option<Tokens>,
 }
 
 /// What watches over the engine.
@@ -279,7 +284,11 @@ fn services(
     let breaker = Breaker::new("duckdb", guard.breaker, Arc::clone(&clock));
     let engine = Arc::new(GuardedEngine::new(engine, breaker, Arc::clone(&clock)));
     let access = Access::new(Arc::clone(&store), Arc::clone(&clock), keys.admins);
-    let access = Arc::new(access.with_max_failures(keys.max_failures));
+    let access = access.with_max_failures(keys.max_failures);
+    let access = Arc::new(match keys.tokens {
+        Some(tokens) => access.with_tokens(tokens),
+        None => access,
+    });
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let projects = Arc::new(Projects::new(
         Arc::clone(&store),
@@ -522,6 +531,20 @@ fn server_config(config: &Config) -> ServerConfig {
         header_read_timeout: config.server.header_read_timeout,
         shutdown_grace: config.server.shutdown_grace,
     }
+}
+
+/// Tokens of the identity providers; none where there are none. Their keys begin to be fetched.
+fn tokens(config: &Config) -> anyhow::Result<Option<Tokens>> {
+    let issuers = &config.auth.oidc;
+    if issuers.is_empty() {
+        return Ok(None);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let rules = issuers.iter().map(|issuer| Ok((issuer.issuer.clone(), issuers::rules(issuer)?)));
+    let rules = rules.collect::<anyhow::Result<Vec<_>>>()?;
+    let verifier = OidcVerifier::new(issuers.iter().map(issuers::adapter).collect(), Arc::clone(&clock))?;
+    verifier.warm_up();
+    Ok(Some(Tokens::new(Arc::new(verifier), rules, clock)))
 }
 
 /// Who is an admin; and the key that had to be made because none is configured.

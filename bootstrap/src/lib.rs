@@ -8,6 +8,7 @@ pub mod config;
 mod files;
 mod folders;
 mod housekeeping;
+mod issuers;
 mod key_uses;
 mod lakes;
 mod lease;

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ApiKeyId;
+use crate::ids::{ApiKeyId, CallerId, TokenId};
 use crate::names::{BucketName, ProjectId};
 
 /// What a key allows within its project.
@@ -68,7 +68,7 @@ pub struct ApiKey {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// Who made it: `admin` or `key:<id>`.
+    /// Who made it, as [`Principal::label`] has it.
     pub created_by: String,
     /// When it was last used, a little late; `None` if never.
     pub last_used_at: Option<DateTime<Utc>>,
@@ -136,22 +136,61 @@ pub enum Principal {
         /// The one bucket it is limited to, if any.
         bucket: Option<BucketName>,
     },
+    /// Whoever an identity provider's token speaks of.
+    Token(TokenAccess),
+}
+
+/// What a token of an identity provider allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenAccess {
+    /// Issuer and subject.
+    pub id: TokenId,
+    /// When the token ends.
+    pub expires_at: DateTime<Utc>,
+    /// What it opens.
+    pub grant: Grant,
+}
+
+/// What a token opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// Everything, every project.
+    Admin,
+    /// Some projects; none for somebody who is only known.
+    Projects {
+        /// Which.
+        projects: BTreeSet<ProjectId>,
+        /// What it allows in each of them.
+        scopes: BTreeSet<Scope>,
+        /// The one bucket it is limited to, if any.
+        bucket: Option<BucketName>,
+    },
 }
 
 impl Principal {
+    /// Whether it may do everything.
+    pub fn is_admin(&self) -> bool {
+        matches!(self, Self::Admin | Self::Token(TokenAccess { grant: Grant::Admin, .. }))
+    }
+
     /// Whether it may do such a thing in that project at all.
     pub fn may(&self, project: &ProjectId, scope: Scope) -> bool {
         match self {
-            Self::Admin => true,
+            Self::Admin | Self::Token(TokenAccess { grant: Grant::Admin, .. }) => true,
             Self::Key { project: own, scopes, .. } => own == project && scopes.contains(&scope),
+            Self::Token(TokenAccess { grant: Grant::Projects { projects, scopes, .. }, .. }) => {
+                projects.contains(project) && scopes.contains(&scope)
+            }
         }
     }
 
     /// The bucket it is limited to, if any.
     pub fn only_bucket(&self) -> Option<&BucketName> {
         match self {
-            Self::Admin => None,
-            Self::Key { bucket, .. } => bucket.as_ref(),
+            Self::Admin | Self::Token(TokenAccess { grant: Grant::Admin, .. }) => None,
+            Self::Key { bucket, .. } | Self::Token(TokenAccess { grant: Grant::Projects { bucket, .. }, .. }) => {
+                bucket.as_ref()
+            }
         }
     }
 
@@ -160,20 +199,28 @@ impl Principal {
         self.only_bucket().is_none_or(|only| only == bucket)
     }
 
-    /// The key's id; none for the admin.
-    pub fn key_id(&self) -> Option<ApiKeyId> {
+    /// The projects that it opens; none are named for an admin, who may open each.
+    pub fn projects(&self) -> impl Iterator<Item = &ProjectId> {
+        let (one, several) = match self {
+            Self::Admin | Self::Token(TokenAccess { grant: Grant::Admin, .. }) => (None, None),
+            Self::Key { project, .. } => (Some(project), None),
+            Self::Token(TokenAccess { grant: Grant::Projects { projects, .. }, .. }) => (None, Some(projects)),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+
+    /// Whose key or token it is; none for an admin's key.
+    pub fn id(&self) -> Option<CallerId> {
         match self {
             Self::Admin => None,
-            Self::Key { id, .. } => Some(*id),
+            Self::Key { id, .. } => Some(CallerId::Key(*id)),
+            Self::Token(token) => Some(CallerId::Token(token.id.clone())),
         }
     }
 
-    /// A short name for logs and audit entries: `admin` or `key:<id>`.
+    /// A short name for logs and audit entries: `admin`, `key:<id>` or `token:<issuer>#<subject>`.
     pub fn label(&self) -> String {
-        match self {
-            Self::Admin => "admin".to_owned(),
-            Self::Key { id, .. } => format!("key:{id}"),
-        }
+        self.id().map_or_else(|| "admin".to_owned(), |id| id.label())
     }
 }
 
@@ -215,5 +262,24 @@ mod tests {
         let limited = key(&[Scope::Read], Some("sales"));
         assert!(limited.may_touch(&BucketName::parse("SALES").unwrap()));
         assert!(!limited.may_touch(&BucketName::main()));
+    }
+
+    #[test]
+    fn a_token_opens_the_projects_that_it_names() {
+        let grant = Grant::Projects {
+            projects: ["p1", "p2"].map(|id| ProjectId::parse(id).unwrap()).into(),
+            scopes: [Scope::Read].into(),
+            bucket: None,
+        };
+        let token = |grant| {
+            let id = TokenId::new("https://id.example.com", "ann").unwrap();
+            Principal::Token(TokenAccess { id, expires_at: DateTime::UNIX_EPOCH, grant })
+        };
+        let [own, other] = ["P2", "p3"].map(|id| ProjectId::parse(id).unwrap());
+        let user = token(grant);
+        assert!(user.may(&own, Scope::Read) && !user.may(&own, Scope::Write) && !user.may(&other, Scope::Read));
+        assert!(!user.is_admin() && token(Grant::Admin).is_admin());
+        assert!(token(Grant::Admin).may(&other, Scope::Manage));
+        assert_eq!(user.label(), "token:id.example.com#ann");
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::commit::WriteRecord;
-use crate::ids::{RequestId, SnapshotId};
+use crate::ids::{CallerId, RequestId, SnapshotId};
 use crate::names::ProjectId;
 
 /// One entry of the audit log.
@@ -11,7 +11,7 @@ use crate::names::ProjectId;
 pub struct AuditEntry {
     /// When.
     pub at: DateTime<Utc>,
-    /// Who: `admin`, `key:<id>` or `gadwall`.
+    /// Who: `admin`, `key:<id>`, `token:<issuer>#<subject>` or `gadwall`.
     pub principal: String,
     /// What: the event type of the change.
     pub operation: String,
@@ -28,7 +28,7 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// The entry of one write in a commit.
     pub fn of_write(project: ProjectId, write: &WriteRecord, at: DateTime<Utc>, snapshot: SnapshotId) -> Self {
-        let principal = write.origin.key_id.map_or_else(|| "admin".to_owned(), |id| format!("key:{id}"));
+        let principal = write.origin.key_id.as_ref().map_or_else(|| "admin".to_owned(), CallerId::label);
         Self {
             at,
             principal,

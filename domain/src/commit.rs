@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alteration::Alteration;
-use crate::ids::{ApiKeyId, RequestId, SnapshotId};
+use crate::ids::{CallerId, RequestId, SnapshotId};
 use crate::layout::Layout;
 use crate::names::{BucketName, ColumnName};
 use crate::schema::Column;
@@ -47,9 +47,9 @@ pub struct WriteRecord {
 /// Where a write came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteOrigin {
-    /// The key used; none for the admin or Gadwall itself.
+    /// Whose key or token it was; none for an admin's key or Gadwall itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<ApiKeyId>,
+    pub key_id: Option<CallerId>,
     /// The request.
     pub request_id: RequestId,
     /// W3C trace context, as received.

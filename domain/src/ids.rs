@@ -1,6 +1,6 @@
 //! Identifiers that Gadwall mints or reads back.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -73,6 +73,92 @@ impl OperationId {
     /// The id that a client sent back; none if it can't be one.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+/// Longest name of an issuer, and longest name of a subject, in a [`TokenId`].
+const MAX_TOKEN_PART: usize = 255;
+
+/// Whom a token speaks of: the issuer without its scheme, and the subject, with `#` between them. Other characters than
+/// those of URLs are written as `%XX`, so no two subjects look alike and none breaks a line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(String);
+
+/// An issuer or subject that can't be one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("an issuer and a subject have 1 to {MAX_TOKEN_PART} characters, counted as they stand in a URL")]
+pub struct TokenIdError;
+
+impl TokenId {
+    /// Of an issuer's URL and one of its subjects.
+    pub fn new(issuer: &str, subject: &str) -> Result<Self, TokenIdError> {
+        let issuer = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+        let (issuer, subject) = (in_url_characters(issuer)?, in_url_characters(subject)?);
+        Ok(Self(format!("{issuer}#{subject}")))
+    }
+}
+
+fn in_url_characters(text: &str) -> Result<String, TokenIdError> {
+    let mut clean = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@|:/+=,".contains(&byte) {
+            clean.push(byte.into());
+        } else {
+            // Writing to a string doesn't fail.
+            let _ = write!(clean, "%{byte:02X}");
+        }
+        if clean.len() > MAX_TOKEN_PART {
+            return Err(TokenIdError);
+        }
+    }
+    if clean.is_empty() { Err(TokenIdError) } else { Ok(clean) }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose credentials something was done with, as it is kept: an API key's id, or whom a token speaks of. The one is a
+/// UUID and the other has a `#`, so neither can be taken for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum CallerId {
+    /// An API key.
+    Key(ApiKeyId),
+    /// A token.
+    Token(TokenId),
+}
+
+impl CallerId {
+    /// For logs and audit entries: `key:<id>` or `token:<issuer>#<subject>`.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Key(id) => format!("key:{id}"),
+            Self::Token(id) => format!("token:{id}"),
+        }
+    }
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => id.fmt(f),
+            Self::Token(id) => id.fmt(f),
+        }
+    }
+}
+
+impl From<CallerId> for String {
+    fn from(id: CallerId) -> Self {
+        id.to_string()
+    }
+}
+
+impl From<String> for CallerId {
+    fn from(text: String) -> Self {
+        ApiKeyId::parse(&text).map_or_else(|| Self::Token(TokenId(text)), Self::Key)
     }
 }
 

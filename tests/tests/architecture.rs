@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAX_LINES: usize = 700;
 
 /// What each member may use of the others, outside its tests.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("gadwall-domain", &[]),
     ("gadwall-application", &["gadwall-domain"]),
     ("gadwall-formats", &["gadwall-domain"]),
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("gadwall-metastore", &["gadwall-domain", "gadwall-application"]),
     // The formats are a library: bytes from and to batches.
     ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
+    ("gadwall-oidc", &["gadwall-domain", "gadwall-application"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
     (
         "gadwall",
@@ -29,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "gadwall-metastore",
             "gadwall-objects",
             "gadwall-http",
+            "gadwall-oidc",
         ],
     ),
     (
@@ -49,7 +51,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
 ];
 
 /// Drivers and runtimes, and the only members that may name them.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 9] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
     // The lakes' catalogs are in PostgreSQL, too.
     ("sqlx", &["gadwall-metastore", "gadwall-ducklake", "gadwall-test-services"]),
@@ -58,7 +60,8 @@ const DRIVERS: [(&str, &[&str]); 8] = [
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
     // Objects name it only to choose what TLS runs on.
-    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-test-services"]),
+    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-oidc", "gadwall-test-services"]),
+    ("ring", &["gadwall-oidc", "gadwall-test-services"]),
     ("figment", &["gadwall"]),
 ];
 
@@ -159,7 +162,9 @@ fn files_are_short_and_say_what_they_are() {
 #[test]
 fn sql_text_is_made_in_one_adapter() {
     let mut files = Vec::new();
-    for member in ["domain", "application", "adapters/http", "adapters/formats", "adapters/objects", "bootstrap"] {
+    for member in
+        ["domain", "application", "adapters/http", "adapters/formats", "adapters/objects", "adapters/oidc", "bootstrap"]
+    {
         sources(&root().join(member).join("src"), &mut files);
     }
     // Tests write down what users write.

@@ -1,4 +1,4 @@
-//! Who calls: the key in `Authorization: Bearer …`.
+//! Who calls: the key or token in `Authorization: Bearer …`.
 
 use std::sync::Arc;
 
@@ -13,12 +13,18 @@ use crate::context::{self, RequestContext};
 use crate::peer::{self, Networks};
 use crate::problem::{ApiError, ApiResult};
 
-/// An admin's or a project's API key.
+/// An admin's or a project's API key, or a token (JWT) of an identity provider that the server knows.
 #[derive(Debug, SecurityScheme)]
-#[oai(ty = "bearer", key_name = "Authorization", rename = "ApiKey", checker = "check")]
+#[oai(
+    ty = "bearer",
+    bearer_format = "API key or JWT",
+    key_name = "Authorization",
+    rename = "ApiKey",
+    checker = "check"
+)]
 pub(crate) struct Auth(pub(crate) Authenticated);
 
-/// A caller whose key was looked up.
+/// A caller whose key or token was looked at.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,

@@ -104,6 +104,12 @@ fn title(code: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// How a client may make itself known, after RFC 6750.
+fn challenge(code: &str) -> HeaderValue {
+    let is_token = code.starts_with("token_");
+    HeaderValue::from_static(if is_token { "Bearer error=\"invalid_token\"" } else { "Bearer" })
+}
+
 /// A problem as a body.
 #[derive(Debug, Clone)]
 pub(crate) struct ProblemJson(Box<Problem>);
@@ -128,7 +134,7 @@ impl IntoResponse for ProblemJson {
         let mut response = Response::builder().status(status).content_type(Self::CONTENT_TYPE).body(body);
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, challenge(&self.0.code));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(self.0.retry_after.unwrap_or(RETRY_AFTER)));
@@ -143,7 +149,7 @@ pub(crate) enum ApiError {
     /// The request names something illegal.
     #[oai(status = 400)]
     BadRequest(ProblemJson),
-    /// No valid key; or a project's key where an admin's is needed.
+    /// No valid key or token; or a project's where an admin's is needed.
     #[oai(status = 401)]
     Unauthorized(ProblemJson),
     /// The key doesn't allow it, or it isn't there.
@@ -181,7 +187,7 @@ pub(crate) enum ApiError {
     /// Well-formed, but out of range or against the table's rules.
     #[oai(status = 422)]
     Unprocessable(ProblemJson),
-    /// Too many keys from this address were refused; see `Retry-After`.
+    /// Too many keys or tokens from this address were refused; see `Retry-After`.
     #[oai(status = 429)]
     TooManyRequests(ProblemJson),
     /// A fault of the service.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use gadwall_domain::access::{ApiKey, Principal, ReplacedSecret, Scope, Standing, secret_text};
+use gadwall_domain::access::{ApiKey, Grant, Principal, ReplacedSecret, Scope, Standing, TokenAccess, secret_text};
 use gadwall_domain::events::ProjectFact;
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
@@ -240,24 +240,39 @@ async fn made_before(
     Ok(found.filter(|key| key.created_by == caller.label()))
 }
 
-/// The caller's key as it stands now, in the writer's turn: it may have ended since it was looked at. None for an admin.
+/// What a key can't go beyond: all that its maker has.
+struct Limits {
+    scopes: BTreeSet<Scope>,
+    bucket: Option<BucketName>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// What the caller's key or token is good for. A key is looked at as it stands now, in the writer's turn: it may have
+/// ended since. None for an admin.
 async fn maker(
     tx: &mut dyn MetadataTx,
     caller: &Caller,
     project: &ProjectId,
     now: DateTime<Utc>,
-) -> Result<Option<ApiKey>, UseCaseError> {
-    let Some(id) = caller.principal().and_then(Principal::key_id) else { return Ok(None) };
+) -> Result<Option<Limits>, UseCaseError> {
+    let id = match caller.principal() {
+        Some(Principal::Key { id, .. }) => *id,
+        Some(Principal::Token(TokenAccess { expires_at, grant: Grant::Projects { scopes, bucket, .. }, .. })) => {
+            let (scopes, bucket) = (scopes.clone(), bucket.clone());
+            return Ok(Some(Limits { scopes, bucket, expires_at: Some(*expires_at) }));
+        }
+        _ => return Ok(None),
+    };
     let key = tx.keys().find(project, id).await?.ok_or(UseCaseError::Forbidden)?;
     match key.standing_at(now) {
-        Standing::Usable => Ok(Some(key)),
+        Standing::Usable => Ok(Some(Limits { scopes: key.scopes, bucket: key.bucket, expires_at: key.expires_at })),
         Standing::Revoked => Err(KeyError::Revoked.into()),
         Standing::Expired => Err(KeyError::Expired.into()),
     }
 }
 
 /// Whoever gets the secret of `key` from `maker` must not be able to do more with it.
-fn check_within(maker: &ApiKey, key: &ApiKey) -> Result<(), KeyError> {
+fn check_within(maker: &Limits, key: &ApiKey) -> Result<(), KeyError> {
     if !key.scopes.is_subset(&maker.scopes) {
         return Err(KeyError::Exceeds("it lacks one of the scopes"));
     }

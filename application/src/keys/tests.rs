@@ -90,7 +90,7 @@ async fn a_rotated_secret_works_as_long_as_it_was_told() {
     let (first, owner) = world.project("p").await;
     let keys = keys(&world);
     let p = project_id("p");
-    let id = owner.principal().unwrap().key_id().unwrap().to_string();
+    let id = owner.principal().unwrap().id().unwrap().to_string();
     let overlap = Some(TimeDelta::seconds(60));
     let second = secret(keys.rotate(&owner, &p, &id, overlap).await.unwrap());
     assert_eq!([refusal(&world, &first).await, refusal(&world, &second).await], ["none", "none"]);
@@ -130,7 +130,7 @@ async fn no_key_gives_what_it_does_not_have() {
     let made = keys.create(&manager, &p, new_key(&[Scope::Manage])).await.unwrap().key;
     assert_eq!(made.expires_at, Some(noon() + TimeDelta::days(1)), "ends with its maker");
     // Nor by the secret of a key that has it.
-    let stronger = owner.principal().unwrap().key_id().unwrap().to_string();
+    let stronger = owner.principal().unwrap().id().unwrap().to_string();
     let refused = keys.rotate(&manager, &p, &stronger, None).await;
     assert!(matches!(refused, Err(UseCaseError::Key(KeyError::Exceeds(_)))), "{refused:?}");
     let forever = keys.create(&admin, &p, new_key(&[Scope::Manage])).await.unwrap().key;
@@ -148,7 +148,7 @@ async fn who_may_not_manage_the_whole_project_sees_no_key() {
     let within = NewKey { bucket: Some(bucket("sales")), ..new_key(&ALL) };
     let within = user(&world, &secret(keys.create(&owner, &p, within).await.unwrap())).await;
     let writer = user(&world, &secret(keys.create(&owner, &p, new_key(&ALL[..2])).await.unwrap())).await;
-    let id = owner.principal().unwrap().key_id().unwrap().to_string();
+    let id = owner.principal().unwrap().id().unwrap().to_string();
     let page = KeyFilter { after: None, limit: 10 };
     for caller in [within, writer, stranger, caller(Identity::Unknown)] {
         let refused = [
@@ -170,7 +170,7 @@ async fn the_last_key_of_a_project_may_go_and_the_admin_makes_another() {
     let (first, owner) = world.project("p").await;
     let keys = keys(&world);
     let p = project_id("p");
-    let id = owner.principal().unwrap().key_id().unwrap().to_string();
+    let id = owner.principal().unwrap().id().unwrap().to_string();
     keys.revoke(&owner, &p, &id).await.unwrap();
     assert_eq!(refusal(&world, &first).await, "key_revoked");
     // A request that was let in before the revocation makes nothing after it.

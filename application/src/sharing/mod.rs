@@ -180,7 +180,7 @@ impl Sharing {
         let source = self.owned(&owner, &new.source.bucket).await?;
         self.require_free(&reader, name).await?;
         let shared = self.is_offered(&source, &reader.id).await?;
-        let is_admin = caller.principal() == Some(&Principal::Admin);
+        let is_admin = caller.principal().is_some_and(Principal::is_admin);
         if !shared && !is_admin {
             return Err(UseCaseError::Forbidden);
         }

@@ -182,7 +182,9 @@ fn insert(values: &mut Dict, path: &str, value: Value) {
 
 fn wrong_value(key: &Key, raw: &Raw, origin: Origin) -> Problem {
     let allowed = key.kind.allowed();
-    let message = if key.kind.hides(raw) {
+    let message = if let Some(fault) = key.kind.fault(raw) {
+        format!("{} has a wrong value: {fault}", key.path)
+    } else if key.kind.hides(raw) {
         format!("{} has a wrong value (not shown); it takes {allowed}", key.path)
     } else {
         format!("{} can't be {raw}; it takes {allowed}", key.path)

@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod file;
 mod human;
+mod issuers;
 mod key;
 mod kind;
 mod legacy;
@@ -24,6 +25,7 @@ mod render;
 mod secret;
 mod sections;
 mod sources;
+mod span;
 mod suggest;
 mod validate;
 
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use choices::{CatalogKind, Environment, LogFormat, LogLevel, SslMode};
 pub use error::{ConfigError, Origin, Problem};
+pub use issuers::Issuer;
 pub use load::Loaded;
 pub use memory::total_memory;
 pub use reference::reference;

@@ -24,6 +24,10 @@ pub(super) fn of(loaded: &Loaded) -> Vec<String> {
             server.host
         ));
     }
+    let asked = loaded.config.auth.oidc.iter().flat_map(|issuer| [Some(&issuer.issuer), issuer.jwks_url.as_ref()]);
+    for url in asked.flatten().filter(|url| url.starts_with("http://")) {
+        notices.push(format!("auth.oidc: {url} is asked without TLS: whoever stands in between can make tokens"));
+    }
     notices
 }
 

@@ -17,6 +17,7 @@ pub(super) enum Raw {
     Float(f64),
     Switch(bool),
     List(Vec<Raw>),
+    Table(Vec<(String, Raw)>),
     /// Something that no setting takes, and what it is.
     Other(&'static str),
 }
@@ -60,7 +61,13 @@ impl From<&DeValue<'_>> for Raw {
             DeValue::Boolean(switch) => Self::Switch(*switch),
             DeValue::Datetime(_) => Self::Other("a date"),
             DeValue::Array(items) => Self::List(items.iter().map(|item| Self::from(item.get_ref())).collect()),
-            DeValue::Table(_) => Self::Other("a table"),
+            DeValue::Table(fields) => {
+                let field = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+                    let name: &std::borrow::Cow<'_, str> = name.get_ref();
+                    (name.to_string(), Self::from(value.get_ref()))
+                };
+                Self::Table(fields.iter().map(field).collect())
+            }
         }
     }
 }
@@ -78,6 +85,7 @@ impl fmt::Display for Raw {
             Self::Float(number) => number.fmt(f),
             Self::Switch(switch) => switch.fmt(f),
             Self::List(_) => f.write_str("a list"),
+            Self::Table(_) => f.write_str("a table"),
             Self::Other(what) => f.write_str(what),
         }
     }

@@ -81,6 +81,7 @@ impl Config {
                 format!("{key} is not set, but storage.enabled is true: files in S3 need it"),
             );
         }
+        problems.extend(self.auth.issuer_problems(self.environment));
         problems
     }
 }

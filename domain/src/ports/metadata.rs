@@ -13,7 +13,7 @@ use crate::commit::{Commit, WriteRecord};
 use crate::events::{Event, LoggedEvent};
 use crate::history::{ReadAt, Tag};
 use crate::idempotency::{IdempotencyRecord, StoredAnswer};
-use crate::ids::{ApiKeyId, OperationId, QueryId, SnapshotId};
+use crate::ids::{ApiKeyId, CallerId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
@@ -222,12 +222,12 @@ pub trait LakeIndex: Send {
     ) -> Result<Option<TableFacts>, StoreError>;
     /// Facts of the buckets that exist in that version.
     async fn buckets(&mut self, project: &ProjectId, at: ReadAt) -> Result<Vec<BucketFacts>, StoreError>;
-    /// The first write, of those not forgotten yet, that a caller made under an idempotency key. No `key_id` is the
-    /// admin.
+    /// The first write, of those not forgotten yet, that a caller made under an idempotency key. No `key_id` is an
+    /// admin's key.
     async fn write_of_key(
         &mut self,
         project: &ProjectId,
-        key_id: Option<ApiKeyId>,
+        key_id: Option<&CallerId>,
         key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError>;
     /// Forgets the idempotency keys of writes committed before a time, in all projects; answers of how many writes.

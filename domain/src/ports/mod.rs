@@ -11,6 +11,7 @@
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
+//! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
@@ -20,4 +21,5 @@ pub mod objects;
 pub mod results;
 pub mod sharing;
 pub mod system;
+pub mod tokens;
 pub mod transfer;

@@ -11,12 +11,14 @@
 #[cfg(feature = "containers")]
 mod container;
 mod folder;
+mod issuer;
 mod postgres;
 mod proxy;
 mod s3;
 mod supervisor;
 
 pub use folder::service;
+pub use issuer::{Answers, Issuer, SigningKey};
 pub use postgres::{Database, Postgres, PostgresProcess};
 pub use proxy::{Mode, Proxy};
 pub use s3::{Keys, S3};

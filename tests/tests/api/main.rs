@@ -32,5 +32,6 @@ mod sharing;
 mod short_routes;
 mod sql_files;
 mod tables;
+mod tokens;
 mod transfers;
 mod views;

@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use duckdb::Connection;
 use gadwall_domain::commit::{CommitInfo, WriteRecord};
 use gadwall_domain::history::ReadAt;
-use gadwall_domain::ids::{LakeId, SnapshotId};
+use gadwall_domain::ids::{CallerId, LakeId, SnapshotId};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
@@ -180,7 +180,7 @@ impl<'a> Commit<'a> {
     /// Writes into the snapshot who made it and what changed.
     fn say(&self, writes: Vec<WriteRecord>) -> Result<(), WriteError> {
         let [first, ..] = writes.as_slice() else { return Ok(()) };
-        let author = first.origin.key_id.map_or_else(|| "admin".to_owned(), |id| format!("key:{id}"));
+        let author = first.origin.key_id.as_ref().map_or_else(|| "admin".to_owned(), CallerId::label);
         let more = if writes.len() > 1 { format!(" and {} more", writes.len() - 1) } else { String::new() };
         let summary = format!("{} {}{more}", first.change.event_type(), first.change.subject());
         let info = CommitInfo::new(writes);

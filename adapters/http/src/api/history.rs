@@ -58,7 +58,7 @@ pub(crate) struct WriteBody {
     change: Any<Value>,
     /// The request.
     request_id: String,
-    /// The key used; none for an admin.
+    /// The key used, or issuer and subject of the token; none for an admin's key.
     key_id: Option<String>,
     /// W3C trace context, as received.
     traceparent: Option<String>,
@@ -385,7 +385,7 @@ impl From<WriteRecord> for WriteBody {
             deleted: rows.deleted,
             change: Any(serde_json::to_value(&write.change).unwrap_or_default()),
             request_id: write.origin.request_id.to_string(),
-            key_id: write.origin.key_id.map(|id| id.to_string()),
+            key_id: write.origin.key_id.as_ref().map(ToString::to_string),
             traceparent: write.origin.traceparent,
             run_id: write.origin.run_id,
         }

@@ -106,7 +106,7 @@ impl SqlTx {
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(at.project)
-        .bind(key_owner(write.origin.key_id))
+        .bind(key_owner(write.origin.key_id.as_ref()))
         .bind(key.as_str())
         .bind(at.snapshot)
         .bind(number("write_number", index as u64)?)

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::commit::Commit;
 use gadwall_domain::history::ReadAt;
-use gadwall_domain::ids::{ApiKeyId, SnapshotId};
+use gadwall_domain::ids::{CallerId, SnapshotId};
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
 use gadwall_domain::table::TableRef;
@@ -75,7 +75,7 @@ impl LakeIndex for SqlTx {
     async fn write_of_key(
         &mut self,
         project: &ProjectId,
-        key_id: Option<ApiKeyId>,
+        key_id: Option<&CallerId>,
         key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError> {
         let statement = sql("SELECT snapshot, record FROM keyed_writes
@@ -107,7 +107,7 @@ fn version(at: ReadAt) -> Result<i64, StoreError> {
     }
 }
 
-/// Whose idempotency key it is, as stored: the API key, or nothing for the admin.
-fn key_owner(key_id: Option<ApiKeyId>) -> String {
-    key_id.map(|id| id.to_string()).unwrap_or_default()
+/// Whose idempotency key it is, as stored: the caller, or nothing for an admin's key.
+fn key_owner(key_id: Option<&CallerId>) -> String {
+    key_id.map(ToString::to_string).unwrap_or_default()
 }

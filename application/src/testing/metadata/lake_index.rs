@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::commit::{Change, Commit};
 use gadwall_domain::history::ReadAt;
-use gadwall_domain::ids::{ApiKeyId, SnapshotId};
+use gadwall_domain::ids::{CallerId, SnapshotId};
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
 use gadwall_domain::schema::Column;
@@ -166,13 +166,13 @@ impl LakeIndex for MemoryTx {
     async fn write_of_key(
         &mut self,
         project: &ProjectId,
-        key_id: Option<ApiKeyId>,
+        key_id: Option<&CallerId>,
         key: &str,
     ) -> Result<Option<KeyedWrite>, StoreError> {
         let Some(facts) = self.state.lakes.get(project) else { return Ok(None) };
         let is_it = |keyed: &&KeyedWrite| {
             let origin = &keyed.write.origin;
-            origin.key_id == key_id && origin.idempotency_key.as_deref() == Some(key)
+            origin.key_id.as_ref() == key_id && origin.idempotency_key.as_deref() == Some(key)
         };
         Ok(facts.keyed.iter().map(|(_, keyed)| keyed).find(is_it).cloned())
     }

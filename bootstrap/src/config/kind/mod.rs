@@ -8,6 +8,7 @@ use gadwall_http::Networks;
 
 use crate::config::choices::Choice;
 use crate::config::human::{parse_bytes, parse_span, show_bytes, show_span};
+use crate::config::issuers;
 use crate::config::raw::Raw;
 use crate::config::secret::MASK;
 
@@ -51,6 +52,8 @@ pub(super) enum Kind {
     Endpoint,
     /// Several addresses or networks.
     Networks,
+    /// Tables of identity providers.
+    Issuers,
     /// A text that is never shown.
     Secret,
     /// Several of those that travel in a header.
@@ -84,6 +87,7 @@ impl Kind {
             Self::Choice(choices) => read_choice(raw.text()?, choices).map(Value::from),
             Self::Secret => raw.text().filter(|text| is_secret(text)).map(Value::from),
             Self::Secrets => read_secrets(raw),
+            Self::Issuers => issuers::read(raw).ok(),
             Self::Networks => {
                 read_list(raw).filter(|list| Networks::parse(list.iter().copied()).is_some()).map(Value::from)
             }
@@ -131,6 +135,7 @@ impl Kind {
             Self::Url => "an address that begins with http:// or https://, without a password".to_owned(),
             Self::Endpoint => "a host with a port, or an http(s) address, without a password".to_owned(),
             Self::Networks => "addresses such as 10.1.2.3 and networks such as 10.0.0.0/8".to_owned(),
+            Self::Issuers => "tables `[[auth.oidc]]`, see \"Identity providers\" above".to_owned(),
             Self::Secret => "a text that isn't empty, and not the mask that stands for a secret".to_owned(),
             Self::Secrets => {
                 "keys of visible ASCII characters without spaces, and not the mask that stands for a secret".to_owned()
@@ -138,10 +143,18 @@ impl Kind {
         }
     }
 
+    /// What is wrong with a value, where that is more than that it isn't allowed.
+    pub(super) fn fault(self, raw: &Raw) -> Option<String> {
+        match self {
+            Self::Issuers => issuers::read(raw).err(),
+            _ => None,
+        }
+    }
+
     /// Whether a value must not be shown, not even when it is wrong.
     pub(super) fn hides(self, raw: &Raw) -> bool {
         match self {
-            Self::Secret | Self::Secrets => true,
+            Self::Secret | Self::Secrets | Self::Issuers => true,
             // What stands before an @ is a password.
             Self::Url | Self::Endpoint | Self::Host => raw.text().is_none_or(|text| text.contains('@')),
             _ => false,
@@ -165,6 +178,7 @@ impl Kind {
                 let shown: Option<Vec<_>> = list.iter().map(|item| item.as_str().map(quoted)).collect();
                 Some(format!("[{}]", shown?.join(", ")))
             }
+            (Self::Issuers, list) => issuers::show(list),
             (Self::Secret, _) => Some(quoted(MASK)),
             (_, Value::String(_, text)) => Some(quoted(text)),
             _ => None,

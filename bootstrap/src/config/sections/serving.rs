@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::planned;
 use crate::config::choices::{LogFormat, LogLevel};
+use crate::config::issuers::Issuer;
 use crate::config::kind::{Kind, MIB, seconds};
 use crate::config::secret::Secret;
 
@@ -38,7 +39,9 @@ section! {
         /// Keys of administrators. Development makes one and prints it when there is none; staging and production
         /// don't start without, and production wants at least 16 characters.
         admin_keys: Vec<Secret> = Vec::new(), Kind::Secrets, otherwise "none";
-        /// Refused keys from one address within a minute, after which it gets 429 until the minute is over. 0 for any
+        /// Identity providers whose tokens are as good as keys.
+        oidc: Vec<Issuer> = Vec::new(), Kind::Issuers, otherwise "none";
+        /// Refused keys and tokens from one address within a minute, after which it gets 429 until the minute is over. 0 for any
         /// number. An IPv6 network of 64 bits counts as one address.
         max_failures_per_minute: u32 = 30, Kind::integer(0, 1_000_000);
         /// How often it is written down when keys were last used.

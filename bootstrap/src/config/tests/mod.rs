@@ -1,6 +1,7 @@
 //! Loading as a whole: layers, older names, errors, masks.
 
 mod errors;
+mod issuers;
 mod layers;
 mod masks;
 mod random;

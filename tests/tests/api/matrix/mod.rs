@@ -13,7 +13,9 @@ use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::names::BucketName;
 use gadwall_tests::support::{ADMIN_KEY, TestServer, add_key_with, send};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::tokens::Provider;
 
 use rules::{BESIDE_THE_DOCUMENT, Level, RULES, Reach, Rule};
 
@@ -35,14 +37,67 @@ enum Who {
     Expired,
     Revoked,
     Admin,
+    /// Tokens of an identity provider that say what the keys above do.
+    TokenReader,
+    TokenWriter,
+    TokenInBucket,
+    TokenOfOtherProject,
+    TokenAdmin,
+    BadToken,
 }
 
-use Who::{Admin, Expired, InBucket, InOtherBucket, NoKey, OtherProject, Owner, Reader, Revoked, Writer, WrongKey};
+use Who::{
+    Admin, BadToken, Expired, InBucket, InOtherBucket, NoKey, OtherProject, Owner, Reader, Revoked, TokenAdmin,
+    TokenInBucket, TokenOfOtherProject, TokenReader, TokenWriter, Writer, WrongKey,
+};
 
-const EVERYONE: [Who; 11] =
-    [NoKey, WrongKey, OtherProject, Reader, Writer, Owner, InBucket, InOtherBucket, Expired, Revoked, Admin];
+const EVERYONE: [Who; 17] = [
+    NoKey,
+    WrongKey,
+    OtherProject,
+    Reader,
+    Writer,
+    Owner,
+    InBucket,
+    InOtherBucket,
+    Expired,
+    Revoked,
+    Admin,
+    TokenReader,
+    TokenWriter,
+    TokenInBucket,
+    TokenOfOtherProject,
+    TokenAdmin,
+    BadToken,
+];
 
 impl Who {
+    /// The key that a token is as good as.
+    fn as_key(self) -> Self {
+        match self {
+            TokenReader => Reader,
+            TokenWriter => Writer,
+            TokenInBucket => InBucket,
+            TokenOfOtherProject => OtherProject,
+            TokenAdmin => Admin,
+            BadToken => Expired,
+            key => key,
+        }
+    }
+
+    /// What a token says beside whose it is; none for a key.
+    fn claims(self) -> Option<Value> {
+        Some(match self {
+            TokenReader => json!({ "projects": "ours", "scope": "read" }),
+            TokenWriter => json!({ "projects": ["ours"], "scope": "read write" }),
+            TokenInBucket => json!({ "projects": "ours", "scope": "read write manage", "bucket": "B" }),
+            TokenOfOtherProject => json!({ "projects": "theirs", "scope": "read write manage" }),
+            TokenAdmin => json!({ "groups": ["gadwall"] }),
+            BadToken => json!({ "projects": "ours", "scope": "read write manage", "aud": "another" }),
+            _ => return None,
+        })
+    }
+
     fn has(self, scope: Scope) -> bool {
         match self {
             Reader => scope == Scope::Read,
@@ -63,7 +118,7 @@ impl Who {
 /// The failing status that a rule has for someone; none where they are let in.
 #[expect(clippy::match_same_arms, reason = "in the order in which they are looked at")]
 fn refusal(rule: &Rule, who: Who) -> Option<u16> {
-    match (rule.level, who) {
+    match (rule.level, who.as_key()) {
         (Level::Public, _) | (_, Admin) => None,
         (_, NoKey | Expired | Revoked) => Some(401),
         (Level::Project, WrongKey | OtherProject) => Some(403),
@@ -77,6 +132,7 @@ fn refusal(rule: &Rule, who: Who) -> Option<u16> {
 
 struct Matrix {
     server: TestServer,
+    provider: Provider,
     owner: String,
     stranger: String,
     /// The id of a key that nobody uses.
@@ -85,7 +141,12 @@ struct Matrix {
 
 impl Matrix {
     async fn start() -> Result<Self> {
-        let server = TestServer::start_with(|config| config.auth.max_failures_per_minute = 0).await?;
+        let provider = Provider::start().await?;
+        let server = TestServer::start_with(|config| {
+            config.auth.max_failures_per_minute = 0;
+            config.auth.oidc = vec![provider.settings(json!({ "bucket_claim": "bucket", "bucket_optional": true }))];
+        })
+        .await?;
         let owner = server.project("ours").await?.key().to_owned();
         let stranger = server.project("theirs").await?.key().to_owned();
         let ours = server.with_key(&owner);
@@ -131,7 +192,7 @@ impl Matrix {
             })
             .await?;
         }
-        Ok(Self { server, owner, stranger, spare })
+        Ok(Self { server, provider, owner, stranger, spare })
     }
 
     fn path(&self, rule: &Rule) -> String {
@@ -155,6 +216,10 @@ impl Matrix {
         path + rule.query
     }
 
+    fn token(&self, who: Who) -> String {
+        self.provider.token(who.claims().unwrap_or_default())
+    }
+
     /// What a rule's route answers to someone.
     async fn ask(&self, rule: &Rule, who: Who) -> Result<(u16, String)> {
         let request = self.server.request(Method::from_bytes(rule.method.as_bytes())?, &self.path(rule));
@@ -164,6 +229,8 @@ impl Matrix {
             OtherProject => request.bearer_auth(&self.stranger),
             Owner => request.bearer_auth(&self.owner),
             Admin => request.bearer_auth(ADMIN_KEY).header("X-Project", "ours"),
+            TokenAdmin => request.bearer_auth(self.token(who)).header("X-Project", "ours"),
+            other if other.claims().is_some() => request.bearer_auth(self.token(who)),
             other => request.bearer_auth(format!("{other:?}")),
         };
         let is_object = rule.path.contains("{object}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
-use gadwall_domain::ids::ApiKeyId;
+use gadwall_domain::ids::{ApiKeyId, CallerId, TokenId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{KeyedWrite, MetadataStore};
 use uuid::Uuid;
@@ -12,12 +12,16 @@ use super::insert;
 use super::lake_index::apply;
 use crate::testing::builders::{commit, origin, project_id, seconds_past_noon, table};
 
-fn key_id(number: u128) -> ApiKeyId {
-    ApiKeyId::new(Uuid::from_u128(number))
+fn key_id(number: u128) -> CallerId {
+    CallerId::Key(ApiKeyId::new(Uuid::from_u128(number)))
+}
+
+fn token_id(subject: &str) -> CallerId {
+    CallerId::Token(TokenId::new("https://id.example.com", subject).unwrap())
 }
 
 /// A write of so many rows under a key.
-fn keyed(key_id: Option<ApiKeyId>, key: &str, rows: u64) -> WriteRecord {
+fn keyed(key_id: Option<CallerId>, key: &str, rows: u64) -> WriteRecord {
     let origin = WriteOrigin {
         key_id,
         idempotency_key: Some(key.to_owned()),
@@ -36,10 +40,10 @@ fn commit_of(snapshot: u64, writes: Vec<WriteRecord>) -> Commit {
 async fn found(
     store: &Arc<dyn MetadataStore>,
     project: &ProjectId,
-    key_id: Option<ApiKeyId>,
+    key_id: Option<CallerId>,
     key: &str,
 ) -> Option<KeyedWrite> {
-    store.read().await.unwrap().lake_index().write_of_key(project, key_id, key).await.unwrap()
+    store.read().await.unwrap().lake_index().write_of_key(project, key_id.as_ref(), key).await.unwrap()
 }
 
 /// The rows that the write of that key added.
@@ -59,6 +63,7 @@ pub async fn a_write_is_found_by_its_key(store: Arc<dyn MetadataStore>) {
         keyed(Some(key_id(1)), "k", 2),
         keyed(Some(key_id(2)), "k", 3),
         keyed(None, &long, 4),
+        keyed(Some(token_id("ann")), "k", 5),
     ];
     apply(&store, &p1, &[commit_of(7, writes.clone())]).await;
     let expected =
@@ -67,6 +72,8 @@ pub async fn a_write_is_found_by_its_key(store: Arc<dyn MetadataStore>) {
     assert_eq!(found(&store, &p1, Some(key_id(1)), "k").await, expected(2));
     assert_eq!(found(&store, &p1, Some(key_id(2)), "k").await, expected(3));
     assert_eq!(found(&store, &p1, None, &long).await, expected(4));
+    assert_eq!(found(&store, &p1, Some(token_id("ann")), "k").await, expected(5));
+    assert_eq!(found(&store, &p1, Some(token_id("bob")), "k").await, None);
     // Neither of another caller, nor in another case, nor in another project.
     assert_eq!(found(&store, &p1, None, "k").await, None);
     assert_eq!(found(&store, &p1, Some(key_id(3)), "k").await, None);
