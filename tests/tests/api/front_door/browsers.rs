@@ -81,7 +81,8 @@ async fn other_names_are_misdirected_and_probes_come_by_address() -> Result<()> 
         assert_eq!(reply.status, expected, "{path} {host}: {}", reply.text);
         assert!(expected == 200 || reply.code() == "wrong_host");
     }
-    for head in ["GET /version HTTP/1.1\r\n", "GET /version HTTP/1.1\r\nHost: api.example.org\r\nHost: evil.example\r\n"]
+    for head in
+        ["GET /version HTTP/1.1\r\n", "GET /version HTTP/1.1\r\nHost: api.example.org\r\nHost: evil.example\r\n"]
     {
         let answer = raw(&server, format!("{head}Connection: close\r\n\r\n").as_bytes()).await?;
         assert!(answer.starts_with("HTTP/1.1 421") || answer.starts_with("HTTP/1.1 400"), "{answer}");

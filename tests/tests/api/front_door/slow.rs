@@ -61,9 +61,7 @@ async fn a_body_that_stops_or_drips_is_408() -> Result<()> {
         .await?;
         let owner = server.project("p").await?;
         let columns = serde_json::json!([{"name": "s", "type": "TEXT"}]);
-        owner
-            .post("/projects/p/buckets/main/tables", &serde_json::json!({ "name": "t", "columns": columns }))
-            .await?;
+        owner.post("/projects/p/buckets/main/tables", &serde_json::json!({ "name": "t", "columns": columns })).await?;
         owner.post("/datasets/d", &serde_json::json!({})).await?;
         let put = ("PUT", "/datasets/d/x", "text/plain");
         let append = ("POST", "/projects/p/buckets/main/tables/t/rows", "text/csv");
