@@ -1,6 +1,6 @@
 //! Who calls, and in which context: the first argument of every use case.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::commit::WriteOrigin;
@@ -16,6 +16,15 @@ pub struct Origin {
     pub address: Option<IpAddr>,
     /// The request.
     pub request_id: RequestId,
+}
+
+/// The address under which a client is counted: an IPv6 address stands for its network of 64 bits, as whoever has one of
+/// these has all of them.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// What a caller's credentials turned out to be.

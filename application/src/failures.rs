@@ -1,11 +1,13 @@
 //! Guessing keys is slow: addresses whose keys are refused too often have to wait.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::caller::network_of;
 
 /// Failures are counted over this time, from the first one on.
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
@@ -56,13 +58,6 @@ impl Window {
     }
 }
 
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 impl Failures {
     /// Lets each address fail so often in a minute; 0 for as often as it likes.
     pub(crate) fn new(limit: u32) -> Self {
@@ -76,14 +71,14 @@ impl Failures {
     /// How long an address has to wait, if it has to.
     pub(crate) fn wait(&self, address: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
         let table = self.table();
-        let window = table.by_address.get(&source(address))?.window;
+        let window = table.by_address.get(&network_of(address))?.window;
         window.left(now).filter(|_| self.limit > 0 && window.count >= self.limit)
     }
 
     /// Counts a failure; answers whether it is to be audited: the first of an address in a window, while there are not
     /// too many of these.
     pub(crate) fn note(&self, address: IpAddr, now: DateTime<Utc>) -> bool {
-        let address = source(address);
+        let address = network_of(address);
         let mut table = self.table();
         table.failures += 1;
         let age = table.failures;

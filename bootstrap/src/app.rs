@@ -44,7 +44,7 @@ use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
-use gadwall_http::{App, HttpConfig, Networks, QueryLimits, ServerConfig, Services};
+use gadwall_http::{App, Services};
 use gadwall_oidc::OidcVerifier;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -54,6 +54,7 @@ use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
+use crate::front::{self, Certificates, http_config};
 use crate::housekeeping::Housekeeping;
 use crate::issuers;
 use crate::key_uses::KeyUsesTask;
@@ -73,6 +74,7 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     query_log: QueryLogTask,
     key_uses: KeyUsesTask,
+    certificates: Option<Certificates>,
     _housekeeping: Housekeeping,
     background: [StopBackground; 2],
     lease: Lease,
@@ -82,6 +84,8 @@ pub struct Server {
 impl Server {
     /// Starts everything and opens the listener last: whoever can connect is served.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        // First, as it is soon done and often wrong.
+        let tls = front::tls(config).await?;
         let Opened { services, lakes, query_log, generated_admin_key, background, lease, lock } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
@@ -93,7 +97,9 @@ impl Server {
             // A dropped sender stops the server as well as a sent message.
             let _ = stopped.await;
         };
-        let serving = tokio::spawn(gadwall_http::serve(listener, app, server_config(config), shutdown));
+        let server = front::server_config(config, tls.clone())?;
+        let serving = tokio::spawn(gadwall_http::serve(listener, app, server, shutdown));
+        let certificates = tls.map(|tls| Certificates::watch(tls, config.tls.reload_interval));
         let query_log = QueryLogTask::start(query_log);
         let key_uses = KeyUsesTask::start(services.access, config.auth.last_used_interval);
         let housekeeping = Housekeeping::start(
@@ -111,6 +117,7 @@ impl Server {
             serving,
             query_log,
             key_uses,
+            certificates,
             _housekeeping: housekeeping,
             background,
             lease,
@@ -126,6 +133,14 @@ impl Server {
     /// The admin key that was made because none is configured. To be shown once, to a person.
     pub fn generated_admin_key(&self) -> Option<&str> {
         self.generated_admin_key.as_deref()
+    }
+
+    /// Reads the files again that may change while it runs: certificates.
+    pub fn reload(&self) {
+        match &self.certificates {
+            Some(certificates) => certificates.reload(),
+            None => tracing::info!("there is nothing to read again"),
+        }
     }
 
     /// Stops accepting, lets running requests finish, and closes everything.
@@ -502,34 +517,6 @@ fn engine_limits(config: &Config) -> EngineLimits {
         memory: config.effective_memory_limit(total_memory()),
         threads: config.engine.threads,
         queries: config.engine.max_queries,
-    }
-}
-
-fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
-    let query_limits = QueryLimits {
-        default_timeout: config.engine.query_timeout,
-        max_timeout: config.engine.max_query_timeout,
-        max_async_timeout: config.query.max_async_timeout,
-        max_batch_rows: config.engine.max_batch_rows,
-    };
-    Ok(HttpConfig {
-        max_body_bytes: config.server.max_body_bytes,
-        body_idle_timeout: config.server.body_idle_timeout,
-        query_limits,
-        result_cache_bytes: config.engine.result_cache,
-        staging_dir: LocalFolders::new(data_dir(config)?).staging(),
-        environment: config.environment.as_str().to_owned(),
-        auth_enabled: config.auth.enabled,
-        trusted_proxies: Networks::parse(config.server.trusted_proxies.iter().map(String::as_str))
-            .context("server.trusted_proxies is not a list of addresses and networks")?,
-    })
-}
-
-fn server_config(config: &Config) -> ServerConfig {
-    ServerConfig {
-        max_connections: config.server.max_connections,
-        header_read_timeout: config.server.header_read_timeout,
-        shutdown_grace: config.server.shutdown_grace,
     }
 }
 

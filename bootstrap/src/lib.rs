@@ -7,6 +7,7 @@ mod background;
 pub mod config;
 mod files;
 mod folders;
+mod front;
 mod housekeeping;
 mod issuers;
 mod key_uses;

@@ -135,17 +135,21 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
             format!("No admin key is configured. For this run it is:\n\n    {key}\n\nSet ADMIN_API_KEY to keep one.\n");
         print(&text)?;
     }
-    stop_asked().await?;
+    stop_asked(&server).await?;
     tracing::info!("stopping");
     server.stop().await
 }
 
-/// Waits for SIGTERM or an interrupt from the keyboard.
-async fn stop_asked() -> anyhow::Result<()> {
+/// Waits for SIGTERM or an interrupt from the keyboard. Meanwhile SIGHUP has files read again.
+async fn stop_asked(server: &Server) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("can't listen for interrupts"),
-        _ = terminate.recv() => Ok(()),
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => return interrupted.context("can't listen for interrupts"),
+            _ = terminate.recv() => return Ok(()),
+            _ = hang_up.recv() => server.reload(),
+        }
     }
 }

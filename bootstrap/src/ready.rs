@@ -21,12 +21,16 @@ pub fn address(config: &Config) -> String {
         host => host,
     };
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
-    format!("http://{host}:{}", config.server.port)
+    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", config.server.port)
 }
 
 /// Fails unless the server at `http://host:port` is ready.
 pub fn require_ready(url: &str) -> anyhow::Result<()> {
-    let host = url.strip_prefix("http://").context("the address must begin with http://")?.trim_end_matches('/');
+    let host = url.strip_prefix("http://").context(
+        "only a server without TLS can be asked, at an address that begins with http://; with TLS ask its /readyz by a \
+         client that knows its certificate",
+    )?.trim_end_matches('/');
     let host = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
         host.to_owned()
     } else {

@@ -10,7 +10,8 @@ use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
 
 use crate::context::{self, RequestContext};
-use crate::peer::{self, Networks};
+use crate::layers::door;
+use crate::peer::{self, Proxies};
 use crate::problem::{ApiError, ApiResult};
 
 /// An admin's or a project's API key, or a token (JWT) of an identity provider that the server knows.
@@ -35,7 +36,7 @@ pub(crate) struct Authenticated {
 pub(crate) struct AccessData {
     pub(crate) access: Arc<Access>,
     /// Those who may say whom they speak for.
-    pub(crate) proxies: Networks,
+    pub(crate) proxies: Proxies,
 }
 
 impl AccessData {
@@ -51,6 +52,7 @@ async fn check(request: &Request, bearer: Bearer) -> poem::Result<Authenticated>
     let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
     let origin = access.origin(request).ok_or_else(missing)?;
     let identity = access.access.authenticate_from(&origin, Some(bearer.token.trim())).await.map_err(ApiError::from)?;
+    door::charge(request, &identity)?;
     let caller = context::caller(request, identity).ok_or_else(missing)?;
     Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
 }

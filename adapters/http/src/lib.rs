@@ -72,14 +72,13 @@ use api::views::ViewsApi;
 use auth::AccessData;
 use layers::allow::Allowed;
 use layers::body::Bounds;
-use layers::context::{Front, FrontEndpoint};
+use layers::context::{Bodies, Front, FrontEndpoint};
+use layers::door::{Cors, Door, Rates, Shield};
 
 pub use api::queries::QueryLimits;
-pub use peer::Networks;
-pub use server::{ServerConfig, serve};
-
-/// Largest body that is neither rows nor a file: a document of JSON.
-const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+pub use layers::door::{CorsConfig, HeadLimits, Hosts, Origins, RateLimits, RatePolicy};
+pub use peer::{ForwardedHeader, Networks, Proxies};
+pub use server::{ClientAuthority, Http2Config, ServerConfig, Tls, TlsConfig, TlsError, serve};
 
 /// The use cases that the API offers, and what it needs beside them.
 #[derive(Clone)]
@@ -139,10 +138,8 @@ impl fmt::Debug for Services {
 /// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Largest body with rows or a file, in bytes.
-    pub max_body_bytes: u64,
-    /// Longest time without a byte of the body.
-    pub body_idle_timeout: Duration,
+    /// How large bodies may be.
+    pub bodies: BodyLimits,
     /// How long queries may run.
     pub query_limits: QueryLimits,
     /// Memory for results that may be asked for again, in bytes.
@@ -154,7 +151,34 @@ pub struct HttpConfig {
     /// Whether callers need a key.
     pub auth_enabled: bool,
     /// Proxies that may say whom they speak for.
-    pub trusted_proxies: Networks,
+    pub proxies: Proxies,
+    /// How large a request's head may be.
+    pub heads: HeadLimits,
+    /// Names under which the server is asked.
+    pub trusted_hosts: Hosts,
+    /// Whose pages may read answers.
+    pub cors: CorsConfig,
+    /// How often addresses and keys may ask.
+    pub rates: RateLimits,
+    /// How long browsers that came by TLS shall insist on it; zero doesn't.
+    pub hsts: Duration,
+}
+
+/// How large and how slow request bodies may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Largest body of rows, in bytes. No other body but a file may be larger.
+    pub rows: u64,
+    /// Largest file, in bytes.
+    pub files: u64,
+    /// Largest body with SQL, in bytes.
+    pub sql: u64,
+    /// Largest other body, in bytes.
+    pub documents: u64,
+    /// Longest time without a byte.
+    pub idle_timeout: Duration,
+    /// Bytes a second that must come on average; 0 for any number.
+    pub min_rate: u32,
 }
 
 /// The API, ready to be served.
@@ -192,20 +216,41 @@ impl App {
             .nest("/docs", service.swagger_ui())
             .nest("/", service)
             .with(catch_panics());
-        let bounds = |limit| Bounds { limit, idle: config.body_idle_timeout };
+        let limits = config.bodies;
+        let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let front = Front {
             ids: Arc::clone(&services.ids),
-            access: Arc::new(AccessData {
-                access: Arc::clone(&services.access),
-                proxies: config.trusted_proxies.clone(),
-            }),
+            access: Arc::new(AccessData { access: Arc::clone(&services.access), proxies: config.proxies.clone() }),
             active,
             idempotency: Arc::clone(&services.idempotency),
-            bulk: bounds(config.max_body_bytes),
-            small: bounds(MAX_DOCUMENT.min(config.max_body_bytes)),
+            door: door(config),
+            bodies: Bodies {
+                rows: bounds(limits.rows),
+                files: bounds(limits.files),
+                sql: bounds(limits.sql.min(limits.rows)),
+                documents: bounds(limits.documents.min(limits.rows)),
+            },
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
         };
         Self { routes: FrontEndpoint::new(front, allowed, routes).boxed() }
+    }
+}
+
+fn door(config: &HttpConfig) -> Door {
+    // Without authentication there are no keys to be told apart.
+    let of_keys = |policy: Option<RatePolicy>| policy.filter(|_| config.auth_enabled);
+    let rates = RateLimits {
+        key: of_keys(config.rates.key),
+        queries: of_keys(config.rates.queries),
+        address: config.rates.address,
+    };
+    Door {
+        heads: config.heads,
+        hosts: config.trusted_hosts.clone(),
+        cors: Cors::new(&config.cors),
+        rates: Arc::new(Rates::new(rates)),
+        shield: Shield::new(config.hsts),
+        proxies: config.proxies.clone(),
     }
 }
 

@@ -178,18 +178,27 @@ pub(crate) enum ApiError {
     /// The body is too large.
     #[oai(status = 413)]
     PayloadTooLarge(ProblemJson),
+    /// The path with its query is too long.
+    #[oai(status = 414)]
+    UriTooLong(ProblemJson),
     /// The body's media type isn't taken here.
     #[oai(status = 415)]
     UnsupportedMediaType(ProblemJson),
     /// No byte of it is in the range asked for.
     #[oai(status = 416)]
     RangeNotSatisfiable(ProblemJson, #[oai(header = "Content-Range")] String),
+    /// The server isn't asked under that name.
+    #[oai(status = 421)]
+    Misdirected(ProblemJson),
     /// Well-formed, but out of range or against the table's rules.
     #[oai(status = 422)]
     Unprocessable(ProblemJson),
-    /// Too many keys or tokens from this address were refused; see `Retry-After`.
+    /// Too many requests of this key or address, or too many refused keys and tokens; see `Retry-After`.
     #[oai(status = 429)]
     TooManyRequests(ProblemJson),
+    /// Too many headers, or too large ones.
+    #[oai(status = 431)]
+    HeadersTooLarge(ProblemJson),
     /// A fault of the service.
     #[oai(status = 500)]
     Internal(ProblemJson),
@@ -220,9 +229,12 @@ impl ApiError {
             409 => Self::Conflict(body),
             412 => Self::PreconditionFailed(body, None),
             413 => Self::PayloadTooLarge(body),
+            414 => Self::UriTooLong(body),
             415 => Self::UnsupportedMediaType(body),
+            421 => Self::Misdirected(body),
             422 => Self::Unprocessable(body),
             429 => Self::TooManyRequests(body),
+            431 => Self::HeadersTooLarge(body),
             503 => Self::Unavailable(body),
             504 => Self::Timeout(body),
             507 => Self::StorageFull(body),
@@ -233,6 +245,36 @@ impl ApiError {
     /// A parameter or field that is out of range.
     pub(crate) fn out_of_range(detail: impl Into<String>) -> Self {
         Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail))
+    }
+
+    /// A path that is too long.
+    pub(crate) fn uri_too_long(limit: usize) -> Self {
+        let detail = format!("the path with its query is longer than {limit} bytes; send long queries in a body");
+        Self::of(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail))
+    }
+
+    /// Headers that are too many or too large.
+    pub(crate) fn headers_too_large(detail: &str) -> Self {
+        Self::of(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail))
+    }
+
+    /// A host that isn't this one.
+    pub(crate) fn wrong_host() -> Self {
+        let detail = "the server isn't asked under that name; see server.trusted_hosts";
+        Self::of(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail))
+    }
+
+    /// A page that may not ask.
+    pub(crate) fn origin_not_allowed() -> Self {
+        let detail = "pages of that origin may not ask; see cors.allow_origins";
+        Self::of(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail))
+    }
+
+    /// Too many requests.
+    pub(crate) fn rate_limited(detail: &str, wait: Duration) -> Self {
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        problem.retry_after = Some(whole_seconds(wait));
+        Self::of(problem)
     }
 
     /// No format that the client accepts.
@@ -375,6 +417,22 @@ pub(crate) fn panicked() -> Response {
     ProblemJson(Box::new(internal())).into_response()
 }
 
+fn slow_body() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body stopped coming, or came too slowly")
+}
+
+/// The answer to a body that didn't come in time.
+pub(crate) fn body_timeout() -> Response {
+    ProblemJson(Box::new(slow_body())).into_response()
+}
+
+/// The answer to a connection for which there is no place.
+pub(crate) fn too_many_connections() -> Response {
+    let detail = "too many connections are open, or too many of this address";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail);
+    ProblemJson(Box::new(problem)).into_response()
+}
+
 /// What is wrong with a body that broke off.
 pub(crate) fn unread_body(error: &std::io::Error) -> ApiError {
     ApiError::of(body_problem(error))
@@ -452,9 +510,7 @@ fn body_problem(error: &std::io::Error) -> Problem {
                 let detail = format!("the body is larger than the limit of {limit} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
             }
-            crate::layers::body::BodyError::Idle => {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body stopped coming")
-            }
+            crate::layers::body::BodyError::Slow => slow_body(),
         };
     }
     Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early")

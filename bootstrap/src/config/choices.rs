@@ -117,6 +117,38 @@ impl CatalogKind {
         &[aliased("files", &["embedded", "duckdb"]), aliased("postgres", &["postgresql"])];
 }
 
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// They aren't asked for one.
+    #[default]
+    None,
+    /// They may; a wrong one is refused.
+    Optional,
+    /// They must.
+    Required,
+}
+
+impl ClientCertificates {
+    pub(super) const WORDS: &'static [Choice] = &[word("none"), word("optional"), word("required")];
+}
+
+/// Where proxies name whom they speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// The one that most proxies write.
+    #[default]
+    XForwardedFor,
+    /// The standard's (RFC 7239).
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    pub(super) const WORDS: &'static [Choice] = &[word("x-forwarded-for"), word("forwarded")];
+}
+
 /// How TLS is used towards PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -170,6 +202,8 @@ mod tests {
         all_read::<LogFormat>(LogFormat::WORDS);
         all_read::<CatalogKind>(CatalogKind::WORDS);
         all_read::<SslMode>(SslMode::WORDS);
+        all_read::<ClientCertificates>(ClientCertificates::WORDS);
+        all_read::<ForwardedHeader>(ForwardedHeader::WORDS);
         assert_eq!(LogLevel::Warn.as_directive(), "warn");
         assert_eq!(Environment::Staging.to_string(), "staging");
     }

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choices::{CatalogKind, Environment, LogFormat, LogLevel, SslMode};
+pub use choices::{CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode};
 pub use error::{ConfigError, Origin, Problem};
 pub use issuers::Issuer;
 pub use load::Loaded;
@@ -44,7 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage,
+    Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, RateLimit, Server,
+    Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -64,6 +65,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub server: Server,
+    /// TLS.
+    pub tls: Tls,
+    /// Scripts of web pages.
+    pub cors: Cors,
+    /// How often callers may ask.
+    pub rate_limit: RateLimit,
     /// Who may do what.
     pub auth: Auth,
     /// What is written to standard error.
@@ -130,6 +137,9 @@ impl Config {
             debug: false,
             data_dir: PathBuf::from("./data"),
             server: Server::default(),
+            tls: Tls::default(),
+            cors: Cors::default(),
+            rate_limit: RateLimit::default(),
             auth: Auth::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::human::show_span;
-use super::{CatalogKind, Config, Environment};
+use super::{CatalogKind, ClientCertificates, Config, Environment};
 
 /// Shortest key of an administrator in production: what 16 random characters hold can't be guessed.
 const MIN_ADMIN_KEY: usize = 16;
@@ -72,6 +72,9 @@ impl Config {
             "ducklake.data_inlining_row_limit",
             "ducklake.data_inlining_row_limit must be 0 while ducklake.catalog is postgres".to_owned(),
         );
+        for (key, fine, message) in self.tls_contradictions() {
+            unless(fine, key, message.to_owned());
+        }
         for (key, value) in
             [("storage.access_key", &self.storage.access_key), ("storage.secret_key", &self.storage.secret_key)]
         {
@@ -83,6 +86,34 @@ impl Config {
         }
         problems.extend(self.auth.issuer_problems(self.environment));
         problems
+    }
+
+    /// What TLS needs: a key, whether it is there, and what to say if it isn't.
+    fn tls_contradictions(&self) -> [(&'static str, bool, &'static str); 4] {
+        let tls = &self.tls;
+        let asks_clients = tls.client_certificates != ClientCertificates::None;
+        [
+            (
+                "tls.key",
+                tls.certificate.is_none() || tls.key.is_some(),
+                "tls.key is not set, but tls.certificate is: the certificate's private key is needed",
+            ),
+            (
+                "tls.certificate",
+                tls.certificate.is_some() || (tls.key.is_none() && tls.client_ca.is_none() && !asks_clients),
+                "tls.certificate is not set, but other settings of tls are: without it TLS is off",
+            ),
+            (
+                "tls.client_ca",
+                !asks_clients || tls.client_ca.is_some(),
+                "tls.client_ca is not set, but tls.client_certificates asks for certificates: nobody could have signed one",
+            ),
+            (
+                "tls.client_certificates",
+                asks_clients || tls.client_ca.is_none(),
+                "tls.client_certificates is none, but tls.client_ca is set: say optional or required",
+            ),
+        ]
     }
 }
 
@@ -119,6 +150,23 @@ mod tests {
         assert_eq!(keys_at_fault(&config), ["storage.secret_key"]);
         config.storage.secret_key = Some(Secret::new("key"));
         assert!(config.validate().is_ok());
+    }
+
+    #[test]
+    fn tls_is_whole_or_off() {
+        let file = || Some(std::path::PathBuf::from("file.pem"));
+        let mut config = Config::default();
+        config.tls.key = file();
+        assert_eq!(keys_at_fault(&config), ["tls.certificate"]);
+        config.tls.certificate = file();
+        assert!(config.validate().is_ok());
+        config.tls.client_certificates = ClientCertificates::Required;
+        assert_eq!(keys_at_fault(&config), ["tls.client_ca"]);
+        config.tls.client_ca = file();
+        assert!(config.validate().is_ok());
+        config.tls.client_certificates = ClientCertificates::None;
+        config.tls.key = None;
+        assert_eq!(keys_at_fault(&config), ["tls.key", "tls.client_certificates"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod conditions;
 mod datasets;
 mod edits;
 mod formats;
+mod front_door;
 mod hostile;
 mod idempotency;
 mod introspection;

@@ -1,12 +1,15 @@
-//! Bounds on request bodies: how large, and how long without a byte.
+//! Bounds on request bodies: how large, and how slow.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use poem::{Body, Request};
 use thiserror::Error;
+use tokio::time::{Instant, timeout};
 
 /// A body that won't be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -17,9 +20,9 @@ pub(crate) enum BodyError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// Nothing came for too long.
-    #[error("the body stopped coming")]
-    Idle,
+    /// Nothing came for too long, or all in all too little.
+    #[error("the body came too slowly")]
+    Slow,
 }
 
 impl From<BodyError> for io::Error {
@@ -32,7 +35,22 @@ impl From<BodyError> for io::Error {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) limit: u64,
+    /// Longest wait for the next bytes.
     pub(crate) idle: Duration,
+    /// Bytes a second that must come on average, once the first `idle` is over; 0 for any number.
+    pub(crate) min_rate: u32,
+}
+
+impl Bounds {
+    /// How long to wait for the next bytes, after so many came in so much waiting. Only waiting counts: a client isn't
+    /// slow because the server is.
+    fn patience(self, came: u64, waited: Duration) -> Duration {
+        if self.min_rate == 0 {
+            return self.idle;
+        }
+        let earned = Duration::from_millis(came.saturating_mul(1_000) / u64::from(self.min_rate));
+        self.idle.saturating_add(earned).saturating_sub(waited).min(self.idle)
+    }
 }
 
 /// Whether the request says by itself that its body is too large.
@@ -41,27 +59,47 @@ pub(crate) fn declared_too_large(request: &Request, bounds: Bounds) -> bool {
     declared.is_some_and(|length| length > bounds.limit)
 }
 
-/// Puts the body under its bounds; it breaks off where it goes over.
-pub(crate) fn bound(request: &mut Request, bounds: Bounds) {
-    let body = request.take_body();
-    request.set_body(bounded(body, bounds));
+/// Whether a body broke off because it came too slowly. Who reads it may only see that it broke off.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TooSlow(Arc<AtomicBool>);
+
+impl TooSlow {
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
-fn bounded(body: Body, bounds: Bounds) -> Body {
+/// Puts the body under its bounds; it breaks off where it goes over.
+pub(crate) fn bound(request: &mut Request, bounds: Bounds) -> TooSlow {
+    let (body, too_slow) = (request.take_body(), TooSlow::default());
+    request.set_body(bounded(body, bounds, too_slow.clone()));
+    too_slow
+}
+
+fn bounded(body: Body, bounds: Bounds, too_slow: TooSlow) -> Body {
     let chunks = Box::pin(body.into_bytes_stream());
-    let state = Some((chunks, 0_u64));
-    let stream = futures_util::stream::unfold(state, move |state| async move {
-        let (mut chunks, before) = state?;
-        match tokio::time::timeout(bounds.idle, chunks.next()).await {
-            Err(_) => Some((Err(BodyError::Idle.into()), None)),
-            Ok(None) => None,
-            Ok(Some(Err(error))) => Some((Err(error), None)),
-            Ok(Some(Ok(chunk))) => {
-                let total = before + chunk.len() as u64;
-                if total > bounds.limit {
-                    return Some((Err(BodyError::TooLarge { limit: bounds.limit }.into()), None));
+    let state = Some((chunks, 0_u64, Duration::ZERO));
+    let stream = futures_util::stream::unfold(state, move |state| {
+        let too_slow = too_slow.clone();
+        async move {
+            let (mut chunks, before, waited) = state?;
+            let asked = Instant::now();
+            let next = timeout(bounds.patience(before, waited), chunks.next()).await;
+            let waited = waited.saturating_add(asked.elapsed());
+            match next {
+                Err(_) => {
+                    too_slow.0.store(true, Ordering::Relaxed);
+                    Some((Err(BodyError::Slow.into()), None))
                 }
-                Some((Ok::<Bytes, io::Error>(chunk), Some((chunks, total))))
+                Ok(None) => None,
+                Ok(Some(Err(error))) => Some((Err(error), None)),
+                Ok(Some(Ok(chunk))) => {
+                    let total = before + chunk.len() as u64;
+                    if total > bounds.limit {
+                        return Some((Err(BodyError::TooLarge { limit: bounds.limit }.into()), None));
+                    }
+                    Some((Ok::<Bytes, io::Error>(chunk), Some((chunks, total, waited))))
+                }
             }
         }
     });
@@ -74,7 +112,11 @@ mod tests {
 
     async fn read(chunks: Vec<&'static str>, limit: u64) -> io::Result<Vec<u8>> {
         let stream = futures_util::stream::iter(chunks.into_iter().map(|chunk| Ok::<_, io::Error>(Bytes::from(chunk))));
-        let body = bounded(Body::from_bytes_stream(stream), Bounds { limit, idle: Duration::from_secs(5) });
+        let body = bounded(
+            Body::from_bytes_stream(stream),
+            Bounds { limit, idle: Duration::from_secs(5), min_rate: 0 },
+            TooSlow::default(),
+        );
         let mut all = Vec::new();
         let mut chunks = Box::pin(body.into_bytes_stream());
         while let Some(chunk) = chunks.next().await {
@@ -94,8 +136,36 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_stops_coming_breaks_off() {
         let never = futures_util::stream::pending::<io::Result<Bytes>>();
-        let body = bounded(Body::from_bytes_stream(never), Bounds { limit: 4, idle: Duration::from_millis(20) });
+        let body = bounded(
+            Body::from_bytes_stream(never),
+            Bounds { limit: 4, idle: Duration::from_millis(20), min_rate: 0 },
+            TooSlow::default(),
+        );
         let error = Box::pin(body.into_bytes_stream()).next().await.unwrap().unwrap_err();
         assert!(error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<BodyError>));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_breaks_off_and_one_that_only_pauses_does_not() {
+        let dripping = |bytes: usize, pause: u64| {
+            let chunks = futures_util::stream::repeat(()).take(10).then(move |()| async move {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                Ok::<_, io::Error>(Bytes::from(vec![b'x'; bytes]))
+            });
+            let bounds = Bounds { limit: 1_000_000, idle: Duration::from_secs(30), min_rate: 100 };
+            let mut body =
+                Box::pin(bounded(Body::from_bytes_stream(chunks), bounds, TooSlow::default()).into_bytes_stream());
+            async move {
+                let mut came = 0;
+                while let Some(chunk) = body.next().await {
+                    came += chunk.map_or(1_000_000, |chunk| chunk.len());
+                }
+                came
+            }
+        };
+        assert_eq!(dripping(2_000, 20).await, 20_000);
+        assert_eq!(dripping(1_000, 20).await, 1_002_000, "in 20 s 2,000 are wanted");
+        assert_eq!(dripping(1, 1).await, 10, "it is short");
+        assert_eq!(dripping(1, 10).await, 1_000_003);
     }
 }

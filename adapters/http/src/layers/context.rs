@@ -13,6 +13,7 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument as _;
 
 use super::allow::Allowed;
+use super::door::{self, Door};
 use super::{alias, body, compress, idempotency, object_path};
 use crate::auth::AccessData;
 use crate::context::{self, RequestContext, scope};
@@ -26,14 +27,38 @@ pub(crate) struct Front {
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) access: Arc<AccessData>,
     pub(crate) active: Arc<AtomicU64>,
-    /// Bounds of bodies that carry rows or files.
-    pub(crate) bulk: body::Bounds,
-    /// Bounds of all other bodies.
-    pub(crate) small: body::Bounds,
+    pub(crate) door: Door,
+    pub(crate) bodies: Bodies,
     /// Answers to requests that may be repeated.
     pub(crate) idempotency: Arc<Idempotency>,
     /// With authentication switched off, requests without a key get this one.
     pub(crate) stand_in_key: Option<HeaderValue>,
+}
+
+/// Bounds of bodies.
+pub(crate) struct Bodies {
+    /// Of rows.
+    pub(crate) rows: body::Bounds,
+    /// Of files.
+    pub(crate) files: body::Bounds,
+    /// Of SQL with its parameters.
+    pub(crate) sql: body::Bounds,
+    /// Of all others, which are documents.
+    pub(crate) documents: body::Bounds,
+}
+
+impl Bodies {
+    fn bounds(&self, request: &Request) -> body::Bounds {
+        if carries_rows(request) {
+            self.rows
+        } else if carries_an_object(request) {
+            self.files
+        } else if door::carries_sql(request) {
+            self.sql
+        } else {
+            self.documents
+        }
+    }
 }
 
 /// Serves a request through the routes, whatever happens there.
@@ -80,18 +105,18 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if request.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return problem::unsupported_coding();
         }
-        let bounds =
-            if carries_rows(&request) || carries_an_object(&request) { self.front.bulk } else { self.front.small };
+        let bounds = self.front.bodies.bounds(&request);
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
-        body::bound(&mut request, bounds);
+        let too_slow = body::bound(&mut request, bounds);
         request.extensions_mut().insert(Arc::clone(&self.front.access));
-        match self.repeatable(&request).await {
+        let response = match self.repeatable(&request).await {
             Ok(None) => self.inner.call(request).await,
             Ok(Some((caller, key))) => self.serve_once(caller, key, request).await,
             Err(error) => error.into_response(),
-        }
+        };
+        if too_slow.is() && response.status().is_client_error() { problem::body_timeout() } else { response }
     }
 
     /// Who asks and under which key, if the request may be repeated.
@@ -126,9 +151,17 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let span = tracing::info_span!("request", request_id = %id, method = %method, path = %path);
 
         let _active = Active::new(&self.front.active);
+        let visit = self.front.door.visit(&mut request);
         let coding = compress::settle(&mut request);
-        let response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+        let serving = async {
+            match self.front.door.admit(&request, &visit) {
+                None => self.serve(request).await,
+                Some(answer) => answer,
+            }
+        };
+        let response = scope(id.clone(), path.clone(), serving).instrument(span.clone()).await;
         let mut response = compress::encode(coding, response);
+        self.front.door.mark(&visit, &mut response);
 
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID.clone(), value);

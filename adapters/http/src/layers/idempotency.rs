@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use crate::api::models::KEY_WAS_SHOWN;
 use crate::auth::AccessData;
 use crate::context;
+use crate::layers::door;
 use crate::output::OnlyRead;
 use crate::problem::{self, ApiError};
 
@@ -70,7 +71,10 @@ pub(crate) async fn caller(request: &Request, access: &AccessData) -> Result<Opt
     let Some(origin) = access.origin(request) else { return Ok(None) };
     access.access.admit(&origin)?;
     match access.access.authenticate(Some(token.trim())).await {
-        Ok(known @ Identity::Known(_)) => Ok(context::caller(request, known)),
+        Ok(known @ Identity::Known(_)) => {
+            door::charge(request, &known)?;
+            Ok(context::caller(request, known))
+        }
         Ok(Identity::Unknown) => Ok(None),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(None),
         Err(error) => Err(error.into()),

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
-use gadwall_http::Networks;
+use gadwall_http::{Hosts, Networks, Origins};
 
 use crate::config::choices::Choice;
 use crate::config::human::{parse_bytes, parse_span, show_bytes, show_span};
@@ -54,6 +54,10 @@ pub(super) enum Kind {
     Networks,
     /// Tables of identity providers.
     Issuers,
+    /// Several host names.
+    Hosts,
+    /// Several origins of pages, or all.
+    Origins,
     /// A text that is never shown.
     Secret,
     /// Several of those that travel in a header.
@@ -90,6 +94,10 @@ impl Kind {
             Self::Issuers => issuers::read(raw).ok(),
             Self::Networks => {
                 read_list(raw).filter(|list| Networks::parse(list.iter().copied()).is_some()).map(Value::from)
+            }
+            Self::Hosts => read_list(raw).filter(|list| Hosts::parse(list.iter().copied()).is_some()).map(Value::from),
+            Self::Origins => {
+                read_list(raw).filter(|list| Origins::parse(list.iter().copied()).is_some()).map(Value::from)
             }
             Self::Text | Self::Identifier | Self::Path | Self::Host | Self::Url | Self::Endpoint => {
                 let text = raw.text()?.trim();
@@ -136,6 +144,8 @@ impl Kind {
             Self::Endpoint => "a host with a port, or an http(s) address, without a password".to_owned(),
             Self::Networks => "addresses such as 10.1.2.3 and networks such as 10.0.0.0/8".to_owned(),
             Self::Issuers => "tables `[[auth.oidc]]`, see \"Identity providers\" above".to_owned(),
+            Self::Hosts => "names such as api.example.org or *.example.org, without ports".to_owned(),
+            Self::Origins => "origins such as https://app.example.org (no path, no usual port), or * alone".to_owned(),
             Self::Secret => "a text that isn't empty, and not the mask that stands for a secret".to_owned(),
             Self::Secrets => {
                 "keys of visible ASCII characters without spaces, and not the mask that stands for a secret".to_owned()
@@ -174,7 +184,7 @@ impl Kind {
             (Self::Secrets, Value::Array(_, keys)) => {
                 Some(format!("[{}]", keys.iter().map(|_| quoted(MASK)).collect::<Vec<_>>().join(", ")))
             }
-            (Self::Networks, Value::Array(_, list)) => {
+            (Self::Networks | Self::Hosts | Self::Origins, Value::Array(_, list)) => {
                 let shown: Option<Vec<_>> = list.iter().map(|item| item.as_str().map(quoted)).collect();
                 Some(format!("[{}]", shown?.join(", ")))
             }

@@ -50,11 +50,13 @@ macro_rules! section {
 }
 
 mod features;
+mod front;
 mod lake;
 mod outside;
 mod serving;
 
 pub use features::Features;
+pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
 pub use serving::{Auth, Logging, Server};
@@ -76,6 +78,9 @@ pub(super) mod planned {
 pub(super) static SECTIONS: &[Section] = &[
     Config::SECTION,
     Server::SECTION,
+    Tls::SECTION,
+    Cors::SECTION,
+    RateLimit::SECTION,
     Auth::SECTION,
     Logging::SECTION,
     Engine::SECTION,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::planned;
-use crate::config::choices::{LogFormat, LogLevel};
+use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel};
 use crate::config::issuers::Issuer;
-use crate::config::kind::{Kind, MIB, seconds};
+use crate::config::kind::{GIB, Kind, MIB, seconds};
 use crate::config::secret::Secret;
 
 section! {
@@ -15,19 +15,53 @@ section! {
         host: String = "127.0.0.1".to_owned(), Kind::Host;
         /// Port to listen on; 0 takes any free one.
         port: u16 = 8000, Kind::integer(0, 65_535);
-        /// Largest request body with rows.
+        /// Largest request body with rows. No other but a file may be larger.
         max_body_bytes: u64 = 100 * MIB, Kind::bytes(1, u64::MAX);
-        /// Longest time to send a request's head.
+        /// Largest file that is put into a dataset by one request.
+        max_upload_bytes: Option<u64> = None, Kind::bytes(1, u64::MAX), otherwise "as `server.max_body_bytes`";
+        /// Largest request body with SQL and its parameters.
+        max_sql_bytes: u64 = 4 * MIB, Kind::bytes(1, GIB);
+        /// Largest request body of other kinds.
+        max_document_bytes: u64 = 4 * MIB, Kind::bytes(1, GIB);
+        /// Longest path with its query.
+        max_uri_bytes: usize = 16_384, Kind::integer(64, 65_534);
+        /// Most headers of a request.
+        max_headers: usize = 100, Kind::integer(8, 10_000);
+        /// Most bytes of a request's headers.
+        max_header_bytes: usize = 32_768, Kind::integer(1_024, 1_048_576);
+        /// Longest time to send a request's head, or to agree on TLS.
         header_read_timeout: Duration = seconds(10), Kind::span(1, 600);
         /// Longest time without a byte of a request's body.
         body_idle_timeout: Duration = seconds(30), Kind::span(1, 3_600);
-        /// Connections served at once; more wait in the system's backlog.
+        /// Bytes of a body that must come each second on average, once `server.body_idle_timeout` is over; 0 for any
+        /// number.
+        min_body_rate: u32 = 500, Kind::integer(0, 1_000_000_000);
+        /// Longest time in which a client takes no byte of its answer. Then its query is cancelled and the connection cut.
+        write_stall_timeout: Duration = seconds(30), Kind::span(1, 3_600);
+        /// Longest time that a connection stays open without a request.
+        keep_alive_timeout: Duration = seconds(75), Kind::span(1, 3_600);
+        /// Requests of one HTTP/2 connection at once.
+        http2_max_streams: u32 = 100, Kind::integer(1, 10_000);
+        /// How often an HTTP/2 client is asked whether it is still there; 0 for never.
+        http2_ping_interval: Duration = seconds(30), Kind::span(0, 3_600);
+        /// Longest wait for its answer.
+        http2_ping_timeout: Duration = seconds(20), Kind::span(1, 300);
+        /// Connections served at once; more hear 503, or are closed if TLS is on.
         max_connections: usize = 1_024, Kind::integer(1, 1_000_000);
+        /// Of them, those of one address that isn't a trusted proxy; 0 for any number. An IPv6 network of 64 bits counts as
+        /// one address.
+        max_connections_per_address: usize = 256, Kind::integer(0, 1_000_000);
         /// Longest time for requests to finish once the server is asked to stop.
         shutdown_grace: Duration = seconds(30), Kind::span(0, 3_600);
-        /// Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Without any, the
+        /// Names (and addresses) under which the server is asked, without ports, such as `api.example.org` or
+        /// `*.example.org`. Others hear 421, except for probes.
+        trusted_hosts: Vec<String> = Vec::new(), Kind::Hosts, otherwise "any";
+        /// Addresses and networks (`10.0.0.0/8`) of proxies whose `server.forwarded_header` is believed. Without any, the
         /// client is whoever opened the connection.
         trusted_proxies: Vec<String> = Vec::new(), Kind::Networks, otherwise "none";
+        /// The header in which the proxies name whom they speak for. The other one is never looked at: they may let
+        /// through what clients wrote there.
+        forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor, Kind::Choice(ForwardedHeader::WORDS);
     }
 }
 
