@@ -21,7 +21,7 @@ use crate::error::UseCaseError;
 use crate::failures::Failures;
 use crate::key_uses::KeyUses;
 use crate::keys::KeyError;
-use crate::sharing::Place;
+use crate::sharing::{LinkReads, Place};
 
 /// The digest under which a key is kept.
 pub fn digest(key: &str) -> KeyDigest {
@@ -68,6 +68,7 @@ pub struct Access {
     cache: AccessCache,
     failures: Failures,
     uses: KeyUses,
+    link_reads: Arc<LinkReads>,
 }
 
 impl fmt::Debug for Access {
@@ -80,7 +81,7 @@ impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
         let (cache, uses) = (AccessCache::default(), KeyUses::default());
-        Self { store, clock, admins, cache, failures: Failures::new(0), uses }
+        Self { store, clock, admins, cache, failures: Failures::new(0), uses, link_reads: Arc::default() }
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -223,6 +224,11 @@ impl Access {
             self.cache.keep_links(version, project, &found);
         }
         Ok(found)
+    }
+
+    /// What reads linked buckets now, beside the queries.
+    pub(crate) fn link_reads(&self) -> &Arc<LinkReads> {
+        &self.link_reads
     }
 
     /// The link of that name, if a project has one.

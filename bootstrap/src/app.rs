@@ -56,6 +56,7 @@ use crate::housekeeping::Housekeeping;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
+use crate::linked_reads::LinkedReadsTask;
 use crate::metadata;
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
@@ -71,6 +72,7 @@ pub struct Server {
     query_log: QueryLogTask,
     key_uses: KeyUsesTask,
     _housekeeping: Housekeeping,
+    _linked_reads: LinkedReadsTask,
     background: [StopBackground; 2],
     lease: Lease,
     _lock: DataLock,
@@ -98,8 +100,10 @@ impl Server {
             services.operations,
             services.queries,
             (services.background, config.query.result_retention),
+            Arc::clone(&services.sharing),
             lakes,
         );
+        let linked_reads = LinkedReadsTask::start(services.sharing);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -109,6 +113,7 @@ impl Server {
             query_log,
             key_uses,
             _housekeeping: housekeeping,
+            _linked_reads: linked_reads,
             background,
             lease,
             _lock: lock,

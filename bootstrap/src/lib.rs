@@ -11,6 +11,7 @@ mod housekeeping;
 mod key_uses;
 mod lakes;
 mod lease;
+mod linked_reads;
 mod metadata;
 pub mod migrate;
 mod query_log;
