@@ -160,7 +160,8 @@ impl Data {
         let at = pinned.map_or(ReadAt::Head, ReadAt::Snapshot);
         let found = self.tables.require_at(project, &place.table(table), at).await;
         let found = found.map_err(|error| place.told(error))?;
-        let changes = async { Ok((self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?, to)) };
+        let changes =
+            async { Ok((self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?, to)) };
         self.watched(place.link.as_ref(), changes).await
     }
 

@@ -380,7 +380,11 @@ impl Sharing {
         let link = |(reader, owner): (Project, Project)| {
             let is_there = |project: &Project| project.status == ProjectStatus::Active;
             let bucket = source.bucket.clone();
-            (is_there(&reader) && is_there(&owner)).then_some(LakeLink { reader: reader.lake, owner: owner.lake, bucket })
+            (is_there(&reader) && is_there(&owner)).then_some(LakeLink {
+                reader: reader.lake,
+                owner: owner.lake,
+                bucket,
+            })
         };
         Ok(reader.zip(owner).and_then(link))
     }

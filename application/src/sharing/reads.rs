@@ -32,8 +32,7 @@ struct Entry {
 
 /// A read that is known while this lives.
 pub(crate) struct LinkRead {
-    of: Arc<LinkReads>,
-    number: u64,
+    entered: Entered,
     registration: AbortRegistration,
 }
 
@@ -49,7 +48,7 @@ impl LinkReads {
         live.last += 1;
         let number = live.last;
         live.reads.insert(number, Entry { project: project.clone(), sources, abort });
-        LinkRead { of: Arc::clone(self), number, registration }
+        LinkRead { entered: Entered { of: Arc::clone(self), number }, registration }
     }
 
     /// All that is being read, and by whom.
@@ -87,8 +86,7 @@ impl Drop for Entered {
 impl LinkRead {
     /// Does the work, unless it is stopped.
     pub(crate) async fn during<T, E: From<QueryError>>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let Self { of, number, registration } = self;
-        let _entered = Entered { of, number };
+        let Self { entered: _entered, registration } = self;
         match Abortable::new(work, registration).await {
             Ok(done) => done,
             Err(Aborted) => Err(QueryError::Cancelled.into()),
@@ -97,10 +95,12 @@ impl LinkRead {
 
     /// The rows, up to where they are stopped: then they end with an error.
     pub(crate) fn rows(self, rows: RowStream) -> RowStream {
-        let Self { of, number, registration } = self;
-        let watched = Watched { batches: Some(rows.batches), stopped: Abortable::new(stream::pending(), registration) };
-        let entered = Entered { of, number };
-        RowStream { schema: rows.schema, batches: Box::pin(Held { watched, _entered: entered }) }
+        let Self { entered, registration } = self;
+        let stopped = Abortable::new(stream::pending(), registration);
+        RowStream {
+            schema: rows.schema,
+            batches: Box::pin(Watched { batches: Some(rows.batches), stopped, _entered: entered }),
+        }
     }
 }
 
@@ -108,18 +108,14 @@ impl LinkRead {
 struct Watched {
     batches: Option<ResultBatches>,
     stopped: Abortable<stream::Pending<()>>,
-}
-
-struct Held {
-    watched: Watched,
     _entered: Entered,
 }
 
-impl Stream for Held {
+impl Stream for Watched {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Watched { batches, stopped } = &mut self.watched;
+        let Self { batches, stopped, .. } = &mut *self;
         let Some(rows) = batches else { return Poll::Ready(None) };
         // Nothing comes of it but its end.
         if Pin::new(stopped).poll_next(context).is_ready() {

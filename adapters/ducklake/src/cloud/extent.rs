@@ -220,7 +220,9 @@ fn show(owner: LakeId, extent: &Extent, table: &str, columns: &[(String, String)
             format!("object_id IN ({tables}) OR object_id IN ({views}) OR {}", in_schemas("object_id"))
         }
         "ducklake_name_mapping" => {
-            format!("mapping_id IN (SELECT mapping_id FROM {home}.ducklake_column_mapping WHERE table_id IN ({tables}))")
+            format!(
+                "mapping_id IN (SELECT mapping_id FROM {home}.ducklake_column_mapping WHERE table_id IN ({tables}))"
+            )
         }
         "ducklake_files_scheduled_for_deletion" => "false".to_owned(),
         _ if has("table_id") => format!("table_id IN ({tables})"),

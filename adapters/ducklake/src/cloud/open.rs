@@ -47,7 +47,10 @@ impl Slot {
     /// Whether somebody is at work with it, or about to be.
     fn is_used(&self) -> bool {
         Arc::strong_count(&self.cell) > 1
-            || self.cell.get().is_some_and(|Opened { lakes, .. }| Arc::strong_count(lakes) > 1 || lakes.engine.is_busy())
+            || self
+                .cell
+                .get()
+                .is_some_and(|Opened { lakes, .. }| Arc::strong_count(lakes) > 1 || lakes.engine.is_busy())
     }
 }
 

@@ -9,8 +9,9 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport, QueryEngine,
-    ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, ViewEngine, WriteError,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport,
+    QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, ViewEngine,
+    WriteError,
 };
 use gadwall_domain::ports::system::{BrokenLakes, Health, HealthProbe, LakeProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
