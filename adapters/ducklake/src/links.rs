@@ -39,8 +39,24 @@ pub(crate) fn lease(
     Ok(leases)
 }
 
+/// Whether what an instance read of another lake in PostgreSQL isn't there any more: asked again, another takes its place, or
+/// it is told that the link has ended.
+fn is_replaced(error: &QueryError) -> bool {
+    let (QueryError::Sql(text)
+    | QueryError::Engine(text)
+    | QueryError::LakeAway(text)
+    | QueryError::LakeUnavailable(text)) = error
+    else {
+        return false;
+    };
+    text.contains("share_") && (text.contains("does not exist") || text.contains("permission denied"))
+}
+
 /// The same error, with the names that linked tables have here.
 pub(crate) fn told(error: QueryError, scope: &ReadScope, scrub: &Scrub) -> QueryError {
+    if sources(scope).next().is_some() && is_replaced(&error) {
+        return QueryError::Busy;
+    }
     let QueryError::Sql(mut text) = error else { return error };
     for link in &scope.links {
         let Some(source) = &link.source else { continue };

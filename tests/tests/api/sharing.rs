@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use gadwall_tests::support::{Client, Reply, TestServer, send};
+use gadwall_tests::support::{Client, Reply, TestServer, metadata, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -458,14 +458,7 @@ async fn shares_and_links_are_events() -> Result<()> {
     unshare(&owner).await?;
     reader.delete("/projects/b/buckets/ext/link").await?;
     let types = async |project: &str| -> Result<Vec<String>> {
-        use gadwall_domain::ports::metadata::MetadataStore as _;
-        let config = gadwall_metastore::SqliteConfig {
-            path: server.data_dir().join("metadata.sqlite"),
-            max_readers: 1,
-            acquire_timeout: Duration::from_secs(5),
-            busy_timeout: Duration::from_secs(5),
-        };
-        let store = gadwall_metastore::SqliteMetadata::open(config).await?;
+        let store = metadata(server.data_dir()).await?;
         let project = gadwall_domain::names::ProjectId::parse(project)?;
         let events = store.read().await?.events().read_after(&project, 0, 100).await?;
         let types = events.into_iter().map(|event| event.event_type);

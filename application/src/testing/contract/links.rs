@@ -24,13 +24,10 @@ impl<T: LakeStore + QueryEngine> LinkLake for T {}
 /// store, without lakes, for each test.
 #[macro_export]
 macro_rules! links_contract {
-    ($($kind:ident,)? $fresh:expr) => {
-        $crate::links_contract!(@ $($kind)? => $fresh);
+    ($fresh:expr) => {
+        $crate::links_contract!(contract_tests, $fresh);
     };
-    (@ => $fresh:expr) => {
-        $crate::links_contract!(@ contract_tests => $fresh);
-    };
-    (@ $kind:ident => $fresh:expr) => {
+    ($kind:ident, $fresh:expr) => {
         $crate::$kind! {
             $crate::testing::contract::links, $fresh, [
                 a_link_shows_what_its_owner_has_now,
