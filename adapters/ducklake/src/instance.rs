@@ -1,5 +1,6 @@
 //! Opens a DuckDB instance: its limits, what it can reach, and its sandbox.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
@@ -186,6 +187,12 @@ fn attach_shared(share: &SharedLake) -> String {
         sql::text(&format!("{}/", share.data.to_string_lossy())),
         schema = sql::text(&share.schema),
     )
+}
+
+/// The catalogs that an instance has.
+pub(crate) fn attached(connection: &Connection) -> Result<HashSet<String>, duckdb::Error> {
+    let mut names = connection.prepare("SELECT database_name FROM duckdb_databases()")?;
+    names.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Once external access is off, only the first lake of an instance can be attached, unless one was attached before:

@@ -18,7 +18,8 @@ use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::engine::{OpenError, prepare_folder};
 use crate::error::{fault, lake_error};
-use crate::instance::{OneLake, Serves, SharedLake};
+use crate::instance::{self, OneLake, Serves, SharedLake};
+use crate::sql;
 use crate::store::EmbeddedLakes;
 
 /// Engines that are opened at the same time: each takes a processor for a third of a second.
@@ -154,7 +155,7 @@ impl OpenLakes {
             return Err(LakeError::NoLake);
         }
         let _place = self.opening.acquire().await.map_err(|_| fault("no engine is opened any more"))?;
-        let shares: Arc<[Share]> = self.server.shares(lake).await?.into();
+        let shares = self.server.shares(lake).await?;
         let one = OneLake {
             lake,
             data: self.area.data(lake),
@@ -172,11 +173,15 @@ impl OpenLakes {
         let work = move || {
             prepare_folder("spill", &config.spill_dir, true)?;
             let catalogs = Arc::new(Catalogs::of_instance(&config, Arc::clone(&area)));
-            EmbeddedLakes::of(&config, Serves::One(Box::new(one)), catalogs, area, Some(server))
+            let lakes = EmbeddedLakes::of(&config, Serves::One(Box::new(one)), catalogs, area, Some(server))?;
+            // One that could not be attached is tried again by who reads it.
+            let attached = instance::attached(&*lakes.engine.connect()?)?;
+            let shares = shares.into_iter().filter(|share| attached.contains(&sql::catalog(share.owner))).collect();
+            Ok(Opened { lakes: Arc::new(lakes), shares })
         };
         let opened = tokio::task::spawn_blocking(work).await;
         match opened.map_err(|panic| fault(format!("an engine could not be opened: {panic}")))? {
-            Ok(lakes) => Ok(Opened { lakes: Arc::new(lakes), shares }),
+            Ok(opened) => Ok(opened),
             Err(OpenError::Engine(error)) => Err(lake_error(&error)),
             Err(error) => Err(LakeError::Fault(Box::new(error))),
         }

@@ -33,6 +33,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 impl LakeStore for CloudLakes {
     async fn create(&self, lake: LakeId) -> Result<(), LakeError> {
         self.server.provide(lake).await?;
+        let area = std::sync::Arc::clone(&self.area);
+        let made = tokio::task::spawn_blocking(move || area.make(lake)).await;
+        made.map_err(|panic| crate::error::fault(panic.to_string()))?.map_err(io_error)?;
         // Opening it for the first time fills its catalog.
         self.of(lake).await?;
         self.server.keep_rows_in_files(lake).await?;

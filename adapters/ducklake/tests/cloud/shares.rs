@@ -53,7 +53,7 @@ async fn read(lakes: &CloudLakes, name: &str) -> usize {
     let scope =
         ReadScope { lake: lake(READER), only_bucket: None, at: ReadAt::Head, files: NamedFiles::default(), links };
     let sql = format!("FROM ext.of_{name}");
-    let timeout = Duration::from_secs(60);
+    let timeout = Duration::from_mins(1);
     let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout };
     let batches: Vec<_> = lakes.query(scope, query).await.unwrap().rows.batches.try_collect().await.unwrap();
     batches.iter().map(|batch| batch.num_rows()).sum()

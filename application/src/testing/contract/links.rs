@@ -88,7 +88,7 @@ async fn scope(store: &Store, buckets: &[&str], pinned: Option<SnapshotId>) -> R
 
 /// The one number that a statement answers.
 async fn number(store: &Store, scope: ReadScope, sql: &str) -> Result<i64, QueryError> {
-    let timeout = Duration::from_secs(60);
+    let timeout = Duration::from_mins(1);
     let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
     let batches: Vec<_> = store.query(scope, query).await?.rows.batches.try_collect().await?;
     Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
