@@ -22,7 +22,7 @@ use crate::error::UseCaseError;
 use crate::failures::Failures;
 use crate::key_uses::KeyUses;
 use crate::keys::KeyError;
-use crate::sharing::Place;
+use crate::sharing::{LinkReads, Place};
 use crate::tokens::{Tokens, is_token};
 
 /// The digest under which a key is kept.
@@ -75,6 +75,7 @@ pub struct Access {
     uses: KeyUses,
     /// Tokens of identity providers, where there are any.
     tokens: Option<Tokens>,
+    link_reads: Arc<LinkReads>,
 }
 
 impl fmt::Debug for Access {
@@ -87,7 +88,8 @@ impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
         let (cache, uses) = (AccessCache::default(), KeyUses::default());
-        Self { store, clock, admins, cache, failures: Failures::new(0), uses, tokens: None }
+        let (failures, link_reads) = (Failures::new(0), Arc::default());
+        Self { store, clock, admins, cache, failures, uses, tokens: None, link_reads }
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -244,6 +246,11 @@ impl Access {
             self.cache.keep_links(version, project, &found);
         }
         Ok(found)
+    }
+
+    /// What reads linked buckets now, beside the queries.
+    pub(crate) fn link_reads(&self) -> &Arc<LinkReads> {
+        &self.link_reads
     }
 
     /// The link of that name, if a project has one.

@@ -12,11 +12,13 @@ use gadwall_domain::ports::lake::{Lake, TableProfile};
 use gadwall_domain::project::Project;
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::selection::Selection;
+use gadwall_domain::sharing::Link;
 use gadwall_domain::table::{Table, TableRef};
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::sharing::{LinkRead, is_open};
 use crate::tables::Tables;
 use crate::versions::{Version, Versions};
 
@@ -42,8 +44,8 @@ pub struct OpenedTable {
     name: TableRef,
     table: Table,
     at: ReadAt,
-    /// When it was linked, if it is.
-    linked_at: Option<DateTime<Utc>>,
+    /// The link that leads to it, if one does.
+    link: Option<Link>,
 }
 
 impl OpenedTable {
@@ -54,7 +56,7 @@ impl OpenedTable {
 
     /// When it was linked, if it is: the versions of one link's tables mean nothing to another of the same name.
     pub fn linked_at(&self) -> Option<DateTime<Utc>> {
-        self.linked_at
+        self.link.as_ref().map(|link| link.created_at)
     }
 
     /// The table by itself.
@@ -88,9 +90,8 @@ impl Data {
             Ok((self.tables.require_at(&place.project, &place.table(table), at).await?, at))
         };
         let (found, at) = found.await.map_err(|error| place.told(error))?;
-        let linked_at = place.link.as_ref().map(|link| link.created_at);
         let name = found.name.clone();
-        Ok(OpenedTable { name, table: place.shown(found), at, linked_at, project: place.project })
+        Ok(OpenedTable { name, table: place.shown(found), at, link: place.link, project: place.project })
     }
 
     /// A bucket's tables in a version, by name.
@@ -117,12 +118,15 @@ impl Data {
         timeout: Duration,
     ) -> Result<(RowStream, SnapshotId), UseCaseError> {
         let (lake, name) = (opened.project.lake, &opened.name);
-        Ok(self.lakes.rows(lake, name, selection, opened.at, timeout).await?)
+        let rows = async { Ok(self.lakes.rows(lake, name, selection, opened.at, timeout).await?) };
+        self.watched(opened.link.as_ref(), rows).await
     }
 
     /// What an opened table's columns hold.
     pub async fn profile(&self, opened: &OpenedTable, timeout: Duration) -> Result<TableProfile, UseCaseError> {
-        Ok(self.lakes.profile(opened.project.lake, &opened.name, opened.at, timeout).await?)
+        let profile = async { Ok(self.lakes.profile(opened.project.lake, &opened.name, opened.at, timeout).await?) };
+        let Some(read) = self.begin(opened.link.as_ref()).await? else { return profile.await };
+        read.during(profile).await
     }
 
     /// What happened to a table's rows in `from..=to`; up to the newest snapshot without `to`. Answers the changes and
@@ -156,7 +160,31 @@ impl Data {
         let at = pinned.map_or(ReadAt::Head, ReadAt::Snapshot);
         let found = self.tables.require_at(project, &place.table(table), at).await;
         let found = found.map_err(|error| place.told(error))?;
-        let changes = self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?;
-        Ok((changes, to))
+        let changes =
+            async { Ok((self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?, to)) };
+        self.watched(place.link.as_ref(), changes).await
+    }
+
+    /// Rows that are read no further once the link ends that they are read through.
+    async fn watched(
+        &self,
+        link: Option<&Link>,
+        rows: impl Future<Output = Result<(RowStream, SnapshotId), UseCaseError>>,
+    ) -> Result<(RowStream, SnapshotId), UseCaseError> {
+        let Some(read) = self.begin(link).await? else { return rows.await };
+        let (rows, snapshot) = rows.await?;
+        Ok((read.rows(rows), snapshot))
+    }
+
+    /// Enters a read through a link, if it is one.
+    async fn begin(&self, link: Option<&Link>) -> Result<Option<LinkRead>, UseCaseError> {
+        let Some(link) = link else { return Ok(None) };
+        let sources = vec![link.source.clone()];
+        let read = self.access.link_reads().begin(&link.project, sources.clone());
+        if is_open(&self.access, &link.project, &sources).await? {
+            Ok(Some(read))
+        } else {
+            Err(UseCaseError::LinkEnded { bucket: link.name.clone() })
+        }
     }
 }

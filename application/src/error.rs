@@ -136,9 +136,6 @@ pub enum UseCaseError {
         /// The name of its link.
         bucket: BucketName,
     },
-    /// Lakes are kept so that none can read another.
-    #[error("buckets can't be linked where each project has an engine of its own (ducklake.catalog = postgres)")]
-    LinksUnsupported,
     /// The table's name is taken.
     #[error("table {table} exists already in project {project}")]
     TableExists {
@@ -371,7 +368,6 @@ impl Classify for UseCaseError {
             | Self::BadFile { .. }
             | Self::MultipleDdl(_)
             | Self::LinkOfLink { .. }
-            | Self::LinksUnsupported
             | Self::KeyReused => ErrorKind::Unprocessable,
             Self::Statement { source, .. } => source.kind(),
             Self::Alteration(error) => error.kind(),
@@ -421,7 +417,6 @@ impl Classify for UseCaseError {
             Self::AlreadyShared { .. } => "already_shared",
             Self::SharedWithItself => "shared_with_itself",
             Self::LinkOfLink { .. } => "link_of_link",
-            Self::LinksUnsupported => "links_unsupported",
             Self::NoTable { .. } => "table_not_found",
             Self::TableExists { .. } => "table_exists",
             Self::NoView { .. } => "view_not_found",

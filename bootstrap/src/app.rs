@@ -60,6 +60,7 @@ use crate::issuers;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
+use crate::linked_reads::LinkedReadsTask;
 use crate::metadata;
 use crate::query_log::QueryLogTask;
 use crate::statistics::LocalStatistics;
@@ -76,6 +77,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     certificates: Option<Certificates>,
     _housekeeping: Housekeeping,
+    _linked_reads: LinkedReadsTask,
     background: [StopBackground; 2],
     lease: Lease,
     _lock: DataLock,
@@ -107,8 +109,10 @@ impl Server {
             services.operations,
             services.queries,
             (services.background, config.query.result_retention),
+            Arc::clone(&services.sharing),
             lakes,
         );
+        let linked_reads = LinkedReadsTask::start(services.sharing);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -119,6 +123,7 @@ impl Server {
             key_uses,
             certificates,
             _housekeeping: housekeeping,
+            _linked_reads: linked_reads,
             background,
             lease,
             _lock: lock,

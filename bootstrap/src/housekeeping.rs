@@ -6,6 +6,7 @@ use std::time::Duration;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
+use gadwall_application::sharing::Sharing;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,6 +28,7 @@ impl Housekeeping {
         operations: Arc<Operations>,
         queries: Arc<Queries>,
         results: (Arc<BackgroundQueries>, Duration),
+        sharing: Arc<Sharing>,
         lakes: Lakes,
     ) -> Self {
         let (results, kept_for) = results;
@@ -46,6 +48,10 @@ impl Housekeeping {
                 match queries.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
                     Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
+                }
+                match sharing.clean_up().await {
+                    Ok(ended) => tracing::debug!(ended, "what was read of others without a link ended"),
+                    Err(error) => tracing::warn!(error = %error, "what is read of others was not cleaned up"),
                 }
                 let removed = lakes.sweep(ORPHANED_AFTER).await;
                 tracing::debug!(removed, "files of interrupted writes removed");

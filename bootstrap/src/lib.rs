@@ -13,6 +13,7 @@ mod issuers;
 mod key_uses;
 mod lakes;
 mod lease;
+mod linked_reads;
 mod metadata;
 pub mod migrate;
 mod query_log;

@@ -1,5 +1,6 @@
 //! Opens a DuckDB instance: its limits, what it can reach, and its sandbox.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
@@ -7,6 +8,7 @@ use gadwall_domain::ids::LakeId;
 
 use crate::config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 use crate::engine::OpenError;
+use crate::error::message;
 use crate::profiling;
 use crate::runtime::{DUCKLAKE, HTTPFS, POSTGRES, extension_file};
 use crate::sql;
@@ -30,6 +32,19 @@ pub(crate) struct OneLake {
     pub(crate) password: String,
     /// The catalog's schema.
     pub(crate) schema: String,
+    /// What is read of other lakes.
+    pub(crate) shares: Vec<SharedLake>,
+}
+
+/// What an instance reads of another lake, out of the same database.
+pub(crate) struct SharedLake {
+    pub(crate) lake: LakeId,
+    /// The location of its data files.
+    pub(crate) data: PathBuf,
+    /// The schema that shows as much of its catalog as may be read.
+    pub(crate) schema: String,
+    /// The folders of the data files that may be read.
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 /// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the spill folders can be
@@ -45,6 +60,12 @@ pub(crate) fn open(config: &LakeConfig, serves: &Serves) -> Result<Connection, O
         Serves::One(one) => {
             root.execute_batch(&reach_postgres(one))?;
             root.execute_batch(&attach(config, one))?;
+            for share in &one.shares {
+                // One that can't be had is missed by who reads it.
+                if let Err(error) = root.execute_batch(&attach_shared(share)) {
+                    tracing::warn!(reason = message(&error), "another project's buckets can't be attached");
+                }
+            }
         }
     }
     lock_in(&root, config, serves)?;
@@ -158,6 +179,23 @@ pub(crate) fn attach(config: &LakeConfig, one: &OneLake) -> String {
     )
 }
 
+fn attach_shared(share: &SharedLake) -> String {
+    format!(
+        "ATTACH 'ducklake:postgres:application_name=gadwall' AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true,
+           METADATA_SCHEMA {schema}, META_SCHEMA {schema}, META_SECRET 'gadwall_catalog', READ_ONLY,
+           CREATE_IF_NOT_EXISTS false)",
+        sql::catalog(share.lake),
+        sql::text(&format!("{}/", share.data.to_string_lossy())),
+        schema = sql::text(&share.schema),
+    )
+}
+
+/// The catalogs that an instance has.
+pub(crate) fn attached(connection: &Connection) -> Result<HashSet<String>, duckdb::Error> {
+    let mut names = connection.prepare("SELECT database_name FROM duckdb_databases()")?;
+    names.query_map([], |row| row.get(0))?.collect()
+}
+
 /// Once external access is off, only the first lake of an instance can be attached, unless one was attached before:
 /// DuckLake sets something up with the first one that the sandbox would stop. So a lake that is nothing goes first.
 fn warm_up(root: &Connection, config: &LakeConfig) -> Result<(), OpenError> {
@@ -197,6 +235,7 @@ fn reachable(config: &LakeConfig, serves: &Serves) -> Vec<PathBuf> {
         }
         Serves::One(one) => {
             folders.push(one.data.clone());
+            folders.extend(one.shares.iter().flat_map(|share| share.folders.iter().cloned()));
             // Each project's datasets lie in a folder of its own.
             folders.extend(files.map(|files| files.join(one.lake.uuid().simple().to_string())));
         }

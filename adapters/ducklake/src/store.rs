@@ -189,10 +189,6 @@ impl LakeStore for EmbeddedLakes {
         self.catalogs.known(lake)?.head()
     }
 
-    fn reads_links(&self) -> bool {
-        true
-    }
-
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
         let known = self.catalogs.known(lake).and_then(|known| known.commits_after(after, limit as usize));
         if let Some(commits) = known {

@@ -34,3 +34,21 @@ mod views {
 
     gadwall_application::views_contract!(fresh());
 }
+
+mod links {
+    use std::sync::Arc;
+
+    use gadwall_application::testing::contract::links::LinkLake;
+    use gadwall_ducklake::EmbeddedLakes;
+    use tempfile::TempDir;
+
+    use super::support;
+
+    fn fresh() -> (Arc<dyn LinkLake>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
+        (Arc::new(lakes), dir)
+    }
+
+    gadwall_application::links_contract!(fresh());
+}

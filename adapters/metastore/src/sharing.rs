@@ -10,6 +10,23 @@ use crate::rows::{self, micros, number};
 use crate::statement::sql;
 use crate::tx::SqlTx;
 
+/// Links that fit a condition, with what opens them.
+macro_rules! known_links {
+    ($condition:literal) => {
+        concat!(
+            "SELECT p.id AS project, l.name, s.id AS source, l.bucket, l.snapshot, l.unconditional,
+                    l.created_at, l.created_by,
+                    (SELECT count(*) FROM shares h
+                      WHERE h.source = l.source AND h.bucket_key = l.bucket_key AND h.target = l.project) AS shares,
+                    (SELECT count(*) FROM read_grants g
+                      WHERE g.source = l.source AND g.bucket_key = l.bucket_key) AS grants
+               FROM links l JOIN projects p ON p.id_key = l.project JOIN projects s ON s.id_key = l.source
+              WHERE ",
+            $condition
+        )
+    };
+}
+
 #[async_trait]
 impl SharingRepository for SqlTx {
     async fn insert_share(&mut self, share: &Share) -> Result<(), StoreError> {
@@ -100,15 +117,17 @@ impl SharingRepository for SqlTx {
     }
 
     async fn links_of(&mut self, project: &ProjectId) -> Result<Vec<KnownLink>, StoreError> {
-        let statement = sql("SELECT p.id AS project, l.name, s.id AS source, l.bucket, l.snapshot, l.unconditional,
-                    l.created_at, l.created_by,
-                    (SELECT count(*) FROM shares h
-                      WHERE h.source = l.source AND h.bucket_key = l.bucket_key AND h.target = l.project) AS shares,
-                    (SELECT count(*) FROM read_grants g
-                      WHERE g.source = l.source AND g.bucket_key = l.bucket_key) AS grants
-               FROM links l JOIN projects p ON p.id_key = l.project JOIN projects s ON s.id_key = l.source
-              WHERE l.project = $1 ORDER BY l.name_key")
-        .bind(project.folded());
+        let statement = sql(known_links!("l.project = $1 ORDER BY l.name_key")).bind(project.folded());
+        self.all(statement).await?.iter().map(rows::link).collect()
+    }
+
+    async fn links_to(&mut self, source: Option<&SourceBucket>) -> Result<Vec<KnownLink>, StoreError> {
+        let statement = match source {
+            None => sql(known_links!("1 = 1 ORDER BY l.project, l.name_key")),
+            Some(source) => sql(known_links!("l.source = $1 AND l.bucket_key = $2 ORDER BY l.project, l.name_key"))
+                .bind(source.project.folded())
+                .bind(source.bucket.folded()),
+        };
         self.all(statement).await?.iter().map(rows::link).collect()
     }
 

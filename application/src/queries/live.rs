@@ -10,6 +10,7 @@ use futures_util::Stream;
 use futures_util::future::AbortHandle;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::QueryId;
+use gadwall_domain::names::ProjectId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_figures::FiguresLater;
 use gadwall_domain::query_record::{QueryPhase, QueryProgress, QueryRecord, QueryState};
@@ -112,6 +113,15 @@ impl Live {
     pub(super) fn reads(&self, source: &SourceBucket) -> bool {
         let now = self.lock();
         !now.record.state.is_final() && now.sources.contains(source)
+    }
+
+    /// The buckets of other projects that it reads, unless it has ended.
+    pub(super) fn linked_reads(&self) -> Vec<(ProjectId, SourceBucket)> {
+        let now = self.lock();
+        if now.record.state.is_final() {
+            return Vec::new();
+        }
+        now.sources.iter().map(|source| (now.record.project.clone(), source.clone())).collect()
     }
 
     pub(super) fn id(&self) -> QueryId {

@@ -248,7 +248,7 @@ impl Queries {
             entry.begin();
             // Entered first: whoever ends a share from now on finds it.
             entry.live.read_from(sources.clone());
-            if !is_open(&self.access, &project, &sources).await? {
+            if !is_open(&self.access, &project.id, &sources).await? {
                 return Err(QueryError::Cancelled.into());
             }
             if let Some(files) = &self.files {
@@ -262,6 +262,11 @@ impl Queries {
                 let timing = Timing { queued, begun: asked.elapsed().saturating_sub(queued) };
                 let QueryOutput { snapshot, deterministic, figures, .. } = output;
                 Ok(Answer { query_id, rows, snapshot, deterministic, timing, figures })
+            }
+            // What another server ended fails in some way or other.
+            Ok(Err(_)) if !is_open(&self.access, &project.id, &sources).await.unwrap_or(true) => {
+                entry.end(End::Cancelled);
+                Err(QueryError::Cancelled.into())
             }
             Ok(Err(error)) => {
                 entry.end(End::of_use_case(&error));

@@ -143,10 +143,10 @@ impl RunningQueries {
         state == QueryState::Cancelled || !state.is_final()
     }
 
-    /// Projects that are reading a bucket of another.
-    pub(crate) fn readers_of(&self, source: &SourceBucket) -> BTreeSet<ProjectId> {
+    /// Buckets of others that are being read, and by which projects.
+    pub(crate) fn linked_reads(&self) -> BTreeSet<(ProjectId, SourceBucket)> {
         let all: Vec<_> = self.lock().values().cloned().collect();
-        all.iter().filter(|live| live.reads(source)).map(|live| live.record().project).collect()
+        all.iter().flat_map(|live| live.linked_reads()).collect()
     }
 
     /// A project's queries that are reading a bucket of another.

@@ -283,7 +283,7 @@ impl Scripts {
             return Err(UseCaseError::LinkedBucket { bucket: linked.bucket.clone() });
         }
         turn.read_from(sources.clone());
-        if !is_open(&self.0.access, project, &sources).await? {
+        if !is_open(&self.0.access, &project.id, &sources).await? {
             return Err(QueryError::Cancelled.into());
         }
         let many = script.statements.len() > 1;

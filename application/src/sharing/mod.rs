@@ -3,9 +3,11 @@
 
 mod place;
 mod reading;
+mod reads;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use gadwall_domain::events::Event;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{BucketName, ProjectId};
-use gadwall_domain::ports::lake::Lake;
+use gadwall_domain::ports::lake::{Lake, LakeLink};
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::project::{Project, ProjectStatus};
@@ -30,6 +32,7 @@ use crate::queries::RunningQueries;
 
 pub(crate) use place::Place;
 pub(crate) use reading::{Reading, is_open, reading};
+pub(crate) use reads::{LinkRead, LinkReads};
 
 /// Most buckets open to all that an offer lists.
 const MAX_GRANTS: u32 = 1_000;
@@ -131,7 +134,7 @@ impl Sharing {
             self.record(&mut *tx, caller, SharingFact::Unshared, &source, Some(&target)).await?;
         }
         tx.commit().await?;
-        self.stop_readers(&source).await
+        self.end_readers(&source, Some(&target)).await
     }
 
     /// Opens a bucket to all projects. One that is open stays so.
@@ -157,7 +160,7 @@ impl Sharing {
             self.record(&mut *tx, caller, SharingFact::Revoked, &source, None).await?;
         }
         tx.commit().await?;
-        self.stop_readers(&source).await
+        self.end_readers(&source, None).await
     }
 
     /// Links another project's bucket under a name of the project's own.
@@ -170,9 +173,6 @@ impl Sharing {
         new: NewLink,
     ) -> Result<Link, UseCaseError> {
         let reader = self.access.open_named(caller, project, name, Scope::Manage).await?;
-        if !self.lakes.reads_links() {
-            return Err(UseCaseError::LinksUnsupported);
-        }
         let owner = self.require(&new.source.project).await?;
         if owner.id == reader.id {
             return Err(UseCaseError::SharedWithItself);
@@ -222,7 +222,7 @@ impl Sharing {
         }
         self.record_link(&mut *tx, caller, SharingFact::Unlinked, &known.link).await?;
         tx.commit().await?;
-        self.stop_readers(&known.link.source).await
+        self.end_readers(&known.link.source, Some(&reader.id)).await
     }
 
     /// What a project shares.
@@ -317,15 +317,76 @@ impl Sharing {
         active.ok_or_else(|| UseCaseError::NoProjectAround(id.clone()))
     }
 
-    /// Stops all that reads a bucket and may not any more.
-    async fn stop_readers(&self, source: &SourceBucket) -> Result<(), UseCaseError> {
-        for reader in self.running.readers_of(source) {
-            let links = self.access.links(&reader).await?;
-            if !links.iter().any(|known| known.open && known.link.source == *source) {
-                join_all(self.running.reading(&reader, source).iter().map(|live| self.running.stop(live))).await;
+    /// Stops all that reads something here that may not be read any more, because another server ended its share or link.
+    pub async fn stop_ended(&self) -> Result<(), UseCaseError> {
+        let mut reads = self.running.linked_reads();
+        reads.extend(self.access.link_reads().all());
+        for (reader, source) in reads {
+            self.stop_if_ended(&reader, &source).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what lakes' engines may read of others though no link is there for it: its bucket or project is gone, or what
+    /// ended it broke off. Answers how much.
+    pub async fn clean_up(&self) -> Result<usize, UseCaseError> {
+        // Looked at first: what is linked in between is not overlooked.
+        let held = self.lakes.held_links().await?;
+        if held.is_empty() {
+            return Ok(0);
+        }
+        let known = self.store.read().await?.sharing().links_to(None).await?;
+        let mut open = HashSet::new();
+        for link in known.iter().filter(|known| known.open) {
+            open.extend(self.lake_link(&link.link.project, &link.link.source).await?);
+        }
+        let mut ended = 0;
+        for link in held.iter().filter(|link| !open.contains(*link)) {
+            self.lakes.end_link(link).await?;
+            ended += 1;
+        }
+        Ok(ended)
+    }
+
+    /// Stops all that reads a bucket and may not any more, and ends what its readers' engines may read of it: those who
+    /// link it still, and one that doesn't any more.
+    async fn end_readers(&self, source: &SourceBucket, one: Option<&ProjectId>) -> Result<(), UseCaseError> {
+        let known = self.store.read().await?.sharing().links_to(Some(source)).await?;
+        let readers: BTreeSet<&ProjectId> = known.iter().map(|known| &known.link.project).chain(one).collect();
+        for reader in readers {
+            if self.stop_if_ended(reader, source).await?
+                && let Some(link) = self.lake_link(reader, source).await?
+            {
+                self.lakes.end_link(&link).await?;
             }
         }
         Ok(())
+    }
+
+    /// Stops what of a project reads a bucket, if it may not any more; whether that is so.
+    async fn stop_if_ended(&self, reader: &ProjectId, source: &SourceBucket) -> Result<bool, UseCaseError> {
+        if is_open(&self.access, reader, std::slice::from_ref(source)).await? {
+            return Ok(false);
+        }
+        self.access.link_reads().stop(reader, source);
+        join_all(self.running.reading(reader, source).iter().map(|live| self.running.stop(live))).await;
+        Ok(true)
+    }
+
+    /// A link as the lakes know it, while both its projects are there.
+    async fn lake_link(&self, reader: &ProjectId, source: &SourceBucket) -> Result<Option<LakeLink>, UseCaseError> {
+        let mut tx = self.store.read().await?;
+        let (reader, owner) = (tx.projects().find(reader).await?, tx.projects().find(&source.project).await?);
+        let link = |(reader, owner): (Project, Project)| {
+            let is_there = |project: &Project| project.status == ProjectStatus::Active;
+            let bucket = source.bucket.clone();
+            (is_there(&reader) && is_there(&owner)).then_some(LakeLink {
+                reader: reader.lake,
+                owner: owner.lake,
+                bucket,
+            })
+        };
+        Ok(reader.zip(owner).and_then(link))
     }
 
     async fn record_link(

@@ -1,7 +1,7 @@
 //! What a statement may read through links, settled for each request anew.
 
 use gadwall_domain::access::Principal;
-use gadwall_domain::names::BucketName;
+use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{Linked, LinkedSource};
@@ -68,13 +68,13 @@ pub(crate) async fn reading<'s>(
 /// Whether all that was opened may be read still.
 pub(crate) async fn is_open(
     access: &Access,
-    project: &Project,
+    project: &ProjectId,
     sources: &[SourceBucket],
 ) -> Result<bool, UseCaseError> {
     if sources.is_empty() {
         return Ok(true);
     }
-    let now = access.links(&project.id).await?;
+    let now = access.links(project).await?;
     let open = |source: &SourceBucket| now.iter().any(|known| known.open && known.link.source == *source);
     Ok(sources.iter().all(open))
 }

@@ -1,13 +1,25 @@
 //! Who may share and link, and what a statement may read by that.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 use gadwall_domain::access::{Principal, Scope};
-use gadwall_domain::names::BucketName;
+use gadwall_domain::names::{BucketName, TableName};
+use gadwall_domain::ports::lake::LakeWrite;
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::query::QueryError;
+use gadwall_domain::selection::Selection;
 use gadwall_domain::sharing::SourceBucket;
+use gadwall_domain::table::TableRef;
 
 use super::{NewLink, reading};
 use crate::caller::{Caller, Identity};
+use crate::data::Data;
 use crate::error::UseCaseError;
-use crate::testing::builders::{api_key, bucket, project_id};
+use crate::tables::Tables;
+use crate::testing::builders::{api_key, bucket, column, origin, project_id, rows, schema};
+use crate::versions::{Version, Versions};
 use crate::world::{World, caller};
 
 /// A project `a` with a bucket that is shared with `b`, and the keys of both.
@@ -31,6 +43,38 @@ fn limited(project: &str, scopes: &[Scope], only: Option<&str>) -> Caller {
         scopes: scopes.iter().copied().collect(),
         bucket: only.map(bucket),
     }))
+}
+
+#[tokio::test]
+async fn rows_of_a_linked_table_end_with_its_share() {
+    let (world, owner, reader) = shared().await;
+    link(&world, &reader, "ext").await.unwrap();
+    let lake = world.access.open(&owner, &project_id("a"), Scope::Read).await.unwrap().lake;
+    let named = |of: &str| TableRef { bucket: bucket(of), table: TableName::parse("t").unwrap() };
+    let shape = schema(vec![column("i", "BIGINT")], &[]);
+    let rows = rows(["i"], &[[Some("1")]]);
+    for write in
+        [LakeWrite::create_table(named("sales"), shape.clone()), LakeWrite::append(named("sales"), shape, rows)]
+    {
+        world.lakes.write(lake, write, origin("r")).await.unwrap();
+    }
+    let parts = || (Arc::clone(&world.store) as Arc<dyn MetadataStore>, Arc::clone(&world.lakes));
+    let (access, projection, projects) =
+        (Arc::clone(&world.access), Arc::clone(&world.projection), Arc::clone(&world.projects));
+    let ((a, b), (c, d)) = (parts(), parts());
+    let tables = Arc::new(Tables::new(a, b, Arc::clone(&access), projection, projects));
+    let data = Data::new(Arc::clone(&world.lakes), access, tables, Arc::new(Versions::new(c, d as _)));
+    let opened = data.open(&reader, &project_id("b"), &named("ext"), &Version::Head).await.unwrap();
+    let patience = Duration::from_secs(10);
+    let (read, _) = data.rows(&opened, Selection::default(), patience).await.unwrap();
+    let (whole, _) = data.rows(&opened, Selection::default(), patience).await.unwrap();
+    assert_eq!(whole.batches.count().await, 1);
+    world.sharing.unshare(&owner, &project_id("a"), &bucket("sales"), &project_id("b")).await.unwrap();
+    let ended: Vec<_> = read.batches.collect().await;
+    assert!(matches!(ended[..], [Err(QueryError::Cancelled)]), "{ended:?}");
+    let again = data.rows(&opened, Selection::default(), patience).await;
+    assert!(matches!(again, Err(UseCaseError::LinkEnded { .. })));
+    assert!(world.access.link_reads().all().is_empty());
 }
 
 /// The links that a statement of a caller may read, by name, and whether they show anything.

@@ -12,8 +12,9 @@ use gadwall_domain::names::{ColumnName, ProjectId};
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
 use gadwall_domain::ports::transfer::ExportSource;
 use gadwall_domain::project::Project;
-use gadwall_domain::query::{NamedFiles, Parameters, Query, ReadScope};
+use gadwall_domain::query::{NamedFiles, Parameters, Query, QueryError, ReadScope};
 use gadwall_domain::selection::Selection;
+use gadwall_domain::sharing::SourceBucket;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::transfer::{FileFormat, ObjectPath};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use crate::caller::Caller;
 use crate::datasets::{about_dataset, about_object};
 use crate::error::UseCaseError;
 use crate::operations::{Running, Started};
-use crate::sharing::{Reading, reading};
+use crate::sharing::{Reading, is_open, reading};
 
 /// Longest time that looking for the files of a statement may take.
 const RESOLVE: Duration = Duration::from_secs(30);
@@ -90,12 +91,12 @@ impl Transfers {
             ExportOf::Table { table, .. } => table.to_string(),
             ExportOf::Query(_) => "query".to_owned(),
         };
-        let (source, stored_bytes) = self.source(caller, &project, new.of, at).await?;
+        let (source, stored_bytes, linked) = self.source(caller, &project, new.of, at).await?;
         let (parts, of_project) = (Arc::clone(&self.parts), project.clone());
         // A table's own files say about how large the new one gets.
         let expected = stored_bytes.filter(|_| matches!(new.format, FileFormat::Parquet(_)));
         let work = move |running| async move {
-            carry_out(&parts, &of_project, source, &new.to, &new.format, expected, &running).await
+            carry_out(&parts, &of_project, (source, linked), &new.to, &new.format, expected, &running).await
         };
         self.parts.operations.start(caller, &project, OperationKind::Export, subject, work).await
     }
@@ -108,14 +109,14 @@ impl Transfers {
         Ok(ReadAt::Snapshot(snapshot))
     }
 
-    /// What to read; and of a whole table, the bytes of its files.
+    /// What to read; of a whole table, the bytes of its files; and the linked buckets that are read.
     async fn source(
         &self,
         caller: &Caller,
         project: &Project,
         of: ExportOf,
         at: ReadAt,
-    ) -> Result<(ExportSource, Option<u64>), UseCaseError> {
+    ) -> Result<(ExportSource, Option<u64>, Vec<SourceBucket>), UseCaseError> {
         let (table, chosen, filter) = match of {
             ExportOf::Query(sql) => {
                 let files = match &self.parts.files {
@@ -123,10 +124,10 @@ impl Transfers {
                     None => NamedFiles::default(),
                 };
                 let (access, lakes) = (&self.parts.access, &*self.parts.lakes);
-                let Reading { links, .. } = reading(access, lakes, caller, project, [sql.as_str()], None).await?;
+                let Reading { links, sources } = reading(access, lakes, caller, project, [sql.as_str()], None).await?;
                 let scope = ReadScope { lake: project.lake, only_bucket: None, at, files, links };
                 let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout: LIMIT };
-                return Ok((ExportSource::Query { scope, query }, None));
+                return Ok((ExportSource::Query { scope, query }, None, sources));
             }
             ExportOf::Table { table, columns, filter } => (table, columns, filter),
         };
@@ -165,20 +166,30 @@ impl Transfers {
             return Err(UseCaseError::BadFilter(format!("the table has no column {unknown}")));
         }
         let stored_bytes = (selection == Selection::default()).then_some(size.size_bytes);
-        Ok((ExportSource::Table { lake, table, selection, at }, stored_bytes))
+        let linked = place.link.into_iter().map(|link| link.source).collect();
+        Ok((ExportSource::Table { lake, table, selection, at }, stored_bytes, linked))
     }
 }
 
 async fn carry_out(
     parts: &Parts,
     project: &Project,
-    source: ExportSource,
+    (source, linked): (ExportSource, Vec<SourceBucket>),
     to: &ObjectPath,
     format: &FileFormat,
     expected: Option<u64>,
     running: &Running,
 ) -> Result<Value, UseCaseError> {
-    let exported = parts.bulk.export(source, format, running.watcher(expected), LIMIT).await?;
+    // Entered first: whoever ends a share from now on finds it.
+    let read = parts.access.link_reads().begin(&project.id, linked.clone());
+    let exported = read
+        .during(async {
+            if !is_open(&parts.access, &project.id, &linked).await? {
+                return Err(QueryError::Cancelled.into());
+            }
+            Ok::<_, UseCaseError>(parts.bulk.export(source, format, running.watcher(expected), LIMIT).await?)
+        })
+        .await?;
     running.progress(Progress { percent: None, rows: exported.rows, bytes: exported.bytes });
     // Up to here it can be stopped; the rest is quick, and whole or not at all.
     running.seal()?;

@@ -31,6 +31,8 @@ pub trait SharingRepository: Send {
     async fn remove_link(&mut self, project: &ProjectId, name: &BucketName) -> Result<bool, StoreError>;
     /// A project's links.
     async fn links_of(&mut self, project: &ProjectId) -> Result<Vec<KnownLink>, StoreError>;
+    /// Links of all projects, to one bucket or to any.
+    async fn links_to(&mut self, source: Option<&SourceBucket>) -> Result<Vec<KnownLink>, StoreError>;
     /// Lets no link of that project to that bucket be read without a share or grant.
     async fn end_unconditional(&mut self, source: &SourceBucket, target: &ProjectId) -> Result<(), StoreError>;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use gadwall_tests::support::{Client, Reply, TestServer, send};
+use gadwall_tests::support::{Client, Reply, TestServer, metadata, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -414,6 +414,43 @@ async fn a_query_that_reads_a_bucket_is_stopped_when_its_share_ends() -> Result<
     Ok(())
 }
 
+/// Waits until something is in a state that fits; answers that.
+async fn until(client: &Client<'_>, path: &str, fits: impl Fn(&str) -> bool) -> Result<String> {
+    let begun = Instant::now();
+    loop {
+        let seen = client.get(path).await?;
+        if let Some(state) = seen.json()["state"].as_str().filter(|state| fits(state)) {
+            return Ok(state.to_owned());
+        }
+        if begun.elapsed() > Duration::from_secs(30) {
+            bail!("{path}: {}", seen.text);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn exports_and_queries_in_the_background_are_stopped_when_a_share_ends() -> Result<()> {
+    let server = TestServer::start().await?;
+    let (owner, reader) = linked(&server).await?;
+    let long = "SELECT count(*) AS n FROM ext.t, range(100000000) a, range(100000000) b WHERE a.range + b.range = 7";
+    assert_eq!(reader.post("/projects/b/datasets", &json!({ "name": "d" })).await?.status, 201);
+    let export = reader.post("/projects/b/export", &json!({ "to": "/d/n.csv", "query": long })).await?;
+    assert_eq!(export.status, 202, "{}", export.text);
+    let export = export.header("location").to_owned();
+    let query = reader.post("/projects/b/queries", &json!({ "query": long, "timeout_seconds": 600 })).await?;
+    assert_eq!(query.status, 202, "{}", query.text);
+    let query = query.header("location").to_owned();
+    for path in [&export, &query] {
+        until(&reader, path, |state| state == "running").await?;
+    }
+    unshare(&owner).await?;
+    let ended = until(&reader, &export, |state| !matches!(state, "pending" | "running")).await?;
+    assert!(matches!(ended.as_str(), "failed" | "cancelled"), "{ended}");
+    assert_eq!(until(&reader, &query, |state| !matches!(state, "queued" | "running")).await?, "cancelled");
+    Ok(())
+}
+
 #[tokio::test]
 async fn shares_and_links_are_events() -> Result<()> {
     let server = TestServer::start().await?;
@@ -421,14 +458,7 @@ async fn shares_and_links_are_events() -> Result<()> {
     unshare(&owner).await?;
     reader.delete("/projects/b/buckets/ext/link").await?;
     let types = async |project: &str| -> Result<Vec<String>> {
-        use gadwall_domain::ports::metadata::MetadataStore as _;
-        let config = gadwall_metastore::SqliteConfig {
-            path: server.data_dir().join("metadata.sqlite"),
-            max_readers: 1,
-            acquire_timeout: Duration::from_secs(5),
-            busy_timeout: Duration::from_secs(5),
-        };
-        let store = gadwall_metastore::SqliteMetadata::open(config).await?;
+        let store = metadata(server.data_dir()).await?;
         let project = gadwall_domain::names::ProjectId::parse(project)?;
         let events = store.read().await?.events().read_after(&project, 0, 100).await?;
         let types = events.into_iter().map(|event| event.event_type);

@@ -4,9 +4,12 @@
 //! An engine reaches its own project's files and catalog only. Those that were not used for a while are closed, and the
 //! least recently used one makes room for another.
 
+mod extent;
 mod open;
 mod ports;
+mod scram;
 mod server;
+mod shares;
 mod turn;
 
 use std::fmt;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
+use gadwall_domain::query::ReadScope;
 use thiserror::Error;
 
 use crate::area::Area;
@@ -22,7 +26,7 @@ use crate::config::{LakeConfig, PostgresPlace};
 use crate::durable::Fsync;
 use crate::engine::{OpenError, prepare_folder};
 use crate::store::EmbeddedLakes;
-use crate::{area, runtime};
+use crate::{area, links, runtime};
 
 use open::OpenLakes;
 pub(crate) use server::CatalogServer;
@@ -86,6 +90,12 @@ impl CloudLakes {
         self.open.get(lake).await
     }
 
+    /// The engine of a lake which reads all that a scope's links show.
+    pub(crate) async fn within(&self, scope: &ReadScope) -> Result<Arc<EmbeddedLakes>, LakeError> {
+        let sources: Vec<_> = links::sources(scope).collect();
+        if sources.is_empty() { self.of(scope.lake).await } else { self.open.reading(scope.lake, &sources).await }
+    }
+
     /// Engines that are open.
     pub fn open_engines(&self) -> usize {
         self.open.count()
@@ -96,6 +106,9 @@ impl CloudLakes {
     pub async fn sweep(&self, age: Duration) -> usize {
         /// Younger files are left alone, whatever is asked for.
         const FLOOR: Duration = Duration::from_hours(24);
+        if let Err(error) = self.server.drop_stale_shares().await {
+            tracing::warn!(error = %error, "shares that are out of date were not removed");
+        }
         let mut removed = 0;
         for lakes in self.open.all() {
             removed += lakes.sweep(age.max(FLOOR)).await;

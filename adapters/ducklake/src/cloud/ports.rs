@@ -9,8 +9,9 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport, QueryEngine,
-    ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, ViewEngine, WriteError,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport,
+    QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, ViewEngine,
+    WriteError,
 };
 use gadwall_domain::ports::system::{BrokenLakes, Health, HealthProbe, LakeProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
@@ -32,6 +33,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 impl LakeStore for CloudLakes {
     async fn create(&self, lake: LakeId) -> Result<(), LakeError> {
         self.server.provide(lake).await?;
+        let area = std::sync::Arc::clone(&self.area);
+        let made = tokio::task::spawn_blocking(move || area.make(lake)).await;
+        made.map_err(|panic| crate::error::fault(panic.to_string()))?.map_err(io_error)?;
         // Opening it for the first time fills its catalog.
         self.of(lake).await?;
         self.server.keep_rows_in_files(lake).await?;
@@ -56,6 +60,17 @@ impl LakeStore for CloudLakes {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    async fn end_link(&self, link: &LakeLink) -> Result<(), LakeError> {
+        self.server.end_share(link).await?;
+        // Another engine, which reaches it no more, is opened for the next request.
+        self.open.forget(link.reader);
+        Ok(())
+    }
+
+    async fn held_links(&self) -> Result<Vec<LakeLink>, LakeError> {
+        self.server.all_shares().await
     }
 
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
@@ -173,7 +188,7 @@ impl TableReader for CloudLakes {
 #[async_trait]
 impl QueryEngine for CloudLakes {
     async fn query(&self, scope: ReadScope, query: Query) -> Result<QueryOutput, QueryError> {
-        self.of(scope.lake).await.map_err(lake_failed)?.query(scope, query).await
+        self.within(&scope).await.map_err(lake_failed)?.query(scope, query).await
     }
 }
 
@@ -199,7 +214,7 @@ impl ScriptEngine for CloudLakes {
         origin: WriteOrigin,
         stop: StopSignal,
     ) -> Result<ScriptOutput, ScriptError> {
-        let lakes = self.of(scope.lake).await.map_err(|error| script::failed(lake_failed(error)))?;
+        let lakes = self.within(&scope).await.map_err(|error| script::failed(lake_failed(error)))?;
         lakes.execute(scope, script, tables, origin, stop).await
     }
 }
@@ -213,7 +228,7 @@ impl ViewEngine for CloudLakes {
         timeout: Duration,
         origin: WriteOrigin,
     ) -> Result<SnapshotId, ScriptError> {
-        let lakes = self.of(scope.lake).await.map_err(|error| script::failed(lake_failed(error)))?;
+        let lakes = self.within(&scope).await.map_err(|error| script::failed(lake_failed(error)))?;
         lakes.define_view(scope, definition, timeout, origin).await
     }
 
@@ -224,7 +239,7 @@ impl ViewEngine for CloudLakes {
         timeout: Duration,
         origin: WriteOrigin,
     ) -> Result<SnapshotId, ScriptError> {
-        let lakes = self.of(scope.lake).await.map_err(|error| script::failed(lake_failed(error)))?;
+        let lakes = self.within(&scope).await.map_err(|error| script::failed(lake_failed(error)))?;
         lakes.drop_view(scope, view, timeout, origin).await
     }
 }

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
 use thiserror::Error;
 
 use super::turn::Turn;
+use super::{scram, shares};
 use crate::config::PostgresPlace;
 use crate::error::fault;
 use crate::sql;
@@ -97,6 +96,10 @@ impl CatalogServer {
         &self.place
     }
 
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// The schema of a lake's catalog. Its role has the same name.
     pub(crate) fn schema(lake: LakeId) -> String {
         sql::catalog(lake)
@@ -104,16 +107,27 @@ impl CatalogServer {
 
     /// The password of a lake's role. Kept nowhere: it follows from the key.
     pub(crate) fn password(&self, lake: LakeId) -> Result<String, LakeError> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.place.secret_key.as_bytes())
-            .map_err(|_| fault("the key for the projects' passwords can't be used"))?;
-        mac.update(format!("gadwall lake role {GENERATION} {}", lake.uuid().simple()).as_bytes());
-        Ok(hex::encode(mac.finalize().into_bytes()))
+        Ok(hex::encode(self.derived("role", lake)?))
+    }
+
+    /// Something that only who knows the key can tell, and that is always the same.
+    fn derived(&self, what: &str, lake: LakeId) -> Result<[u8; 32], LakeError> {
+        let message = format!("gadwall lake {what} {GENERATION} {}", lake.uuid().simple());
+        scram::hmac(self.place.secret_key.as_bytes(), message.as_bytes())
+            .map_err(|_| fault("the key for the projects' passwords can't be used"))
+    }
+
+    /// What the server keeps of the password of a lake's role.
+    fn verifier(&self, lake: LakeId) -> Result<String, LakeError> {
+        let salt = self.derived("salt", lake)?;
+        scram::verifier(&self.password(lake)?, &salt[..16])
+            .map_err(|_| fault("the key for the projects' passwords can't be used"))
     }
 
     /// Makes a lake's role and schema, and gives the role its password. What is there already is left as it is.
     pub(crate) async fn provide(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, schema) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
-        let password = sql::text(&self.password(lake)?);
+        let password = sql::text(&self.verifier(lake)?);
         let mut tx = self.pool.begin().await.map_err(unreachable)?;
         // Several replicas may be asked at once.
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
@@ -189,6 +203,7 @@ impl CatalogServer {
             .execute(&mut *tx)
             .await
             .map_err(unreachable)?;
+        shares::forget(&mut tx, lake).await?;
         for statement in [format!("DROP SCHEMA IF EXISTS {name} CASCADE"), format!("DROP ROLE IF EXISTS {name}")] {
             tx.execute(AssertSqlSafe(statement)).await.map_err(unreachable)?;
         }

@@ -139,6 +139,7 @@ impl LakeMigration {
             role: CatalogServer::schema(lake),
             password: self.server.password(lake)?,
             schema: CatalogServer::schema(lake),
+            shares: Vec::new(),
         })
     }
 

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{EngineFile, LakeError};
 use gadwall_domain::ports::transfer::{BulkTransfer, ExportSource, Exported, ReadIn, TransferError, Watcher};
+use gadwall_domain::query::ReadScope;
 use gadwall_domain::rows::StagedFile;
 use gadwall_domain::schema::Column;
 use gadwall_domain::transfer::FileFormat;
@@ -65,6 +66,10 @@ impl Drop for Remove {
     }
 }
 
+fn parts(lakes: &EmbeddedLakes) -> (Arc<Engine>, Arc<Catalogs>) {
+    (Arc::clone(&lakes.engine), Arc::clone(&lakes.catalogs))
+}
+
 impl EngineTransfers {
     /// Transfers of these lakes, which were opened with these settings.
     pub fn new(lakes: &EmbeddedLakes, config: &LakeConfig) -> Self {
@@ -83,10 +88,15 @@ impl EngineTransfers {
     async fn engine(&self, lake: LakeId) -> Result<(Arc<Engine>, Arc<Catalogs>), LakeError> {
         match &self.engines {
             Engines::One(engine, catalogs) => Ok((Arc::clone(engine), Arc::clone(catalogs))),
-            Engines::Each(lakes) => {
-                let lakes = lakes.of(lake).await?;
-                Ok((Arc::clone(&lakes.engine), Arc::clone(&lakes.catalogs)))
-            }
+            Engines::Each(lakes) => Ok(parts(&*lakes.of(lake).await?)),
+        }
+    }
+
+    /// The same for a statement that may read other lakes.
+    async fn engine_within(&self, scope: &ReadScope) -> Result<(Arc<Engine>, Arc<Catalogs>), LakeError> {
+        match &self.engines {
+            Engines::One(..) => self.engine(scope.lake).await,
+            Engines::Each(lakes) => Ok(parts(&*lakes.within(scope).await?)),
         }
     }
 
@@ -142,11 +152,10 @@ impl BulkTransfer for EngineTransfers {
         watcher: Watcher,
         limit: Duration,
     ) -> Result<Exported, TransferError> {
-        let lake = match &source {
-            ExportSource::Table { lake, .. } => *lake,
-            ExportSource::Query { scope, .. } => scope.lake,
+        let (engine, catalogs) = match &source {
+            ExportSource::Table { lake, .. } => self.engine(*lake).await?,
+            ExportSource::Query { scope, .. } => self.engine_within(scope).await?,
         };
-        let (engine, catalogs) = self.engine(lake).await?;
         let (running, format) = (Arc::clone(&engine), format.clone());
         let target = self.new_file();
         let path = target.path().to_owned();

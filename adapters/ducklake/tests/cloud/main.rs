@@ -4,3 +4,4 @@
 mod contract;
 mod engines;
 mod place;
+mod shares;

@@ -14,6 +14,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "contract suites are tests")]
 
 pub mod lake;
+pub mod links;
 pub mod metadata;
 pub mod objects;
 pub mod results;
@@ -130,5 +131,7 @@ mod tests {
         assert_eq!(promises(&files), listed(results));
         let views = include_str!("views.rs");
         assert_eq!(promises(&[views]), listed(views));
+        let links = include_str!("links.rs");
+        assert_eq!(promises(&[links]), listed(links));
     }
 }

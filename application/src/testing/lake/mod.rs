@@ -170,10 +170,6 @@ impl LakeStore for MemoryLake {
         self.look(lake, Lake::head)
     }
 
-    fn reads_links(&self) -> bool {
-        true
-    }
-
     async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError> {
         self.look(lake, |lake| lake.commits_after(after, limit))
     }

@@ -18,6 +18,19 @@ pub(super) struct Sharing {
     links: BTreeMap<(ProjectId, BucketName), Link>,
 }
 
+impl Sharing {
+    fn known(&self, wanted: impl Fn(&Link) -> bool) -> Vec<KnownLink> {
+        let Self { shares, grants, links } = self;
+        let known = |link: &Link| {
+            let open = link.unconditional
+                || shares.contains_key(&(link.source.clone(), link.project.clone()))
+                || grants.contains_key(&link.source);
+            KnownLink { link: link.clone(), open }
+        };
+        links.values().filter(|link| wanted(link)).map(known).collect()
+    }
+}
+
 impl State {
     /// The bucket, its project spelled as it was made.
     fn spelled(&self, source: &SourceBucket) -> Result<SourceBucket, StoreError> {
@@ -87,14 +100,11 @@ impl SharingRepository for MemoryTx {
     }
 
     async fn links_of(&mut self, project: &ProjectId) -> Result<Vec<KnownLink>, StoreError> {
-        let Sharing { shares, grants, links } = &self.state.sharing;
-        let known = |link: &Link| {
-            let open = link.unconditional
-                || shares.contains_key(&(link.source.clone(), link.project.clone()))
-                || grants.contains_key(&link.source);
-            KnownLink { link: link.clone(), open }
-        };
-        Ok(links.values().filter(|link| link.project == *project).map(known).collect())
+        Ok(self.state.sharing.known(|link| link.project == *project))
+    }
+
+    async fn links_to(&mut self, source: Option<&SourceBucket>) -> Result<Vec<KnownLink>, StoreError> {
+        Ok(self.state.sharing.known(|link| source.is_none_or(|source| link.source == *source)))
     }
 
     async fn end_unconditional(&mut self, source: &SourceBucket, target: &ProjectId) -> Result<(), StoreError> {

@@ -80,6 +80,17 @@ pub struct StoredBucket {
     pub size_bytes: u64,
 }
 
+/// That one lake reads a bucket of another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LakeLink {
+    /// The lake that reads.
+    pub reader: LakeId,
+    /// The lake that is read.
+    pub owner: LakeId,
+    /// The bucket's name there.
+    pub bucket: BucketName,
+}
+
 /// A project's tables and the writes to them.
 #[async_trait]
 pub trait LakeStore: Send + Sync {
@@ -109,9 +120,16 @@ pub trait LakeStore: Send + Sync {
         self.known_head(lake)
     }
 
-    /// Whether queries of one lake can read others'.
-    fn reads_links(&self) -> bool {
-        false
+    /// Ends what one lake's engine may read of another, where something beside the statements' checks holds that. What never
+    /// began is fine.
+    async fn end_link(&self, link: &LakeLink) -> Result<(), LakeError> {
+        let _ = link;
+        Ok(())
+    }
+
+    /// What lakes' engines may read of others, where something beside the statements' checks holds that.
+    async fn held_links(&self) -> Result<Vec<LakeLink>, LakeError> {
+        Ok(Vec::new())
     }
 
     /// Commits after a snapshot, oldest first, at most `limit`.

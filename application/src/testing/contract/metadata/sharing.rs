@@ -45,6 +45,12 @@ async fn links(store: &Arc<dyn MetadataStore>, project: &str) -> (Vec<String>, V
     (names(true), names(false))
 }
 
+/// The links to a bucket, or all, and whether they may be read.
+async fn readers(store: &Arc<dyn MetadataStore>, of: Option<&SourceBucket>) -> Vec<String> {
+    let known = store.read().await.unwrap().sharing().links_to(of).await.unwrap();
+    known.iter().map(|known| format!("{}.{} {}", known.link.project, known.link.name, known.open)).collect()
+}
+
 async fn all_projects(store: &Arc<dyn MetadataStore>) {
     for id in ["A", "b", "c"] {
         insert(store, id).await;
@@ -137,6 +143,10 @@ pub async fn a_link_is_open_by_a_share_a_grant_or_an_admin(store: Arc<dyn Metada
     let texts = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(links(&store, "b").await, (texts(&["g", "s", "u"]), texts(&["o"])));
     assert_eq!(links(&store, "c").await, (texts(&[]), texts(&["s"])));
+    assert_eq!(readers(&store, Some(&source("A", "Shared"))).await, ["b.s true", "c.s false"]);
+    assert_eq!(readers(&store, Some(&source("b", "shared"))).await, [""; 0]);
+    let all = ["b.g true", "b.o false", "b.s true", "b.u true", "c.s false"];
+    assert_eq!(readers(&store, None).await, all);
 
     let mut tx = store.write().await.unwrap();
     tx.sharing().remove_share(&shared, &project_id("b")).await.unwrap();
