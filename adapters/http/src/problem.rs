@@ -104,6 +104,19 @@ fn title(code: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// The code of the problem that an answer tells.
+#[derive(Debug, Clone)]
+struct ProblemCode(String);
+
+/// The code of an answer that refuses a request for who sent it.
+pub(crate) fn refusal(response: &Response) -> Option<&str> {
+    let refuses = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    );
+    response.extensions().get::<ProblemCode>().filter(|_| refuses).map(|code| code.0.as_str())
+}
+
 /// A problem as a body.
 #[derive(Debug, Clone)]
 pub(crate) struct ProblemJson(Box<Problem>);
@@ -126,6 +139,7 @@ impl IntoResponse for ProblemJson {
         let status = self.0.status();
         let body = self.0.to_json_string();
         let mut response = Response::builder().status(status).content_type(Self::CONTENT_TYPE).body(body);
+        response.extensions_mut().insert(ProblemCode(self.0.code.clone()));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -448,6 +462,9 @@ fn body_problem(error: &std::io::Error) -> Problem {
             }
             crate::layers::body::BodyError::Idle => {
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body stopped coming")
+            }
+            crate::layers::body::BodyError::Ended => {
+                Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", rows.to_string())
             }
         };
     }

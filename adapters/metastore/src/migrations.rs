@@ -15,12 +15,13 @@ macro_rules! scripts {
             (4, "instances", include_str!(concat!("../migrations/", $database, "/0004_instances.sql"))),
             (5, "keys", include_str!(concat!("../migrations/", $database, "/0005_keys.sql"))),
             (6, "sharing", include_str!(concat!("../migrations/", $database, "/0006_sharing.sql"))),
+            (7, "audit", include_str!(concat!("../migrations/", $database, "/0007_audit.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 6] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 6] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 7] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 7] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

@@ -10,6 +10,7 @@ use futures_util::Stream;
 use futures_util::future::AbortHandle;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::QueryId;
+use gadwall_domain::names::ProjectId;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::rows::{ResultBatches, RowStream};
@@ -107,6 +108,13 @@ impl Live {
     pub(super) fn reads(&self, source: &SourceBucket) -> bool {
         let now = self.lock();
         !now.record.state.is_final() && now.sources.contains(source)
+    }
+
+    /// Whether it is of a project, or reads one's buckets, and has not ended.
+    pub(super) fn needs(&self, project: &ProjectId) -> bool {
+        let now = self.lock();
+        let reads = now.record.project == *project || now.sources.iter().any(|source| source.project == *project);
+        !now.record.state.is_final() && reads
     }
 
     pub(super) fn id(&self) -> QueryId {

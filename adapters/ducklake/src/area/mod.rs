@@ -39,8 +39,8 @@ pub(crate) trait Area: Send + Sync {
     /// Makes the folder of a new lake, durably.
     fn make(&self, lake: LakeId) -> io::Result<()>;
 
-    /// Removes all files of a lake.
-    fn remove_all(&self, lake: LakeId) -> io::Result<()>;
+    /// Removes all files of a lake; answers how many bytes they had.
+    fn remove_all(&self, lake: LakeId) -> io::Result<u64>;
 
     /// Fails when storage is about to be full.
     fn require_room(&self) -> Result<(), LakeError>;

@@ -13,8 +13,9 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument as _;
 
 use super::allow::Allowed;
+use super::recheck::Recheck;
 use super::{alias, body, compress, idempotency, object_path};
-use crate::auth::AccessData;
+use crate::auth::{AccessData, Asked};
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
 use crate::safe;
@@ -80,17 +81,22 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if request.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return problem::unsupported_coding();
         }
-        let bounds =
-            if carries_rows(&request) || carries_an_object(&request) { self.front.bulk } else { self.front.small };
+        let is_long = carries_rows(&request) || carries_an_object(&request);
+        let bounds = if is_long { self.front.bulk } else { self.front.small };
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
-        body::bound(&mut request, bounds);
+        let recheck = if is_long { Recheck::of(&request, &self.front.access) } else { None };
+        body::bound(&mut request, bounds, recheck.clone());
         request.extensions_mut().insert(Arc::clone(&self.front.access));
-        match self.repeatable(&request).await {
+        let response = match self.repeatable(&request).await {
             Ok(None) => self.inner.call(request).await,
             Ok(Some((caller, key))) => self.serve_once(caller, key, request).await,
             Err(error) => error.into_response(),
+        };
+        match recheck {
+            Some(recheck) => recheck.answer(response),
+            None => response,
         }
     }
 
@@ -127,7 +133,11 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
 
         let _active = Active::new(&self.front.active);
         let coding = compress::settle(&mut request);
+        let asked = Asked::of(&mut request, &self.front.access);
         let response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+        if let Some(code) = problem::refusal(&response) {
+            asked.refused(&self.front.access, code);
+        }
         let mut response = compress::encode(coding, response);
 
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {

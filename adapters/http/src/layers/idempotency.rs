@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use crate::api::models::KEY_WAS_SHOWN;
-use crate::auth::AccessData;
+use crate::auth::{AccessData, Asked};
 use crate::context;
 use crate::output::OnlyRead;
 use crate::problem::{self, ApiError};
@@ -68,10 +68,11 @@ pub(crate) async fn caller(request: &Request, access: &AccessData) -> Result<Opt
         return Ok(None);
     };
     let Some(origin) = access.origin(request) else { return Ok(None) };
+    Asked::was_looked_at(request, None);
     access.access.admit(&origin)?;
     match access.access.authenticate(Some(token.trim())).await {
-        Ok(known @ Identity::Known(_)) => Ok(context::caller(request, known)),
-        Ok(Identity::Unknown) => Ok(None),
+        Ok(known @ Identity::Known(_)) => Ok(context::caller(request, known, origin.address)),
+        Ok(Identity::Unknown | Identity::Gadwall) => Ok(None),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(None),
         Err(error) => Err(error.into()),
     }

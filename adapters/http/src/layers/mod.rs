@@ -7,3 +7,4 @@ pub(crate) mod compress;
 pub(crate) mod context;
 pub(crate) mod idempotency;
 pub(crate) mod object_path;
+pub(crate) mod recheck;

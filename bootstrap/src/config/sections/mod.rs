@@ -57,7 +57,7 @@ mod serving;
 pub use features::Features;
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
-pub use serving::{Auth, Logging, Server};
+pub use serving::{Audit, Auth, Logging, Projects, Server};
 
 use super::Config;
 use super::key::Section;
@@ -77,6 +77,8 @@ pub(super) static SECTIONS: &[Section] = &[
     Config::SECTION,
     Server::SECTION,
     Auth::SECTION,
+    Audit::SECTION,
+    Projects::SECTION,
     Logging::SECTION,
     Engine::SECTION,
     Breaker::SECTION,
