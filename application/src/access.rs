@@ -224,6 +224,23 @@ impl Access {
         Ok(self.links(project).await?.iter().find(|known| known.link.name == *name).cloned())
     }
 
+    /// Writes down what a caller did to something of a project that isn't kept with the metadata. In one that was deleted
+    /// meanwhile nothing is done any more.
+    pub(crate) async fn record(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        operation: &str,
+        resource: String,
+    ) -> Result<(), UseCaseError> {
+        let mut tx = self.store.write().await?;
+        if !tx.lake_index().is_in_use(project).await? {
+            return Err(UseCaseError::NoProjectAround(project.clone()));
+        }
+        tx.audit().append(&[caller.entry(self.clock.now(), operation, project, resource)]).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Refuses what is asked of a project that is deleted, or isn't there.
     pub async fn require_in_use(&self, id: &ProjectId) -> Result<(), UseCaseError> {
         match self.find_project(id).await? {
@@ -345,8 +362,8 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
-    use gadwall_domain::audit::AuditOutcome;
     use chrono::TimeDelta;
+    use gadwall_domain::audit::AuditOutcome;
     use gadwall_domain::ids::RequestId;
     use gadwall_domain::ports::metadata::MetadataStore as _;
 

@@ -61,14 +61,7 @@ impl Caller {
     }
 
     fn of(identity: Identity, request_id: RequestId) -> Self {
-        Self {
-            identity,
-            request_id,
-            address: None,
-            traceparent: None,
-            run_id: None,
-            idempotency: None,
-        }
+        Self { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None }
     }
 
     /// The principal, if the credentials were good.

@@ -33,10 +33,8 @@ pub(crate) async fn record(
             event.data[MARK] = mark.clone().into();
         }
     }
-    let entries: Vec<_> = events
-        .iter()
-        .map(|event| caller.entry(now, event.event_type, project, event.subject.as_str()))
-        .collect();
+    let entries: Vec<_> =
+        events.iter().map(|event| caller.entry(now, event.event_type, project, event.subject.as_str())).collect();
     tx.events().append(&events).await?;
     tx.audit().append(&entries).await
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gadwall_application::audit::Audit;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -27,6 +28,7 @@ impl Housekeeping {
         operations: Arc<Operations>,
         queries: Arc<Queries>,
         results: (Arc<BackgroundQueries>, Duration),
+        audit: Arc<Audit>,
         lakes: Lakes,
     ) -> Self {
         let (results, kept_for) = results;
@@ -46,6 +48,10 @@ impl Housekeeping {
                 match queries.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
                     Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
+                }
+                match audit.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "audit entries forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "the audit log was not cleaned up"),
                 }
                 let removed = lakes.sweep(ORPHANED_AFTER).await;
                 tracing::debug!(removed, "files of interrupted writes removed");

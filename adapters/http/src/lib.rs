@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
+use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
@@ -48,6 +49,7 @@ use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
 use api::analytics::AnalyticsApi;
+use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
@@ -85,6 +87,8 @@ const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 pub struct Services {
     /// Authentication.
     pub access: Arc<Access>,
+    /// The audit log.
+    pub audit: Arc<Audit>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// Keys of projects.
@@ -174,7 +178,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi);
+type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -232,6 +236,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         SharingApi { sharing: Arc::clone(&services.sharing), buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
+        AuditApi { audit: Arc::clone(&services.audit) },
     );
     let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },

@@ -110,10 +110,8 @@ struct ProblemCode(String);
 
 /// The code of an answer that refuses a request for who sent it.
 pub(crate) fn refusal(response: &Response) -> Option<&str> {
-    let refuses = matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-    );
+    let refuses =
+        matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
     response.extensions().get::<ProblemCode>().filter(|_| refuses).map(|code| code.0.as_str())
 }
 

@@ -62,17 +62,17 @@ impl ProjectRepository for SqlTx {
             sql("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5, deletion_protection = $6,
                     deleted_at = $7, purge_after = $8, purged_at = $9, freed_bytes = $10, claimed_until = $11
               WHERE id_key = $1")
-                .bind(project.id.folded())
-                .bind(project.name.as_deref())
-                .bind(settings(project)?)
-                .bind(project.status.as_str())
-                .bind(micros(project.updated_at))
-                .bind(i64::from(project.deletion_protection))
-                .bind(deletion.map(|deletion| micros(deletion.at)))
-                .bind(deletion.map(|deletion| micros(deletion.purge_after)))
-                .bind(deletion.and_then(|deletion| deletion.purged_at).map(micros))
-                .bind(number("freed_bytes", deletion.map_or(0, |deletion| deletion.freed_bytes))?)
-                .bind(deletion.and_then(|deletion| deletion.claimed_until).map(micros));
+            .bind(project.id.folded())
+            .bind(project.name.as_deref())
+            .bind(settings(project)?)
+            .bind(project.status.as_str())
+            .bind(micros(project.updated_at))
+            .bind(i64::from(project.deletion_protection))
+            .bind(deletion.map(|deletion| micros(deletion.at)))
+            .bind(deletion.map(|deletion| micros(deletion.purge_after)))
+            .bind(deletion.and_then(|deletion| deletion.purged_at).map(micros))
+            .bind(number("freed_bytes", deletion.map_or(0, |deletion| deletion.freed_bytes))?)
+            .bind(deletion.and_then(|deletion| deletion.claimed_until).map(micros));
         Ok(self.run(statement).await? > 0)
     }
 

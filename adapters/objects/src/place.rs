@@ -10,7 +10,7 @@ use gadwall_domain::ports::objects::{ObjectError, PutOptions, Stored};
 use gadwall_domain::ports::system::STORAGE_RESERVE;
 
 use crate::error::failed;
-use crate::folder::{Folder, is_file, is_folder};
+use crate::folder::{Folder, bytes_below, is_file, is_folder};
 use crate::incoming::Staged;
 use crate::types::Types;
 use crate::version::Version;

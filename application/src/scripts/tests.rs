@@ -386,9 +386,8 @@ async fn only_faults_of_the_engine_open_the_breaker() {
 #[tokio::test]
 async fn that_somebody_elses_was_cancelled_is_audited() {
     let fixture = fixture(SETTINGS).await;
-    let audited = async || {
-        fixture.world.audited("p").await.into_iter().find(|entry| entry.operation == "query.cancelled")
-    };
+    let audited =
+        async || fixture.world.audited("p").await.into_iter().find(|entry| entry.operation == "query.cancelled");
     for (caller, is_audited) in [(fixture.owner.clone(), false), (fixture.world.admin(), true)] {
         fixture.acts([Act::Run]);
         let begun = fixture.engine.begun.load(Ordering::SeqCst);

@@ -41,7 +41,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, Server, Storage,
+    Audit, Auth, Breaker, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Projects, Query, Server,
+    Storage,
 };
 pub use sources::Sources;
 
@@ -63,6 +64,10 @@ pub struct Config {
     pub server: Server,
     /// Who may do what.
     pub auth: Auth,
+    /// The log of who did what.
+    pub audit: Audit,
+    /// Projects.
+    pub projects: Projects,
     /// What is written to standard error.
     pub logging: Logging,
     /// DuckDB.
@@ -128,6 +133,8 @@ impl Config {
             data_dir: PathBuf::from("./data"),
             server: Server::default(),
             auth: Auth::default(),
+            audit: Audit::default(),
+            projects: Projects::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
             breaker: Breaker::default(),

@@ -18,6 +18,7 @@ use crate::config::{DataPlace, LakeConfig};
 use crate::durable::{FileSync, Synced};
 
 use local::LocalArea;
+pub(crate) use local::remove_folder;
 use s3::S3Area;
 
 /// A data file that is there.

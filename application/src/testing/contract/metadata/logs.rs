@@ -176,8 +176,7 @@ pub async fn audit_entries_are_filtered(store: Arc<dyn MetadataStore>) {
 pub async fn old_audit_entries_are_forgotten(store: Arc<dyn MetadataStore>) {
     insert(&store, "p1").await;
     let aged = |seconds| AuditEntry { at: noon() + TimeDelta::seconds(seconds), ..audit_entry("p1", "change") };
-    let entries: Vec<_> =
-        (0..3).flat_map(|age| [aged(age), refused(None, noon() + TimeDelta::seconds(age))]).collect();
+    let entries: Vec<_> = (0..3).flat_map(|age| [aged(age), refused(None, noon() + TimeDelta::seconds(age))]).collect();
     append(&store, &entries).await;
     let last = store.read().await.unwrap().audit().list(&AuditFilter { limit: 1, ..of("p1") }).await.unwrap();
     let forget = async |changes: i64, refusals: i64, limit| {
@@ -189,7 +188,10 @@ pub async fn old_audit_entries_are_forgotten(store: Arc<dyn MetadataStore>) {
         forgotten
     };
     assert_eq!(forget(1, 3, 2).await, 1 + 2);
-    assert_eq!(listed(&store, AuditFilter::default()).await, [refused(None, noon() + TimeDelta::seconds(2)), aged(2), aged(1)]);
+    assert_eq!(
+        listed(&store, AuditFilter::default()).await,
+        [refused(None, noon() + TimeDelta::seconds(2)), aged(2), aged(1)]
+    );
     assert_eq!(forget(1, 3, 2).await, 1);
     assert_eq!(forget(10, 10, 10).await, 2);
     append(&store, &[aged(0)]).await;

@@ -193,7 +193,13 @@ async fn delete(store: &Arc<dyn MetadataStore>, id: &str, deletion: Deletion) ->
 }
 
 fn deleted_until(seconds: i64) -> Deletion {
-    Deletion { at: noon(), purge_after: seconds_past_noon(seconds), claimed_until: None, purged_at: None, freed_bytes: 0 }
+    Deletion {
+        at: noon(),
+        purge_after: seconds_past_noon(seconds),
+        claimed_until: None,
+        purged_at: None,
+        freed_bytes: 0,
+    }
 }
 
 /// When a project was deleted, and what became of its data, reads back; and that it can't be deleted.
@@ -204,7 +210,8 @@ pub async fn a_deleted_project_reads_back_as_stored(store: Arc<dyn MetadataStore
     tx.projects().insert(&protected).await.unwrap();
     tx.commit().await.unwrap();
     let claimed_until = Some(seconds_past_noon(3));
-    let deletion = Deletion { claimed_until, purged_at: Some(seconds_past_noon(2)), freed_bytes: 7, ..deleted_until(1) };
+    let deletion =
+        Deletion { claimed_until, purged_at: Some(seconds_past_noon(2)), freed_bytes: 7, ..deleted_until(1) };
     let gone = delete(&store, "gone", deletion).await;
     assert!(!store.read().await.unwrap().lake_index().is_in_use(&gone.id).await.unwrap());
     assert!(store.read().await.unwrap().lake_index().is_in_use(&protected.id).await.unwrap());
