@@ -52,7 +52,16 @@ pub(crate) struct Asked {
 
 /// Who asks, once their credentials were looked at.
 #[derive(Clone, Default)]
-struct Who(Arc<Mutex<Option<Option<Caller>>>>);
+struct Who(Arc<Mutex<Credentials>>);
+
+#[derive(Default)]
+enum Credentials {
+    /// Nobody has looked at them.
+    #[default]
+    Unseen,
+    NoGood,
+    Good(Caller),
+}
 
 impl Asked {
     /// Notes what a request asks for.
@@ -68,18 +77,18 @@ impl Asked {
     pub(crate) fn was_looked_at(request: &Request, caller: Option<&Caller>) {
         if let Some(Who(who)) = request.extensions().get::<Who>() {
             let known = caller.filter(|caller| caller.principal().is_some());
-            *who.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.cloned());
+            *who.lock().unwrap_or_else(PoisonError::into_inner) =
+                known.map_or(Credentials::NoGood, |caller| Credentials::Good(caller.clone()));
         }
     }
 
     /// Tells the audit log that the request was refused. Credentials that were looked at and are no good were told of
     /// then.
     pub(crate) fn refused(self, access: &AccessData, code: &str) {
-        let who = self.who.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let refused = match (who, self.origin) {
-            (Some(Some(caller)), _) => Refused::access(&caller, &self.what, self.project, code),
-            (None, Some(origin)) => Refused::credentials(origin.address, code, origin.request_id),
-            (Some(None), _) | (None, None) => return,
+        let refused = match (&*self.who.0.lock().unwrap_or_else(PoisonError::into_inner), self.origin) {
+            (Credentials::Good(caller), _) => Refused::access(caller, &self.what, self.project, code),
+            (Credentials::Unseen, Some(origin)) => Refused::credentials(origin.address, code, origin.request_id),
+            (Credentials::NoGood, _) | (Credentials::Unseen, None) => return,
         };
         access.access.note_refusal(refused);
     }
