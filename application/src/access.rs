@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope, Standing};
-use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::MetadataStore;
@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::access_cache::AccessCache;
+use crate::audit::{Refusals, Refused};
 use crate::caller::{Caller, Identity, Origin};
 use crate::error::UseCaseError;
 use crate::failures::Failures;
@@ -72,6 +73,7 @@ pub struct Access {
     admins: AdminPolicy,
     cache: AccessCache,
     failures: Failures,
+    refusals: Refusals,
     uses: KeyUses,
     /// Tokens of identity providers, where there are any.
     tokens: Option<Tokens>,
@@ -88,8 +90,8 @@ impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
         let (cache, uses) = (AccessCache::default(), KeyUses::default());
-        let (failures, link_reads) = (Failures::new(0), Arc::default());
-        Self { store, clock, admins, cache, failures, uses, tokens: None, link_reads }
+        let (failures, refusals, link_reads) = (Failures::new(0), Refusals::default(), Arc::default());
+        Self { store, clock, admins, cache, failures, refusals, uses, tokens: None, link_reads }
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -118,8 +120,9 @@ impl Access {
         match &examined {
             // Who has a token that was good once doesn't guess. Pages left open over night would lock out an office.
             Examined::Good(_) | Examined::BadToken(TokenError::Expired) => {}
-            Examined::Ended(key, _) => self.refused(origin, Some(key)).await,
-            Examined::Unknown | Examined::BadToken(_) => self.refused(origin, None).await,
+            Examined::Ended(key, error) => self.refused(origin, Some(key), error.code()),
+            Examined::Unknown => self.refused(origin, None, UseCaseError::Unauthenticated.code()),
+            Examined::BadToken(error) => self.refused(origin, None, error.code()),
         }
         examined.into_identity()
     }
@@ -127,34 +130,32 @@ impl Access {
     /// Refuses an address that has to wait.
     pub fn admit(&self, origin: &Origin) -> Result<(), UseCaseError> {
         let wait = origin.address.and_then(|address| self.failures.wait(address, self.clock.now()));
-        wait.map_or(Ok(()), |wait| Err(KeyError::TooManyFailures { wait }.into()))
+        let Some(wait) = wait else { return Ok(()) };
+        let error = KeyError::TooManyFailures { wait };
+        self.note_refusal(Refused::credentials(origin.address, error.code(), origin.request_id.clone()));
+        Err(error.into())
     }
 
-    /// Counts a refused key. The audit log hears of an address once in a while, in the project of the key, or in the
-    /// project `default` if nobody knows the key.
-    async fn refused(&self, origin: &Origin, key: Option<&ApiKey>) {
-        let Some(address) = origin.address else { return };
-        let now = self.clock.now();
-        if !self.failures.note(address, now) {
-            return;
+    /// Requests that were refused and are in no audit entry yet.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Counts a refused request, for the audit log.
+    pub fn note_refusal(&self, refused: Refused) {
+        self.refusals.note(refused, self.clock.now());
+    }
+
+    /// Counts a refused key. It concerns the project of the key, if somebody knows the key.
+    fn refused(&self, origin: &Origin, key: Option<&ApiKey>, code: &str) {
+        if let Some(address) = origin.address {
+            self.failures.note(address, self.clock.now());
         }
-        let entry = AuditEntry {
-            at: now,
-            principal: key.map_or_else(|| "unknown".to_owned(), |key| format!("key:{}", key.id)),
-            operation: "auth.refused".to_owned(),
-            project: key.map_or_else(ProjectId::default_project, |key| key.project.clone()),
-            resource: address.to_string(),
-            request_id: origin.request_id.clone(),
-            snapshot: None,
-        };
-        let written = async {
-            let mut tx = self.store.write().await?;
-            tx.audit().append(&[entry]).await?;
-            tx.commit().await
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(error = %error, "a refused key is missing in the audit log");
-        }
+        self.note_refusal(Refused {
+            principal: key.map(|key| format!("key:{}", key.id)),
+            project: key.map(|key| key.project.clone()),
+            ..Refused::credentials(origin.address, code, origin.request_id.clone())
+        });
     }
 
     async fn examine(&self, key: Option<&str>) -> Result<Examined, UseCaseError> {
@@ -191,13 +192,7 @@ impl Access {
                 return Ok(Examined::Good(Principal::Key { id, project, scopes, bucket }));
             }
         };
-        // A project that is gone takes its keys with it: nothing is told of them any more.
-        let project = self.find_project(&key.project).await?;
-        if project.is_some_and(|project| project.status == ProjectStatus::Active) {
-            Ok(Examined::Ended(Box::new(key), ended))
-        } else {
-            Ok(Examined::Unknown)
-        }
+        Ok(Examined::Ended(Box::new(key), ended))
     }
 
     /// When a key was last used, as far as that isn't written down yet.
@@ -256,6 +251,31 @@ impl Access {
     /// The link of that name, if a project has one.
     pub(crate) async fn link(&self, project: &ProjectId, name: &BucketName) -> Result<Option<KnownLink>, UseCaseError> {
         Ok(self.links(project).await?.iter().find(|known| known.link.name == *name).cloned())
+    }
+
+    /// Writes down what a caller did to something of a project that isn't kept with the metadata. In one that was deleted
+    /// meanwhile nothing is done any more.
+    pub(crate) async fn record(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        operation: &str,
+        resource: String,
+    ) -> Result<(), UseCaseError> {
+        let mut tx = self.store.write().await?;
+        if !tx.lake_index().is_in_use(project).await? {
+            return Err(UseCaseError::NoProjectAround(project.clone()));
+        }
+        tx.audit().append(&[caller.entry(self.clock.now(), operation, project, resource)]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Refuses what is asked of a project that is deleted, or isn't there.
+    pub async fn require_in_use(&self, id: &ProjectId) -> Result<(), UseCaseError> {
+        match self.find_project(id).await? {
+            Some(project) if project.status == ProjectStatus::Active => Ok(()),
+            _ => Err(UseCaseError::NoProjectAround(id.clone())),
+        }
     }
 
     /// The project that a link reads; none if nothing may be read through it any more.
@@ -383,6 +403,7 @@ fn own_project(principal: &Principal, named: Option<ProjectId>) -> Result<Projec
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use gadwall_domain::audit::AuditOutcome;
     use gadwall_domain::ids::RequestId;
     use gadwall_domain::ports::metadata::MetadataStore as _;
 
@@ -428,7 +449,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guessing_makes_an_address_wait_and_is_audited_once() {
+    async fn guessing_makes_an_address_wait_and_is_audited() {
         let world = World::new();
         let (key, _) = world.project("p").await;
         world.projects.ensure_default(&world.admin()).await.unwrap();
@@ -446,13 +467,13 @@ mod tests {
             assert_eq!(wait.as_secs(), 60);
         }
         assert!(matches!(access.authenticate_from(&from("192.0.2.2"), Some(&key)).await, Ok(Identity::Known(_))));
-        let audited =
-            world.store.read().await.unwrap().audit().latest(&ProjectId::default_project(), 10).await.unwrap();
-        let refusals: Vec<_> = audited.iter().filter(|entry| entry.operation == "auth.refused").collect();
-        assert_eq!(refusals.len(), 1);
-        assert_eq!((refusals[0].principal.as_str(), refusals[0].resource.as_str()), ("unknown", "192.0.2.1"));
-        assert!(!format!("{audited:?}").contains("guess"));
         world.clock.advance(TimeDelta::minutes(1));
+        let refused = access.refusals().take(world.clock.now(), true);
+        let told: Vec<_> = refused.iter().map(|entry| (entry.address, entry.outcome.clone())).collect();
+        let outcome = |code: &str, times| AuditOutcome::Refused { code: code.to_owned(), times };
+        let address = "192.0.2.1".parse().ok();
+        assert_eq!(told, [(address, outcome("too_many_failures", 4)), (address, outcome("unauthorized", 3))]);
+        assert!(!format!("{refused:?}").contains("guess"));
         assert!(matches!(access.authenticate_from(&from("192.0.2.1"), Some(&key)).await, Ok(Identity::Known(_))));
     }
 

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use chrono::{DateTime, Utc};
 use gadwall_domain::access::Principal;
+use gadwall_domain::audit::{AuditEntry, AuditOutcome, UNKNOWN};
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
+use gadwall_domain::names::ProjectId;
 
 use crate::error::UseCaseError;
 
@@ -34,6 +37,8 @@ pub enum Identity {
     Known(Principal),
     /// A key that opens nothing (any more). Whether that is a 401 or a 403 depends on what is asked for.
     Unknown,
+    /// Gadwall itself, which nobody asked. Opens nothing.
+    Gadwall,
 }
 
 /// A caller with the context of its request.
@@ -43,6 +48,8 @@ pub struct Caller {
     pub identity: Identity,
     /// The request.
     pub request_id: RequestId,
+    /// The client's address, where there is one.
+    pub address: Option<IpAddr>,
     /// W3C trace context, as received.
     pub traceparent: Option<String>,
     /// The OpenLineage run that the client named.
@@ -54,14 +61,23 @@ pub struct Caller {
 impl Caller {
     /// A caller with known credentials and nothing else.
     pub fn new(principal: Principal, request_id: RequestId) -> Self {
-        Self { identity: Identity::Known(principal), request_id, traceparent: None, run_id: None, idempotency: None }
+        Self::of(Identity::Known(principal), request_id)
+    }
+
+    /// Gadwall itself, for what nobody asked for.
+    pub(crate) fn of_gadwall(request_id: RequestId) -> Self {
+        Self::of(Identity::Gadwall, request_id)
+    }
+
+    fn of(identity: Identity, request_id: RequestId) -> Self {
+        Self { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None }
     }
 
     /// The principal, if the credentials were good.
     pub fn principal(&self) -> Option<&Principal> {
         match &self.identity {
             Identity::Known(principal) => Some(principal),
-            Identity::Unknown => None,
+            Identity::Unknown | Identity::Gadwall => None,
         }
     }
 
@@ -83,13 +99,39 @@ impl Caller {
 
     /// A name for logs and audit entries.
     pub fn label(&self) -> String {
-        self.principal().map_or_else(|| "unknown".to_owned(), Principal::label)
+        match &self.identity {
+            Identity::Known(principal) => principal.label(),
+            Identity::Unknown => UNKNOWN.to_owned(),
+            Identity::Gadwall => "gadwall".to_owned(),
+        }
+    }
+
+    /// The audit entry of what this caller did to something in a project.
+    pub(crate) fn entry(
+        &self,
+        at: DateTime<Utc>,
+        operation: &str,
+        project: &ProjectId,
+        resource: impl Into<String>,
+    ) -> AuditEntry {
+        AuditEntry {
+            at,
+            principal: self.label(),
+            operation: operation.to_owned(),
+            project: Some(project.clone()),
+            resource: resource.into(),
+            address: self.address,
+            outcome: AuditOutcome::Done,
+            request_id: self.request_id.clone(),
+            snapshot: None,
+        }
     }
 
     /// Where this caller's writes come from.
     pub fn origin(&self) -> WriteOrigin {
         WriteOrigin {
             key_id: self.principal().and_then(Principal::id),
+            address: self.address,
             request_id: self.request_id.clone(),
             traceparent: self.traceparent.clone(),
             run_id: self.run_id.clone(),

@@ -24,6 +24,7 @@ use thiserror::Error;
 use crate::datasets::DatasetError;
 use crate::keys::KeyError;
 use crate::operations::OperationError;
+use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
 use crate::transfers::FilesError;
 
@@ -59,6 +60,9 @@ pub enum UseCaseError {
     /// The project that routes without one act on can't be deleted: its id would be gone for good.
     #[error("the project default can't be deleted; delete its buckets instead")]
     DefaultProject,
+    /// The project isn't deleted, or not brought back.
+    #[error(transparent)]
+    Deletion(#[from] DeletionError),
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -380,6 +384,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Token(error) => error.kind(),
+            Self::Deletion(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
@@ -405,6 +410,7 @@ impl Classify for UseCaseError {
             Self::Forbidden => "forbidden",
             Self::NoProject(_) => "not_found",
             Self::NoProjectAround(_) => "project_not_found",
+            Self::ProjectExists { status: ProjectStatus::Deleted, .. } => "project_deleted",
             Self::ProjectExists { .. } => "project_exists",
             Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
@@ -450,6 +456,7 @@ impl Classify for UseCaseError {
             Self::Query(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Token(error) => error.code(),
+            Self::Deletion(error) => error.code(),
             Self::Dataset(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
@@ -506,6 +513,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.details(),
             Self::Query(error) => error.details(),
             Self::Key(error) => error.details(),
+            Self::Deletion(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
             Self::KnownQuery(error) => error.details(),

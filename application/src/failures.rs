@@ -13,8 +13,6 @@ use crate::caller::network_of;
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// Addresses that are remembered; with more, the one that failed longest ago is forgotten.
 const MAX_ADDRESSES: usize = 10_000;
-/// Entries in the audit log within a window, over all addresses.
-const MAX_AUDITED: u32 = 60;
 
 /// Who failed how often. An IPv6 address stands for its network of 64 bits: whoever has one of these has all of them.
 pub(crate) struct Failures {
@@ -29,7 +27,6 @@ struct Table {
     /// Addresses by their last failure: the first is forgotten first.
     by_age: BTreeMap<u64, IpAddr>,
     failures: u64,
-    audited: Option<Window>,
 }
 
 /// So many since then.
@@ -75,9 +72,8 @@ impl Failures {
         window.left(now).filter(|_| self.limit > 0 && window.count >= self.limit)
     }
 
-    /// Counts a failure; answers whether it is to be audited: the first of an address in a window, while there are not
-    /// too many of these.
-    pub(crate) fn note(&self, address: IpAddr, now: DateTime<Utc>) -> bool {
+    /// Counts a failure.
+    pub(crate) fn note(&self, address: IpAddr, now: DateTime<Utc>) {
         let address = network_of(address);
         let mut table = self.table();
         table.failures += 1;
@@ -95,22 +91,8 @@ impl Failures {
             table.by_address.remove(&oldest);
         }
         window.count = window.count.saturating_add(1);
-        let is_first = window.count == 1;
         table.by_address.insert(address, Entry { window, age });
         table.by_age.insert(age, address);
-        is_first && table.has_room_to_audit(now)
-    }
-}
-
-impl Table {
-    fn has_room_to_audit(&mut self, now: DateTime<Utc>) -> bool {
-        let mut window = self.audited.filter(|window| window.left(now).is_some()).unwrap_or_else(|| Window::begin(now));
-        window.count += 1;
-        let fits = window.count <= MAX_AUDITED;
-        if fits {
-            self.audited = Some(window);
-        }
-        fits
     }
 }
 
@@ -177,15 +159,7 @@ mod tests {
     #[test]
     fn without_a_limit_nobody_waits() {
         let failures = Failures::new(0);
-        assert!((0..100).map(|_| failures.note(address(1), noon())).filter(|audited| *audited).count() == 1);
+        (0..100).for_each(|_| failures.note(address(1), noon()));
         assert_eq!(failures.wait(address(1), noon()), None);
-    }
-
-    #[test]
-    fn the_audit_log_hears_once_of_an_address_and_never_of_too_many() {
-        let failures = Failures::new(3);
-        let audited =
-            |second: i64| (0..1_000).filter(|n| failures.note(address(*n), seconds_past_noon(second))).count();
-        assert_eq!([audited(0), audited(1), audited(60)], [60, 0, 60]);
     }
 }

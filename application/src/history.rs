@@ -170,6 +170,7 @@ impl History {
             Err(StoreError::AlreadyExists) => return Err(taken()),
             done => done?,
         }
+        tx.audit().append(&[caller.entry(tag.created_at, "tag.created", &project.id, name.as_str())]).await?;
         tx.commit().await?;
         // Looked for after the tag is there: from now on nothing removes it.
         if self.lakes.snapshot(project.lake, wanted).await?.is_none() {
@@ -188,6 +189,7 @@ impl History {
         if !tx.tags().remove(&project.id, name).await? {
             return Err(UseCaseError::NoTag { project: project.id, tag: name.clone() });
         }
+        tx.audit().append(&[caller.entry(self.clock.now(), "tag.removed", &project.id, name.as_str())]).await?;
         Ok(tx.commit().await?)
     }
 

@@ -7,6 +7,7 @@
 pub mod access;
 mod access_cache;
 pub mod analytics;
+pub mod audit;
 pub mod breaker;
 pub mod buckets;
 pub mod caller;

@@ -13,7 +13,7 @@ use gadwall_domain::events::Event;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::LakeStore;
-use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
+use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::sharing::SourceBucket;
@@ -157,8 +157,12 @@ impl Projection {
         self.followed().remove(&lake);
     }
 
-    async fn apply(&self, project: &ProjectId, commits: &[Commit]) -> Result<(), StoreError> {
+    async fn apply(&self, project: &ProjectId, commits: &[Commit]) -> Result<(), UseCaseError> {
         let mut tx = self.store.write().await?;
+        // Who wrote into a project that was deleted meanwhile is not answered as if it had been in time.
+        if !tx.lake_index().is_in_use(project).await? {
+            return Err(UseCaseError::NoProjectAround(project.clone()));
+        }
         for commit in commits {
             // Someone else may have copied it since it was read.
             if !tx.lake_index().apply(project, commit).await? {
@@ -179,7 +183,7 @@ impl Projection {
             tx.events().append(&events).await?;
             tx.audit().append(&entries).await?;
         }
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 
     fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<LakeId, Followed>> {
@@ -247,8 +251,7 @@ mod tests {
         let found = world.tables.get(&world.admin(), &project.id, &table("b.t")).await.unwrap();
         assert_eq!(found.schema.columns()[0].data_type.to_string(), "CHAR(3)");
         assert_eq!(found.schema.key_columns().len(), 1);
-        let mut tx = world.store.read().await.unwrap();
-        let audit = tx.audit().latest(&project.id, 10).await.unwrap();
+        let audit = world.audited("p").await;
         assert_eq!(audit.iter().filter(|entry| entry.request_id.as_str() == "r9").count(), 2);
     }
 

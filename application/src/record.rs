@@ -1,7 +1,6 @@
 //! What happened to a project, told to those who watch and to those who audit.
 
 use chrono::{DateTime, Utc};
-use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::events::ProjectFact;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataTx, StoreError};
@@ -34,18 +33,8 @@ pub(crate) async fn record(
             event.data[MARK] = mark.clone().into();
         }
     }
-    let entries: Vec<_> = events
-        .iter()
-        .map(|event| AuditEntry {
-            at: now,
-            principal: caller.label(),
-            operation: event.event_type.to_owned(),
-            project: project.clone(),
-            resource: event.subject.clone(),
-            request_id: caller.request_id.clone(),
-            snapshot: None,
-        })
-        .collect();
+    let entries: Vec<_> =
+        events.iter().map(|event| caller.entry(now, event.event_type, project, event.subject.as_str())).collect();
     tx.events().append(&events).await?;
     tx.audit().append(&entries).await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use gadwall_domain::access::Principal;
+use gadwall_domain::audit::{AuditEntry, AuditFilter};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::lake::Lake;
 use gadwall_domain::ports::metadata::MetadataStore;
@@ -106,10 +107,17 @@ impl World {
 
     /// Makes a project; answers its key and a caller who uses it.
     pub(crate) async fn project(&self, id: &str) -> (String, Caller) {
-        let new = NewProject { id: project_id(id), name: None, settings: None };
+        let new = NewProject::of(project_id(id));
         let key = self.projects.create(&self.admin(), new).await.unwrap().api_key.unwrap();
         let identity = self.access.authenticate(Some(&key)).await.unwrap();
         (key, caller(identity))
+    }
+
+    /// A project's newest audit entries, newest first.
+    pub(crate) async fn audited(&self, id: &str) -> Vec<AuditEntry> {
+        let filter = AuditFilter { project: Some(project_id(id)), limit: 100, ..AuditFilter::default() };
+        let found = self.store.read().await.unwrap().audit().list(&filter).await.unwrap();
+        found.into_iter().map(|logged| logged.entry).collect()
     }
 
     /// The types of a project's logged events.
@@ -121,5 +129,6 @@ impl World {
 }
 
 pub(crate) fn caller(identity: Identity) -> Caller {
-    Caller { identity, request_id: RequestId::parse("r1").unwrap(), traceparent: None, run_id: None, idempotency: None }
+    let request_id = RequestId::parse("r1").unwrap();
+    Caller { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None }
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy, digest};
 use gadwall_application::analytics::{self, Analytics, EngineLimits};
+use gadwall_application::audit::{Audit, AuditRetention};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
@@ -62,7 +63,9 @@ use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
 use crate::linked_reads::LinkedReadsTask;
 use crate::metadata;
+use crate::purges::PurgeTask;
 use crate::query_log::QueryLogTask;
+use crate::refusals::RefusalsTask;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
@@ -75,9 +78,11 @@ pub struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     query_log: QueryLogTask,
     key_uses: KeyUsesTask,
+    refusals: RefusalsTask,
     certificates: Option<Certificates>,
     _housekeeping: Housekeeping,
     _linked_reads: LinkedReadsTask,
+    _purges: PurgeTask,
     background: [StopBackground; 2],
     lease: Lease,
     _lock: DataLock,
@@ -110,9 +115,12 @@ impl Server {
             services.queries,
             (services.background, config.query.result_retention),
             Arc::clone(&services.sharing),
+            Arc::clone(&services.audit),
             lakes,
         );
         let linked_reads = LinkedReadsTask::start(services.sharing);
+        let refusals = RefusalsTask::start(services.audit);
+        let purges = PurgeTask::start(services.projects, config.projects.undelete_for);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -121,9 +129,11 @@ impl Server {
             serving,
             query_log,
             key_uses,
+            refusals,
             certificates,
             _housekeeping: housekeeping,
             _linked_reads: linked_reads,
+            _purges: purges,
             background,
             lease,
             _lock: lock,
@@ -154,6 +164,7 @@ impl Server {
         let served = self.serving.await;
         self.query_log.finish().await;
         self.key_uses.finish().await;
+        self.refusals.finish().await;
         drop(self.background);
         self.lease.end().await;
         served.context("the server's task failed")?.context("the server failed")
@@ -227,7 +238,12 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         overlap: TimeDelta::from_std(config.auth.rotation_overlap)?,
         tokens: tokens(config)?,
     };
-    let (services, query_log) = services(outside, keys, system, keep, settings);
+    let retention = AuditRetention {
+        changes: TimeDelta::from_std(config.audit.retention)?,
+        refusals: TimeDelta::from_std(config.audit.refusals_retention)?,
+    };
+    let undelete_for = TimeDelta::from_std(config.projects.undelete_for)?;
+    let (services, query_log) = services(outside, keys, system, (keep, retention, undelete_for), settings);
 
     instances.begin(over).await?;
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
@@ -239,7 +255,6 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     };
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
-    services.projects.finish_deletions().await?;
     work.mark_interrupted().await?;
     Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lease, lock })
 }
@@ -281,7 +296,7 @@ fn services(
     outside: Outside,
     keys: KeyPolicy,
     system: System,
-    keep: TimeDelta,
+    (keep, retention, undelete_for): (TimeDelta, AuditRetention, TimeDelta),
     (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter) {
     let Outside {
@@ -310,7 +325,8 @@ fn services(
         None => access,
     });
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
-    let projects = Arc::new(Projects::new(
+    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let projects = Projects::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
         Files { objects: Arc::clone(&objects), results: Arc::clone(&results) },
@@ -318,10 +334,11 @@ fn services(
         Arc::clone(&projection),
         Arc::clone(&clock),
         Arc::clone(&ids),
-    ));
+    );
+    let projects = Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)));
+    let audit = Audit::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), retention);
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
-    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
     let sharing = Arc::new(Sharing::new(
         Arc::clone(&store),
         Arc::clone(&lakes),
@@ -424,6 +441,7 @@ fn services(
         background: in_background,
         scripts: Arc::new(scripts),
         access,
+        audit: Arc::new(audit),
         projects,
         keys: Arc::new(keys),
         buckets: Arc::new(buckets),

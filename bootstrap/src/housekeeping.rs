@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gadwall_application::audit::Audit;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -29,6 +30,7 @@ impl Housekeeping {
         queries: Arc<Queries>,
         results: (Arc<BackgroundQueries>, Duration),
         sharing: Arc<Sharing>,
+        audit: Arc<Audit>,
         lakes: Lakes,
     ) -> Self {
         let (results, kept_for) = results;
@@ -52,6 +54,10 @@ impl Housekeeping {
                 match sharing.clean_up().await {
                     Ok(ended) => tracing::debug!(ended, "what was read of others without a link ended"),
                     Err(error) => tracing::warn!(error = %error, "what is read of others was not cleaned up"),
+                }
+                match audit.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "audit entries forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "the audit log was not cleaned up"),
                 }
                 let removed = lakes.sweep(ORPHANED_AFTER).await;
                 tracing::debug!(removed, "files of interrupted writes removed");

@@ -22,6 +22,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Manage];
+
     /// The word used in the API and in storage.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +36,7 @@ impl Scope {
 
     /// The scope of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Read, Self::Write, Self::Manage].into_iter().find(|scope| scope.as_str() == word)
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word)
     }
 }
 
@@ -99,6 +102,31 @@ pub enum Standing {
 }
 
 impl ApiKey {
+    /// A key that may do everything in its project, made by the admin, that nobody has used.
+    pub fn of_whole_project(
+        id: ApiKeyId,
+        project: ProjectId,
+        name: &str,
+        digest: KeyDigest,
+        created_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            project,
+            name: name.to_owned(),
+            scopes: BTreeSet::from(Scope::ALL),
+            bucket: None,
+            digest,
+            created_at,
+            expires_at: None,
+            revoked_at: None,
+            created_by: Principal::Admin.label(),
+            last_used_at: None,
+            replaced: None,
+            request_digest: None,
+        }
+    }
+
     /// What the key is good for at this time.
     pub fn standing_at(&self, now: DateTime<Utc>) -> Standing {
         if self.revoked_at.is_some() {

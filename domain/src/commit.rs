@@ -4,6 +4,8 @@
 //! express (primary keys, lengths, descriptions). The commit is the truth; the metadata store keeps an
 //! index of it that can be rebuilt by reading the commits again.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,9 @@ pub struct WriteOrigin {
     /// Whose key or token it was; none for an admin's key or Gadwall itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<CallerId>,
+    /// The client's address, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// The request.
     pub request_id: RequestId,
     /// W3C trace context, as received.
@@ -351,6 +356,7 @@ mod tests {
         let info = CommitInfo::new(vec![WriteRecord {
             origin: WriteOrigin {
                 key_id: None,
+                address: None,
                 request_id: RequestId::parse("r1").unwrap(),
                 traceparent: None,
                 run_id: None,

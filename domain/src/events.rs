@@ -56,6 +56,10 @@ pub enum ProjectFact {
     Updated,
     /// It was deleted.
     Deleted,
+    /// It was brought back.
+    Undeleted,
+    /// Its data is gone.
+    Purged,
     /// A key was made for it.
     KeyCreated(ApiKeyId),
     /// A key of it got another secret.
@@ -71,6 +75,8 @@ impl ProjectFact {
             Self::Created => "project.created",
             Self::Updated => "project.updated",
             Self::Deleted => "project.deleted",
+            Self::Undeleted => "project.undeleted",
+            Self::Purged => "project.purged",
             Self::KeyCreated(_) => "key.created",
             Self::KeyRotated(_) => "key.rotated",
             Self::KeyRevoked(_) => "key.revoked",

@@ -23,6 +23,10 @@ pub struct Project {
     pub settings: Option<Map<String, Value>>,
     /// Whether it is in use.
     pub status: ProjectStatus,
+    /// Whether it can't be deleted until this is taken back.
+    pub deletion_protection: bool,
+    /// When a deleted one was deleted, and what became of its data; none of one in use.
+    pub deletion: Option<Deletion>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When name, settings or status last changed.
@@ -37,7 +41,7 @@ pub struct Project {
 pub enum ProjectStatus {
     /// In use.
     Active,
-    /// Deleted: its data and keys are gone, its id stays taken.
+    /// Deleted: its keys open nothing, its data goes after a while, its id stays taken.
     Deleted,
 }
 
@@ -53,6 +57,28 @@ impl ProjectStatus {
     /// The status of that word.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Active, Self::Deleted].into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// The deletion of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    /// When it was deleted.
+    pub at: DateTime<Utc>,
+    /// Until then it can be brought back; after it, its data goes.
+    pub purge_after: DateTime<Utc>,
+    /// Until then a server has the removal of its data to itself; none as long as none has begun.
+    pub claimed_until: Option<DateTime<Utc>>,
+    /// When all of its data was gone; none while some may be there.
+    pub purged_at: Option<DateTime<Utc>>,
+    /// Bytes of its files that were removed, so far.
+    pub freed_bytes: u64,
+}
+
+impl Deletion {
+    /// Whether the project can be brought back.
+    pub fn can_be_undone(&self, now: DateTime<Utc>) -> bool {
+        self.purged_at.is_none() && self.claimed_until.is_none() && now < self.purge_after
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use gadwall::config::Secret;
 use gadwall::{Config, Server};
 use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
+use gadwall_domain::audit::{AuditEntry, AuditFilter};
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
@@ -184,21 +185,8 @@ pub async fn add_key_with(
     let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
-    let mut key = ApiKey {
-        id: ApiKeyId::new(uuid::Uuid::from_bytes(id)),
-        project: project.id,
-        name: "of a test".to_owned(),
-        scopes: BTreeSet::from([Scope::Read, Scope::Write, Scope::Manage]),
-        bucket: None,
-        digest: KeyDigest(digest),
-        created_at: project.created_at,
-        expires_at: None,
-        revoked_at: None,
-        created_by: "admin".to_owned(),
-        last_used_at: None,
-        replaced: None,
-        request_digest: None,
-    };
+    let id = ApiKeyId::new(uuid::Uuid::from_bytes(id));
+    let mut key = ApiKey::of_whole_project(id, project.id, "of a test", KeyDigest(digest), project.created_at);
     change(&mut key);
     tx.keys().insert(&key).await?;
     Ok(tx.commit().await?)
@@ -207,8 +195,10 @@ pub async fn add_key_with(
 /// A project's newest audit entries, newest first: who, what, to what.
 pub async fn audited(data_dir: &Path, project: &str) -> Result<Vec<[String; 3]>> {
     let store = metadata(data_dir).await?;
-    let entries = store.read().await?.audit().latest(&ProjectId::parse(project)?, 100).await?;
-    Ok(entries.into_iter().map(|entry| [entry.principal, entry.operation, entry.resource]).collect())
+    let filter = AuditFilter { project: Some(ProjectId::parse(project)?), limit: 100, ..AuditFilter::default() };
+    let found = store.read().await?.audit().list(&filter).await?;
+    let told = |AuditEntry { principal, operation, resource, .. }: AuditEntry| [principal, operation, resource];
+    Ok(found.into_iter().map(|logged| told(logged.entry)).collect())
 }
 
 /// Empties the metadata store's index of the lakes, as if it had never been told of their commits.

@@ -168,7 +168,7 @@ impl LakeStore for EmbeddedLakes {
         self.engine.run(&self.engine.catalog, move |connection| catalogs.create(connection, lake)).await
     }
 
-    async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
+    async fn remove(&self, lake: LakeId) -> Result<u64, LakeError> {
         for _ in 0..REMOVE_TRIES {
             let catalogs = Arc::clone(&self.catalogs);
             let removed =

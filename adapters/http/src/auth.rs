@@ -1,8 +1,9 @@
 //! Who calls: the key or token in `Authorization: Bearer …`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gadwall_application::access::Access;
+use gadwall_application::audit::Refused;
 use gadwall_application::caller::{Caller, Origin};
 use gadwall_domain::names::ProjectId;
 use poem::Request;
@@ -11,6 +12,7 @@ use poem_openapi::auth::Bearer;
 
 use crate::context::{self, RequestContext};
 use crate::layers::door;
+use crate::layers::recheck::project_of;
 use crate::peer::{self, Proxies};
 use crate::problem::{ApiError, ApiResult};
 
@@ -47,13 +49,67 @@ impl AccessData {
     }
 }
 
+/// What a request asks for, and who it turned out to be that asks: for the audit log, should it be refused.
+pub(crate) struct Asked {
+    what: String,
+    project: Option<ProjectId>,
+    origin: Option<Origin>,
+    who: Who,
+}
+
+/// Who asks, once their credentials were looked at.
+#[derive(Clone, Default)]
+struct Who(Arc<Mutex<Credentials>>);
+
+#[derive(Default)]
+enum Credentials {
+    /// Nobody has looked at them.
+    #[default]
+    Unseen,
+    NoGood,
+    Good(Caller),
+}
+
+impl Asked {
+    /// Notes what a request asks for.
+    pub(crate) fn of(request: &mut Request, access: &AccessData) -> Self {
+        let who = Who::default();
+        request.extensions_mut().insert(who.clone());
+        let path = request.uri().path();
+        let what = format!("{} {path}", request.method());
+        Self { what, project: project_of(path), origin: access.origin(request), who }
+    }
+
+    /// Notes that a request's credentials were looked at, and the caller if they were good.
+    pub(crate) fn was_looked_at(request: &Request, caller: Option<&Caller>) {
+        if let Some(Who(who)) = request.extensions().get::<Who>() {
+            let known = caller.filter(|caller| caller.principal().is_some());
+            *who.lock().unwrap_or_else(PoisonError::into_inner) =
+                known.map_or(Credentials::NoGood, |caller| Credentials::Good(caller.clone()));
+        }
+    }
+
+    /// Tells the audit log that the request was refused. Credentials that were looked at and are no good were told of
+    /// then.
+    pub(crate) fn refused(self, access: &AccessData, code: &str) {
+        let refused = match (&*self.who.0.lock().unwrap_or_else(PoisonError::into_inner), self.origin) {
+            (Credentials::Good(caller), _) => Refused::access(caller, &self.what, self.project, code),
+            (Credentials::Unseen, Some(origin)) => Refused::credentials(origin.address, code, origin.request_id),
+            (Credentials::NoGood, _) | (Credentials::Unseen, None) => return,
+        };
+        access.access.note_refusal(refused);
+    }
+}
+
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Authenticated> {
     let missing = || poem::Error::from(poem_openapi::error::AuthorizationError);
     let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
     let origin = access.origin(request).ok_or_else(missing)?;
+    Asked::was_looked_at(request, None);
     let identity = access.access.authenticate_from(&origin, Some(bearer.token.trim())).await.map_err(ApiError::from)?;
     door::charge(request, &identity)?;
-    let caller = context::caller(request, identity).ok_or_else(missing)?;
+    let caller = context::caller(request, identity, origin.address).ok_or_else(missing)?;
+    Asked::was_looked_at(request, Some(&caller));
     Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
 }
 

@@ -1,5 +1,7 @@
 //! What belongs to a request and not to its handler: its id, its trace, its place in the log.
 
+use std::net::IpAddr;
+
 use gadwall_application::caller::{Caller, Identity};
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
@@ -36,7 +38,7 @@ const TRACEPARENT_LENGTH: usize = 55;
 const MAX_TOKEN: usize = 255;
 
 /// The caller of a request, once its credentials are known.
-pub(crate) fn caller(request: &Request, identity: Identity) -> Option<Caller> {
+pub(crate) fn caller(request: &Request, identity: Identity, address: Option<IpAddr>) -> Option<Caller> {
     let context = request.extensions().get::<RequestContext>()?;
     let token = |name: &str| {
         let value = request.header(name)?;
@@ -46,6 +48,7 @@ pub(crate) fn caller(request: &Request, identity: Identity) -> Option<Caller> {
     Some(Caller {
         identity,
         request_id: context.id.clone(),
+        address,
         traceparent: token("traceparent").filter(|value| value.len() == TRACEPARENT_LENGTH),
         run_id: token("X-Run-Id"),
         idempotency: request.extensions().get::<IdempotentRequest>().cloned(),

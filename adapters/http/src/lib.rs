@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
+use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
@@ -49,6 +50,7 @@ use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
 use api::analytics::AnalyticsApi;
+use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::data::DataApi;
@@ -85,6 +87,8 @@ pub use server::{ClientAuthority, Http2Config, ServerConfig, Tls, TlsConfig, Tls
 pub struct Services {
     /// Authentication.
     pub access: Arc<Access>,
+    /// The audit log.
+    pub audit: Arc<Audit>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// Keys of projects.
@@ -199,7 +203,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi);
+type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -278,6 +282,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         BucketsApi { buckets: Arc::clone(&services.buckets) },
         SharingApi { sharing: Arc::clone(&services.sharing), buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
+        AuditApi { audit: Arc::clone(&services.audit) },
     );
     let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },

@@ -110,6 +110,17 @@ fn challenge(code: &str) -> HeaderValue {
     HeaderValue::from_static(if is_token { "Bearer error=\"invalid_token\"" } else { "Bearer" })
 }
 
+/// The code of the problem that an answer tells.
+#[derive(Debug, Clone)]
+struct ProblemCode(String);
+
+/// The code of an answer that refuses a request for who sent it.
+pub(crate) fn refusal(response: &Response) -> Option<&str> {
+    let refuses =
+        matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
+    response.extensions().get::<ProblemCode>().filter(|_| refuses).map(|code| code.0.as_str())
+}
+
 /// A problem as a body.
 #[derive(Debug, Clone)]
 pub(crate) struct ProblemJson(Box<Problem>);
@@ -132,6 +143,7 @@ impl IntoResponse for ProblemJson {
         let status = self.0.status();
         let body = self.0.to_json_string();
         let mut response = Response::builder().status(status).content_type(Self::CONTENT_TYPE).body(body);
+        response.extensions_mut().insert(ProblemCode(self.0.code.clone()));
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(&self.0.code));
@@ -511,6 +523,9 @@ fn body_problem(error: &std::io::Error) -> Problem {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
             }
             crate::layers::body::BodyError::Slow => slow_body(),
+            crate::layers::body::BodyError::Ended => {
+                Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", rows.to_string())
+            }
         };
     }
     Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early")

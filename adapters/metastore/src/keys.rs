@@ -62,7 +62,8 @@ impl ApiKeyRepository for SqlTx {
     }
 
     async fn find_by_digest(&mut self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError> {
-        let statement = sql(select!("k.digest = $1 OR k.replaced_digest = $1")).bind(digest.0.as_slice());
+        let statement =
+            sql(select!("(k.digest = $1 OR k.replaced_digest = $1) AND p.status = 'active'")).bind(digest.0.as_slice());
         self.find_row(statement).await?.as_ref().map(rows::api_key).transpose()
     }
 

@@ -15,6 +15,7 @@ macro_rules! scripts {
             (4, "instances", include_str!(concat!("../migrations/", $database, "/0004_instances.sql"))),
             (5, "keys", include_str!(concat!("../migrations/", $database, "/0005_keys.sql"))),
             (6, "sharing", include_str!(concat!("../migrations/", $database, "/0006_sharing.sql"))),
+            (7, "audit", include_str!(concat!("../migrations/", $database, "/0007_audit.sql"))),
             (8, "profiles", include_str!(concat!("../migrations/", $database, "/0008_profiles.sql"))),
         ]
     };

@@ -1,6 +1,7 @@
 //! Projects, unique by folded id.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{ProjectFilter, ProjectRepository, StoreError};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
@@ -9,12 +10,19 @@ use crate::rows::{self, micros, number, to_json};
 use crate::statement::sql;
 use crate::tx::SqlTx;
 
+pub(crate) const TO_PURGE: &str = "
+    SELECT * FROM projects WHERE status = 'deleted' AND purged_at IS NULL AND purge_after <= $1
+       AND (claimed_until IS NULL OR claimed_until <= $1)
+     ORDER BY purge_after, id_key LIMIT $2";
+const PURGED_SINCE: &str = "
+    SELECT * FROM projects WHERE status = 'deleted' AND purged_at >= $1 ORDER BY purged_at DESC, id_key LIMIT $2";
+
 #[async_trait]
 impl ProjectRepository for SqlTx {
     async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
         let statement = sql("INSERT INTO projects (id_key, id, lake, name, settings, status, created_at, updated_at,
-                                   size_bytes, table_count, bucket_count)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+                                   size_bytes, table_count, bucket_count, deletion_protection)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
         .bind(project.id.folded())
         .bind(project.id.as_str())
         .bind(project.lake.to_string())
@@ -25,7 +33,8 @@ impl ProjectRepository for SqlTx {
         .bind(micros(project.updated_at))
         .bind(number("size_bytes", project.size.size_bytes)?)
         .bind(number("table_count", project.size.table_count)?)
-        .bind(number("bucket_count", project.size.bucket_count)?);
+        .bind(number("bucket_count", project.size.bucket_count)?)
+        .bind(i64::from(project.deletion_protection));
         self.run(statement).await.map(drop)
     }
 
@@ -48,14 +57,33 @@ impl ProjectRepository for SqlTx {
     }
 
     async fn update(&mut self, project: &Project) -> Result<bool, StoreError> {
+        let deletion = project.deletion.as_ref();
         let statement =
-            sql("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5 WHERE id_key = $1")
-                .bind(project.id.folded())
-                .bind(project.name.as_deref())
-                .bind(settings(project)?)
-                .bind(project.status.as_str())
-                .bind(micros(project.updated_at));
+            sql("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5, deletion_protection = $6,
+                    deleted_at = $7, purge_after = $8, purged_at = $9, freed_bytes = $10, claimed_until = $11
+              WHERE id_key = $1")
+            .bind(project.id.folded())
+            .bind(project.name.as_deref())
+            .bind(settings(project)?)
+            .bind(project.status.as_str())
+            .bind(micros(project.updated_at))
+            .bind(i64::from(project.deletion_protection))
+            .bind(deletion.map(|deletion| micros(deletion.at)))
+            .bind(deletion.map(|deletion| micros(deletion.purge_after)))
+            .bind(deletion.and_then(|deletion| deletion.purged_at).map(micros))
+            .bind(number("freed_bytes", deletion.map_or(0, |deletion| deletion.freed_bytes))?)
+            .bind(deletion.and_then(|deletion| deletion.claimed_until).map(micros));
         Ok(self.run(statement).await? > 0)
+    }
+
+    async fn to_purge(&mut self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError> {
+        let statement = sql(TO_PURGE).bind(micros(now)).bind(i64::from(limit));
+        self.all(statement).await?.iter().map(rows::project).collect()
+    }
+
+    async fn purged_since(&mut self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError> {
+        let statement = sql(PURGED_SINCE).bind(micros(since)).bind(i64::from(limit));
+        self.all(statement).await?.iter().map(rows::project).collect()
     }
 
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, ReplacedSecret, Scope};
-use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::audit::{AuditEntry, AuditOutcome, LoggedAudit};
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
@@ -13,7 +13,7 @@ use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
-use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
+use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
 use gadwall_domain::table::TableRef;
@@ -33,6 +33,8 @@ pub(crate) fn project(row: &Row) -> Parsed<Project> {
         name: get(row, "name")?,
         settings: optional(row, "settings", |text| serde_json::from_str(text))?,
         status: word(row, "status", ProjectStatus::parse)?,
+        deletion_protection: count(row, "deletion_protection")? > 0,
+        deletion: deletion(row)?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         size: ProjectSize {
@@ -41,6 +43,17 @@ pub(crate) fn project(row: &Row) -> Parsed<Project> {
             bucket_count: count(row, "bucket_count")?,
         },
     })
+}
+
+fn deletion(row: &Row) -> Parsed<Option<Deletion>> {
+    let Some(at) = optional_time(row, "deleted_at")? else { return Ok(None) };
+    Ok(Some(Deletion {
+        at,
+        purge_after: time(row, "purge_after")?,
+        claimed_until: optional_time(row, "claimed_until")?,
+        purged_at: optional_time(row, "purged_at")?,
+        freed_bytes: count(row, "freed_bytes")?,
+    }))
 }
 
 pub(crate) fn api_key(row: &Row) -> Parsed<ApiKey> {
@@ -86,16 +99,30 @@ pub(crate) fn event(row: &Row) -> Parsed<LoggedEvent> {
     })
 }
 
-pub(crate) fn audit_entry(row: &Row) -> Parsed<AuditEntry> {
-    Ok(AuditEntry {
+pub(crate) fn audit_entry(row: &Row) -> Parsed<LoggedAudit> {
+    let entry = AuditEntry {
         at: time(row, "at")?,
         principal: get(row, "principal")?,
         operation: get(row, "operation")?,
-        project: parsed(row, "project", ProjectId::parse)?,
+        project: optional(row, "project_id", ProjectId::parse)?,
         resource: get(row, "resource")?,
+        address: optional(row, "address", str::parse)?,
+        outcome: audit_outcome(row)?,
         request_id: word(row, "request_id", RequestId::parse)?,
         snapshot: optional_snapshot(row, "snapshot")?,
-    })
+    };
+    Ok(LoggedAudit { position: count(row, "entry")?, entry })
+}
+
+fn audit_outcome(row: &Row) -> Parsed<AuditOutcome> {
+    match get(row, "outcome")? {
+        "done" => Ok(AuditOutcome::Done),
+        "refused" => {
+            let times = u32::try_from(count(row, "times")?).map_err(|error| value_fault("times", &error))?;
+            Ok(AuditOutcome::Refused { code: present(row, "code")?, times })
+        }
+        _ => Err(value_fault("outcome", "an unknown word")),
+    }
 }
 
 pub(crate) fn bucket_facts(row: &Row) -> Parsed<BucketFacts> {

@@ -211,7 +211,7 @@ impl ObjectStorage for LocalObjects {
         self.run(move |inner| inner.delete(lake, &dataset, &object, &precondition)).await
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ObjectError> {
         self.run(move |inner| inner.remove_all(lake)).await
     }
 

@@ -10,7 +10,7 @@ use gadwall_domain::ports::objects::{ObjectError, PutOptions, Stored};
 use gadwall_domain::ports::system::STORAGE_RESERVE;
 
 use crate::error::failed;
-use crate::folder::{Folder, is_file, is_folder};
+use crate::folder::{Folder, bytes_below, is_file, is_folder};
 use crate::incoming::Staged;
 use crate::types::Types;
 use crate::version::Version;
@@ -57,11 +57,13 @@ impl Inner {
         Types::remove(&lake, dataset).and_then(|()| lake.sync(&*self.sync)).map_err(failed)
     }
 
-    pub(crate) fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {
+    pub(crate) fn remove_all(&self, lake: LakeId) -> Result<u64, ObjectError> {
         let root = self.root()?;
         let hidden = self.incoming.hide(&self.root.join(lake_name(lake))).map_err(failed)?;
-        let Some(hidden) = hidden else { return Ok(()) };
-        root.sync(&*self.sync).and_then(|()| std::fs::remove_dir_all(hidden)).map_err(failed)
+        let Some(hidden) = hidden else { return Ok(0) };
+        let bytes = bytes_below(&hidden);
+        root.sync(&*self.sync).and_then(|()| std::fs::remove_dir_all(hidden)).map_err(failed)?;
+        Ok(bytes)
     }
 
     /// Whether an object could be put now.

@@ -22,6 +22,7 @@ use gadwall_domain::rows::RowStream;
 use gadwall_formats::spool::{SpoolError, SpoolReader, SpoolWriter};
 
 use crate::error::OpenError;
+use crate::folder::bytes_below;
 use crate::lake_name;
 use crate::room::Room;
 
@@ -343,11 +344,13 @@ impl ResultStore for LocalResults {
         self.run(move |inner| inner.delete(lake, query)).await
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ResultError> {
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         self.run(move |inner| {
-            if_there(fs::remove_dir_all(inner.root.join(lake_name(lake))))?;
+            let folder = inner.root.join(lake_name(lake));
+            let bytes = bytes_below(&folder);
+            if_there(fs::remove_dir_all(folder))?;
             inner.room.clear(&lake_name(lake));
-            Ok(())
+            Ok(bytes)
         })
         .await
     }

@@ -36,6 +36,7 @@ impl fmt::Debug for Datasets {
 /// A name that takes an object: opened and authorised before the first byte of it is read.
 #[derive(Debug)]
 pub struct OpenForPut {
+    caller: Caller,
     project: Project,
     dataset: DatasetName,
     object: ObjectName,
@@ -57,7 +58,8 @@ impl Datasets {
     ) -> Result<(), UseCaseError> {
         let project = self.open(caller, project, Scope::Manage).await?;
         let created = self.objects.create_dataset(project.lake, dataset).await;
-        Ok(created.map_err(about_dataset(&project.id, dataset))?)
+        created.map_err(about_dataset(&project.id, dataset))?;
+        self.access.record(caller, &project.id, "dataset.created", dataset.to_string()).await
     }
 
     /// The project's datasets by name.
@@ -76,7 +78,8 @@ impl Datasets {
     ) -> Result<(), UseCaseError> {
         let project = self.open(caller, project, Scope::Manage).await?;
         let deleted = self.objects.delete_dataset(project.lake, dataset).await;
-        Ok(deleted.map_err(about_dataset(&project.id, dataset))?)
+        deleted.map_err(about_dataset(&project.id, dataset))?;
+        self.access.record(caller, &project.id, "dataset.deleted", dataset.to_string()).await
     }
 
     /// A page of a dataset's objects, sorted by name.
@@ -104,15 +107,17 @@ impl Datasets {
         // Told before the body is read; storage looks again when it stores.
         let there = self.objects.engine_location(project.lake, dataset).await;
         there.map_err(about_dataset(&project.id, dataset))?;
-        Ok(OpenForPut { project, dataset: dataset.clone(), object: object.clone() })
+        Ok(OpenForPut { caller: caller.clone(), project, dataset: dataset.clone(), object: object.clone() })
     }
 
     /// Stores an object, whole or not at all; answered once it is durable.
     #[tracing::instrument(skip_all, fields(project.id = %open.project.id, dataset.name = %open.dataset))]
     pub async fn put(&self, open: OpenForPut, content: Content, options: PutOptions) -> Result<Stored, UseCaseError> {
-        let OpenForPut { project, dataset, object } = open;
+        let OpenForPut { caller, project, dataset, object } = open;
         let stored = self.objects.put(project.lake, &dataset, &object, content, options).await;
-        Ok(stored.map_err(about_object(&project.id, &dataset, &object))?)
+        let stored = stored.map_err(about_object(&project.id, &dataset, &object))?;
+        self.access.record(&caller, &project.id, "object.stored", named(&dataset, &object)).await?;
+        Ok(stored)
     }
 
     /// An object without its bytes.
@@ -153,7 +158,8 @@ impl Datasets {
     ) -> Result<(), UseCaseError> {
         let project = self.open(caller, project, Scope::Write).await?;
         let deleted = self.objects.delete(project.lake, dataset, object, precondition).await;
-        Ok(deleted.map_err(about_object(&project.id, dataset, object))?)
+        deleted.map_err(about_object(&project.id, dataset, object))?;
+        self.access.record(caller, &project.id, "object.deleted", named(dataset, object)).await
     }
 
     /// Opens a project for its files. A key of one bucket of tables has no part in them.
@@ -164,4 +170,9 @@ impl Datasets {
             _ => Err(UseCaseError::Forbidden),
         }
     }
+}
+
+/// An object's name in the audit log.
+fn named(dataset: &DatasetName, object: &ObjectName) -> String {
+    format!("/{dataset}/{object}")
 }

@@ -53,7 +53,7 @@ async fn user(world: &World, secret: &str) -> Caller {
 async fn refusal(world: &World, secret: &str) -> &'static str {
     match identity(world, secret).await {
         Ok(Identity::Known(_)) => "none",
-        Ok(Identity::Unknown) => "unknown",
+        Ok(_) => "unknown",
         Err(error) => gadwall_domain::error::Classify::code(&error),
     }
 }

@@ -124,6 +124,13 @@ impl Live {
         now.sources.iter().map(|source| (now.record.project.clone(), source.clone())).collect()
     }
 
+    /// Whether it is of a project, or reads one's buckets, and has not ended.
+    pub(super) fn needs(&self, project: &ProjectId) -> bool {
+        let now = self.lock();
+        let reads = now.record.project == *project || now.sources.iter().any(|source| source.project == *project);
+        !now.record.state.is_final() && reads
+    }
+
     pub(super) fn id(&self) -> QueryId {
         self.id
     }

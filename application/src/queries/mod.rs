@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use futures_util::future::{AbortRegistration, Abortable};
 use gadwall_domain::access::{Principal, Scope};
-use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{QueryId, SnapshotId};
 use gadwall_domain::names::ProjectId;
@@ -345,15 +344,8 @@ impl Queries {
     }
 
     async fn audit_cancelled(&self, caller: &Caller, query: &QueryRecord) -> Result<(), UseCaseError> {
-        let entry = AuditEntry {
-            at: self.running.clock.now(),
-            principal: caller.label(),
-            operation: CANCELLED.to_owned(),
-            project: query.project.clone(),
-            resource: format!("query:{}", query.id),
-            request_id: caller.request_id.clone(),
-            snapshot: None,
-        };
+        let now = self.running.clock.now();
+        let entry = caller.entry(now, CANCELLED, &query.project, format!("query:{}", query.id));
         let mut tx = self.running.store.write().await?;
         tx.audit().append(&[entry]).await?;
         Ok(tx.commit().await?)

@@ -155,6 +155,12 @@ impl RunningQueries {
         all.into_iter().filter(|live| live.reads(source) && live.record().project == *project).collect()
     }
 
+    /// Queries that can't go on without a project: its own, and those of others that read its buckets.
+    pub(crate) fn that_need(&self, project: &ProjectId) -> Vec<Arc<Live>> {
+        let all: Vec<_> = self.lock().values().cloned().collect();
+        all.into_iter().filter(|live| live.needs(project)).collect()
+    }
+
     pub(super) fn find(&self, id: QueryId) -> Option<Arc<Live>> {
         self.lock().get(&id).cloned()
     }

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::ports::lake::{LakeError, QueryEngine};
-use gadwall_domain::ports::metadata::MetadataStore as _;
 use gadwall_domain::query::{Parameters, Query, QueryOutput};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::script::{Copy, ScriptOutput, StopSignal, Touched, WriteFault};
@@ -388,11 +387,8 @@ async fn only_faults_of_the_engine_open_the_breaker() {
 #[tokio::test]
 async fn that_somebody_elses_was_cancelled_is_audited() {
     let fixture = fixture(SETTINGS).await;
-    let audited = async || {
-        let mut tx = fixture.world.store.read().await.unwrap();
-        let entries = tx.audit().latest(&project_id("p"), 100).await.unwrap();
-        entries.into_iter().find(|entry| entry.operation == "query.cancelled")
-    };
+    let audited =
+        async || fixture.world.audited("p").await.into_iter().find(|entry| entry.operation == "query.cancelled");
     for (caller, is_audited) in [(fixture.owner.clone(), false), (fixture.world.admin(), true)] {
         fixture.acts([Act::Run]);
         let begun = fixture.engine.begun.load(Ordering::SeqCst);

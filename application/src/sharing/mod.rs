@@ -446,15 +446,7 @@ impl Sharing {
 }
 
 fn audited(caller: &Caller, event: &Event) -> AuditEntry {
-    AuditEntry {
-        at: event.occurred_at,
-        principal: caller.label(),
-        operation: event.event_type.to_owned(),
-        project: event.project.clone(),
-        resource: event.subject.clone(),
-        request_id: event.request_id.clone(),
-        snapshot: None,
-    }
+    caller.entry(event.occurred_at, event.event_type, &event.project, event.subject.as_str())
 }
 
 fn may_see(caller: &Caller, bucket: &BucketName) -> bool {

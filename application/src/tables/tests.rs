@@ -74,8 +74,7 @@ async fn an_append_is_told_by_event_and_names_its_request() {
     let done = world.tables.load(&owner, open, LoadMode::Append, two, Meant::default()).await.unwrap();
     assert_eq!(done.rows.inserted, 2);
     assert_eq!(world.events("p").await.last().map(String::as_str), Some("rows.appended"));
-    let mut tx = world.store.read().await.unwrap();
-    let entry = tx.audit().latest(&id, 1).await.unwrap().remove(0);
+    let entry = world.audited("p").await.remove(0);
     assert_eq!((entry.resource.as_str(), entry.snapshot), ("main.t", done.snapshot));
     assert!(entry.principal.starts_with("key:"), "{}", entry.principal);
 }

@@ -1,14 +1,13 @@
 //! Domain values from literals. A literal that isn't legal is a mistake in the test, and panics.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "builders are part of tests")]
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType as ArrowType, Field, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
-use gadwall_domain::access::{ApiKey, Scope};
-use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::access::ApiKey;
+use gadwall_domain::audit::{AuditEntry, AuditOutcome};
 use gadwall_domain::commit::{Change, Commit, WriteOrigin, WriteRecord};
 use gadwall_domain::dataset::{DatasetName, ObjectName};
 use gadwall_domain::events::{Event, ProjectFact};
@@ -49,6 +48,8 @@ pub fn project(id: &str) -> Project {
         name: None,
         settings: None,
         status: ProjectStatus::Active,
+        deletion_protection: false,
+        deletion: None,
         created_at: noon(),
         updated_at: noon(),
         size: ProjectSize::default(),
@@ -57,21 +58,7 @@ pub fn project(id: &str) -> Project {
 
 /// A key of a project that may do everything there. `text` is its secret.
 pub fn api_key(project: &str, text: &str) -> ApiKey {
-    ApiKey {
-        id: ApiKeyId::new(uuid_of(text)),
-        project: project_id(project),
-        name: "admin".to_owned(),
-        scopes: BTreeSet::from([Scope::Read, Scope::Write, Scope::Manage]),
-        bucket: None,
-        digest: digest(text),
-        created_at: noon(),
-        expires_at: None,
-        revoked_at: None,
-        created_by: "admin".to_owned(),
-        last_used_at: None,
-        replaced: None,
-        request_digest: None,
-    }
+    ApiKey::of_whole_project(ApiKeyId::new(uuid_of(text)), project_id(project), "admin", digest(text), noon())
 }
 
 /// The same UUID for the same text, another one for another.
@@ -115,6 +102,7 @@ pub fn request(id: &str) -> RequestId {
 pub fn origin(request_id: &str) -> WriteOrigin {
     WriteOrigin {
         key_id: None,
+        address: None,
         request_id: request(request_id),
         traceparent: None,
         run_id: None,
@@ -235,8 +223,10 @@ pub fn audit_entry(project: &str, operation: &str) -> AuditEntry {
         at: noon(),
         principal: "admin".to_owned(),
         operation: operation.to_owned(),
-        project: project_id(project),
+        project: Some(project_id(project)),
         resource: String::new(),
+        address: None,
+        outcome: AuditOutcome::Done,
         request_id: request("r1"),
         snapshot: None,
     }

@@ -221,9 +221,9 @@ impl ObjectStorage for MemoryObjects {
         })
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {
-        self.lock().lakes.remove(&lake);
-        Ok(())
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ObjectError> {
+        let removed = self.lock().lakes.remove(&lake).unwrap_or_default();
+        Ok(removed.values().flat_map(BTreeMap::values).map(|version| version.info.size).sum())
     }
 
     async fn engine_location(&self, lake: LakeId, dataset: &DatasetName) -> Result<String, ObjectError> {

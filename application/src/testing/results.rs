@@ -79,11 +79,11 @@ impl ResultStore for MemoryResults {
         Ok(state.notes.remove(&(lake, query)).is_some())
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ResultError> {
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         let mut state = self.lock();
         state.rows.retain(|key, _| key.0 != lake);
         state.notes.retain(|key, _| key.0 != lake);
-        Ok(())
+        Ok(0)
     }
 
     async fn unfinished(&self) -> Result<Vec<ResultNote>, ResultError> {

@@ -44,8 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Query, RateLimit, Server,
-    Storage, Tls,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Projects, Query, RateLimit,
+    Server, Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -73,6 +73,10 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who may do what.
     pub auth: Auth,
+    /// The log of who did what.
+    pub audit: Audit,
+    /// Projects.
+    pub projects: Projects,
     /// What is written to standard error.
     pub logging: Logging,
     /// DuckDB.
@@ -141,6 +145,8 @@ impl Config {
             cors: Cors::default(),
             rate_limit: RateLimit::default(),
             auth: Auth::default(),
+            audit: Audit::default(),
+            projects: Projects::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
             breaker: Breaker::default(),

@@ -12,7 +12,8 @@ use anyhow::Context as _;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
-use gadwall_domain::project::{Project, ProjectStatus};
+use gadwall_domain::ports::system::Clock as _;
+use gadwall_domain::project::{Deletion, Project};
 use gadwall_ducklake::{LakeMigration, MigrationError, Source};
 use gadwall_metastore::{PostgresMetadata, SqliteMetadata, copy, has_gone_on};
 use thiserror::Error;
@@ -21,6 +22,7 @@ use crate::app::{data_dir, lake_config};
 use crate::config::{CatalogKind, Config};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
+use crate::system::SystemClock;
 use crate::{lakes, metadata};
 use datasets::copy_datasets;
 use progress::{Progress, say};
@@ -74,7 +76,11 @@ pub async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let ends = open(config).await?;
     let projects = projects(&ends.source).await?;
     require_own(&projects, &ends).await?;
-    let active: Vec<&Project> = projects.iter().filter(|project| project.status == ProjectStatus::Active).collect();
+    let now = SystemClock.now();
+    // A deleted one that can be brought back is brought along.
+    let is_kept = |deletion: &Deletion| deletion.can_be_undone(now);
+    let active: Vec<&Project> =
+        projects.iter().filter(|project| project.deletion.as_ref().is_none_or(is_kept)).collect();
     let mut sources = Vec::new();
     for project in &active {
         let source = ends.lakes.source(project.lake).await.map_err(told).with_context(|| name(project))?;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::access::{ApiKey, KeyDigest};
-use crate::audit::AuditEntry;
+use crate::audit::{AuditAge, AuditEntry, AuditFilter, LoggedAudit};
 use crate::commit::{Commit, WriteRecord};
 use crate::events::{Event, LoggedEvent};
 use crate::history::{ReadAt, Tag};
@@ -105,8 +105,12 @@ pub trait ProjectRepository: Send {
     async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError>;
     /// A page of projects, newest first, and how many match in all.
     async fn list(&mut self, filter: ProjectFilter) -> Result<(Vec<Project>, u64), StoreError>;
-    /// Replaces name, settings, status and `updated_at`. `false` when there is no such project.
+    /// Replaces all but id, lake, time of creation and size. `false` when there is no such project.
     async fn update(&mut self, project: &Project) -> Result<bool, StoreError>;
+    /// Deleted ones whose data may go by now, isn't all gone, and is claimed by nobody; those that wait longest first.
+    async fn to_purge(&mut self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError>;
+    /// Those whose data is gone since that time or later, the last first.
+    async fn purged_since(&mut self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError>;
     /// Keeps counters that were just taken.
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError>;
 }
@@ -125,7 +129,7 @@ pub struct KeyFilter {
 pub trait ApiKeyRepository: Send {
     /// Adds a key. `AlreadyExists` when its id or its digest is there.
     async fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError>;
-    /// The key of that digest, be it of its secret or of the one before, whatever its state.
+    /// The key of that digest, be it of its secret or of the one before, whatever its state; none of a deleted project.
     async fn find_by_digest(&mut self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError>;
     /// One key of a project, whatever its state.
     async fn find(&mut self, project: &ProjectId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
@@ -161,8 +165,10 @@ pub trait EventLog: Send {
 pub trait AuditLog: Send {
     /// Appends entries in order.
     async fn append(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError>;
-    /// A project's entries, newest first.
-    async fn latest(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Entries, newest first.
+    async fn list(&mut self, filter: &AuditFilter) -> Result<Vec<LoggedAudit>, StoreError>;
+    /// Forgets old entries, the oldest first; answers how many.
+    async fn forget_before(&mut self, age: AuditAge) -> Result<u64, StoreError>;
 }
 
 /// What the index knows of a table beyond what the lake stores.
@@ -204,6 +210,8 @@ pub struct KeyedWrite {
 pub trait LakeIndex: Send {
     /// The last commit applied; [`SnapshotId::ZERO`] when none was.
     async fn applied(&mut self, project: &ProjectId) -> Result<SnapshotId, StoreError>;
+    /// Whether the project is in use. What is written in the same unit of work comes before its deletion, or not at all.
+    async fn is_in_use(&mut self, project: &ProjectId) -> Result<bool, StoreError>;
     /// Applies a commit. One that was applied already changes nothing and answers `false`.
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError>;
     /// Facts of the tables that exist in that version: all, or those of one bucket.

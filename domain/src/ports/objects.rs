@@ -181,8 +181,8 @@ pub trait ObjectStorage: Send + Sync {
         precondition: &Precondition,
     ) -> Result<(), ObjectError>;
 
-    /// Removes all datasets of a project. None is fine.
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError>;
+    /// Removes all datasets of a project; answers how many bytes they had. None is fine.
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ObjectError>;
 
     /// Where the engine finds a dataset: an address to which `/` and an object's name, or a pattern, can be added.
     /// Names may hold characters that patterns give a meaning to.

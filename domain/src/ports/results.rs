@@ -100,8 +100,8 @@ pub trait ResultStore: Send + Sync {
     /// Deletes a result and its note; `false` when there was no note.
     async fn delete(&self, lake: LakeId, query: QueryId) -> Result<bool, ResultError>;
 
-    /// Deletes all of a lake.
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ResultError>;
+    /// Deletes all of a lake; answers how many bytes there were.
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError>;
 
     /// The notes of queries whose end is not known.
     async fn unfinished(&self) -> Result<Vec<ResultNote>, ResultError>;

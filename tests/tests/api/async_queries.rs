@@ -226,7 +226,7 @@ async fn results_are_deleted_after_a_while_and_with_their_project() -> Result<()
     let id = start(&owner, "SELECT 1").await?;
     wait(&owner, &id, "done").await?;
     assert_eq!(files(&server).len(), 2);
-    assert_eq!(server.admin().delete("/projects/p").await?.status, 204);
+    assert_eq!(server.admin().delete("/projects/p?purge=true").await?.status, 204);
     assert!(files(&server).is_empty(), "{:?}", files(&server));
     Ok(())
 }

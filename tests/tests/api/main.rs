@@ -3,9 +3,11 @@
 
 mod analytics;
 mod async_queries;
+mod audit;
 mod buckets;
 mod conditions;
 mod datasets;
+mod deletion;
 mod edits;
 mod formats;
 mod front_door;

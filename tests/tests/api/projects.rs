@@ -40,7 +40,7 @@ async fn an_id_is_taken_without_regard_to_case_and_for_ever() -> Result<()> {
 
     assert_eq!(server.admin().delete("/projects/acme").await?.status, 204);
     let again = server.admin().post("/projects", &json!({ "id": "acme" })).await?;
-    assert_eq!((again.status, again.code().as_str()), (409, "project_exists"));
+    assert_eq!((again.status, again.code().as_str()), (409, "project_deleted"));
     assert_eq!(again.json()["details"]["status"], "deleted");
     Ok(())
 }

@@ -390,6 +390,10 @@ async fn what_is_gone_takes_its_links_along() -> Result<()> {
     assert_eq!(share(&owner, "b").await?.status, 200);
     assert_eq!(link(&reader, "ext", "sales").await?.json()["table_count"], 0);
     assert_eq!(owner.delete("/projects/a").await?.status, 204);
+    assert_eq!(told(&reader.get("/projects/b/buckets/ext/tables").await?), (403, "share_ended".to_owned()));
+    assert_eq!(server.admin().post("/projects/a/undelete", &json!({})).await?.status, 200);
+    assert_eq!(reader.get("/projects/b/buckets/ext/tables").await?.status, 200);
+    assert_eq!(server.admin().delete("/projects/a?purge=true").await?.status, 204);
     assert_eq!(reader.get("/projects/b/links").await?.json()["total"], 0);
     assert_eq!(told(&reader.get("/projects/b/buckets/ext/tables").await?).0, 404);
     Ok(())

@@ -21,7 +21,7 @@ async fn fill(api: &Api) -> Result<String> {
     let made = api.post("/projects", &json!({ "id": "acme", "name": "Acme" })).await?;
     let key = made.json()["api_key"].as_str().context("a key")?.to_owned();
     api.post("/projects", &json!({ "id": "gone" })).await?;
-    send(api.request(Method::DELETE, "/projects/gone")).await?;
+    send(api.request(Method::DELETE, "/projects/gone?purge=true")).await?;
     api.post("/projects/acme/buckets", &json!({ "name": "sales", "description": "what was sold" })).await?;
     let orders = json!({ "name": "orders", "primary_key": ["id"], "columns": [
         {"name": "id", "type": "BIGINT"}, {"name": "who", "type": "VARCHAR(10)"}, {"name": "amount", "type": "DECIMAL(10,2)"}] });

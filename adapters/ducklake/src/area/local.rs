@@ -44,11 +44,8 @@ impl Area for LocalArea {
         self.sync.sync(&self.dir)
     }
 
-    fn remove_all(&self, lake: LakeId) -> io::Result<()> {
-        match fs::remove_dir_all(self.lake(lake)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+    fn remove_all(&self, lake: LakeId) -> io::Result<u64> {
+        remove_folder(&self.lake(lake))
     }
 
     fn require_room(&self) -> Result<(), LakeError> {
@@ -143,4 +140,24 @@ impl Area for LocalArea {
     fn is_folder(&self, path: &Path) -> bool {
         path.is_dir()
     }
+}
+
+/// Removes a folder and all below it; answers how many bytes its files had. One that isn't there is fine.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<u64> {
+    let bytes = bytes_below(folder);
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        done => done.map(|()| bytes),
+    }
+}
+
+/// Bytes of all files below a folder, as far as they can be seen.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => bytes_below(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
 }

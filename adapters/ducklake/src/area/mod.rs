@@ -18,6 +18,7 @@ use crate::config::{DataPlace, LakeConfig};
 use crate::durable::{FileSync, Synced};
 
 use local::LocalArea;
+pub(crate) use local::remove_folder;
 use s3::S3Area;
 
 /// A data file that is there.
@@ -39,8 +40,8 @@ pub(crate) trait Area: Send + Sync {
     /// Makes the folder of a new lake, durably.
     fn make(&self, lake: LakeId) -> io::Result<()>;
 
-    /// Removes all files of a lake.
-    fn remove_all(&self, lake: LakeId) -> io::Result<()>;
+    /// Removes all files of a lake; answers how many bytes they had.
+    fn remove_all(&self, lake: LakeId) -> io::Result<u64>;
 
     /// Fails when storage is about to be full.
     fn require_room(&self) -> Result<(), LakeError>;

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -71,19 +73,24 @@ impl Area for S3Area {
         Ok(())
     }
 
-    fn remove_all(&self, lake: LakeId) -> io::Result<()> {
+    fn remove_all(&self, lake: LakeId) -> io::Result<u64> {
         let (store, folder) = (&self.place.store, self.key(&self.data(lake))?);
         Self::wait(async {
-            let keys = store.list(Some(&folder)).map_ok(|object| object.location).boxed();
+            let bytes = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&bytes);
+            let keys = store.list(Some(&folder)).map_ok(move |object| {
+                counted.fetch_add(object.size, Ordering::Relaxed);
+                object.location
+            });
             // One that is gone by now is fine.
-            let mut removed = store.delete_stream(keys);
+            let mut removed = store.delete_stream(keys.boxed());
             while let Some(done) = removed.next().await {
                 match done {
                     Err(object_store::Error::NotFound { .. }) => {}
                     done => drop(done?),
                 }
             }
-            Ok(())
+            Ok(bytes.load(Ordering::Relaxed))
         })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
 
+use crate::area::remove_folder;
 use crate::durable::FileSync;
 use crate::error::io_error;
 use crate::known::LogFile;
@@ -73,11 +74,8 @@ impl CatalogFiles {
         [&self.folder(lake), &self.dir].into_iter().try_for_each(|dir| self.sync.sync(dir)).map_err(io_error)
     }
 
-    pub(super) fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
-        match fs::remove_dir_all(self.folder(lake)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(error)),
-            _ => Ok(()),
-        }
+    pub(super) fn remove(&self, lake: LakeId) -> Result<u64, LakeError> {
+        remove_folder(&self.folder(lake)).map_err(io_error)
     }
 
     /// Makes the name of the catalog's log last.

@@ -261,8 +261,9 @@ impl Catalogs {
         files.make_last(lake)
     }
 
-    /// Detaches a lake and deletes all its files. Blocks; fails with `Busy` while someone uses it.
-    pub(crate) fn remove(&self, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+    /// Detaches a lake and deletes all its files; answers how many bytes they had. Blocks; fails with `Busy` while someone
+    /// uses it.
+    pub(crate) fn remove(&self, connection: &Connection, lake: LakeId) -> Result<u64, LakeError> {
         let mut attached = self.lock();
         if let Some(entry) = attached.lakes.get(&lake) {
             if entry.leases > 0 {
@@ -273,11 +274,9 @@ impl Catalogs {
         }
         attached.broken.remove(&lake);
         attached.unswept.remove(&lake);
-        if let Some(files) = &self.files {
-            files.remove(lake)?;
-        }
+        let catalog = self.files.as_ref().map_or(Ok(0), |files| files.remove(lake))?;
         drop(attached);
-        self.area.remove_all(lake).map_err(io_error)
+        Ok(catalog + self.area.remove_all(lake).map_err(io_error)?)
     }
 
     fn make_room(&self, connection: &Connection, attached: &mut Attached) -> Result<(), LakeError> {

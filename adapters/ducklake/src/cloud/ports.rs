@@ -42,7 +42,7 @@ impl LakeStore for CloudLakes {
         self.server.index(lake).await
     }
 
-    async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
+    async fn remove(&self, lake: LakeId) -> Result<u64, LakeError> {
         self.open.forget(lake);
         self.server.remove(lake).await?;
         let area = std::sync::Arc::clone(&self.area);

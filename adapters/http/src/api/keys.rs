@@ -13,6 +13,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::models::KEY_WAS_SHOWN;
+use super::paging::next_cursor;
 use super::projects::Gone;
 use super::{Area, bucket_name, number, project_id, time};
 use crate::auth::Auth;
@@ -187,8 +188,7 @@ impl KeysApi {
         let limit = number("limit", limit.0, 1..=MAX_KEYS_LISTED, 100)?;
         let after = after.0.as_deref().map(cursor).transpose()?;
         let found = self.keys.list(auth.caller(), &project, KeyFilter { after, limit }).await?;
-        let full = found.len() >= limit as usize;
-        let next_cursor = found.last().filter(|_| full).map(|last| last.id.to_string());
+        let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(KeyList { keys: found.into_iter().map(Into::into).collect(), next_cursor }))
     }
 

@@ -1,6 +1,7 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
 pub(crate) mod analytics;
+pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod buckets;
 pub(crate) mod conditions;
@@ -12,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod operations;
+pub(crate) mod paging;
 pub(crate) mod projects;
 pub(crate) mod queries;
 pub(crate) mod results;
@@ -64,6 +66,8 @@ pub(crate) enum Area {
     Short,
     /// The engine of queries: how it does and what it did.
     Engine,
+    /// Who did what, and what was refused.
+    Audit,
     /// The service itself.
     System,
 }

@@ -45,6 +45,20 @@ pub(crate) struct ProjectBody {
     status: String,
     /// What its owner keeps beside it.
     settings: Option<JsonObject>,
+    /// Whether it can't be deleted until this is taken back.
+    deletion_protection: bool,
+    /// When it was deleted.
+    #[oai(skip_serializing_if_is_none)]
+    deleted_at: Option<DateTime<Utc>>,
+    /// Until when a deleted project can be brought back; then its data goes.
+    #[oai(skip_serializing_if_is_none)]
+    purge_after: Option<DateTime<Utc>>,
+    /// When a deleted project's data was gone.
+    #[oai(skip_serializing_if_is_none)]
+    purged_at: Option<DateTime<Utc>>,
+    /// Bytes of files that went with it.
+    #[oai(skip_serializing_if_is_none)]
+    freed_bytes: Option<u64>,
 }
 
 impl From<Project> for ProjectBody {
@@ -60,6 +74,11 @@ impl From<Project> for ProjectBody {
             bucket_count: project.size.bucket_count,
             status: project.status.as_str().to_owned(),
             settings: project.settings.map(Any),
+            deletion_protection: project.deletion_protection,
+            deleted_at: project.deletion.map(|deletion| deletion.at),
+            purge_after: project.deletion.map(|deletion| deletion.purge_after),
+            purged_at: project.deletion.and_then(|deletion| deletion.purged_at),
+            freed_bytes: project.deletion.filter(|deletion| deletion.purged_at.is_some()).map(|it| it.freed_bytes),
         }
     }
 }
@@ -98,6 +117,8 @@ pub(crate) struct CreateProject {
     pub(crate) name: Option<String>,
     /// Anything to keep beside it.
     pub(crate) settings: Option<JsonObject>,
+    /// Whether it can't be deleted until this is taken back.
+    pub(crate) deletion_protection: Option<bool>,
 }
 
 /// What to change of a project; what is left out stays.
@@ -107,6 +128,8 @@ pub(crate) struct UpdateProject {
     pub(crate) name: Option<String>,
     /// Anything to keep beside it; replaces what was kept.
     pub(crate) settings: Option<JsonObject>,
+    /// Whether it can't be deleted until this is taken back.
+    pub(crate) deletion_protection: Option<bool>,
 }
 
 /// A page of projects.

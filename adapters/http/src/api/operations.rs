@@ -13,6 +13,7 @@ use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::Value;
 
+use super::paging::next_cursor;
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult, Problem};
@@ -126,8 +127,7 @@ impl OperationsApi {
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
         let after = after.0.as_deref().map(cursor).transpose()?;
         let found = self.operations.list(auth.caller(), &project, OperationFilter { after, limit }).await?;
-        let full = found.len() >= limit as usize;
-        let next_cursor = found.last().filter(|_| full).map(|last| last.id.to_string());
+        let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))
     }
 

@@ -40,8 +40,13 @@ impl ProjectsApi {
     #[oai(path = "/projects", method = "post", operation_id = "create_project")]
     async fn create(&self, auth: Auth, body: Json<CreateProject>) -> ApiResult<ProjectCreated> {
         auth.caller().require_admin()?;
-        let CreateProject { id, name, settings } = body.0;
-        let new = NewProject { id: project_id(&id)?, name, settings: settings.map(|any| any.0) };
+        let CreateProject { id, name, settings, deletion_protection } = body.0;
+        let new = NewProject {
+            id: project_id(&id)?,
+            name,
+            settings: settings.map(|any| any.0),
+            deletion_protection: deletion_protection.unwrap_or_default(),
+        };
         let created = self.projects.create(auth.caller(), new).await?;
         Ok(ProjectCreated::Created(Json(CreatedProjectBody::new(created.project, created.api_key))))
     }
@@ -55,6 +60,8 @@ impl ProjectsApi {
         auth: Auth,
         /// Only `active` or `deleted` ones.
         status: Query<Option<String>>,
+        /// Only deleted ones, or only those in use; `status` in another word.
+        deleted: Query<Option<bool>>,
         /// At most so many: 1 to 1000, 100 unless told.
         limit: Query<Option<i64>>,
         /// Leaving out so many of the first.
@@ -64,8 +71,15 @@ impl ProjectsApi {
         let parse = |word: &str| {
             ProjectStatus::parse(word).ok_or_else(|| ApiError::out_of_range("status is active or deleted"))
         };
+        let of_deleted = |deleted| if deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
+        let status = match (status.0.as_deref().map(parse).transpose()?, deleted.0.map(of_deleted)) {
+            (Some(one), Some(other)) if one != other => {
+                return Err(ApiError::out_of_range("status and deleted contradict each other; leave one out"));
+            }
+            (one, other) => one.or(other),
+        };
         let filter = ProjectFilter {
-            status: status.0.as_deref().map(parse).transpose()?,
+            status,
             limit: number("limit", limit.0, 1..=1000, 100)?,
             offset: u64::from(number("offset", offset.0, 0..=u32::MAX, 0)?),
         };
@@ -82,7 +96,7 @@ impl ProjectsApi {
         Ok(Json(project.into()))
     }
 
-    /// Change a project's name or settings
+    /// Change a project's name, settings or protection
     #[oai(path = "/projects/:project", method = "put", operation_id = "update_project")]
     async fn update(
         &self,
@@ -90,18 +104,53 @@ impl ProjectsApi {
         project: Path<String>,
         body: Json<UpdateProject>,
     ) -> ApiResult<Json<ProjectBody>> {
-        let change = ProjectChange { name: body.0.name, settings: body.0.settings.map(|any| any.0) };
+        let UpdateProject { name, settings, deletion_protection } = body.0;
+        let change = ProjectChange { name, settings: settings.map(|any| any.0), deletion_protection };
         let project = self.projects.update(auth.caller(), &project_id(&project.0)?, change).await?;
         Ok(Json(project.into()))
     }
 
     /// Delete a project
     ///
-    /// Its keys stop working at once and its data is removed. Its id stays taken for ever.
+    /// Its keys stop working at once. An admin can bring it back for a while (`projects.undelete_for`), then its data
+    /// is removed. Its id stays taken for ever. One with `deletion_protection` is not deleted.
     #[oai(path = "/projects/:project", method = "delete", operation_id = "delete_project")]
-    async fn delete(&self, auth: Auth, project: Path<String>) -> ApiResult<Gone> {
-        self.projects.delete(auth.caller(), &project_id(&project.0)?).await?;
+    async fn delete(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        /// Remove its data at once, so that nothing can be brought back. Admin only.
+        purge: Query<Option<bool>>,
+    ) -> ApiResult<Gone> {
+        let project = project_id(&project.0)?;
+        let purge = purge.0.unwrap_or_default();
+        if purge {
+            auth.caller().require_admin()?;
+        }
+        self.projects.delete(auth.caller(), &project).await?;
+        if purge {
+            self.projects.purge(auth.caller(), &project).await?;
+        }
         Ok(Gone::NoContent)
+    }
+
+    /// Bring a deleted project back
+    ///
+    /// With all it had; its keys work again. Until `purge_after`, as long as nobody purged it. Admin only.
+    #[oai(path = "/projects/:project/undelete", method = "post", operation_id = "undelete_project")]
+    async fn undelete(&self, auth: Auth, project: Path<String>) -> ApiResult<Json<ProjectBody>> {
+        let project = self.projects.undelete(auth.caller(), &project_id(&project.0)?).await?;
+        Ok(Json(project.into()))
+    }
+
+    /// Remove a deleted project's data
+    ///
+    /// At once, without waiting for `purge_after`: tables, datasets, results, keys, shares and links. `freed_bytes` tells
+    /// how much its files were. What can't be removed now is tried again later. Admin only.
+    #[oai(path = "/projects/:project/purge", method = "post", operation_id = "purge_project")]
+    async fn purge(&self, auth: Auth, project: Path<String>) -> ApiResult<Json<ProjectBody>> {
+        let project = self.projects.purge(auth.caller(), &project_id(&project.0)?).await?;
+        Ok(Json(project.into()))
     }
 
     /// Count what a project holds

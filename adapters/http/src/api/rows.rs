@@ -171,7 +171,7 @@ pub(crate) async fn put_rows(
 fn rows_error(error: &io::Error) -> RowsError {
     match error.get_ref().and_then(find_body_error) {
         Some(BodyError::TooLarge { limit }) => RowsError::TooLarge { limit },
-        Some(BodyError::Slow) | None => RowsError::Interrupted,
+        Some(BodyError::Slow | BodyError::Ended) | None => RowsError::Interrupted,
     }
 }
 

@@ -11,6 +11,8 @@ use poem::{Body, Request};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
+use super::recheck::{Looked, Recheck};
+
 /// A body that won't be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum BodyError {
@@ -23,6 +25,9 @@ pub(crate) enum BodyError {
     /// Nothing came for too long, or all in all too little.
     #[error("the body came too slowly")]
     Slow,
+    /// Whoever sends it may not any more.
+    #[error("the body's sender may not go on")]
+    Ended,
 }
 
 impl From<BodyError> for io::Error {
@@ -69,36 +74,63 @@ impl TooSlow {
     }
 }
 
-/// Puts the body under its bounds; it breaks off where it goes over.
-pub(crate) fn bound(request: &mut Request, bounds: Bounds) -> TooSlow {
+/// Puts the body under its bounds; it breaks off where it goes over, or where its sender may not go on.
+pub(crate) fn bound(request: &mut Request, bounds: Bounds, recheck: Option<Recheck>) -> TooSlow {
     let (body, too_slow) = (request.take_body(), TooSlow::default());
-    request.set_body(bounded(body, bounds, too_slow.clone()));
+    request.set_body(bounded(body, bounds, recheck, too_slow.clone()));
     too_slow
 }
 
-fn bounded(body: Body, bounds: Bounds, too_slow: TooSlow) -> Body {
+/// How far a body has come.
+struct Coming<S> {
+    chunks: S,
+    bytes: u64,
+    /// How long its bytes were waited for.
+    waited: Duration,
+    looked: Looked,
+}
+
+fn bounded(body: Body, bounds: Bounds, recheck: Option<Recheck>, too_slow: TooSlow) -> Body {
     let chunks = Box::pin(body.into_bytes_stream());
-    let state = Some((chunks, 0_u64, Duration::ZERO));
+    let state = Some(Coming { chunks, bytes: 0, waited: Duration::ZERO, looked: Looked::now() });
+    let watch = Arc::new((recheck, too_slow));
     let stream = futures_util::stream::unfold(state, move |state| {
-        let too_slow = too_slow.clone();
+        let watch = Arc::clone(&watch);
         async move {
-            let (mut chunks, before, waited) = state?;
+            let mut coming = state?;
+            let (recheck, too_slow) = watch.as_ref();
+            let broken = |error: BodyError| Some((Err(error.into()), None));
             let asked = Instant::now();
-            let next = timeout(bounds.patience(before, waited), chunks.next()).await;
-            let waited = waited.saturating_add(asked.elapsed());
-            match next {
-                Err(_) => {
-                    too_slow.0.store(true, Ordering::Relaxed);
-                    Some((Err(BodyError::Slow.into()), None))
-                }
-                Ok(None) => None,
-                Ok(Some(Err(error))) => Some((Err(error), None)),
-                Ok(Some(Ok(chunk))) => {
-                    let total = before + chunk.len() as u64;
-                    if total > bounds.limit {
-                        return Some((Err(BodyError::TooLarge { limit: bounds.limit }.into()), None));
+            let patience = bounds.patience(coming.bytes, coming.waited);
+            loop {
+                let left = patience.saturating_sub(asked.elapsed());
+                let wait = recheck.as_ref().map_or(left, |_| left.min(coming.looked.left()));
+                let came = timeout(wait, coming.chunks.next()).await;
+                let ends = matches!(came, Ok(None));
+                if let Some(recheck) = recheck
+                    && (coming.looked.left().is_zero() || ends && !coming.looked.is_fresh())
+                {
+                    if !recheck.may_go_on().await {
+                        return broken(BodyError::Ended);
                     }
-                    Some((Ok::<Bytes, io::Error>(chunk), Some((chunks, total, waited))))
+                    coming.looked = Looked::now();
+                }
+                match came {
+                    Err(_) if asked.elapsed() >= patience => {
+                        too_slow.0.store(true, Ordering::Relaxed);
+                        return broken(BodyError::Slow);
+                    }
+                    Err(_) => {}
+                    Ok(None) => return None,
+                    Ok(Some(Err(error))) => return Some((Err(error), None)),
+                    Ok(Some(Ok(chunk))) => {
+                        coming.waited = coming.waited.saturating_add(asked.elapsed());
+                        coming.bytes += chunk.len() as u64;
+                        if coming.bytes > bounds.limit {
+                            return broken(BodyError::TooLarge { limit: bounds.limit });
+                        }
+                        return Some((Ok::<Bytes, io::Error>(chunk), Some(coming)));
+                    }
                 }
             }
         }
@@ -115,6 +147,7 @@ mod tests {
         let body = bounded(
             Body::from_bytes_stream(stream),
             Bounds { limit, idle: Duration::from_secs(5), min_rate: 0 },
+            None,
             TooSlow::default(),
         );
         let mut all = Vec::new();
@@ -139,6 +172,7 @@ mod tests {
         let body = bounded(
             Body::from_bytes_stream(never),
             Bounds { limit: 4, idle: Duration::from_millis(20), min_rate: 0 },
+            None,
             TooSlow::default(),
         );
         let error = Box::pin(body.into_bytes_stream()).next().await.unwrap().unwrap_err();

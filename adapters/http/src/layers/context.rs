@@ -14,8 +14,9 @@ use tracing::Instrument as _;
 
 use super::allow::Allowed;
 use super::door::{self, Door};
+use super::recheck::Recheck;
 use super::{alias, body, compress, idempotency, object_path};
-use crate::auth::AccessData;
+use crate::auth::{AccessData, Asked};
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
 use crate::{safe, statistics};
@@ -109,14 +110,22 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
-        let too_slow = body::bound(&mut request, bounds);
+        let is_long = carries_rows(&request) || carries_an_object(&request);
+        let recheck = if is_long { Recheck::of(&request, &self.front.access) } else { None };
+        let too_slow = body::bound(&mut request, bounds, recheck.clone());
         request.extensions_mut().insert(Arc::clone(&self.front.access));
         let response = match self.repeatable(&request).await {
             Ok(None) => self.inner.call(request).await,
             Ok(Some((caller, key))) => self.serve_once(caller, key, request).await,
             Err(error) => error.into_response(),
         };
-        if too_slow.is() && response.status().is_client_error() { problem::body_timeout() } else { response }
+        if too_slow.is() && response.status().is_client_error() {
+            return problem::body_timeout();
+        }
+        match recheck {
+            Some(recheck) => recheck.answer(response),
+            None => response,
+        }
     }
 
     /// Who asks and under which key, if the request may be repeated.
@@ -153,6 +162,7 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let _active = Active::new(&self.front.active);
         let visit = self.front.door.visit(&mut request);
         let coding = compress::settle(&mut request);
+        let asked = Asked::of(&mut request, &self.front.access);
         let serving = async {
             match self.front.door.admit(&request, &visit) {
                 None => self.serve(request).await,
@@ -160,6 +170,9 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
             }
         };
         let response = scope(id.clone(), path.clone(), serving).instrument(span.clone()).await;
+        if let Some(code) = problem::refusal(&response) {
+            asked.refused(&self.front.access, code);
+        }
         let mut response = compress::encode(coding, response);
         self.front.door.mark(&visit, &mut response);
 

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use crate::api::models::KEY_WAS_SHOWN;
-use crate::auth::AccessData;
+use crate::auth::{AccessData, Asked};
 use crate::context;
 use crate::layers::door;
 use crate::output::OnlyRead;
@@ -69,13 +69,14 @@ pub(crate) async fn caller(request: &Request, access: &AccessData) -> Result<Opt
         return Ok(None);
     };
     let Some(origin) = access.origin(request) else { return Ok(None) };
+    Asked::was_looked_at(request, None);
     access.access.admit(&origin)?;
     match access.access.authenticate(Some(token.trim())).await {
         Ok(known @ Identity::Known(_)) => {
             door::charge(request, &known)?;
-            Ok(context::caller(request, known))
+            Ok(context::caller(request, known, origin.address))
         }
-        Ok(Identity::Unknown) => Ok(None),
+        Ok(Identity::Unknown | Identity::Gadwall) => Ok(None),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -8,3 +8,4 @@ pub(crate) mod context;
 pub(crate) mod door;
 pub(crate) mod idempotency;
 pub(crate) mod object_path;
+pub(crate) mod recheck;

@@ -40,6 +40,11 @@ impl LakeIndex for SqlTx {
         found.map_or(Ok(SnapshotId::ZERO), |row| rows::snapshot(&row, "snapshot"))
     }
 
+    async fn is_in_use(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
+        let statement = sql("SELECT 1 FROM projects WHERE id_key = $1 AND status = 'active'").bind(project.folded());
+        Ok(self.find_row(statement).await?.is_some())
+    }
+
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError> {
         self.apply_commit(&project.folded(), commit).await
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::open::{self, SqliteConfig};
-use crate::{idempotency, lake_index, operations, queries};
+use crate::{audit, idempotency, lake_index, operations, projects, queries};
 
 #[tokio::test]
 async fn statements_over_growing_tables_use_an_index() {
@@ -17,6 +17,9 @@ async fn statements_over_growing_tables_use_an_index() {
     for (statement, indexes) in [
         (lake_index::TABLES, &["table_facts_now", "table_facts_by_end"][..]),
         (lake_index::FORGET_KEYS, &["keyed_writes_by_age"]),
+        (audit::OF_PROJECT, &["audit_by_project"]),
+        (audit::FORGET, &["audit_by_age"]),
+        (projects::TO_PURGE, &["projects_by_purge"]),
         (idempotency::FORGET_BEFORE, &["idempotency_by_age"]),
         (operations::LIST, &["operations_by_project"]),
         (operations::UNFINISHED, &["operations_by_end"]),

@@ -4,6 +4,7 @@ use gadwall_application::testing::builders::{
     api_key, audit_entry, bucket_created, column, commit, event, noon, project_id, request, schema, table,
     table_created,
 };
+use gadwall_domain::audit::AuditFilter;
 use gadwall_domain::commit::{Change, Commit};
 use gadwall_domain::history::{ReadAt, Tag};
 use gadwall_domain::idempotency::StoredAnswer;
@@ -100,7 +101,7 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
         }
         "api_keys" => tx.keys().find_by_digest(&api_key("p1", "secret").digest).await.map(drop),
         "events" => tx.events().read_after(&p1, 0, 10).await.map(drop),
-        "audit" => tx.audit().latest(&p1, 10).await.map(drop),
+        "audit" => tx.audit().list(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.map(drop),
         "lake_applied" => tx.lake_index().applied(&p1).await.map(drop),
         "bucket_facts" => tx.lake_index().buckets(&p1, ReadAt::Head).await.map(drop),
         "keyed_writes" => tx.lake_index().write_of_key(&p1, None, "k").await.map(drop),

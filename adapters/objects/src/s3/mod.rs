@@ -215,7 +215,7 @@ impl ObjectStorage for S3Objects {
         self.inner.delete(lake, dataset, object, precondition).await
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ObjectError> {
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ObjectError> {
         for dataset in self.datasets(lake).await? {
             self.inner.unmark(lake, &dataset).await?;
         }

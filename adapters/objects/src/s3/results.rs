@@ -318,11 +318,11 @@ impl ResultStore for S3Results {
         to_the_end(work, fault).await
     }
 
-    async fn remove_all(&self, lake: LakeId) -> Result<(), ResultError> {
+    async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         let removed = self.store.delete_all(&self.store.keys.results_of(lake)).await;
-        removed.map_err(|error| result_failed(&error))?;
+        let bytes = removed.map_err(|error| result_failed(&error))?;
         self.room.clear(&lake_name(lake));
-        Ok(())
+        Ok(bytes)
     }
 
     async fn unfinished(&self) -> Result<Vec<ResultNote>, ResultError> {

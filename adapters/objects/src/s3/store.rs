@@ -160,14 +160,16 @@ impl Store {
         Ok(!found.result.objects.is_empty())
     }
 
-    /// Deletes all keys that begin so.
-    pub(super) async fn delete_all(&self, prefix: &str) -> object_store::Result<()> {
+    /// Deletes all keys that begin so; answers how many bytes were under them.
+    pub(super) async fn delete_all(&self, prefix: &str) -> object_store::Result<u64> {
+        let mut bytes = 0;
         loop {
-            let keys: Vec<_> =
-                self.page(prefix, None, None).await?.objects.into_iter().map(|object| Ok(object.location)).collect();
-            if keys.is_empty() {
-                return Ok(());
+            let found = self.page(prefix, None, None).await?.objects;
+            if found.is_empty() {
+                return Ok(bytes);
             }
+            bytes += found.iter().map(|object| object.size).sum::<u64>();
+            let keys: Vec<_> = found.into_iter().map(|object| Ok(object.location)).collect();
             let deleted = self.objects.delete_stream(futures_util::stream::iter(keys).boxed());
             deleted.try_for_each(|_| std::future::ready(Ok(()))).await?;
         }

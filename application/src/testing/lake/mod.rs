@@ -157,9 +157,10 @@ impl LakeStore for MemoryLake {
         Ok(())
     }
 
-    async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
+    /// A lake in memory has no files.
+    async fn remove(&self, lake: LakeId) -> Result<u64, LakeError> {
         self.lock().remove(&lake);
-        Ok(())
+        Ok(0)
     }
 
     fn is_shared(&self) -> bool {

@@ -10,6 +10,7 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{CallerId, SnapshotId};
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
+use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
@@ -126,6 +127,10 @@ impl MemoryTx {
 impl LakeIndex for MemoryTx {
     async fn applied(&mut self, project: &ProjectId) -> Result<SnapshotId, StoreError> {
         Ok(self.state.lakes.get(project).map_or(SnapshotId::ZERO, LakeFacts::applied))
+    }
+
+    async fn is_in_use(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
+        Ok(self.state.projects.get(project).is_some_and(|project| project.status == ProjectStatus::Active))
     }
 
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError> {

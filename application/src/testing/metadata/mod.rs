@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use gadwall_domain::access::ApiKey;
-use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::audit::LoggedAudit;
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
@@ -42,7 +42,9 @@ struct State {
     projects: BTreeMap<ProjectId, Project>,
     keys: Vec<ApiKey>,
     events: Vec<LoggedEvent>,
-    audit: Vec<AuditEntry>,
+    audit: Vec<LoggedAudit>,
+    /// Entries that there ever were.
+    audited: u64,
     lakes: BTreeMap<ProjectId, LakeFacts>,
     tags: BTreeMap<(ProjectId, TagName), Tag>,
     /// By caller and key.

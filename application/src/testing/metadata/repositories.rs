@@ -5,14 +5,14 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest};
-use gadwall_domain::audit::AuditEntry;
+use gadwall_domain::audit::{AuditAge, AuditEntry, AuditFilter, AuditOutcome, LoggedAudit};
 use gadwall_domain::events::{Event, LoggedEvent};
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, KeyFilter, ProjectFilter, ProjectRepository, StoreError,
 };
-use gadwall_domain::project::{Project, ProjectSize};
+use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 
 use super::MemoryTx;
 
@@ -49,7 +49,32 @@ impl ProjectRepository for MemoryTx {
         known.settings.clone_from(&project.settings);
         known.status = project.status;
         known.updated_at = project.updated_at;
+        known.deletion_protection = project.deletion_protection;
+        known.deletion = project.deletion;
         Ok(true)
+    }
+
+    async fn to_purge(&mut self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError> {
+        let waits = |project: &Project| {
+            let free = |deletion: &Deletion| {
+                deletion.purged_at.is_none() && deletion.claimed_until.is_none_or(|until| until <= now)
+            };
+            project.deletion.filter(free).map(|deletion| deletion.purge_after)
+        };
+        let is_due = |project: &&Project| waits(project).is_some_and(|after| after <= now);
+        let mut found: Vec<Project> = self.state.projects.values().filter(is_due).cloned().collect();
+        found.sort_by_key(waits);
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn purged_since(&mut self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Project>, StoreError> {
+        let purged = |project: &Project| project.deletion.and_then(|deletion| deletion.purged_at);
+        let is_since = |project: &&Project| purged(project).is_some_and(|at| at >= since);
+        let mut found: Vec<Project> = self.state.projects.values().filter(is_since).cloned().collect();
+        found.sort_by_key(|project| Reverse(purged(project)));
+        found.truncate(limit as usize);
+        Ok(found)
     }
 
     async fn record_size(&mut self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {
@@ -76,7 +101,10 @@ impl ApiKeyRepository for MemoryTx {
         let is = |key: &&ApiKey| {
             key.digest == *digest || key.replaced.as_ref().is_some_and(|replaced| replaced.digest == *digest)
         };
-        Ok(self.state.keys.iter().find(is).cloned())
+        let in_use = |key: &&ApiKey| {
+            self.state.projects.get(&key.project).is_some_and(|project| project.status == ProjectStatus::Active)
+        };
+        Ok(self.state.keys.iter().find(|key| is(key) && in_use(key)).cloned())
     }
 
     async fn find(&mut self, project: &ProjectId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
@@ -162,14 +190,39 @@ impl AuditLog for MemoryTx {
     async fn append(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError> {
         let state = self.change()?;
         for entry in entries {
-            state.project(&entry.project)?;
-            state.audit.push(entry.clone());
+            if let Some(project) = &entry.project {
+                state.project(project)?;
+            }
+            state.audited += 1;
+            state.audit.push(LoggedAudit { position: state.audited, entry: entry.clone() });
         }
         Ok(())
     }
 
-    async fn latest(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        let own = self.state.audit.iter().rev().filter(|entry| entry.project == *project);
-        Ok(own.take(limit as usize).cloned().collect())
+    async fn list(&mut self, filter: &AuditFilter) -> Result<Vec<LoggedAudit>, StoreError> {
+        let is = |LoggedAudit { position, entry }: &&LoggedAudit| {
+            filter.before.is_none_or(|before| *position < before)
+                && filter.project.as_ref().is_none_or(|project| entry.project.as_ref() == Some(project))
+                && filter.principal.as_ref().is_none_or(|principal| entry.principal == *principal)
+                && filter.operation.as_ref().is_none_or(|operation| entry.operation == *operation)
+                && filter.outcome.is_none_or(|outcome| entry.outcome.as_str() == outcome)
+                && filter.since.is_none_or(|since| entry.at >= since)
+                && filter.until.is_none_or(|until| entry.at < until)
+        };
+        Ok(self.state.audit.iter().rev().filter(is).take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn forget_before(&mut self, age: AuditAge) -> Result<u64, StoreError> {
+        let state = self.change()?;
+        let mut forgotten = 0;
+        for (outcome, before) in AuditOutcome::WORDS.into_iter().zip([age.changes_before, age.refusals_before]) {
+            let is_old = |logged: &&LoggedAudit| logged.entry.outcome.as_str() == outcome && logged.entry.at < before;
+            let mut old: Vec<_> = state.audit.iter().filter(is_old).map(|old| (old.entry.at, old.position)).collect();
+            old.sort_unstable();
+            old.truncate(age.limit as usize);
+            state.audit.retain(|logged| !old.contains(&(logged.entry.at, logged.position)));
+            forgotten += old.len() as u64;
+        }
+        Ok(forgotten)
     }
 }

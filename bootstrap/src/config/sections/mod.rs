@@ -59,7 +59,7 @@ pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
-pub use serving::{Auth, Logging, Server};
+pub use serving::{Audit, Auth, Logging, Projects, Server};
 
 use super::Config;
 use super::key::Section;
@@ -82,6 +82,8 @@ pub(super) static SECTIONS: &[Section] = &[
     Cors::SECTION,
     RateLimit::SECTION,
     Auth::SECTION,
+    Audit::SECTION,
+    Projects::SECTION,
     Logging::SECTION,
     Engine::SECTION,
     Breaker::SECTION,

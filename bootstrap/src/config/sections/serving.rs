@@ -88,6 +88,24 @@ section! {
 }
 
 section! {
+    /// The log of who did what, and of what was refused.
+    pub struct Audit = "audit" {
+        /// How long it is kept who changed what.
+        retention: Duration = seconds(400 * 86_400), Kind::span(60, 3_650 * 86_400);
+        /// How long it is kept what was refused.
+        refusals_retention: Duration = seconds(30 * 86_400), Kind::span(60, 3_650 * 86_400);
+    }
+}
+
+section! {
+    /// Projects.
+    pub struct Projects = "projects" {
+        /// How long a deleted project can be brought back; then its data goes. With 0 it goes at once.
+        undelete_for: Duration = seconds(7 * 86_400), Kind::span(0, 365 * 86_400);
+    }
+}
+
+section! {
     /// What is written to standard error.
     pub struct Logging = "logging" {
         /// Least important events that are logged.

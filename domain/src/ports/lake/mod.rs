@@ -97,8 +97,8 @@ pub trait LakeStore: Send + Sync {
     /// Makes an empty lake. One that is there already is left as it is.
     async fn create(&self, lake: LakeId) -> Result<(), LakeError>;
 
-    /// Removes a lake and all its data. One that isn't there is fine.
-    async fn remove(&self, lake: LakeId) -> Result<(), LakeError>;
+    /// Removes a lake and all its data; answers how many bytes its files had. One that isn't there is fine.
+    async fn remove(&self, lake: LakeId) -> Result<u64, LakeError>;
 
     /// The newest snapshot.
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;

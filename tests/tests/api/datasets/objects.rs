@@ -223,7 +223,7 @@ async fn files_survive_a_restart_and_go_with_their_project() -> Result<()> {
         Ok(entries.filter_map(Result::ok).filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count())
     };
     assert_eq!(lakes()?, 1);
-    assert_eq!(owner.delete("/projects/p").await?.status, 204);
+    assert_eq!(server.admin().delete("/projects/p?purge=true").await?.status, 204);
     assert_eq!(lakes()?, 0);
     Ok(())
 }

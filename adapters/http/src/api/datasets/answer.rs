@@ -14,8 +14,8 @@ use poem_openapi::registry::{
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
 
 use super::conditions::{Conditions, Verdict, http_time, quoted};
-use super::percent_encoded;
 use super::range::{Wanted, wanted};
+use crate::api::paging::percent_encoded;
 use crate::problem::{ApiError, ApiResult};
 
 /// An object, a part of it, or that the client has it already.

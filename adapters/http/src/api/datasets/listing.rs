@@ -19,8 +19,8 @@ use poem_openapi::{ApiResponse, Object};
 use serde_json::Value;
 
 use super::conditions::quoted;
-use super::percent_encoded;
 use crate::api::number;
+use crate::api::paging::percent_encoded;
 use crate::problem::{ApiError, ApiResult};
 
 /// Names read at a time where all are told.

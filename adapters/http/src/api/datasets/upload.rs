@@ -119,6 +119,6 @@ fn form_error(error: multer::Error) -> ContentError {
 fn content_error(error: &io::Error) -> ContentError {
     match error.get_ref().and_then(find_body_error) {
         Some(BodyError::TooLarge { limit }) => ContentError::TooLarge { limit },
-        Some(BodyError::Slow) | None => ContentError::Interrupted,
+        Some(BodyError::Slow | BodyError::Ended) | None => ContentError::Interrupted,
     }
 }

@@ -51,6 +51,7 @@ pub async fn a_commit_says_where_it_came_from(store: Arc<dyn Lake>) {
     fresh_lake(&store).await;
     let start = store.head(lake(LAKE)).await.unwrap();
     let full = WriteOrigin {
+        address: Some("2001:db8::1".parse().unwrap()),
         key_id: Some(CallerId::Key(ApiKeyId::new(Uuid::from_u128(5)))),
         request_id: request("it's\"a;request"),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use gadwall_domain::audit::AuditEntry;
+use chrono::{DateTime, TimeDelta, Utc};
+use gadwall_domain::audit::{AuditAge, AuditEntry, AuditFilter, AuditOutcome};
 use gadwall_domain::events::{Event, ProjectFact};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::metadata::MetadataStore;
@@ -80,6 +80,34 @@ pub async fn positions_grow_from_one_unit_of_work_to_the_next(store: Arc<dyn Met
     }
 }
 
+async fn listed(store: &Arc<dyn MetadataStore>, filter: AuditFilter) -> Vec<AuditEntry> {
+    let limit = if filter.limit == 0 { 100 } else { filter.limit };
+    let found = store.read().await.unwrap().audit().list(&AuditFilter { limit, ..filter }).await.unwrap();
+    found.into_iter().map(|logged| logged.entry).collect()
+}
+
+fn of(project: &str) -> AuditFilter {
+    AuditFilter { project: Some(project_id(project)), ..AuditFilter::default() }
+}
+
+/// An entry of someone who was refused.
+fn refused(project: Option<&str>, at: DateTime<Utc>) -> AuditEntry {
+    AuditEntry {
+        at,
+        principal: "unknown".to_owned(),
+        project: project.map(project_id),
+        address: Some("2001:db8::1".parse().unwrap()),
+        outcome: AuditOutcome::Refused { code: "unauthorized".to_owned(), times: 7 },
+        ..audit_entry("p1", "GET")
+    }
+}
+
+async fn append(store: &Arc<dyn MetadataStore>, entries: &[AuditEntry]) {
+    let mut tx = store.write().await.unwrap();
+    tx.audit().append(entries).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// Audit entries come newest first, each project its own, as they were appended.
 pub async fn audit_entries_come_newest_first(store: Arc<dyn MetadataStore>) {
     insert(&store, "p1").await;
@@ -88,16 +116,85 @@ pub async fn audit_entries_come_newest_first(store: Arc<dyn MetadataStore>) {
         at: noon() + TimeDelta::microseconds(7),
         principal: "key:1".to_owned(),
         resource: "sales.orders".to_owned(),
+        address: Some("192.0.2.1".parse().unwrap()),
         snapshot: Some(SnapshotId::new(3).unwrap()),
         ..audit_entry("P1", "table.created")
     };
     let entries = [audit_entry("p1", "project.created"), audit_entry("p2", "project.created"), detailed.clone()];
-    let mut tx = store.write().await.unwrap();
-    tx.audit().append(&entries).await.unwrap();
-    tx.audit().append(&[audit_entry("p1", "project.updated")]).await.unwrap();
-    tx.commit().await.unwrap();
-    let mut tx = store.read().await.unwrap();
-    let found = tx.audit().latest(&project_id("p1"), 10).await.unwrap();
+    append(&store, &entries).await;
+    append(&store, &[audit_entry("p1", "project.updated"), refused(None, noon())]).await;
+    let found = listed(&store, of("p1")).await;
     assert_eq!(found, [audit_entry("p1", "project.updated"), detailed, audit_entry("p1", "project.created")]);
-    assert_eq!(tx.audit().latest(&project_id("p1"), 1).await.unwrap(), found[..1]);
+    assert_eq!(listed(&store, AuditFilter { limit: 1, ..of("p1") }).await, found[..1]);
+    let all = listed(&store, AuditFilter::default()).await;
+    assert_eq!((all.len(), &all[0]), (5, &refused(None, noon())));
+}
+
+/// A list goes on where the page before it ended.
+pub async fn audit_entries_come_in_pages(store: Arc<dyn MetadataStore>) {
+    insert(&store, "p1").await;
+    let entries: Vec<_> = (0..5).map(|number| audit_entry("p1", &format!("o{number}"))).collect();
+    append(&store, &entries).await;
+    let (mut before, mut seen) = (None, Vec::new());
+    loop {
+        let filter = AuditFilter { before, limit: 2, ..AuditFilter::default() };
+        let page = store.read().await.unwrap().audit().list(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.position);
+        seen.extend(page.into_iter().map(|logged| logged.entry.operation));
+        // What is written in between doesn't move the pages.
+        append(&store, &[audit_entry("p1", "later")]).await;
+    }
+    assert_eq!(seen, ["o4", "o3", "o2", "o1", "o0"]);
+}
+
+/// Entries are found by who, what, outcome and time.
+pub async fn audit_entries_are_filtered(store: Arc<dyn MetadataStore>) {
+    insert(&store, "p1").await;
+    let later = AuditEntry { at: noon() + TimeDelta::seconds(10), ..audit_entry("p1", "later") };
+    let keyed = AuditEntry { principal: "key:1".to_owned(), ..audit_entry("p1", "keyed") };
+    append(&store, &[audit_entry("p1", "first"), later, keyed, refused(Some("p1"), noon())]).await;
+    let none = AuditFilter::default;
+    let at = |seconds| Some(noon() + TimeDelta::seconds(seconds));
+    for (filter, expected) in [
+        (none(), &["GET", "keyed", "later", "first"][..]),
+        (AuditFilter { principal: Some("key:1".to_owned()), ..none() }, &["keyed"]),
+        (AuditFilter { operation: Some("later".to_owned()), ..none() }, &["later"]),
+        (AuditFilter { outcome: Some("refused"), ..none() }, &["GET"]),
+        (AuditFilter { outcome: Some("done"), ..of("P1") }, &["keyed", "later", "first"]),
+        (AuditFilter { since: at(10), ..none() }, &["later"]),
+        (AuditFilter { since: at(11), ..none() }, &[]),
+        (AuditFilter { until: at(10), ..of("p1") }, &["GET", "keyed", "first"]),
+    ] {
+        let found = listed(&store, filter.clone()).await;
+        let found: Vec<&str> = found.iter().map(|entry| entry.operation.as_str()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+/// Old entries are forgotten, refusals sooner than changes, so many at a time; no position is given twice.
+pub async fn old_audit_entries_are_forgotten(store: Arc<dyn MetadataStore>) {
+    insert(&store, "p1").await;
+    let aged = |seconds| AuditEntry { at: noon() + TimeDelta::seconds(seconds), ..audit_entry("p1", "change") };
+    let entries: Vec<_> = (0..3).flat_map(|age| [aged(age), refused(None, noon() + TimeDelta::seconds(age))]).collect();
+    append(&store, &entries).await;
+    let last = store.read().await.unwrap().audit().list(&AuditFilter { limit: 1, ..of("p1") }).await.unwrap();
+    let forget = async |changes: i64, refusals: i64, limit| {
+        let mut tx = store.write().await.unwrap();
+        let (changes_before, refusals_before) =
+            (noon() + TimeDelta::seconds(changes), noon() + TimeDelta::seconds(refusals));
+        let forgotten = tx.audit().forget_before(AuditAge { changes_before, refusals_before, limit }).await.unwrap();
+        tx.commit().await.unwrap();
+        forgotten
+    };
+    assert_eq!(forget(1, 3, 2).await, 1 + 2);
+    assert_eq!(
+        listed(&store, AuditFilter::default()).await,
+        [refused(None, noon() + TimeDelta::seconds(2)), aged(2), aged(1)]
+    );
+    assert_eq!(forget(1, 3, 2).await, 1);
+    assert_eq!(forget(10, 10, 10).await, 2);
+    append(&store, &[aged(0)]).await;
+    let again = store.read().await.unwrap().audit().list(&AuditFilter { limit: 1, ..of("p1") }).await.unwrap();
+    assert!(again[0].position > last[0].position);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter, StoreError};
-use gadwall_domain::project::{ProjectSize, ProjectStatus};
+use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 use serde_json::json;
 
 use super::{insert, insert_keys};
@@ -93,7 +93,7 @@ pub async fn sizes_are_recorded(store: Arc<dyn MetadataStore>) {
     tx.projects().record_size(&project_id("p2"), size).await.unwrap();
     tx.commit().await.unwrap();
     let found = store.read().await.unwrap().projects().find(&project_id("p1")).await.unwrap().unwrap();
-    assert_eq!(found, gadwall_domain::project::Project { size, ..project("p1") });
+    assert_eq!(found, Project { size, ..project("p1") });
 }
 
 /// Projects are listed newest first (by id where they are of the same age), in pages, by status.
@@ -182,4 +182,81 @@ pub async fn all_keys_of_a_project_are_revoked_at_once(store: Arc<dyn MetadataSt
         let found = tx.keys().find_by_digest(&key.digest).await.unwrap().unwrap();
         assert_eq!(found.revoked_at, expected);
     }
+}
+
+async fn delete(store: &Arc<dyn MetadataStore>, id: &str, deletion: Deletion) -> Project {
+    let deleted = Project { status: ProjectStatus::Deleted, deletion: Some(deletion), ..project(id) };
+    let mut tx = store.write().await.unwrap();
+    assert!(tx.projects().update(&deleted).await.unwrap());
+    tx.commit().await.unwrap();
+    deleted
+}
+
+fn deleted_until(seconds: i64) -> Deletion {
+    Deletion {
+        at: noon(),
+        purge_after: seconds_past_noon(seconds),
+        claimed_until: None,
+        purged_at: None,
+        freed_bytes: 0,
+    }
+}
+
+/// When a project was deleted, and what became of its data, reads back; and that it can't be deleted.
+pub async fn a_deleted_project_reads_back_as_stored(store: Arc<dyn MetadataStore>) {
+    insert(&store, "gone").await;
+    let protected = Project { deletion_protection: true, ..project("kept") };
+    let mut tx = store.write().await.unwrap();
+    tx.projects().insert(&protected).await.unwrap();
+    tx.commit().await.unwrap();
+    let claimed_until = Some(seconds_past_noon(3));
+    let deletion =
+        Deletion { claimed_until, purged_at: Some(seconds_past_noon(2)), freed_bytes: 7, ..deleted_until(1) };
+    let gone = delete(&store, "gone", deletion).await;
+    assert!(!store.read().await.unwrap().lake_index().is_in_use(&gone.id).await.unwrap());
+    assert!(store.read().await.unwrap().lake_index().is_in_use(&protected.id).await.unwrap());
+    let found = async |id| store.read().await.unwrap().projects().find(&project_id(id)).await.unwrap();
+    assert_eq!((found("gone").await, found("kept").await), (Some(gone), Some(protected)));
+    let mut tx = store.write().await.unwrap();
+    assert!(tx.projects().update(&project("gone")).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(found("gone").await, Some(project("gone")), "it can be brought back");
+}
+
+/// Whose time is over is found, those that wait longest first; whose data is gone is found by when.
+pub async fn deleted_projects_wait_for_their_purge(store: Arc<dyn MetadataStore>) {
+    for (id, deletion) in [
+        ("active", None),
+        ("second", Some(deleted_until(20))),
+        ("first", Some(deleted_until(10))),
+        ("later", Some(deleted_until(60))),
+        ("claimed", Some(Deletion { claimed_until: Some(seconds_past_noon(50)), ..deleted_until(5) })),
+        ("purged", Some(Deletion { purged_at: Some(seconds_past_noon(25)), ..deleted_until(5) })),
+    ] {
+        insert(&store, id).await;
+        if let Some(deletion) = deletion {
+            delete(&store, id, deletion).await;
+        }
+    }
+    let mut tx = store.read().await.unwrap();
+    let ids = |found: Vec<Project>| found.into_iter().map(|project| project.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(tx.projects().to_purge(seconds_past_noon(20), 10).await.unwrap()), ["first", "second"]);
+    assert_eq!(ids(tx.projects().to_purge(seconds_past_noon(50), 1).await.unwrap()), ["claimed"]);
+    assert_eq!(ids(tx.projects().purged_since(seconds_past_noon(25), 10).await.unwrap()), ["purged"]);
+    assert!(tx.projects().purged_since(seconds_past_noon(26), 10).await.unwrap().is_empty());
+}
+
+/// Keys of a deleted project are not found by their secrets, and are again when it is brought back.
+pub async fn keys_of_a_deleted_project_open_nothing(store: Arc<dyn MetadataStore>) {
+    insert(&store, "p1").await;
+    let key = api_key("p1", "secret");
+    insert_keys(&store, &[&key]).await;
+    let found = async || store.read().await.unwrap().keys().find_by_digest(&key.digest).await.unwrap();
+    delete(&store, "p1", deleted_until(10)).await;
+    assert_eq!(found().await, None);
+    let mut tx = store.write().await.unwrap();
+    assert!(tx.keys().find(&project_id("p1"), key.id).await.unwrap().is_some());
+    assert!(tx.projects().update(&project("p1")).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(found().await, Some(key.clone()));
 }

@@ -78,7 +78,7 @@ pub async fn room_is_given_back(store: Store) {
         put(&store, LAKE, round, ROWS, ROOM).await.unwrap();
         match round {
             0 => assert!(store.delete(lake(LAKE), id(round)).await.unwrap()),
-            1 => store.remove_all(lake(LAKE)).await.unwrap(),
+            1 => drop(store.remove_all(lake(LAKE)).await.unwrap()),
             _ => assert_eq!(store.sweep(chrono::DateTime::<chrono::Utc>::MAX_UTC).await.unwrap(), 1),
         }
     }

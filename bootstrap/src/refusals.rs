@@ -1,0 +1,56 @@
+//! The task that writes what was refused into the audit log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gadwall_application::audit::Audit;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// How soon after a request its refusal is written.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long the last ones may take to be written down when the server stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The task; it ends with this.
+#[derive(Debug)]
+pub(crate) struct RefusalsTask {
+    task: JoinHandle<()>,
+    audit: Arc<Audit>,
+}
+
+impl RefusalsTask {
+    /// Starts it. A crash loses what was refused since its last round.
+    pub(crate) fn start(audit: Arc<Audit>) -> Self {
+        let of_task = Arc::clone(&audit);
+        let task = tokio::spawn(async move {
+            let mut rounds = interval(EVERY);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                write(&of_task, false).await;
+            }
+        });
+        Self { task, audit }
+    }
+
+    /// Ends it once all that was refused by now is written.
+    pub(crate) async fn finish(self) {
+        self.task.abort();
+        if timeout(LAST_WORDS, write(&self.audit, true)).await.is_err() {
+            tracing::warn!("the last refusals are missing in the audit log");
+        }
+    }
+}
+
+async fn write(audit: &Audit, is_last: bool) {
+    if let Err(error) = audit.write_refusals(is_last).await {
+        tracing::warn!(error = %error, dropped = audit.dropped(), "refused requests are missing in the audit log");
+    }
+}
+
+impl Drop for RefusalsTask {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
