@@ -134,9 +134,9 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let _active = Active::new(&self.front.active);
         let coding = compress::settle(&mut request);
         let asked = Asked::of(&mut request, &self.front.access);
-        let response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
-        if let Some(code) = problem::refusal(&response) {
-            asked.refused(&self.front.access, code);
+        let mut response = scope(id.clone(), path.clone(), self.serve(request)).instrument(span.clone()).await;
+        if let Some(code) = problem::take_refusal(&mut response) {
+            asked.refused(&self.front.access, &code);
         }
         let mut response = compress::encode(coding, response);
 
