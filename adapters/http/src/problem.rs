@@ -110,15 +110,15 @@ fn challenge(code: &str) -> HeaderValue {
     HeaderValue::from_static(if is_token { "Bearer error=\"invalid_token\"" } else { "Bearer" })
 }
 
-/// The code of the problem that an answer tells.
-#[derive(Debug, Clone)]
-struct ProblemCode(String);
+/// Tells the outermost layer a problem's code; it goes no further. (The framework drops what else an answer carries.)
+static PROBLEM_CODE: header::HeaderName = header::HeaderName::from_static("x-problem-code");
 
 /// The code of an answer that refuses a request for who sent it.
-pub(crate) fn refusal(response: &Response) -> Option<&str> {
+pub(crate) fn take_refusal(response: &mut Response) -> Option<String> {
+    let code = response.headers_mut().remove(&PROBLEM_CODE)?;
     let refuses =
         matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-    response.extensions().get::<ProblemCode>().filter(|_| refuses).map(|code| code.0.as_str())
+    code.to_str().ok().filter(|_| refuses).map(str::to_owned)
 }
 
 /// A problem as a body.
@@ -143,8 +143,10 @@ impl IntoResponse for ProblemJson {
         let status = self.0.status();
         let body = self.0.to_json_string();
         let mut response = Response::builder().status(status).content_type(Self::CONTENT_TYPE).body(body);
-        response.extensions_mut().insert(ProblemCode(self.0.code.clone()));
         let headers = response.headers_mut();
+        if let Ok(code) = HeaderValue::from_str(&self.0.code) {
+            headers.insert(&PROBLEM_CODE, code);
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(&self.0.code));
         }

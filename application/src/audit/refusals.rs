@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use gadwall_domain::access::Principal;
 use gadwall_domain::audit::{AuditEntry, AuditOutcome, UNKNOWN};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::names::ProjectId;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, network_of};
 
 /// Requests that are alike are put together over this time, from the first one on.
 const WINDOW: TimeDelta = TimeDelta::minutes(1);

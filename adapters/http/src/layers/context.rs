@@ -169,9 +169,9 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
                 Some(answer) => answer,
             }
         };
-        let response = scope(id.clone(), path.clone(), serving).instrument(span.clone()).await;
-        if let Some(code) = problem::refusal(&response) {
-            asked.refused(&self.front.access, code);
+        let mut response = scope(id.clone(), path.clone(), serving).instrument(span.clone()).await;
+        if let Some(code) = problem::take_refusal(&mut response) {
+            asked.refused(&self.front.access, &code);
         }
         let mut response = compress::encode(coding, response);
         self.front.door.mark(&visit, &mut response);
