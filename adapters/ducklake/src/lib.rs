@@ -31,6 +31,7 @@ mod room;
 mod root;
 mod runtime;
 mod script;
+mod settled;
 mod sql;
 mod stage;
 mod store;
