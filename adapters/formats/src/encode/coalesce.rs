@@ -8,6 +8,8 @@ use arrow::error::ArrowError;
 const ROWS: usize = 8_192;
 /// Bytes of one.
 const BYTES: usize = 4 << 20;
+/// Bytes of a batch that is worth a message by itself: putting it together with others would copy it.
+const ENOUGH: usize = 128 << 10;
 
 #[derive(Default)]
 pub(super) struct Coalescer {
@@ -22,8 +24,12 @@ impl Coalescer {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
+        let bytes = batch.get_array_memory_size();
+        if self.waiting.is_empty() && bytes >= ENOUGH {
+            return Ok(Some(batch));
+        }
         self.rows += batch.num_rows();
-        self.bytes += batch.get_array_memory_size();
+        self.bytes += bytes;
         self.waiting.push(batch);
         if self.rows >= ROWS || self.bytes >= BYTES { self.take() } else { Ok(None) }
     }
