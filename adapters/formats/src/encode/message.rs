@@ -145,3 +145,68 @@ fn head(buffer: &Buffer, length: usize) -> Option<Buffer> {
 fn padding(length: usize) -> usize {
     length.next_multiple_of(ALIGNMENT) - length
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringArray};
+    use arrow::ipc::reader::StreamReader;
+
+    use super::*;
+    use crate::encode::{ArrowOptions, Encoder, Output};
+
+    /// Wide enough that some buffers are passed on and some are copied.
+    fn batch(from: i64) -> RecordBatch {
+        let numbers = || from..from + 2_048;
+        let columns: [(&str, ArrayRef); 5] = [
+            ("id", Arc::new(Int64Array::from_iter_values(numbers()))),
+            ("gaps", Arc::new(Int64Array::from_iter(numbers().map(|n| (n % 3 != 0).then_some(n))))),
+            ("price", Arc::new(Decimal128Array::from_iter_values(numbers().map(i128::from)))),
+            ("odd", Arc::new(BooleanArray::from_iter(numbers().map(|n| (n % 5 != 0).then_some(n % 2 == 1))))),
+            ("text", Arc::new(StringArray::from_iter(numbers().map(|n| (n % 7 != 0).then(|| format!("{n:>60}")))))),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true))).unwrap()
+    }
+
+    /// What a reader makes of batches, and how many pieces they came in.
+    fn read_again(batches: &[RecordBatch]) -> (Vec<RecordBatch>, usize) {
+        let (mut sent, mut rest, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
+        let output = Output::ArrowStream(ArrowOptions::default());
+        let mut encoder = Encoder::begin(&batches[0].schema(), output, &mut rest).unwrap();
+        let mut count = 0;
+        for batch in batches {
+            encoder.push_shared(batch, &mut rest, &mut pieces).unwrap();
+            count += pieces.len();
+            pieces.drain(..).for_each(|piece| sent.extend_from_slice(&piece));
+            sent.append(&mut rest);
+        }
+        encoder.finish(&mut rest).unwrap();
+        sent.append(&mut rest);
+        let read = StreamReader::try_new(Cursor::new(sent), None).unwrap();
+        (read.collect::<Result<_, _>>().unwrap(), count)
+    }
+
+    #[test]
+    fn readers_get_what_was_handed_on() {
+        let batches = [batch(0), batch(2_048)];
+        let (read, pieces) = read_again(&batches);
+        assert_eq!(read, batches);
+        assert_eq!(pieces, 8, "of each batch the decimals and the texts, and what is before them");
+    }
+
+    #[test]
+    fn parts_of_a_batch_are_written_another_way() {
+        let part = batch(0).slice(3, 2_000);
+        assert!(Message::of(&part).is_none());
+        assert_eq!(read_again(std::slice::from_ref(&part)).0, [part]);
+    }
+
+    #[test]
+    fn small_batches_are_put_together() {
+        let rows: Vec<RecordBatch> = (0..10).map(|n| batch(n).slice(0, 1)).collect();
+        let (read, pieces) = read_again(&rows);
+        assert_eq!((read.len(), read[0].num_rows(), pieces), (1, 10, 0));
+    }
+}
