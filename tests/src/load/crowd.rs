@@ -82,7 +82,14 @@ impl fmt::Display for Report {
             let rank = (self.health.len() * percent).div_ceil(100).saturating_sub(1);
             self.health.get(rank).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
         };
-        writeln!(f, "  health, p50, p99, most  {:.1}, {:.1}, {:.1} ms; {} bad", at(50), at(99), at(100), self.unhealthy)?;
+        writeln!(
+            f,
+            "  health, p50, p99, most  {:.1}, {:.1}, {:.1} ms; {} bad",
+            at(50),
+            at(99),
+            at(100),
+            self.unhealthy
+        )?;
         writeln!(f, "  most memory             {:.0} MB", self.peak_mb.unwrap_or(f64::NAN))?;
         writeln!(f, "  it {}", if self.held() { "held" } else { "did NOT hold" })
     }
@@ -254,11 +261,8 @@ impl Group {
     fn entrance(&self, folder: &Path) -> Result<PathBuf> {
         let server = profile_dir()?.join("gadwall");
         let (entrance, procs) = (folder.join("gadwall"), self.0.join("cgroup.procs"));
-        let text = format!(
-            "#!/bin/sh\necho $$ > '{}' || exit 1\nexec '{}' \"$@\"\n",
-            procs.display(),
-            server.display()
-        );
+        let text =
+            format!("#!/bin/sh\necho $$ > '{}' || exit 1\nexec '{}' \"$@\"\n", procs.display(), server.display());
         fs::write(&entrance, text)?;
         fs::set_permissions(&entrance, fs::Permissions::from_mode(0o755))?;
         Ok(entrance)

@@ -7,9 +7,7 @@
 use arrow::array::{Array as _, ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
-use arrow::ipc::{
-    Buffer as Place, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
-};
+use arrow::ipc::{Buffer as Place, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder};
 use bytes::Bytes;
 use flatbuffers::FlatBufferBuilder;
 
@@ -132,10 +130,8 @@ impl Message {
 
 /// Whether columns of a type lie in memory as they are sent.
 pub(super) fn is_flat(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean | DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_)
-    ) || data_type.primitive_width().is_some()
+    matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_))
+        || data_type.primitive_width().is_some()
 }
 
 fn head(buffer: &Buffer, length: usize) -> Option<Buffer> {
