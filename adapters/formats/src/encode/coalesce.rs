@@ -1,6 +1,6 @@
 //! Small batches into larger ones: the engine's have 2,048 rows, too few for a message or a page.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
@@ -25,7 +25,7 @@ impl Coalescer {
             return Ok(None);
         }
         let bytes = batch.get_array_memory_size();
-        if self.waiting.is_empty() && bytes >= ENOUGH {
+        if self.waiting.is_empty() && bytes >= ENOUGH && used(&batch) >= ENOUGH {
             return Ok(Some(batch));
         }
         self.rows += batch.num_rows();
@@ -43,6 +43,11 @@ impl Coalescer {
             [first, ..] => concat_batches(first.schema_ref(), &waiting).map(Some),
         }
     }
+}
+
+/// Bytes of a batch's own rows: it may be a part of a larger one, whose memory it shares.
+fn used(batch: &RecordBatch) -> usize {
+    batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum()
 }
 
 #[cfg(test)]
