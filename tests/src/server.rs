@@ -216,6 +216,11 @@ impl ServerProcess {
         Some(f64::from(kib) / 1024.0)
     }
 
+    /// Begins to measure anew which memory is the most, where the system lets us.
+    pub fn forget_peak(&self) {
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.pid()), "5");
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

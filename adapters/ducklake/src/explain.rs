@@ -18,7 +18,8 @@ pub(crate) fn explained(
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
-    let Statement { text: statement, tables, views, values: given, .. } = checked(connection, scope, &inner, failed)?;
+    let Statement { text: statement, tables, views, values: given, .. } =
+        checked(connection, scope, &inner, None, failed)?;
     let others = tables.iter().any(|table| table.linked.is_some());
     if views > 0 && (others || scope.only_bucket.is_some()) {
         // The plan would tell of tables that only the view's author may read.

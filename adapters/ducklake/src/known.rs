@@ -11,6 +11,7 @@ use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
 
 use crate::durable::Synced;
+use crate::settled::Settled;
 
 /// Tables whose shape is kept; with more in use at once, some are asked for again.
 const MAX_SHAPES: usize = 1024;
@@ -27,7 +28,11 @@ pub(crate) struct Shape {
 
 /// What is known of a lake.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<Inner>);
+pub(crate) struct Known {
+    inner: Mutex<Inner>,
+    /// What its newest version means by names and statements.
+    pub(crate) settled: Settled,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -50,7 +55,7 @@ pub(crate) type LogFile = (u64, SystemTime);
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A table's shape, if it is known.

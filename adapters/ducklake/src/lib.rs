@@ -32,6 +32,7 @@ mod room;
 mod root;
 mod runtime;
 mod script;
+mod settled;
 mod sql;
 mod stage;
 mod store;

@@ -11,6 +11,7 @@ use gadwall_domain::query::{Linked, LinkedSource, ReadScope};
 use gadwall_domain::table::TableRef;
 
 use crate::gate::{CATALOG, LinkedAt, NameError, Names, ResolvedTable, Visible, VisibleBucket};
+use crate::settled::Version;
 use crate::structure::Views;
 use crate::{query, sql, structure};
 
@@ -60,6 +61,8 @@ pub(crate) struct VisibleTables<'a> {
     views: OnceCell<Views>,
     /// The views of each link's lake.
     linked_views: Vec<OnceCell<Views>>,
+    /// What was settled for the version of the own lake.
+    version: Option<Version<'a>>,
 }
 
 /// A lake in the version that is read.
@@ -79,7 +82,13 @@ impl<'a> VisibleTables<'a> {
             default_bucket: default_bucket.cloned().unwrap_or_else(BucketName::main),
             views: OnceCell::new(),
             linked_views: scope.links.iter().map(|_| OnceCell::new()).collect(),
+            version: None,
         }
+    }
+
+    /// Looks names up among those that were settled for the version that is read, if it is told.
+    pub(crate) fn settled(self, version: Option<Version<'a>>) -> Self {
+        Self { version, ..self }
     }
 
     /// The project's own lake.
@@ -123,7 +132,17 @@ impl<'a> VisibleTables<'a> {
     }
 
     fn stored(&self, home: Home<'_>, name: &TableRef) -> Result<Option<ResolvedTable>, LakeError> {
-        let found = structure::stored_name(self.connection, home.lake, &name.bucket, &name.table, home.at)?;
+        let version = self.version.filter(|_| home.linked.is_none());
+        let known = version.and_then(|version| version.name(name));
+        let found = if let Some(known) = known {
+            Some(known)
+        } else {
+            let found = structure::stored_name(self.connection, home.lake, &name.bucket, &name.table, home.at)?;
+            if let (Some(version), Some(stored)) = (version, &found) {
+                version.keep_name(name, stored);
+            }
+            found
+        };
         let found = if found.is_some() {
             found
         } else {

@@ -22,6 +22,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -34,6 +35,7 @@ use crate::known::Known;
 use crate::names::VisibleTables;
 use crate::reading::Reading;
 use crate::root::Interrupter;
+use crate::settled::{Kept, Version};
 use crate::{gate, links, profiling, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
@@ -189,11 +191,17 @@ enum Unsent {
 impl Sender {
     /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
     fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
+        // Mostly there is room, and waiting costs more than a batch does.
+        let batch = match self.batches.try_send(Ok(batch)) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(Unsent::Gone),
+            Err(TrySendError::Full(batch)) => batch,
+        };
         let mut broken = self.broken.clone();
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                sent = self.batches.send(Ok(batch)) => sent.map_err(|_| Unsent::Gone),
+                sent = self.batches.send(batch) => sent.map_err(|_| Unsent::Gone),
                 _ = broken.changed() => Err(Unsent::Broken),
                 () = tokio::time::sleep_until(deadline) => Err(Unsent::Late),
             }
@@ -275,7 +283,9 @@ impl Running {
             Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
             Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
-            Work::Checked { scope, query } => self.checked(&connection, scope, query)?,
+            Work::Checked { scope, query } => {
+                self.checked(&connection, scope, query, lease.known.settled.version(snapshot))?
+            }
         };
         let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
         if profiled {
@@ -349,12 +359,18 @@ impl Running {
     }
 
     /// What runs for a user's statement.
-    fn checked(&self, connection: &Connection, scope: &ReadScope, query: &Query) -> Result<Statement, QueryError> {
+    fn checked(
+        &self,
+        connection: &Connection,
+        scope: &ReadScope,
+        query: &Query,
+        version: Version<'_>,
+    ) -> Result<Statement, QueryError> {
         let failed = |error: &duckdb::Error| self.failed(error);
         gate::admit(&query.sql)?;
         match gate::explain(&query.sql) {
             Some(explain) => explained(connection, scope, query, explain, &self.engine.scrub, &failed),
-            None => checked(connection, scope, query, &failed),
+            None => checked(connection, scope, query, Some(version), &failed),
         }
     }
 
@@ -365,6 +381,7 @@ impl Running {
 }
 
 /// A statement that was checked.
+#[derive(Clone)]
 pub(crate) struct Statement {
     pub(crate) text: String,
     pub(crate) deterministic: bool,
@@ -389,14 +406,33 @@ impl Statement {
 
 /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
 /// prints a statement from that tree, and the gate sees that it reads as the same tree.
+///
+/// With the version that is read, what was settled for it before isn't looked at again.
 pub(crate) fn checked(
     connection: &Connection,
     scope: &ReadScope,
     query: &Query,
+    version: Option<Version<'_>>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
-    let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref());
-    let checked = checked_with(connection, &names, &query.sql, Some(&query.parameters), failed)?;
+    let kept = version.and_then(|version| version.statement(scope, query));
+    let again = match &kept {
+        Some(kept) => gate::plain(&kept.parameters, &query.parameters)?.map(|values| (kept, values)),
+        None => None,
+    };
+    let checked = if let Some((kept, values)) = again {
+        Statement { values, ..kept.statement.clone() }
+    } else {
+        let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref()).settled(version);
+        let (checked, parameters) = check(connection, &names, &query.sql, Some(&query.parameters), failed)?;
+        if let Some(version) = version
+            && gate::plain(&parameters, &query.parameters)?.is_some()
+        {
+            let statement = || Statement { values: Vec::new(), ..checked.clone() };
+            version.keep_statement(scope, query, || Kept { statement: statement(), parameters });
+        }
+        checked
+    };
     gate::refuse_surplus(&query.sql, &query.parameters)?;
     Ok(checked)
 }
@@ -409,15 +445,23 @@ pub(crate) fn checked_with(
     given: Option<&Parameters>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
+    check(connection, names, sql, given, failed).map(|(statement, _)| statement)
+}
+
+/// The same, with the parameters that it names.
+fn check(
+    connection: &Connection,
+    names: &dyn Names,
+    sql: &str,
+    given: Option<&Parameters>,
+    failed: &dyn Fn(&duckdb::Error) -> QueryError,
+) -> Result<(Statement, Vec<String>), QueryError> {
     gate::admit(sql)?;
     let tree = parse(connection, sql).map_err(|error| failed(&error))?;
     let checked = gate::check(sql, &tree, names, given)?;
-    let statement: String = connection
-        .query_row("SELECT json_deserialize_sql(CAST(? AS JSON))", [&checked.statement_json], |row| row.get(0))
-        .map_err(|error| failed(&error))?;
-    let again = parse(connection, &statement).map_err(|error| failed(&error))?;
+    let (statement, again) = print(connection, &checked.statement_json).map_err(|error| failed(&error))?;
     gate::confirm(&statement, &again, &checked)?;
-    Ok(Statement {
+    let ready = Statement {
         text: statement,
         deterministic: checked.deterministic,
         tables: checked.tables,
@@ -425,13 +469,21 @@ pub(crate) fn checked_with(
         views: checked.views,
         parameters: !checked.parameters.is_empty(),
         values: checked.values,
-    })
+    };
+    Ok((ready, checked.parameters))
 }
 
 /// A statement's tree, as JSON.
 pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
     connection.query_row(tree, [statement], |row| row.get(0))
+}
+
+/// The statement of a tree, and how that is read: one question to the engine, which take longer than their answers.
+fn print(connection: &Connection, tree: &str) -> Result<(String, String), duckdb::Error> {
+    let text = "SELECT statement, CAST(json_serialize_sql(statement) AS VARCHAR)
+                  FROM (SELECT json_deserialize_sql(CAST(? AS JSON)) AS statement)";
+    connection.query_row(text, [tree], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {

@@ -242,7 +242,8 @@ pub(crate) async fn respond<T, O>(
     let mut buffer = Vec::new();
     let format = output.format();
     let encoder = Encoder::begin(&rows.schema, output, &mut buffer).map_err(|error| unencodable(&error))?;
-    let mut running = Running { encoder, batches: rows.batches, rest: None, buffer, format };
+    let mut running =
+        Running { encoder, batches: rows.batches, rest: None, pieces: Vec::new().into_iter(), buffer, format };
     if let Some(batch) = running.batches.next().await.transpose()? {
         running = running.push(batch).await.map_err(|broken| match broken {
             Broken::Rows(error) => unencodable(&error),
@@ -280,6 +281,8 @@ struct Running {
     batches: ResultBatches,
     /// What isn't encoded yet of the batch in work.
     rest: Option<RecordBatch>,
+    /// What comes before `buffer`.
+    pieces: std::vec::IntoIter<Bytes>,
     buffer: Vec<u8>,
     format: OutputFormat,
 }
@@ -287,7 +290,13 @@ struct Running {
 impl Running {
     /// The next bytes, and the rest if there is any.
     async fn chunk(mut self) -> Result<(Bytes, Option<Self>), Broken> {
-        while self.buffer.len() < CHUNK {
+        loop {
+            if let Some(piece) = self.pieces.next() {
+                return Ok((piece, Some(self)));
+            }
+            if self.buffer.len() >= CHUNK {
+                break;
+            }
             let batch = match self.rest.take() {
                 Some(rest) => rest,
                 None => match self.batches.next().await.transpose()? {
@@ -303,6 +312,12 @@ impl Running {
 
     /// Encodes the first rows of a batch; the others wait in `rest`.
     async fn push(mut self, batch: RecordBatch) -> Result<Self, Broken> {
+        if self.encoder.hands_on() {
+            let mut pieces = Vec::new();
+            self.encoder.push_shared(&batch, &mut self.buffer, &mut pieces)?;
+            self.pieces = pieces.into_iter();
+            return Ok(self);
+        }
         let (size, rows) = (batch.get_array_memory_size().max(1), batch.num_rows());
         let most = (rows.saturating_mul(PIECE) / size).max(1);
         let piece = if rows > most {
@@ -316,14 +331,14 @@ impl Running {
             self.encoder.push(&piece, &mut self.buffer)?;
             return Ok(self);
         }
-        let Self { mut encoder, batches, rest, mut buffer, format } = self;
+        let Self { mut encoder, batches, rest, pieces, mut buffer, format } = self;
         let work = move || {
             let pushed = encoder.push(&piece, &mut buffer);
             (encoder, buffer, pushed)
         };
         let (encoder, buffer, pushed) = aside(work).await?;
         pushed?;
-        Ok(Self { encoder, batches, rest, buffer, format })
+        Ok(Self { encoder, batches, rest, pieces, buffer, format })
     }
 
     async fn finish(self) -> Result<Bytes, Broken> {

@@ -21,14 +21,22 @@ fn total(groups: Vec<String>, meminfo: Option<String>) -> u64 {
     limits.chain(machine).min().unwrap_or(0)
 }
 
-/// Where limits of this process stand. Version 2 names its group in the line `0::/path`, and a limit of any group
-/// above holds too. Of version 1 only the group that a container sees as its root is looked at.
+/// Where limits of this process stand. Version 2 names its group in the line `0::/path`, version 1 in one like
+/// `4:memory:/path`; a limit of any group above holds too.
 fn limit_files(cgroup: &str) -> Vec<PathBuf> {
-    let own =
-        cgroup.lines().find_map(|line| line.strip_prefix("0::/")).filter(|path| !path.contains("..")).unwrap_or("");
-    // A path's ancestors end with the empty one, which is the root.
-    let groups = Path::new(own).ancestors().map(|group| Path::new("/sys/fs/cgroup").join(group).join("memory.max"));
-    groups.chain([PathBuf::from("/sys/fs/cgroup/memory/memory.limit_in_bytes")]).collect()
+    let version_2 = cgroup.lines().find_map(|line| line.strip_prefix("0::/"));
+    let version_1 = cgroup.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(":/")?;
+        controllers.split(',').any(|name| name == "memory").then_some(path)
+    });
+    let files = |root: &str, own: Option<&str>, file: &str| -> Vec<PathBuf> {
+        let own = own.filter(|path| !path.contains("..")).unwrap_or("");
+        // A path's ancestors end with the empty one, which is the root.
+        Path::new(own).ancestors().map(|group| Path::new(root).join(group).join(file)).collect()
+    };
+    let mut all = files("/sys/fs/cgroup", version_2, "memory.max");
+    all.extend(files("/sys/fs/cgroup/memory", version_1, "memory.limit_in_bytes"));
+    all
 }
 
 /// `max` in version 2 and a huge number in version 1 mean no limit.
@@ -83,10 +91,11 @@ mod tests {
                 "/sys/fs/cgroup/a.slice/b/memory.max",
                 "/sys/fs/cgroup/a.slice/memory.max",
                 "/sys/fs/cgroup/memory.max",
+                "/sys/fs/cgroup/memory/z/memory.limit_in_bytes",
                 version_1
             ]
         );
-        for root in ["0::/\n", "0::/../elsewhere\n", "12:memory:/a\n", ""] {
+        for root in ["0::/\n", "0::/../elsewhere\n", "4:cpu,memory:/\n", "12:memory:/../a\n", ""] {
             assert_eq!(files(root), ["/sys/fs/cgroup/memory.max", version_1], "{root}");
         }
     }

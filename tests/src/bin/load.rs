@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use gadwall_tests::load::crowd::Crowd;
 use gadwall_tests::load::{self, Options, Work};
 
 /// Measures a server of its own over loopback, beside DuckDB in process.
@@ -20,9 +21,18 @@ struct Arguments {
     /// What to measure; all without.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
-    /// Rows of the large loads; none without.
+    /// Rows of the large loads; none if 0.
     #[arg(long, default_value_t = 5_000_000)]
     bulk: u64,
+    /// Seconds that a crowd of 100 clients takes, at a server with little memory; none if 0.
+    #[arg(long, default_value_t = 60)]
+    crowd: u64,
+    /// What that server may hold, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    crowd_memory: u64,
+    /// How much that crowd reads from: TPC-H at this scale.
+    #[arg(long, default_value_t = 1.0)]
+    crowd_scale: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,16 +41,19 @@ enum Kind {
     Query,
     Cached,
     Append,
+    Bulk,
+    Crowd,
 }
 
 impl Kind {
-    fn work(self) -> Work {
-        match self {
+    fn work(self) -> Option<Work> {
+        Some(match self {
             Self::Preview => Work::Preview,
             Self::Query => Work::Query,
             Self::Cached => Work::Cached,
             Self::Append => Work::Append,
-        }
+            Self::Bulk | Self::Crowd => return None,
+        })
     }
 }
 
@@ -51,20 +64,28 @@ async fn main() -> Result<()> {
     if cfg!(debug_assertions) {
         println!("this is a debug build: build with --release for figures that mean something");
     }
+    let only = &arguments.only;
+    let wanted = |kind| only.is_empty() || only.contains(&kind);
     let options = Options {
         length: Duration::from_secs(arguments.seconds),
         clients: arguments.clients,
-        works: if arguments.only.is_empty() {
-            Work::ALL.to_vec()
-        } else {
-            arguments.only.into_iter().map(Kind::work).collect()
-        },
+        works: if only.is_empty() { Work::ALL.to_vec() } else { only.iter().filter_map(|kind| kind.work()).collect() },
         progress: Arc::new(|line| println!("{line}")),
     };
-    let report = load::run(&options).await?;
-    print!("\n{report}");
-    if arguments.bulk > 0 {
+    if !options.works.is_empty() {
+        print!("\n{}", load::run(&options).await?);
+    }
+    if arguments.bulk > 0 && wanted(Kind::Bulk) {
         print!("\n{}", load::bulk::run(&options, arguments.bulk).await?);
+    }
+    if arguments.crowd > 0 && wanted(Kind::Crowd) {
+        let crowd = Crowd {
+            clients: 100,
+            length: Duration::from_secs(arguments.crowd),
+            memory: arguments.crowd_memory << 20,
+            scale: arguments.crowd_scale,
+        };
+        print!("\n{}", load::crowd::run(crowd, options.progress.as_ref()).await?);
     }
     Ok(())
 }

@@ -124,10 +124,10 @@ async fn client(
     while !span.is_over() {
         let request = make(numbers.fetch_add(1, Ordering::Relaxed));
         let begun = Instant::now();
-        let status = wire.exchange(&request).await;
-        let succeeded = matches!(status, Ok(200..=299));
+        let answer = wire.exchange(&request).await;
+        let succeeded = answer.as_ref().is_ok_and(|answer| (200..=299).contains(&answer.status));
         seen.take(span, begun, succeeded);
-        if status.is_err() {
+        if answer.is_err() {
             wire = Wire::connect(&address).await?;
         }
         if !succeeded {

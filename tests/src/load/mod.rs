@@ -5,10 +5,11 @@
 //! that is busy with other things.
 
 pub mod bulk;
+pub mod crowd;
 pub mod local;
 mod measure;
 mod report;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ impl Work {
     }
 }
 
-fn post(path: &str, head: &str, body: &str) -> Vec<u8> {
+pub(crate) fn post(path: &str, head: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
         .into_bytes()

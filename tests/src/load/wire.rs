@@ -8,11 +8,19 @@ use tokio::net::TcpStream;
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     /// What has come in; what lies before `read` is done with.
     buffer: Vec<u8>,
     read: usize,
+}
+
+/// What there was to an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Whether it says when to ask again.
+    pub(crate) retry_after: bool,
 }
 
 /// How the end of a body is known.
@@ -22,19 +30,19 @@ enum Body {
 }
 
 impl Wire {
-    pub(super) async fn connect(address: &str) -> Result<Self> {
+    pub(crate) async fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024), read: 0 })
+        Ok(Self { stream, buffer: Vec::with_capacity(256 * 1024), read: 0 })
     }
 
-    /// Sends a whole request, reads the whole answer and returns its status.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<u16> {
+    /// Sends a whole request and reads the whole answer.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer> {
         self.stream.write_all(request).await?;
         let first = self.line().await?;
         let status = first.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let status = status.context("the answer is not HTTP")?;
-        let mut body = Body::Length(0);
+        let (mut body, mut retry_after) = (Body::Length(0), false);
         loop {
             let line = self.line().await?.to_ascii_lowercase();
             if line.is_empty() {
@@ -45,13 +53,15 @@ impl Wire {
                 body = Body::Length(length.trim().parse().context("a strange content-length")?);
             } else if line.strip_prefix("transfer-encoding:").is_some_and(|value| value.contains("chunked")) {
                 body = Body::Chunks;
+            } else if line.starts_with("retry-after:") {
+                retry_after = true;
             }
         }
         match body {
             Body::Length(length) => self.skip(length).await?,
             Body::Chunks => self.skip_chunks().await?,
         }
-        Ok(status)
+        Ok(Answer { status, retry_after })
     }
 
     async fn skip_chunks(&mut self) -> Result<()> {
@@ -135,7 +145,7 @@ mod tests {
         });
         let mut wire = Wire::connect(&address).await.unwrap();
         for expected in [200, 201, 204, 503] {
-            assert_eq!(wire.exchange(b"x").await.unwrap(), expected);
+            assert_eq!(wire.exchange(b"x").await.unwrap().status, expected);
         }
         server.await.unwrap();
         assert!(wire.exchange(b"x").await.is_err());

@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
-use futures_util::StreamExt as _;
 use gadwall_ducklake::find_extension_dir;
-use reqwest::Client;
 use serde_json::json;
 
 use super::{TABLES, generate, parquet, queries};
+use crate::load::post;
+use crate::load::wire::Wire;
 use crate::server::{ServerProcess, StartOptions};
 
 /// How often each query is asked; the fastest counts.
 const TIMES: usize = 5;
+/// How often each stream is read; the fastest counts.
+const STREAMED: usize = 3;
+const PARQUET: &str = "application/vnd.apache.parquet";
 
 /// What was measured.
 #[derive(Debug, Clone)]
@@ -98,13 +101,13 @@ pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
     let lake = local(folder.path())?;
     say("loading them over HTTP");
     let start = StartOptions {
+        data_dir: Some(folder.path().join("data")),
         env: vec![("GADWALL__SERVER__MAX_BODY_BYTES".to_owned(), "8GB".to_owned())],
         ..StartOptions::default()
     };
-    let server = ServerProcess::start(&start).await?;
-    let client = crate::client::builder().build()?;
-    let host = Host { server: &server, client };
-    host.load(folder.path()).await?;
+    let mut server = ServerProcess::start(&start).await?;
+    load(&server, folder.path()).await?;
+    let mut host = Host::connect(&server).await?;
 
     let mut report = Report { scale, queries: Vec::new(), streams: Vec::new() };
     for (number, sql) in queries().into_iter().enumerate() {
@@ -119,8 +122,11 @@ pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
             host.query(&format!("{sql} -- {time}"), "application/json").await?;
             best.0 = best.0.min(begun.elapsed());
         }
+        say(&format!("  {:.1} ms, in process {:.1} ms", ms(best.0), ms(best.1)));
         report.queries.push(best);
     }
+    // Memory that the queries left behind would hide what the streams take.
+    server.stop().await?;
     for (format, accept, write) in [
         ("arrow", "application/vnd.apache.arrow.stream", None),
         ("csv", "text/csv", Some("FORMAT csv")),
@@ -128,20 +134,29 @@ pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
     ] {
         say(&format!("all of lineitem as {format}"));
         let all = "SELECT * FROM lineitem";
-        let begun = Instant::now();
-        match write {
-            None => drop(fetch(&lake, all)?),
-            Some(options) => {
-                let file = folder.path().join("out");
-                lake.execute_batch(&format!("COPY ({all}) TO '{}' ({options})", file.display()))?;
-            }
-        }
-        let direct = begun.elapsed();
+        let mut server = ServerProcess::start(&start).await?;
+        Host::connect(&server).await?.query("SELECT count(*) FROM lineitem", "application/json").await?;
         let before = server.resident_mb().unwrap_or_default();
-        let begun = Instant::now();
-        host.query(all, accept).await?;
-        let http = begun.elapsed();
-        report.streams.push((format, http, direct, server.peak_mb().unwrap_or_default() - before));
+        let mut best = (Duration::MAX, Duration::MAX);
+        for _ in 0..STREAMED {
+            let begun = Instant::now();
+            match write {
+                None => drop(fetch(&lake, all)?),
+                Some(options) => {
+                    let file = folder.path().join("out");
+                    lake.execute_batch(&format!("COPY ({all}) TO '{}' ({options})", file.display()))?;
+                }
+            }
+            best.1 = best.1.min(begun.elapsed());
+            // The server closes connections on which nothing comes for long.
+            let mut host = Host::connect(&server).await?;
+            let begun = Instant::now();
+            host.query(all, accept).await?;
+            best.0 = best.0.min(begun.elapsed());
+        }
+        say(&format!("  {:.0} ms, in process {:.0} ms", ms(best.0), ms(best.1)));
+        report.streams.push((format, best.0, best.1, server.peak_mb().unwrap_or_default() - before));
+        server.stop().await?;
     }
     Ok(report)
 }
@@ -157,40 +172,44 @@ fn fetch(connection: &Connection, sql: &str) -> Result<usize> {
     Ok(rows)
 }
 
-struct Host<'a> {
-    server: &'a ServerProcess,
-    client: Client,
+/// Makes the tables in the project `default` of a server, and loads their rows.
+pub(crate) async fn load(server: &ServerProcess, folder: &Path) -> Result<()> {
+    let client = crate::client::builder().build()?;
+    let post = |path: &str| {
+        let url = format!("{}/projects/default/buckets/main/tables{path}", server.url());
+        client.post(url).bearer_auth(server.admin_key())
+    };
+    for (table, columns) in TABLES {
+        let columns: Vec<_> = columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+        let made = post("").json(&json!({"name": table, "columns": columns})).send().await?;
+        ensure!(made.status().is_success(), "{}", made.text().await?);
+        let rows = tokio::fs::read(parquet(folder, table)).await?;
+        let rows = post(&format!("/{table}/rows")).header("content-type", PARQUET).body(rows);
+        let loaded = rows.send().await?;
+        ensure!(loaded.status().is_success(), "{}", loaded.text().await?);
+    }
+    Ok(())
 }
 
-impl Host<'_> {
-    fn post(&self, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}/projects/default{path}", self.server.url());
-        self.client.post(url).bearer_auth(self.server.admin_key())
-    }
+/// One connection. It drops what it reads, as the other side drops its batches: the two cores are the server's.
+struct Host {
+    wire: Wire,
+    head: String,
+}
 
-    async fn load(&self, folder: &Path) -> Result<()> {
-        for (table, columns) in TABLES {
-            let columns: Vec<_> = columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
-            let made =
-                self.post("/buckets/main/tables").json(&json!({"name": table, "columns": columns})).send().await?;
-            ensure!(made.status().is_success(), "{}", made.text().await?);
-            let rows = tokio::fs::read(parquet(folder, table)).await?;
-            let load = self.post(&format!("/buckets/main/tables/{table}/rows"));
-            let loaded = load.header("content-type", "application/vnd.apache.parquet").body(rows).send().await?;
-            ensure!(loaded.status().is_success(), "{}", loaded.text().await?);
-        }
-        Ok(())
+impl Host {
+    async fn connect(server: &ServerProcess) -> Result<Self> {
+        let host = server.url().trim_start_matches("http://");
+        let head = format!("host: {host}\r\nauthorization: Bearer {}\r\n", server.admin_key());
+        Ok(Self { wire: Wire::connect(host).await?, head })
     }
 
     /// Asks, and reads the answer to its end.
-    async fn query(&self, sql: &str, accept: &str) -> Result<u64> {
-        let request = self.post("/query?timeout=300").header("accept", accept).json(&json!({"query": sql}));
-        let answer = request.send().await?;
-        ensure!(answer.status().is_success(), "{sql}: {}", answer.text().await?);
-        let (mut body, mut bytes) = (answer.bytes_stream(), 0);
-        while let Some(piece) = body.next().await {
-            bytes += piece?.len() as u64;
-        }
-        Ok(bytes)
+    async fn query(&mut self, sql: &str, accept: &str) -> Result<()> {
+        let head = format!("{}accept: {accept}\r\n", self.head);
+        let request = post("/projects/default/query?timeout=300", &head, &json!({"query": sql}).to_string());
+        let answer = self.wire.exchange(&request).await?;
+        ensure!(answer.status == 200, "{sql}: {}", answer.status);
+        Ok(())
     }
 }

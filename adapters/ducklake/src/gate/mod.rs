@@ -48,7 +48,7 @@ pub(crate) use explain::{Explain, explain, plan};
 pub(crate) use files::paths;
 pub(crate) use listing::{CATALOG, Visible, VisibleBucket, VisibleColumn, VisibleTable, VisibleType};
 pub(crate) use names::{LinkedAt, NameError, Names, ResolvedTable};
-pub(crate) use parameters::{NamedValue, refuse_surplus};
+pub(crate) use parameters::{NamedValue, plain, refuse_surplus};
 
 use gadwall_domain::query::Parameters;
 use json::{Json, JsonError};

@@ -29,8 +29,8 @@ pub(crate) type NamedValue = (String, Value);
 /// Names are made anew where they have to be: numbers must be all from 1 on for the engine, but a part of a statement may
 /// hold `$4` alone.
 pub(super) fn place(tree: &mut Json<'_>, names: &[String], given: &Parameters) -> Result<Vec<NamedValue>, GateError> {
-    if names.is_empty() {
-        return Ok(Vec::new());
+    if let Some(values) = plain(names, given)? {
+        return Ok(values);
     }
     let found: Vec<&Value> = names.iter().map(|name| value_of(name, given)).collect::<Result<_, _>>()?;
     let nested = found.iter().any(|value| is_nested(value));
@@ -50,6 +50,21 @@ pub(super) fn place(tree: &mut Json<'_>, names: &[String], given: &Parameters) -
     let mut left = MAX_VALUES;
     replace(tree, &nodes, &mut left)?;
     Ok(maker.values)
+}
+
+/// The values to bind to a tree that stays as it is; none where it has to be changed for them.
+///
+/// # Errors
+/// [`GateError::Syntax`] if one is missing.
+pub(crate) fn plain(names: &[String], given: &Parameters) -> Result<Option<Vec<NamedValue>>, GateError> {
+    if names.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let found: Vec<&Value> = names.iter().map(|name| value_of(name, given)).collect::<Result<_, _>>()?;
+    if !in_order(names) || found.iter().any(|value| is_nested(value)) {
+        return Ok(None);
+    }
+    Ok(Some(names.iter().cloned().zip(found.into_iter().cloned()).collect()))
 }
 
 /// Refuses values that no place of a statement takes. A name that it doesn't use is none of its business.

@@ -54,7 +54,7 @@ impl Exporter<'_> {
         let reading = Reading { connection: self.connection, lake };
         let select = match source {
             ExportSource::Table { table, selection, .. } => reading.rows(table, selection, at)?,
-            ExportSource::Query { scope, query } => checked(self.connection, scope, query, &failed)?.text,
+            ExportSource::Query { scope, query } => checked(self.connection, scope, query, None, &failed)?.text,
         };
         let shaped = self.shaped(&select, format).map_err(|error| failed(&error))?;
         let path = sql::text(&target.path().to_string_lossy());

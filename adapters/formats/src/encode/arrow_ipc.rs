@@ -6,10 +6,13 @@ use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
+use bytes::Bytes;
+
 use super::EncodeError;
 use super::coalesce::Coalescer;
 use super::columnar::{Columnar, Target};
 use super::encoder::Write;
+use super::message::{Message, is_flat};
 
 /// How Arrow IPC is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +80,8 @@ pub(super) struct Ipc {
     columns: Columnar,
     waiting: Coalescer,
     form: Form,
+    /// Whether buffers can be sent as they are: a stream without packing, of columns without parts.
+    plain: bool,
 }
 
 impl Ipc {
@@ -99,7 +104,10 @@ impl Ipc {
     ) -> Result<Self, EncodeError> {
         let columns = Columnar::new(schema, Target::Arrow)?;
         let form = options.writer().and_then(|options| begin(&columns.schema(), options));
-        Ok(Self { columns, waiting: Coalescer::default(), form: form.map_err(|error| failed(&error))? })
+        let form = form.map_err(|error| failed(&error))?;
+        let plain = matches!((&form, options.compression), (Form::Stream(_), ArrowCompression::None))
+            && columns.schema().fields().iter().all(|field| is_flat(field.data_type()));
+        Ok(Self { columns, waiting: Coalescer::default(), form, plain })
     }
 }
 
@@ -111,6 +119,32 @@ impl Write for Ipc {
         }
         out.append(self.form.ready());
         Ok(())
+    }
+
+    fn push_shared(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        pieces: &mut Vec<Bytes>,
+    ) -> Result<(), EncodeError> {
+        if !self.plain {
+            return self.push(batch, out);
+        }
+        let batch = self.columns.convert(batch)?;
+        let Some(batch) = self.waiting.push(batch).map_err(|error| failed(&error))? else { return Ok(()) };
+        // The schema, at first.
+        out.append(self.form.ready());
+        if let Some(message) = Message::of(&batch) {
+            message.write(out, pieces);
+        } else {
+            self.form.write(&batch).map_err(|error| failed(&error))?;
+            out.append(self.form.ready());
+        }
+        Ok(())
+    }
+
+    fn hands_on(&self) -> bool {
+        self.plain
     }
 
     fn finish(mut self: Box<Self>, _: u64, out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -1,6 +1,6 @@
 //! Small batches into larger ones: the engine's have 2,048 rows, too few for a message or a page.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
@@ -8,6 +8,8 @@ use arrow::error::ArrowError;
 const ROWS: usize = 8_192;
 /// Bytes of one.
 const BYTES: usize = 4 << 20;
+/// Bytes of a batch that is worth a message by itself: putting it together with others would copy it.
+const ENOUGH: usize = 128 << 10;
 
 #[derive(Default)]
 pub(super) struct Coalescer {
@@ -22,8 +24,12 @@ impl Coalescer {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
+        let bytes = batch.get_array_memory_size();
+        if self.waiting.is_empty() && bytes >= ENOUGH && used(&batch) >= ENOUGH {
+            return Ok(Some(batch));
+        }
         self.rows += batch.num_rows();
-        self.bytes += batch.get_array_memory_size();
+        self.bytes += bytes;
         self.waiting.push(batch);
         if self.rows >= ROWS || self.bytes >= BYTES { self.take() } else { Ok(None) }
     }
@@ -37,6 +43,11 @@ impl Coalescer {
             [first, ..] => concat_batches(first.schema_ref(), &waiting).map(Some),
         }
     }
+}
+
+/// Bytes of a batch's own rows: it may be a part of a larger one, whose memory it shares.
+fn used(batch: &RecordBatch) -> usize {
+    batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum()
 }
 
 #[cfg(test)]

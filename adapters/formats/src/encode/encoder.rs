@@ -4,6 +4,7 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 
 use super::EncodeError;
 use super::arrow_ipc::{ArrowOptions, Ipc};
@@ -77,6 +78,21 @@ impl fmt::Debug for Encoder {
 pub(super) trait Write: Send {
     fn push(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// Like `push`, but hands on what needn't be copied: `pieces` come first, then `out`.
+    fn push_shared(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        _pieces: &mut Vec<Bytes>,
+    ) -> Result<(), EncodeError> {
+        self.push(batch, out)
+    }
+
+    /// Whether a large batch costs hardly more than a small one, as it is only handed on.
+    fn hands_on(&self) -> bool {
+        false
+    }
+
     /// `rows` is the number of rows pushed.
     fn finish(self: Box<Self>, rows: u64, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
@@ -113,6 +129,26 @@ impl Encoder {
     pub fn push(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.rows += u64::try_from(batch.num_rows()).unwrap_or_default();
         self.writer.push(batch, out)
+    }
+
+    /// Takes the next rows without copying what may be sent as it is. What was in `out` before and what comes of these
+    /// rows are the bytes appended to `pieces`, then what is in `out`.
+    ///
+    /// # Errors
+    /// As of [`Encoder::push`].
+    pub fn push_shared(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut Vec<u8>,
+        pieces: &mut Vec<Bytes>,
+    ) -> Result<(), EncodeError> {
+        self.rows += u64::try_from(batch.num_rows()).unwrap_or_default();
+        self.writer.push_shared(batch, out, pieces)
+    }
+
+    /// Whether a large batch costs hardly more than a small one with [`Encoder::push_shared`].
+    pub fn hands_on(&self) -> bool {
+        self.writer.hands_on()
     }
 
     /// Ends the result and tells how many rows it has.

@@ -15,6 +15,7 @@ pub mod csv;
 mod describe;
 mod encoder;
 pub mod json;
+mod message;
 mod opaque;
 mod parquet;
 mod scalar;

@@ -3,7 +3,9 @@
 use super::super::GateError;
 use super::engine::Engine;
 
-const HONEST: &str = include_str!("../testdata/honest.sql");
+/// The queries of TPC-H, which the benchmark asks, and others.
+pub(super) const HONEST: &str =
+    concat!(include_str!("../../../../../tests/src/tpch/queries.sql"), "\n", include_str!("../testdata/honest.sql"));
 const ATTACKS: &str = include_str!("../testdata/attacks.sql");
 
 /// The statements of a file, each with the value of the last `-- key: value` line above it.

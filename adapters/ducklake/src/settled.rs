@@ -1,0 +1,166 @@
+//! What was settled for one version of a lake, so that it isn't asked again: a version never changes.
+//!
+//! A statement of five tables would ask the catalog five times what their names mean, which takes longer than many a
+//! statement itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gadwall_domain::history::ReadAt;
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::names::BucketName;
+use gadwall_domain::query::{NamedFiles, Query, ReadScope};
+use gadwall_domain::table::TableRef;
+
+use crate::query::Statement;
+
+/// Names that are kept; with more in use at once, some are asked for again.
+const MAX_NAMES: usize = 1024;
+/// Bytes of statements that are kept, as they were sent and as they run.
+const MAX_BYTES: usize = 1 << 20;
+/// The largest statement that is kept.
+const MAX_STATEMENT: usize = 32 << 10;
+
+/// What was settled for the newest version that was asked about.
+#[derive(Default)]
+pub(crate) struct Settled(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    of: Option<SnapshotId>,
+    /// Tables by the names they are called by. Views are none of them: who reads one needs to know more than its name.
+    names: HashMap<TableRef, (String, String)>,
+    statements: HashMap<Wanted, Arc<Kept>>,
+    bytes: usize,
+}
+
+/// All that a statement's check depends on, besides the version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Wanted {
+    sql: String,
+    default_bucket: Option<BucketName>,
+    only_bucket: Option<BucketName>,
+    /// Tables of a version that was asked for are written another way.
+    at: Option<SnapshotId>,
+}
+
+impl Wanted {
+    /// None where it depends on more: on files or other projects.
+    fn of(scope: &ReadScope, query: &Query) -> Option<Self> {
+        let alone = scope.links.is_empty() && scope.files == NamedFiles::default();
+        let at = match scope.at {
+            ReadAt::Head => None,
+            ReadAt::Snapshot(snapshot) => Some(snapshot),
+        };
+        (alone && query.sql.len() <= MAX_STATEMENT).then(|| Self {
+            sql: query.sql.clone(),
+            default_bucket: query.default_bucket.clone(),
+            only_bucket: scope.only_bucket.clone(),
+            at,
+        })
+    }
+}
+
+/// A statement that was checked.
+pub(crate) struct Kept {
+    /// Without values to bind.
+    pub(crate) statement: Statement,
+    /// The parameters it names.
+    pub(crate) parameters: Vec<String>,
+}
+
+/// What was settled for one version.
+#[derive(Clone, Copy)]
+pub(crate) struct Version<'a> {
+    settled: &'a Settled,
+    of: SnapshotId,
+}
+
+impl Settled {
+    pub(crate) fn version(&self, of: SnapshotId) -> Version<'_> {
+        Version { settled: self, of }
+    }
+}
+
+impl Version<'_> {
+    /// What is kept, if it is of this version; an older one's makes room.
+    fn lock(&self) -> Option<MutexGuard<'_, Inner>> {
+        let mut inner = self.settled.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.of < Some(self.of) {
+            *inner = Inner { of: Some(self.of), ..Inner::default() };
+        }
+        (inner.of == Some(self.of)).then_some(inner)
+    }
+
+    /// A table's bucket and name as they are stored, if they are known.
+    pub(crate) fn name(&self, name: &TableRef) -> Option<(String, String)> {
+        self.lock()?.names.get(name).cloned()
+    }
+
+    /// Keeps what a table's name means.
+    pub(crate) fn keep_name(&self, name: &TableRef, stored: &(String, String)) {
+        if let Some(mut inner) = self.lock() {
+            if inner.names.len() >= MAX_NAMES {
+                inner.names.clear();
+            }
+            inner.names.insert(name.clone(), stored.clone());
+        }
+    }
+
+    /// A statement, if it was checked before.
+    pub(crate) fn statement(&self, scope: &ReadScope, query: &Query) -> Option<Arc<Kept>> {
+        let wanted = Wanted::of(scope, query)?;
+        self.lock()?.statements.get(&wanted).cloned()
+    }
+
+    /// Keeps a statement that was checked.
+    pub(crate) fn keep_statement(&self, scope: &ReadScope, query: &Query, kept: impl FnOnce() -> Kept) {
+        let Some(wanted) = Wanted::of(scope, query) else { return };
+        let kept = kept();
+        let bytes = wanted.sql.len() + kept.statement.text.len();
+        if kept.statement.text.len() > MAX_STATEMENT {
+            return;
+        }
+        let Some(mut inner) = self.lock() else { return };
+        if inner.bytes + bytes > MAX_BYTES {
+            inner.statements.clear();
+            inner.bytes = 0;
+        }
+        if inner.statements.insert(wanted, Arc::new(kept)).is_none() {
+            inner.bytes += bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> TableRef {
+        TableRef::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_version_knows_its_own_names_alone() {
+        let settled = Settled::default();
+        let at = |number| settled.version(SnapshotId::new(number).unwrap());
+        let stored = ("main".to_owned(), "T".to_owned());
+        at(2).keep_name(&name("t"), &stored);
+        assert_eq!(at(2).name(&name("T")), Some(stored.clone()), "names are one in any case");
+        assert_eq!(at(1).name(&name("t")), None, "an older version keeps nothing");
+        at(1).keep_name(&name("t"), &stored);
+        assert_eq!((at(1).name(&name("t")), at(2).name(&name("t"))), (None, Some(stored)));
+        assert_eq!(at(3).name(&name("t")), None);
+        assert_eq!(at(2).name(&name("t")), None, "a newer one takes its place");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let settled = Settled::default();
+        let version = settled.version(SnapshotId::ZERO);
+        for number in 0..3 * MAX_NAMES {
+            version.keep_name(&name(&format!("t{number}")), &("main".to_owned(), "t".to_owned()));
+        }
+        assert!(settled.0.lock().unwrap().names.len() <= MAX_NAMES);
+    }
+}
