@@ -12,6 +12,7 @@ pub mod alteration;
 mod alteration_tests;
 pub mod audit;
 pub mod bucket;
+pub mod check;
 pub mod commit;
 pub mod dataset;
 pub mod error;
