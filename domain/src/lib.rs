@@ -24,6 +24,7 @@ pub mod ids;
 pub mod instance;
 pub mod layout;
 pub mod names;
+pub mod ontology;
 pub mod operation;
 pub mod ports;
 pub mod project;
