@@ -14,6 +14,7 @@ pub mod audit;
 pub mod bucket;
 pub mod check;
 pub mod commit;
+pub mod contract;
 pub mod dataset;
 pub mod error;
 pub mod events;

@@ -47,7 +47,7 @@ pub(super) fn parse(id: &SchemaId, document: &Value) -> Result<OntologySchema, D
     let place = root.place("properties");
     for (name, value) in properties {
         let path = join(&place, name);
-        let (field, is_key) = reader.field(name, value, path, required.contains(&name.as_str()))?;
+        let (field, is_key) = reader.field(name, value, &path, required.contains(&name.as_str()))?;
         if is_key {
             key.push(field.column.name.clone());
         }
@@ -76,16 +76,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn field(
-        &self,
-        name: &str,
-        value: &'a Value,
-        path: String,
-        required: bool,
-    ) -> Result<(Field, bool), DocumentError> {
-        let typed = self.typed(value, path.clone(), 0)?;
-        let column_name =
-            ColumnName::parse(name).map_err(|error| DocumentError::new(path.as_str(), error.to_string()))?;
+    fn field(&self, name: &str, value: &'a Value, path: &str, required: bool) -> Result<(Field, bool), DocumentError> {
+        let typed = self.typed(value, path.to_owned(), 0)?;
+        let column_name = ColumnName::parse(name).map_err(|error| DocumentError::new(path, error.to_string()))?;
         let column = Column::new(column_name, typed.data_type);
         // `true` as a property's schema allows anything and says nothing.
         let Some(members) = value.as_object() else {

@@ -179,6 +179,11 @@ impl OntologySchema {
         }
     }
 
+    /// Reads one object of a contract's schema section; `path` is its place in the document.
+    pub(crate) fn of_contract(object: &Value, path: &str) -> Result<Self, DocumentError> {
+        odcs::object(node::Node::at(object, path)?)
+    }
+
     /// The fields, in order.
     pub fn fields(&self) -> &[Field] {
         &self.fields
