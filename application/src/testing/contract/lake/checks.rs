@@ -11,8 +11,8 @@ use gadwall_domain::schema::{Column, SchemaError, TableSchema};
 use super::{alter_write, delete_write, fresh_lake, load_write, make_table, refused, rows_of, update_write, write};
 use crate::testing::builders::{assign, column, column_name, defaulted, rows, schema, table};
 
-fn bound(value: &str, exclusive: bool) -> Option<Bound> {
-    Some(Bound { value: Literal::new(value), exclusive })
+fn bound(value: &str, exclusive: bool) -> Bound {
+    Bound { value: Literal::new(value), exclusive }
 }
 
 fn one_of(values: &[&str]) -> Checks {
@@ -23,7 +23,7 @@ fn one_of(values: &[&str]) -> Checks {
 async fn checked(store: &Arc<dyn Lake>) -> TableSchema {
     fresh_lake(store).await;
     let code = Checks { pattern: Some("^[A-Z]+$".to_owned()), min_length: Some(2), ..Checks::default() };
-    let rate = Checks { minimum: bound("0", false), maximum: bound("1.5", true), ..Checks::default() };
+    let rate = Checks { minimum: Some(bound("0", false)), maximum: Some(bound("1.5", true)), ..Checks::default() };
     let columns = vec![
         column("id", "INTEGER"),
         Column { checks: one_of(&["open", "it's"]), ..defaulted("state", "VARCHAR", "'open'") },
@@ -91,7 +91,7 @@ pub async fn checks_that_do_not_fit_are_refused(store: Arc<dyn Lake>) {
     let rate = |checks| Column { checks, ..column("more", "DOUBLE") };
     let bad = [
         rate(one_of(&["1", "many"])),
-        rate(Checks { maximum: bound("high", false), ..Checks::default() }),
+        rate(Checks { maximum: Some(bound("high", false)), ..Checks::default() }),
         Column { checks: Checks { pattern: Some("(".to_owned()), ..Checks::default() }, ..column("more", "VARCHAR") },
         Column { checks: one_of(&["a"]), ..defaulted("more", "VARCHAR", "'b'") },
     ];
