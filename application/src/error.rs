@@ -8,6 +8,7 @@ use gadwall_domain::filter::FilterError;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::LayoutError;
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
+use gadwall_domain::ontology::SchemaId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::results::ResultError;
@@ -63,6 +64,9 @@ pub enum UseCaseError {
     /// The project isn't deleted, or not brought back.
     #[error(transparent)]
     Deletion(#[from] DeletionError),
+    /// The ontology has no such schema.
+    #[error("the ontology has no schema {0}")]
+    NoSchema(SchemaId),
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -343,6 +347,7 @@ impl Classify for UseCaseError {
             Self::NoProject(_)
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
+            | Self::NoSchema(_)
             | Self::NoTable { .. }
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
@@ -414,6 +419,7 @@ impl Classify for UseCaseError {
             Self::ProjectExists { .. } => "project_exists",
             Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
+            Self::NoSchema(_) => "schema_not_found",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
             Self::LinkedBucket { .. } => "read_only",

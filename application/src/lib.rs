@@ -28,6 +28,7 @@ pub mod queries;
 pub mod query_statistics;
 mod record;
 pub mod recovery;
+pub mod schemas;
 pub mod scripts;
 pub mod sharing;
 pub mod system;

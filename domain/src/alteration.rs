@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::check::Checks;
 use crate::error::{Classify, ErrorKind};
 use crate::layout::{Partition, SortKey};
 use crate::names::ColumnName;
@@ -58,6 +59,13 @@ pub enum Alteration {
     DropDefault {
         /// Which.
         column: ColumnName,
+    },
+    /// A column's values are held to other rules, which its rows must fit. Empty ones end it.
+    SetChecks {
+        /// Which.
+        column: ColumnName,
+        /// The rules.
+        checks: Checks,
     },
     /// The table gets a primary key, which its rows must fit.
     SetPrimaryKey {
@@ -136,6 +144,14 @@ pub enum AlterationError {
         /// In how many rows.
         rows: u64,
     },
+    /// Values of the column break the rules.
+    #[error("{rows} rows break the checks of column {column}; update them first")]
+    BreaksChecks {
+        /// Which column.
+        column: ColumnName,
+        /// How many rows.
+        rows: u64,
+    },
     /// Rows that are there would have no value.
     #[error("column {0} is NOT NULL and has no default, but the table holds rows; give it a default")]
     NeedsDefault(ColumnName),
@@ -172,6 +188,7 @@ impl Classify for AlterationError {
             Self::ColumnInUse { .. } => "column_in_layout",
             Self::NotWider { .. } => "type_not_wider",
             Self::HasNulls { .. } => "column_has_nulls",
+            Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
             Self::HasKey => "primary_key_exists",
             Self::NoKey => "no_primary_key",
@@ -191,6 +208,9 @@ impl Alteration {
             Self::DropColumn { .. } => "those who read or write the column no longer can",
             Self::RenameColumn { .. } => "those who know the column by its old name no longer find it",
             Self::SetNotNull { .. } => "those who leave the column out or NULL are refused",
+            Self::SetChecks { checks, .. } if !checks.is_empty() => {
+                "those who write values that break them are refused"
+            }
             Self::SetPrimaryKey { .. } => "those who write rows with a key that is there are refused",
             Self::DropPrimaryKey => "those who rely on unique rows may meet duplicates, and nobody can upsert",
             _ => return Compatibility::Compatible,
@@ -246,6 +266,10 @@ impl Alteration {
             Self::DropDefault { column } => {
                 let at = position(&columns, column)?;
                 columns[at].default = None;
+            }
+            Self::SetChecks { column, checks } => {
+                let at = position(&columns, column)?;
+                columns[at].checks = checks.clone();
             }
             Self::SetPrimaryKey { .. } if !key.is_empty() => return Err(AlterationError::HasKey),
             Self::SetPrimaryKey { columns: wanted } if wanted.is_empty() => {

@@ -11,7 +11,7 @@ fn name(text: &str) -> ColumnName {
 }
 
 fn column(text: &str, data_type: &str) -> Column {
-    Column { name: name(text), data_type: DataType::parse(data_type).unwrap(), nullable: true, default: None }
+    Column::new(name(text), DataType::parse(data_type).unwrap())
 }
 
 fn default(literal: &str) -> DefaultValue {

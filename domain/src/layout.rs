@@ -285,11 +285,8 @@ mod tests {
 
     #[test]
     fn a_layout_fits_its_columns() {
-        let column = |name: &str, data_type: &str| crate::schema::Column {
-            name: ColumnName::parse(name).unwrap(),
-            data_type: DataType::parse(data_type).unwrap(),
-            nullable: true,
-            default: None,
+        let column = |name: &str, data_type: &str| {
+            crate::schema::Column::new(ColumnName::parse(name).unwrap(), DataType::parse(data_type).unwrap())
         };
         let columns = vec![column("d", "DATE"), column("t", "TIMESTAMP"), column("j", "JSON"), column("i", "INTEGER")];
         let schema = TableSchema::new(columns, Vec::new()).unwrap();

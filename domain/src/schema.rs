@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::check::Checks;
 use crate::error::{Classify, ErrorKind};
 use crate::names::ColumnName;
 use crate::types::DataType;
@@ -24,6 +25,16 @@ pub struct Column {
     pub nullable: bool,
     /// What a row gets that doesn't mention the column.
     pub default: Option<DefaultValue>,
+    /// What its values are held to beside its type.
+    #[serde(default, skip_serializing_if = "Checks::is_empty")]
+    pub checks: Checks,
+}
+
+impl Column {
+    /// A column that may be NULL, without a default.
+    pub fn new(name: ColumnName, data_type: DataType) -> Self {
+        Self { name, data_type, nullable: true, default: None, checks: Checks::default() }
+    }
 }
 
 /// A column's default: a literal, because it must mean the same in every snapshot.
@@ -136,6 +147,14 @@ pub enum SchemaError {
     /// The default isn't a literal.
     #[error("default {0:?} is not a literal; use a number, 'text', TRUE, FALSE or NULL")]
     Default(String),
+    /// A column's rules don't go with its type.
+    #[error("the checks of column {column} are of no use: {reason}")]
+    Checks {
+        /// Which column.
+        column: ColumnName,
+        /// What is wrong with them.
+        reason: String,
+    },
 }
 
 impl Classify for SchemaError {
@@ -152,6 +171,7 @@ impl Classify for SchemaError {
             Self::DuplicateColumn(_) => "duplicate_column",
             Self::PrimaryKey { .. } => "invalid_primary_key",
             Self::Default(_) => "invalid_default",
+            Self::Checks { .. } => "invalid_checks",
         }
     }
 
@@ -175,6 +195,9 @@ impl TableSchema {
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.name.clone())) {
             return Err(SchemaError::DuplicateColumn(twice.name.to_string()));
+        }
+        for Column { name, data_type, checks, .. } in &columns {
+            checks.fit(data_type).map_err(|reason| SchemaError::Checks { column: name.clone(), reason })?;
         }
         let mut schema = Self { columns, primary_key: None };
         if !primary_key.is_empty() {
@@ -242,12 +265,7 @@ mod tests {
     use super::*;
 
     fn column(name: &str, data_type: &str) -> Column {
-        Column {
-            name: ColumnName::parse(name).unwrap(),
-            data_type: DataType::parse(data_type).unwrap(),
-            nullable: true,
-            default: None,
-        }
+        Column::new(ColumnName::parse(name).unwrap(), DataType::parse(data_type).unwrap())
     }
 
     fn names(names: &[&str]) -> Vec<ColumnName> {

@@ -61,7 +61,7 @@ impl Ports {
         };
         let column = |name, data_type| -> Result<Column> {
             let (name, data_type) = (ColumnName::parse(name)?, DataType::parse(data_type)?);
-            Ok(Column { name, data_type, nullable: true, default: None })
+            Ok(Column::new(name, data_type))
         };
         let columns = [("id", "BIGINT"), ("at", "TIMESTAMP"), ("place", "VARCHAR"), ("x", "DOUBLE")];
         let columns = columns.map(|(name, data_type)| column(name, data_type));

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use gadwall_domain::check::{Bound, Check};
+use gadwall_domain::filter::Literal;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
+use gadwall_domain::types::DataType;
 
 /// Quotes an identifier.
 pub(crate) fn ident(name: &str) -> String {
@@ -46,6 +49,24 @@ pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a ColumnName>) -> St
 pub(crate) fn default_of(column: &Column) -> String {
     let value = column.default.as_ref().map_or_else(|| "NULL".to_owned(), |default| text(default.as_str()));
     format!("CAST({value} AS {})", column.data_type.without_lengths())
+}
+
+/// True for a value (an expression of the column's type) that breaks a rule of the column.
+pub(crate) fn breaks(check: Check<'_>, value: &str, data_type: &DataType) -> String {
+    let typed = |literal: &Literal| crate::filter::typed(literal, data_type);
+    match check {
+        Check::OneOf(values) => {
+            format!("{value} NOT IN ({})", values.iter().map(typed).collect::<Vec<_>>().join(", "))
+        }
+        Check::Pattern(pattern) => format!("NOT regexp_matches({value}, {})", text(pattern)),
+        Check::MinLength(least) => format!("length({value}) < {least}"),
+        Check::Minimum(bound) => format!("{value} <{} {}", equal(bound), typed(&bound.value)),
+        Check::Maximum(bound) => format!("{value} >{} {}", equal(bound), typed(&bound.value)),
+    }
+}
+
+fn equal(bound: &Bound) -> &'static str {
+    if bound.exclusive { "=" } else { "" }
 }
 
 /// A file's location as a pattern that means it alone: names are matched before the engine sees them.

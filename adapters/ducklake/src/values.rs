@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 
 use duckdb::Connection;
+use gadwall_domain::alteration::AlterationError;
 use gadwall_domain::filter::{Assignment, Filter, Literal};
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::ports::lake::WriteError;
-use gadwall_domain::schema::Column;
+use gadwall_domain::schema::{Column, SchemaError};
 use gadwall_domain::types::DataType;
 
-use crate::error::lake_error;
+use crate::error::{Failure, classify, lake_error};
 use crate::filter::{self, typed};
 use crate::sql;
 use crate::stage::exact_form;
@@ -58,7 +59,48 @@ pub(crate) fn assignments(connection: &Connection, set: &[Assignment], columns: 
             }
         }
     }
-    check(connection, &values)
+    check(connection, &values)?;
+    hold(connection, &values)
+}
+
+/// Fails with the first value that breaks a check of its column. All are of their columns' types.
+fn hold(connection: &Connection, values: &[(&Column, &Literal)]) -> Result<(), WriteError> {
+    for (column, value) in values {
+        for rule in column.checks.each() {
+            let broken = sql::breaks(rule, &typed(value, &column.data_type), &column.data_type);
+            let broken: Option<bool> = connection
+                .query_row(&format!("SELECT {broken}"), [], |row| row.get(0))
+                .map_err(|error| lake_error(&error))?;
+            if broken == Some(true) {
+                let reason = format!("column {}: {} {}", column.name, shown(value), rule.reason());
+                return Err(WriteError::BadFilter(reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails unless a column's checks can be made of its values, and its default passes them.
+pub(crate) fn checks_fit(connection: &Connection, column: &Column) -> Result<(), WriteError> {
+    let refuse =
+        |reason| WriteError::from(AlterationError::from(SchemaError::Checks { column: column.name.clone(), reason }));
+    let told = |error| match error {
+        WriteError::BadFilter(reason) => refuse(reason),
+        error => error,
+    };
+    let values: Vec<_> = column.checks.values().map(|value| (column, value)).collect();
+    check(connection, &values).map_err(told)?;
+    if let Some(pattern) = &column.checks.pattern {
+        let tried = connection.query_row(&format!("SELECT regexp_matches('', {})", sql::text(pattern)), [], |_| Ok(()));
+        if let Err(error) = tried {
+            return match classify(&error) {
+                Failure::Statement => Err(refuse("the pattern is not a regular expression (RE2)".to_owned())),
+                _ => Err(lake_error(&error).into()),
+            };
+        }
+    }
+    let default = column.default.as_ref().map(|default| Literal::new(default.as_str()));
+    default.map_or(Ok(()), |default| hold(connection, &[(column, &default)])).map_err(told)
 }
 
 /// Whether a default is a value of its column.

@@ -249,15 +249,15 @@ impl Tables {
     }
 }
 
-/// What the lake stores, completed by what its commits say: lengths, key, time of creation.
+/// What the lake stores, completed by what its commits say: lengths, checks, key, time of creation.
 fn put_together(stored: &StoredTable, facts: Option<&TableFacts>) -> Result<Table, UseCaseError> {
     let declared = |column: &Column| {
         let facts = facts?.columns.iter().find(|known| known.name == column.name)?;
-        (facts.data_type.without_lengths() == column.data_type).then(|| facts.data_type.clone())
+        (facts.data_type.without_lengths() == column.data_type).then_some(facts)
     };
-    let complete = |column: &Column| Column {
-        data_type: declared(column).unwrap_or_else(|| column.data_type.clone()),
-        ..column.clone()
+    let complete = |column: &Column| match declared(column) {
+        None => column.clone(),
+        Some(facts) => Column { data_type: facts.data_type.clone(), checks: facts.checks.clone(), ..column.clone() },
     };
     let columns = stored.columns.iter().map(complete).collect();
     let key = facts.map(|facts| facts.primary_key.clone()).unwrap_or_default();

@@ -118,12 +118,8 @@ pub fn names(names: &[&str]) -> Vec<ColumnName> {
 
 /// A column that may be NULL.
 pub fn column(name: &str, data_type: &str) -> Column {
-    Column {
-        name: ColumnName::parse(name).expect("a legal column name"),
-        data_type: DataType::parse(data_type).expect("a legal type"),
-        nullable: true,
-        default: None,
-    }
+    let name = ColumnName::parse(name).expect("a legal column name");
+    Column::new(name, DataType::parse(data_type).expect("a legal type"))
 }
 
 /// A column that is never NULL.

@@ -5,6 +5,8 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::ColumnName;
 
 pub use parse::FilterError;
@@ -67,7 +69,8 @@ pub enum Comparison {
 }
 
 /// A value as text, to be read as the type of the column it meets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Literal(String);
 
 impl Literal {

@@ -9,11 +9,8 @@ use crate::schema::Column;
 use crate::types::DataType;
 
 fn columns() -> Vec<Column> {
-    let column = |name: &str, data_type: &str| Column {
-        name: ColumnName::parse(name).unwrap(),
-        data_type: DataType::parse(data_type).unwrap(),
-        nullable: true,
-        default: None,
+    let column = |name: &str, data_type: &str| {
+        Column::new(ColumnName::parse(name).unwrap(), DataType::parse(data_type).unwrap())
     };
     vec![
         column("id", "BIGINT"),

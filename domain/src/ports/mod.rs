@@ -7,6 +7,7 @@
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
+//! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
 //! | [`results::ResultStore`] | results that are fetched later | local files, memory |
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
@@ -18,6 +19,7 @@ pub mod background;
 pub mod lake;
 pub mod metadata;
 pub mod objects;
+pub mod ontology;
 pub mod results;
 pub mod sharing;
 pub mod system;

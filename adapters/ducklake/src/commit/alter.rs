@@ -73,6 +73,10 @@ impl Commit<'_> {
             Alteration::DropDefault { column } => {
                 change(format!("ALTER COLUMN {} DROP DEFAULT", sql::ident(column.as_str())))?;
             }
+            Alteration::SetChecks { column, .. } => {
+                find(after.columns(), column).map_or(Ok(()), |column| self.hold_rows(told, column))?;
+                self.touch(told)?;
+            }
             Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
             Alteration::DropPrimaryKey => self.touch(told)?,
             Alteration::Comment { column: None, comment } => {
@@ -230,10 +234,25 @@ impl Commit<'_> {
         Ok(self.execute(&format!("ALTER TABLE {} RESET {word} BY", sql::table(self.lake, &told.name)))?)
     }
 
+    /// Rows that are there must pass a column's checks.
+    fn hold_rows(&self, told: &Told, column: &Column) -> Result<(), WriteError> {
+        values::checks_fit(self.connection, column)?;
+        let (target, name) = (sql::table(self.lake, &told.name), sql::ident(column.name.as_str()));
+        let broken: Vec<String> =
+            column.checks.each().map(|check| format!("({})", sql::breaks(check, &name, &column.data_type))).collect();
+        if broken.is_empty() {
+            return Ok(());
+        }
+        match self.count(&format!("SELECT count(*) FROM {target} WHERE {}", broken.join(" OR ")))? {
+            0 => Ok(()),
+            rows => Err(AlterationError::BreaksChecks { column: column.name.clone(), rows }.into()),
+        }
+    }
+
     /// A default must be a value of its column: DuckLake takes any text.
     pub(super) fn check_default(&self, column: &Column) -> Result<(), WriteError> {
         if values::default_fits(self.connection, column)? {
-            return Ok(());
+            return values::checks_fit(self.connection, column);
         }
         let text = column.default.as_ref().map_or("", DefaultValue::as_str);
         Err(AlterationError::Schema(SchemaError::Default(text.chars().take(60).collect())).into())

@@ -136,7 +136,7 @@ impl Commit<'_> {
         }
     }
 
-    /// Holds the file's rows to NOT NULL and declared lengths; answers how many there are.
+    /// Holds the file's rows to NOT NULL, declared lengths and checks; answers how many there are.
     fn check_rows(&self, found: &Registered<'_>, schema: &TableSchema) -> Result<u64, WriteError> {
         for column in schema.columns().iter().filter(|column| found.columns.contains(&column.name)) {
             let name = sql::ident(column.name.as_str());
@@ -148,6 +148,8 @@ impl Commit<'_> {
                 let allowed = column.data_type.spelling();
                 rules.push((format!("length({name}) > {limit}"), format!("is longer than {allowed} allows")));
             }
+            let breaks = |check| (sql::breaks(check, &name, &column.data_type), check.reason());
+            rules.extend(column.checks.each().map(breaks));
             for (broken, reason) in rules {
                 let count = self.count_in(found, &format!("WHERE {broken}"))?;
                 if count > 0 {

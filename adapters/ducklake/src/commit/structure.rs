@@ -91,6 +91,9 @@ impl Commit<'_> {
         }
         self.no_view(table)?;
         check_layout(layout, schema)?;
+        for column in schema.columns().iter().filter(|column| !column.checks.is_empty()) {
+            self.check_default(column)?;
+        }
         let target = sql::table(self.lake, table);
         self.execute(&format!("CREATE TABLE {target} ({})", definitions(schema.columns())))?;
         self.lay_out(&target, layout)?;

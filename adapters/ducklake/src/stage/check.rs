@@ -89,6 +89,9 @@ pub(super) fn rules_of(source: &Source, all: bool) -> Vec<Rule<'_>> {
     if let Some(broken) = source.too_long().filter(|_| all) {
         rules.push(Rule { source, broken, reason: format!("is longer than {target} allows") });
     }
+    for (check, broken) in source.checks().filter(|_| all) {
+        rules.push(Rule { source, broken, reason: check.reason() });
+    }
     if all && !source.column.nullable {
         let broken = format!("{} IS NULL", source.quoted());
         rules.push(Rule { source, broken, reason: "is NULL, but the column is NOT NULL".to_owned() });

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gadwall_domain::check::Check;
 use gadwall_domain::schema::Column;
 use gadwall_domain::types::DataType;
 
@@ -115,6 +116,13 @@ impl Source {
             _ => {}
         }
         Some(lost)
+    }
+
+    /// The column's checks: each with what is true for a value that breaks it.
+    pub(super) fn checks(&self) -> impl Iterator<Item = (Check<'_>, String)> {
+        let read = if self.same { self.expression() } else { format!("TRY({})", self.expression()) };
+        let data_type = &self.column.data_type;
+        self.column.checks.each().map(move |check| (check, sql::breaks(check, &read, data_type)))
     }
 
     /// Whether a value has more characters than its column declares.

@@ -330,13 +330,11 @@ fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
 pub(crate) fn top_columns(all: &[RawColumn]) -> Result<Vec<Column>, LakeError> {
     let top = all.iter().filter(|column| column.parent.is_none());
     top.map(|column| {
-        Ok(Column {
-            name: ColumnName::parse(&column.name).map_err(|error| fault(error.to_string()))?,
-            data_type: data_type(column, all).map_err(fault)?,
-            nullable: column.nullable,
-            // DuckLake spells "no default" as the word NULL.
-            default: column.default.clone().filter(|text| text != "NULL").map(DefaultValue::stored),
-        })
+        let name = ColumnName::parse(&column.name).map_err(|error| fault(error.to_string()))?;
+        // DuckLake spells "no default" as the word NULL.
+        let default = column.default.clone().filter(|text| text != "NULL").map(DefaultValue::stored);
+        let data_type = data_type(column, all).map_err(fault)?;
+        Ok(Column { nullable: column.nullable, default, ..Column::new(name, data_type) })
     })
     .collect()
 }

@@ -48,7 +48,7 @@ fn column(name: &str, type_text: &str, errors: &FileErrors) -> Result<Column, Tr
         let shown: String = type_text.chars().take(60).collect();
         errors.malformed(format!("column {named} is of type {shown}, which no table can hold; make the table first"))
     })?;
-    Ok(Column { name: named, data_type, nullable: true, default: None })
+    Ok(Column::new(named, data_type))
 }
 
 /// Replaces the types of columns of text by what their texts say.

@@ -19,12 +19,9 @@ pub(super) fn table(columns: &[&str]) -> Arc<TableSchema> {
     let column = |line: &&str| {
         let (name, rest) = line.split_once(' ').unwrap();
         let (rest, default) = rest.split_once(" = ").map_or((rest, None), |(rest, text)| (rest, Some(text)));
-        Column {
-            name: ColumnName::parse(name).unwrap(),
-            data_type: DataType::parse(rest.trim_end_matches('!')).unwrap(),
-            nullable: !rest.ends_with('!'),
-            default: default.and_then(|text| DefaultValue::parse(text).unwrap()),
-        }
+        let default = default.and_then(|text| DefaultValue::parse(text).unwrap());
+        let data_type = DataType::parse(rest.trim_end_matches('!')).unwrap();
+        Column { nullable: !rest.ends_with('!'), default, ..Column::new(ColumnName::parse(name).unwrap(), data_type) }
     };
     Arc::new(TableSchema::new(columns.iter().map(column).collect(), Vec::new()).unwrap())
 }

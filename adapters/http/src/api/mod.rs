@@ -4,6 +4,7 @@ pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod buckets;
+mod checks;
 pub(crate) mod conditions;
 pub(crate) mod data;
 pub(crate) mod datasets;

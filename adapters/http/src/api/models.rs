@@ -16,6 +16,7 @@ use poem_openapi::Object;
 use poem_openapi::types::{Any, Example};
 use serde_json::{Map, Value};
 
+use super::checks::ChecksBody;
 use crate::problem::{ApiError, ApiResult};
 
 /// A JSON object of any content.
@@ -225,6 +226,9 @@ pub(crate) struct ColumnBody {
     /// What a row gets that doesn't mention it.
     #[oai(skip_serializing_if_is_none)]
     default: Option<String>,
+    /// What its values are held to beside its type.
+    #[oai(skip_serializing_if_is_none)]
+    checks: Option<ChecksBody>,
     /// What it is for.
     #[oai(skip_serializing_if_is_none)]
     comment: Option<String>,
@@ -239,6 +243,7 @@ pub(crate) fn columns(schema: &TableSchema, comments: &Comments) -> Vec<ColumnBo
         data_type: column.data_type.spelling(),
         nullable: column.nullable,
         default: column.default.as_ref().map(|default| default.literal(&column.data_type)),
+        checks: ChecksBody::of(&column.checks),
         comment: comments.columns.get(&column.name).cloned(),
         ordinal_position: u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
@@ -316,6 +321,8 @@ pub(crate) struct NewColumn {
     nullable: Option<bool>,
     /// A literal: a number, `'text'`, `TRUE`, `FALSE` or `NULL`.
     default: Option<String>,
+    /// What its values are held to beside its type.
+    checks: Option<ChecksBody>,
     /// What it is for.
     pub(crate) comment: Option<String>,
 }
@@ -346,6 +353,7 @@ impl Example for CreateTable {
             data_type: data_type.to_owned(),
             nullable: None,
             default: None,
+            checks: None,
             comment: None,
         };
         Self {
@@ -412,6 +420,7 @@ impl NewColumn {
             data_type: DataType::parse(&self.data_type)?,
             nullable: self.nullable.unwrap_or(true),
             default: self.default.as_deref().map(DefaultValue::parse).transpose()?.flatten(),
+            checks: self.checks.as_ref().map(ChecksBody::parse).transpose()?.unwrap_or_default(),
         })
     }
 }

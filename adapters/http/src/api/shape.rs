@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gadwall_application::caller::Caller;
 use gadwall_application::tables::{Meant, Reshape, Reshaped, Tables};
 use gadwall_domain::alteration::{Alteration, Compatibility};
+use gadwall_domain::check::Checks;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::schema::DefaultValue;
@@ -14,6 +15,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::checks::ChecksBody;
 use super::conditions::if_match_shape;
 use super::models::{NewColumn, TableBody, etag_of, partitions, sort_keys};
 use super::{Area, project_id, table_ref};
@@ -67,6 +69,8 @@ pub(crate) struct ChangeColumn {
     default: MaybeUndefined<String>,
     /// As `default`.
     set_default: MaybeUndefined<String>,
+    /// What its values are held to beside its type, instead of what they were held to; null ends it.
+    checks: MaybeUndefined<ChecksBody>,
     /// What it is for; null removes it.
     comment: MaybeUndefined<String>,
 }
@@ -192,7 +196,7 @@ impl ShapeApi {
 
     /// Change a column
     ///
-    /// One thing at a time: its name, its type, whether it may be null, its default, or its comment.
+    /// One thing at a time: its name, its type, whether it may be null, its default, its checks, or its comment.
     #[oai(
         path = "/projects/:project/buckets/:bucket/tables/:table/columns/:column",
         method = "put",
@@ -395,8 +399,17 @@ impl ChangeColumn {
                 }),
             }
         }
+        match &self.checks {
+            MaybeUndefined::Undefined => {}
+            MaybeUndefined::Null => {
+                asked.push(Alteration::SetChecks { column: column.clone(), checks: Checks::default() });
+            }
+            MaybeUndefined::Value(checks) => {
+                asked.push(Alteration::SetChecks { column: column.clone(), checks: checks.parse()? });
+            }
+        }
         asked.extend(commented(Some(column), &self.comment));
-        only(asked, "new_name, new_type, nullable, default and comment")
+        only(asked, "new_name, new_type, nullable, default, checks and comment")
     }
 }
 

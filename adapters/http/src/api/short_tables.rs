@@ -208,5 +208,5 @@ pub(super) fn done(auth: &Auth, message: String) -> Json<Done> {
 
 fn column(name: &str, value: &Value) -> ApiResult<Column> {
     let text = value.as_str().ok_or_else(|| ApiError::out_of_range(format!("schema.{name} is a type as text")))?;
-    Ok(Column { name: ColumnName::parse(name)?, data_type: DataType::parse(text)?, nullable: true, default: None })
+    Ok(Column::new(ColumnName::parse(name)?, DataType::parse(text)?))
 }

@@ -105,6 +105,7 @@ mod tests {
         let lake = include_str!("lake/mod.rs");
         let files = [
             include_str!("lake/appends.rs"),
+            include_str!("lake/checks.rs"),
             include_str!("lake/commits.rs"),
             include_str!("lake/crowds.rs"),
             include_str!("lake/edits.rs"),

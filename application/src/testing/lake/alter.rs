@@ -13,6 +13,7 @@ use gadwall_domain::schema::{Column, DefaultValue, SchemaError, TableSchema};
 use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
 
+use super::checks;
 use super::filter;
 use super::rows;
 use super::state::{State, Stored, column_id, default_of, stored_column};
@@ -62,6 +63,17 @@ fn check(stored: &Stored, alteration: &Alteration, after: &TableSchema) -> Resul
         Alteration::SetNotNull { column } => refuse_nulls(stored, column)?,
         Alteration::SetDefault { column, .. } => {
             after.columns().iter().filter(|after| after.name == *column).try_for_each(check_default)?;
+        }
+        Alteration::SetChecks { column, .. } => {
+            let position = filter::position(column, after.columns());
+            let position = position.map_err(|_| AlterationError::NoColumn(column.clone()))?;
+            let held = &after.columns()[position];
+            checks::fit(held)?;
+            let breaks = |row: &&Arc<Row>| checks::broken(held, &row[position]).next().is_some();
+            match stored.rows.values().filter(breaks).count() as u64 {
+                0 => {}
+                rows => return Err(AlterationError::BreaksChecks { column: column.clone(), rows }.into()),
+            }
         }
         Alteration::SetPrimaryKey { columns } => {
             columns.iter().try_for_each(|column| refuse_nulls(stored, column))?;
@@ -141,11 +153,11 @@ fn refuse_nulls(stored: &Stored, column: &ColumnName) -> Result<(), WriteError> 
 
 /// A default is a value of its column.
 pub(super) fn check_default(column: &Column) -> Result<(), WriteError> {
-    let Some(text) = column.default.as_ref().map(DefaultValue::as_str) else { return Ok(()) };
+    let Some(text) = column.default.as_ref().map(DefaultValue::as_str) else { return checks::fit(column) };
     let fits = column.data_type.max_chars().is_none_or(|limit| text.chars().count() <= limit as usize)
         && parse(text, &column.data_type).is_some();
     let misfit = || SchemaError::Default(text.chars().take(60).collect());
-    if fits { Ok(()) } else { Err(AlterationError::Schema(misfit()).into()) }
+    if fits { checks::fit(column) } else { Err(AlterationError::Schema(misfit()).into()) }
 }
 
 /// A layout is of columns that are there, and can be had of their types.

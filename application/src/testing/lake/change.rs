@@ -12,6 +12,7 @@ use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 
+use super::checks;
 use super::filter::{self, Misfit};
 use super::rows::{self, Loaded};
 use super::state::{State, Stored, default_of};
@@ -186,7 +187,11 @@ fn new_values(set: &[Assignment], schema: &TableSchema) -> Result<Vec<(usize, Va
                 if let Some(limit) = long {
                     return Err(format!("the value for column {name} is longer than {limit} characters"));
                 }
-                filter::value_of(literal, column)?
+                let value = filter::value_of(literal, column)?;
+                if let Some(broken) = checks::broken(column, &value).next() {
+                    return Err(format!("column {name}: {:?} {}", literal.as_str(), broken.reason()));
+                }
+                value
             }
         };
         values.push((position, value));

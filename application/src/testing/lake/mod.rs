@@ -3,6 +3,7 @@
 
 mod alter;
 mod change;
+mod checks;
 mod filter;
 mod past;
 mod profile;

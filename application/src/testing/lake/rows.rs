@@ -11,6 +11,7 @@ use gadwall_domain::rows::{MAX_VIOLATIONS, RowSource, RowsError, Violation, Viol
 use gadwall_domain::schema::{Column, DefaultValue, TableSchema};
 use serde_json::Value;
 
+use super::checks;
 use super::values::{Row, parse};
 
 /// Rows that were read and fit their table.
@@ -106,10 +107,14 @@ impl RowReader<'_> {
         if target.max_chars().is_some_and(|limit| text.chars().count() > limit as usize) {
             self.report(column, &format!("{} is longer than {target} allows", shortened(text)));
         }
-        parse(text, target).unwrap_or_else(|| {
+        let Some(value) = parse(text, target) else {
             self.report(column, &format!("{} can't be read as {target} without loss", shortened(text)));
-            Value::Null
-        })
+            return Value::Null;
+        };
+        for broken in checks::broken(column, &value) {
+            self.report(column, &format!("{} {}", shortened(text), broken.reason()));
+        }
+        value
     }
 
     fn null(&mut self, column: &Column, given: bool) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gadwall_domain::check::Checks;
 use gadwall_domain::commit::Change;
 use gadwall_domain::history::{Expected, TableVersion};
 use gadwall_domain::ids::SnapshotId;
@@ -98,7 +99,7 @@ pub(super) fn column_id(now: SnapshotId, index: u64) -> u64 {
 
 /// A column as the lake keeps it.
 pub(super) fn stored_column(column: &Column) -> Column {
-    Column { data_type: column.data_type.without_lengths(), ..column.clone() }
+    Column { data_type: column.data_type.without_lengths(), checks: Checks::default(), ..column.clone() }
 }
 
 /// What a row gets that doesn't mention the column.

@@ -114,9 +114,9 @@ impl Run<'_> {
             schema.columns().iter().filter(|column| given(column.name.as_str()).is_some()).cloned().collect();
         let source = |column: &gadwall_domain::schema::Column| {
             let place = given(column.name.as_str()).unwrap_or_default();
-            format!("CAST({} AS VARCHAR)", super::rows::value(place))
+            super::rows::value(place)
         };
-        self.refuse_long(target, &limited, source, &new.sql)?;
+        self.refuse_misfits(target, &limited, source, &new.sql)?;
         let values: Vec<String> = (0..count).map(super::rows::value).collect();
         let statement =
             format!("INSERT INTO {} ({}) SELECT {} FROM {}", target.sql, list.join(", "), values.join(", "), new.sql);

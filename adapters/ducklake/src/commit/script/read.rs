@@ -102,7 +102,7 @@ impl Run<'_> {
                 what: format!("column {named} of type {type_text} in a table"),
                 hint: "cast it to a type that tables can hold".to_owned(),
             })?;
-            Ok(Column { name: named, data_type, nullable: true, default: None })
+            Ok(Column::new(named, data_type))
         };
         self.described(what)?.into_iter().map(column).collect()
     }

@@ -43,7 +43,7 @@ impl Run<'_> {
             let (by_name, columns) = (if insert.by_name { "BY NAME " } else { "" }, list(&insert.columns));
             return self.rows_with(&format!("INSERT INTO {} {by_name}{columns} {text}", target.sql), values);
         };
-        let held = !schema.key_columns().is_empty() || has_lengths(schema.columns());
+        let held = !schema.key_columns().is_empty() || have_rules(schema.columns());
         if !held && insert.conflict == Conflict::Refuse {
             let by_name = if insert.by_name { "BY NAME " } else { "" };
             let columns = list(&insert.columns);
@@ -95,7 +95,7 @@ impl Run<'_> {
         parameters: &Parameters,
     ) -> Done<u64> {
         let conflict = &insertion.conflict;
-        self.refuse_long(target, schema.columns(), |column| sql::ident(column.name.as_str()), &staged.sql)?;
+        self.refuse_misfits(target, schema.columns(), |column| sql::ident(column.name.as_str()), &staged.sql)?;
         let key = schema.key_columns();
         if let Conflict::Ignore { key: named } | Conflict::Update { key: named, .. } = conflict
             && !named.is_empty()
@@ -233,7 +233,7 @@ impl Run<'_> {
         let place = |column: &Column| set.iter().position(|other| other.name == column.name).unwrap_or_default();
         let owned: Vec<Column> = set.iter().map(|column| (*column).clone()).collect();
         let source = |column: &Column| value(place(column));
-        self.refuse_long(target, &owned, |column| format!("CAST({} AS VARCHAR)", source(column)), &changed.sql)?;
+        self.refuse_misfits(target, &owned, source, &changed.sql)?;
         let rows = self.rows_of(&update_from(target, changed, names))?;
         if owned.iter().any(|column| schema.key_columns().contains(&column.name)) {
             self.refuse_twins(target, schema)?;
@@ -307,8 +307,8 @@ impl Run<'_> {
         self.refuse_duplicates(target, &twice, key)
     }
 
-    /// DuckLake doesn't know lengths.
-    pub(super) fn refuse_long(
+    /// Lengths and checks, which DuckLake doesn't know. `source` is where a column's values are found.
+    pub(super) fn refuse_misfits(
         &self,
         target: &Target,
         columns: &[Column],
@@ -317,13 +317,21 @@ impl Run<'_> {
     ) -> Done<()> {
         let mut found = Violations::default();
         for column in columns {
-            let Some(limit) = column.data_type.max_chars() else { continue };
-            let source = source(column);
-            let count = self.count(&format!("SELECT count(*) FROM {rows} WHERE length({source}) > {limit}"))?;
-            if count > 0 {
-                let reason = format!("{count} values are longer than {} allows", column.data_type.spelling());
-                found.push(Violation { row: 1, column: Some(column.name.to_string()), reason });
-                found.add_count(count.saturating_sub(1).min(MAX_VIOLATIONS as u64));
+            let (source, data_type) = (source(column), &column.data_type);
+            let mut rules = Vec::new();
+            if let Some(limit) = data_type.max_chars() {
+                let reason = format!("is longer than {} allows", data_type.spelling());
+                rules.push((format!("length(CAST({source} AS VARCHAR)) > {limit}"), reason));
+            }
+            let typed = format!("CAST({source} AS {})", data_type.without_lengths());
+            rules.extend(column.checks.each().map(|check| (sql::breaks(check, &typed, data_type), check.reason())));
+            for (broken, reason) in rules {
+                let count = self.count(&format!("SELECT count(*) FROM {rows} WHERE {broken}"))?;
+                if count > 0 {
+                    let reason = format!("in {count} rows it {reason}");
+                    found.push(Violation { row: 1, column: Some(column.name.to_string()), reason });
+                    found.add_count(count.saturating_sub(1).min(MAX_VIOLATIONS as u64));
+                }
             }
         }
         if found.is_empty() { Ok(()) } else { Err(refused(target, WriteError::Violations(found))) }
@@ -386,8 +394,9 @@ fn list(columns: &[String]) -> String {
     format!("({})", columns.iter().map(|name| sql::ident(name)).collect::<Vec<_>>().join(", "))
 }
 
-fn has_lengths(columns: &[Column]) -> bool {
-    columns.iter().any(|column| column.data_type.max_chars().is_some())
+/// Whether the columns have rules that DuckLake doesn't know.
+fn have_rules(columns: &[Column]) -> bool {
+    columns.iter().any(|column| column.data_type.max_chars().is_some() || !column.checks.is_empty())
 }
 
 fn same_names(named: &[String], key: &[ColumnName]) -> bool {

@@ -275,12 +275,9 @@ fn column(definition: &ColumnDefinition) -> Result<Column, QueryError> {
         Some(text) => DefaultValue::parse(text).map_err(wrong)?,
         None => None,
     };
-    Ok(Column {
-        name: ColumnName::parse(&definition.name).map_err(wrong)?,
-        data_type: DataType::parse(&definition.data_type).map_err(wrong)?,
-        nullable: !definition.not_null,
-        default,
-    })
+    let name = ColumnName::parse(&definition.name).map_err(wrong)?;
+    let data_type = DataType::parse(&definition.data_type).map_err(wrong)?;
+    Ok(Column { nullable: !definition.not_null, default, ..Column::new(name, data_type) })
 }
 
 /// Where a query's columns are named, all of them are.

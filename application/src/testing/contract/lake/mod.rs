@@ -1,6 +1,7 @@
 //! What a lake promises. Rows are given as text of the plain types, which every lake reads.
 
 mod appends;
+mod checks;
 mod commits;
 mod crowds;
 mod edits;
@@ -32,6 +33,7 @@ use crate::testing::builders::{bucket, column, lake, origin, rows, schema, table
 use crate::testing::lines::lines;
 
 pub use appends::*;
+pub use checks::*;
 pub use commits::*;
 pub use crowds::*;
 pub use edits::*;
@@ -118,6 +120,11 @@ macro_rules! lake_contract {
                 a_pattern_matches_whole_texts,
                 a_filters_text_is_never_more_than_a_value,
                 a_filter_that_does_not_fit_is_refused,
+                values_within_the_checks_are_taken,
+                values_that_break_a_check_are_refused,
+                an_update_that_breaks_a_check_is_refused,
+                checks_that_do_not_fit_are_refused,
+                new_checks_are_held_against_the_rows,
                 an_old_version_reads_as_it_was,
                 an_old_version_shows_the_structure_of_then,
                 a_version_that_never_was_is_refused,

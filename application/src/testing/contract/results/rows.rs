@@ -48,7 +48,7 @@ pub async fn a_put_that_is_dropped_keeps_nothing(store: Store) {
     rows.batches = Box::pin(rows.batches.chain(futures_util::stream::pending()));
     let mut putting = store.put(lake(LAKE), id(1), rows, ROOM);
     for _ in 0..20 {
-        let _ = futures_util::poll!(&mut putting);
+        let _ = futures_util::future::poll_immediate(&mut putting).await;
         tokio::task::yield_now().await;
     }
     drop(putting);

@@ -1,0 +1,48 @@
+//! The ontology that governs tables.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::ontology::SchemaId;
+
+/// Largest document of a schema, in bytes.
+pub const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
+
+/// A server of schemas.
+#[async_trait]
+pub trait SchemaRegistry: Send + Sync {
+    /// The document of a schema, unless it is still the one of that tag.
+    async fn fetch(&self, id: &SchemaId, known: Option<&str>) -> Result<Fetched, RegistryError>;
+
+    /// Whether the server says that it is well.
+    async fn health(&self) -> Result<(), RegistryError>;
+}
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The document that the caller knows is still the one.
+    Unchanged,
+    /// A document.
+    Document {
+        /// What it says; nothing of it is checked.
+        body: Value,
+        /// Its tag (an HTTP `ETag`), to ask again with.
+        tag: Option<String>,
+    },
+}
+
+/// Why there is no document.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The server has no schema of that id.
+    #[error("the ontology server has no schema of that id")]
+    NotFound,
+    /// It can't be reached, is too slow, or fails.
+    #[error("the ontology server is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What it answers can't be a schema: not JSON, or larger than [`MAX_DOCUMENT`].
+    #[error("the ontology server's answer can't be used: {0}")]
+    Unusable(String),
+}
