@@ -152,9 +152,10 @@ impl Server {
 
     /// Reads the files again that may change while it runs: certificates.
     pub fn reload(&self) {
-        match &self.certificates {
-            Some(certificates) => certificates.reload(),
-            None => tracing::info!("there is nothing to read again"),
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        } else {
+            tracing::info!("there is nothing to read again");
         }
     }
 

@@ -83,6 +83,7 @@ impl Ports {
 
     async fn write(&self, write: LakeWrite) -> Result<()> {
         let origin = WriteOrigin {
+            address: None,
             key_id: None,
             request_id: RequestId::parse("bench").context("a request id")?,
             traceparent: None,

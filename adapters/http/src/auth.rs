@@ -67,7 +67,7 @@ enum Credentials {
     #[default]
     Unseen,
     NoGood,
-    Good(Caller),
+    Good(Box<Caller>),
 }
 
 impl Asked {
@@ -85,7 +85,7 @@ impl Asked {
         if let Some(Who(who)) = request.extensions().get::<Who>() {
             let known = caller.filter(|caller| caller.principal().is_some());
             *who.lock().unwrap_or_else(PoisonError::into_inner) =
-                known.map_or(Credentials::NoGood, |caller| Credentials::Good(caller.clone()));
+                known.map_or(Credentials::NoGood, |caller| Credentials::Good(Box::new(caller.clone())));
         }
     }
 

@@ -21,8 +21,8 @@ macro_rules! scripts {
     };
 }
 
-pub(crate) const SQLITE: [Script; 7] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 7] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 8] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 8] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

@@ -16,7 +16,6 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
-pub(crate) use refusals::source;
 pub use refusals::{Refusals, Refused};
 
 /// Most entries in a page.

@@ -160,7 +160,7 @@ impl Refusals {
 
 fn kind(refused: &Refused) -> Kind {
     let Refused { principal, operation, resource, address, code, .. } = refused;
-    (principal.clone(), address.map(source), operation, resource.clone(), code.clone())
+    (principal.clone(), address.map(network_of), operation, resource.clone(), code.clone())
 }
 
 fn entry(alike: &Alike, at: DateTime<Utc>) -> AuditEntry {

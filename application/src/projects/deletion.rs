@@ -127,16 +127,16 @@ impl Projects {
         let now = self.clock.now();
         let mut tx = self.store.read().await?;
         let due = tx.projects().to_purge(now, AT_ONCE).await?;
-        let late = tx.projects().purged_since(now - LATE, AT_ONCE).await?;
+        let purged = tx.projects().purged_since(now - LATE, AT_ONCE).await?;
         drop(tx);
         let mut round = PurgeRound::default();
         let own = Caller::of_gadwall(RequestId::minted(self.ids.next_id()));
         for project in due {
             let lake = project.lake;
             match self.purge_now(&own, project).await {
-                Ok(purged) => {
+                Ok(project) => {
                     round.purged += 1;
-                    round.freed_bytes += purged.deletion.map_or(0, |deletion| deletion.freed_bytes);
+                    round.freed_bytes += project.deletion.map_or(0, |deletion| deletion.freed_bytes);
                 }
                 Err(error) => {
                     round.failed += 1;
@@ -144,7 +144,7 @@ impl Projects {
                 }
             }
         }
-        for project in late {
+        for project in purged {
             match self.remove_data(project.lake).await {
                 Ok(0) => {}
                 Ok(bytes) => {
@@ -170,18 +170,15 @@ impl Projects {
             return Ok(project);
         };
         let now = self.clock.now();
-        match &removed {
-            Ok(bytes) => {
-                deletion.freed_bytes += bytes;
-                deletion.purged_at = Some(now);
-                tx.projects().update(&project).await?;
-                record(&mut *tx, caller, &project.id, now, &[ProjectFact::Purged]).await?;
-            }
+        if let Ok(bytes) = &removed {
+            deletion.freed_bytes += bytes;
+            deletion.purged_at = Some(now);
+            tx.projects().update(&project).await?;
+            record(&mut *tx, caller, &project.id, now, &[ProjectFact::Purged]).await?;
+        } else {
             // Whoever tries again need not wait.
-            Err(_) => {
-                deletion.claimed_until = Some(now);
-                tx.projects().update(&project).await?;
-            }
+            deletion.claimed_until = Some(now);
+            tx.projects().update(&project).await?;
         }
         tx.commit().await?;
         removed.map(|_| project)

@@ -235,8 +235,8 @@ async fn after_its_time_a_deleted_project_is_purged_and_its_id_stays_taken() {
     let lake = projects.get(&owner, &id).await.unwrap().lake;
     projects.delete(&owner, &id).await.unwrap();
     world.clock.advance(TimeDelta::hours(1));
-    let late = projects.undelete(&world.admin(), &id).await;
-    assert!(matches!(late, Err(UseCaseError::Deletion(DeletionError::Purged(_)))), "{late:?}");
+    let undeleted = projects.undelete(&world.admin(), &id).await;
+    assert!(matches!(undeleted, Err(UseCaseError::Deletion(DeletionError::Purged(_)))), "{undeleted:?}");
     assert_eq!(projects.purge_due().await.unwrap().purged, 1);
     assert!(matches!(world.lakes.head(lake).await, Err(LakeError::NoLake)));
     assert_eq!(projects.purge_due().await.unwrap().purged, 0);

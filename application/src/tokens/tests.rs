@@ -74,8 +74,8 @@ fn projects_and_scopes_come_from_texts_and_lists() {
 
 #[test]
 fn with_roles_only_these_count() {
-    let roles = [("analyst".to_owned(), [Scope::Read].into()), ("lead".to_owned(), [Scope::Read, Scope::Write].into())];
-    let rules = ClaimRules { roles: roles.into(), scopes: Claim::new("/a~1b/roles"), ..rules() };
+    let named = [("analyst".to_owned(), [Scope::Read].into()), ("lead".to_owned(), [Scope::Read, Scope::Write].into())];
+    let rules = ClaimRules { roles: named.into(), scopes: Claim::new("/a~1b/roles"), ..rules() };
     let claims = json!({ "sub": "ann", "a/b": { "roles": ["analyst", "manage", "lead"] } });
     assert_eq!(grant(&rules, claims), Ok(projects(&[], &[Scope::Read, Scope::Write])));
 }

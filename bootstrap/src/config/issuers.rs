@@ -146,7 +146,7 @@ pub(super) fn read(raw: &Raw) -> Result<Value, String> {
 fn written(text: &str) -> Result<Raw, String> {
     let document = format!("x = {text}");
     let table = toml::de::DeTable::parse(&document).ok();
-    let only = table.as_ref().map(|table| table.get_ref()).filter(|table| table.len() == 1);
+    let only = table.as_ref().map(toml::Spanned::get_ref).filter(|table| table.len() == 1);
     let value = only.and_then(|table| table.iter().next()).map(|(_, value)| Raw::from(value.get_ref()));
     value.ok_or_else(|| "the variable holds no list of TOML's inline tables".to_owned())
 }

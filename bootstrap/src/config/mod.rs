@@ -44,8 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Projects, Query, RateLimit,
-    Server, Storage, Tls,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Projects, Query,
+    RateLimit, Server, Storage, Tls,
 };
 pub use sources::Sources;
 

@@ -170,19 +170,16 @@ async fn client(host: String, key: String, numbers: Arc<AtomicU64>, end: Instant
             let open = wire.as_mut().context("it is connected")?;
             open.exchange(&request).await
         };
-        match answer.await {
-            Ok(answer) => {
-                *seen.answers.entry(answer.status).or_default() += 1;
-                if answer.status != 200 {
-                    seen.untold += u64::from(matches!(answer.status, 503 | 507) && !answer.retry_after);
-                    tokio::time::sleep(AFTER_REFUSAL).await;
-                }
-            }
-            Err(_) => {
-                wire = None;
-                *seen.answers.entry(0).or_default() += 1;
+        if let Ok(answer) = answer.await {
+            *seen.answers.entry(answer.status).or_default() += 1;
+            if answer.status != 200 {
+                seen.untold += u64::from(matches!(answer.status, 503 | 507) && !answer.retry_after);
                 tokio::time::sleep(AFTER_REFUSAL).await;
             }
+        } else {
+            wire = None;
+            *seen.answers.entry(0).or_default() += 1;
+            tokio::time::sleep(AFTER_REFUSAL).await;
         }
     }
     seen
@@ -207,7 +204,7 @@ fn request(number: u64, host: &str, key: &str) -> Vec<u8> {
         7 => (query(2), JSON),
         8 => (query(8), JSON),
         9 => (query(17), JSON),
-        10 => (query(number as usize / 16 % tpch.len()), JSON),
+        10 => (query(usize::try_from(number / 16 % tpch.len() as u64).unwrap_or_default()), JSON),
         11 => (format!("SELECT * FROM orders LIMIT 50000 -- {number}"), "application/vnd.apache.arrow.stream"),
         12 => (format!("SELECT * FROM customer LIMIT 20000 -- {number}"), "text/csv"),
         13 => (format!("SELECT l_comment, count(*) FROM lineitem GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT {order}"), JSON),
@@ -226,12 +223,11 @@ fn probe(host: &str, over: &AtomicBool) -> Result<(Vec<Duration>, u64)> {
         let mut wire = Wire::connect(host).await?;
         while !over.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            match wire.exchange(&request).await {
-                Ok(answer) => bad += u64::from(answer.status != 200),
-                Err(_) => {
-                    bad += 1;
-                    wire = Wire::connect(host).await?;
-                }
+            if let Ok(answer) = wire.exchange(&request).await {
+                bad += u64::from(answer.status != 200);
+            } else {
+                bad += 1;
+                wire = Wire::connect(host).await?;
             }
             times.push(begun.elapsed());
             tokio::time::sleep(PROBE_EVERY).await;

@@ -223,17 +223,17 @@ async fn no_key_outlives_the_token_that_makes_it() -> Result<()> {
     server.project("p").await?;
     let manager = server.with_key(&provider.token(json!({ "projects": "p", "scope": "manage" })));
     let make = async |client: &Client<'_>, body: Value| client.post("/projects/p/keys", &body).await;
-    let made = make(&manager, json!({ "name": "k", "scopes": ["manage"] })).await?;
-    assert_eq!(made.status, 201, "{}", made.text);
-    assert!(made.json()["expires_at"].is_string() && made.json()["created_by"].as_str().unwrap().ends_with("#ann"));
+    let key = make(&manager, json!({ "name": "k", "scopes": ["manage"] })).await?;
+    assert_eq!(key.status, 201, "{}", key.text);
+    assert!(key.json()["expires_at"].is_string() && key.json()["created_by"].as_str().unwrap().ends_with("#ann"));
     for body in
         [json!({ "name": "k", "scopes": ["read"] }), json!({ "name": "k", "scopes": ["manage"], "expires_in": 3600 })]
     {
         assert_eq!(outcome(&make(&manager, body).await?), refusal(403, "exceeds_own_key"));
     }
     let admin = server.with_key(&provider.token(json!({ "groups": "gadwall" })));
-    let made = make(&admin, json!({ "name": "k", "scopes": ["read"] })).await?;
-    assert_eq!((made.status, &made.json()["expires_at"]), (201, &Value::Null), "{}", made.text);
+    let key = make(&admin, json!({ "name": "k", "scopes": ["read"] })).await?;
+    assert_eq!((key.status, &key.json()["expires_at"]), (201, &Value::Null), "{}", key.text);
     Ok(())
 }
 

@@ -56,7 +56,7 @@ async fn read(lakes: &CloudLakes, name: &str) -> usize {
     let timeout = Duration::from_mins(1);
     let query = Query { sql, parameters: Parameters::None, default_bucket: None, timeout };
     let batches: Vec<_> = lakes.query(scope, query).await.unwrap().rows.batches.try_collect().await.unwrap();
-    batches.iter().map(|batch| batch.num_rows()).sum()
+    batches.iter().map(arrow::array::RecordBatch::num_rows).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +117,7 @@ async fn a_readers_role_sees_the_linked_bucket_and_nothing_else() {
     sqlx::query("BEGIN").execute(&mut beside).await.unwrap();
     texts(&mut beside, format!("SELECT table_name::text FROM {schema}.ducklake_table")).await.unwrap();
     let link = LakeLink { reader: lake(READER), owner: lake(OWNER), bucket: bucket("sales") };
-    assert_eq!(lakes.held_links().await.unwrap(), [link.clone()]);
+    assert_eq!(lakes.held_links().await.unwrap(), std::slice::from_ref(&link));
     lakes.end_link(&link).await.unwrap();
     lakes.end_link(&link).await.unwrap();
     assert_eq!(lakes.held_links().await.unwrap(), []);

@@ -158,10 +158,10 @@ mod tests {
         let numbers = || from..from + 2_048;
         let columns: [(&str, ArrayRef); 5] = [
             ("id", Arc::new(Int64Array::from_iter_values(numbers()))),
-            ("gaps", Arc::new(Int64Array::from_iter(numbers().map(|n| (n % 3 != 0).then_some(n))))),
+            ("gaps", Arc::new(numbers().map(|n| (n % 3 != 0).then_some(n)).collect::<Int64Array>())),
             ("price", Arc::new(Decimal128Array::from_iter_values(numbers().map(i128::from)))),
-            ("odd", Arc::new(BooleanArray::from_iter(numbers().map(|n| (n % 5 != 0).then_some(n % 2 == 1))))),
-            ("text", Arc::new(StringArray::from_iter(numbers().map(|n| (n % 7 != 0).then(|| format!("{n:>60}")))))),
+            ("odd", Arc::new(numbers().map(|n| (n % 5 != 0).then_some(n % 2 == 1)).collect::<BooleanArray>())),
+            ("text", Arc::new(numbers().map(|n| (n % 7 != 0).then(|| format!("{n:>60}"))).collect::<StringArray>())),
         ];
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true))).unwrap()
     }

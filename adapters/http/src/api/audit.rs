@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use gadwall_application::audit::{Audit, MAX_AUDIT_LISTED};
 use gadwall_domain::audit::{AuditFilter, AuditOutcome, LoggedAudit};
+use gadwall_domain::ids::SnapshotId;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -68,7 +69,7 @@ impl From<LoggedAudit> for AuditBody {
             count,
             address: entry.address.map(|address| address.to_string()),
             request_id: entry.request_id.to_string(),
-            snapshot_id: entry.snapshot.map(|snapshot| snapshot.get()),
+            snapshot_id: entry.snapshot.map(SnapshotId::get),
         }
     }
 }

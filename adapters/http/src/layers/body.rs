@@ -187,8 +187,9 @@ mod tests {
                 Ok::<_, io::Error>(Bytes::from(vec![b'x'; bytes]))
             });
             let bounds = Bounds { limit: 1_000_000, idle: Duration::from_secs(30), min_rate: 100 };
-            let mut body =
-                Box::pin(bounded(Body::from_bytes_stream(chunks), bounds, TooSlow::default()).into_bytes_stream());
+            let mut body = Box::pin(
+                bounded(Body::from_bytes_stream(chunks), bounds, None, TooSlow::default()).into_bytes_stream(),
+            );
             async move {
                 let mut came = 0;
                 while let Some(chunk) = body.next().await {

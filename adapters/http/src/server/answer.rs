@@ -111,8 +111,8 @@ mod tests {
             let guard = Arc::clone(&guard);
             // Made slowly: that isn't the client's fault.
             async move {
-                let _guard = guard;
                 tokio::time::sleep(LIMIT * 3).await;
+                drop(guard);
                 Ok::<_, io::Error>(Frame::data(Bytes::from_static(b"part")))
             }
         });

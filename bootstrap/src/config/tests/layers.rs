@@ -88,6 +88,9 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
         Kind::Endpoint => quoted("elsewhere.example:9000"),
         Kind::Secret => ("swordfish".to_owned(), "\"********\"".to_owned()),
         Kind::Secrets => ("swordfish".to_owned(), "[\"********\"]".to_owned()),
+        Kind::Hosts => ("api.example.org".to_owned(), "[\"api.example.org\"]".to_owned()),
+        Kind::Origins => ("https://app.example.org".to_owned(), "[\"https://app.example.org\"]".to_owned()),
+        Kind::Issuers => unreachable!("no older name is for a table"),
         Kind::Networks => ("10.0.0.0/8".to_owned(), "[\"10.0.0.0/8\"]".to_owned()),
         Kind::Text | Kind::Identifier | Kind::Path | Kind::Host => quoted("elsewhere"),
     }

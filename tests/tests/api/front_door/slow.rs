@@ -28,8 +28,8 @@ async fn a_head_that_drips_is_cut_off_also_after_a_good_request() -> Result<()> 
             #[expect(unreachable_code, reason = "names the error's type")]
             Ok::<(), std::io::Error>(())
         });
-        let heard = rest(&mut reading).await?;
-        assert_eq!(heard.matches("HTTP/1.1 ").count(), usize::from(!before.is_empty()), "{heard}");
+        let answer = rest(&mut reading).await?;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), usize::from(!before.is_empty()), "{answer}");
         dripping.abort();
     }
     answers(&server).await
@@ -82,8 +82,8 @@ async fn a_body_that_stops_or_drips_is_408() -> Result<()> {
                 std::future::pending::<()>().await;
                 drop(writing);
             });
-            let heard = rest(&mut reading).await?;
-            assert!(heard.starts_with("HTTP/1.1 408") && heard.contains("body_timeout"), "{path}: {heard}");
+            let answer = rest(&mut reading).await?;
+            assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{path}: {answer}");
             dripping.abort();
         }
         answers(&server).await?;
@@ -115,7 +115,7 @@ async fn a_client_that_never_reads_keeps_neither_its_connection_nor_its_query() 
     let other = serde_json::json!({ "query": "SELECT 1 AS one" });
     let reply = tokio::time::timeout(PATIENCE, owner.post("/projects/p/query", &other)).await??;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let heard = rest(&mut connection).await?;
-    assert!(!heard.ends_with("0\r\n\r\n"), "half of the data doesn't look whole");
+    let answer = rest(&mut connection).await?;
+    assert!(!answer.ends_with("0\r\n\r\n"), "half of the data doesn't look whole");
     answers(&server).await
 }
