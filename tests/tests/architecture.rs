@@ -66,7 +66,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
 ];
 
 /// What the innermost crate may use of the world: data, not doing.
-const OF_THE_DOMAIN: [&str; 10] = [
+const OF_THE_DOMAIN: [&str; 11] = [
     "arrow-array",
     "arrow-schema",
     "async-trait",
@@ -75,6 +75,7 @@ const OF_THE_DOMAIN: [&str; 10] = [
     "futures-core",
     "serde",
     "serde_json",
+    "serde_path_to_error",
     "thiserror",
     "uuid",
 ];

@@ -5,6 +5,7 @@ mod analytics;
 mod async_queries;
 mod audit;
 mod buckets;
+mod checks;
 mod conditions;
 mod datasets;
 mod deletion;

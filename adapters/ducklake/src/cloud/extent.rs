@@ -107,7 +107,8 @@ fn mentions(query: &str, schema: &str, name: &str) -> bool {
     for schema in spellings(schema) {
         for name in spellings(name) {
             let full = format!("{OWN_CATALOG}.{schema}.{name}");
-            let ends = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+            // A quote after a quoted name is part of the name.
+            let ends = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"'));
             if query.match_indices(&full).any(|(at, found)| ends(&query[at + found.len()..])) {
                 return true;
             }

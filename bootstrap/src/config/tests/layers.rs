@@ -83,6 +83,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
             "ducklake.catalog" => quoted("postgres"),
             "server.forwarded_header" => quoted("forwarded"),
             "postgres.ssl_mode" => quoted("require"),
+            "tls.client_certificates" => quoted("optional"),
             _ => quoted("json"),
         },
         Kind::Url => quoted("https://elsewhere.example/base"),
@@ -130,6 +131,14 @@ fn with_what_it_needs(key: &str) -> Given {
     match key {
         "ducklake.catalog" => with_key().file("ducklake.secret_key = \"0123456789abcdef\""),
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
+        "tls.certificate" => with_key().file("tls.key = \"key.pem\""),
+        "tls.key" => with_key().file("tls.certificate = \"chain.pem\""),
+        "tls.client_ca" => {
+            with_key().file("[tls]\ncertificate = \"chain.pem\"\nkey = \"key.pem\"\nclient_certificates = \"required\"")
+        }
+        "tls.client_certificates" => {
+            with_key().file("[tls]\ncertificate = \"chain.pem\"\nkey = \"key.pem\"\nclient_ca = \"ca.pem\"")
+        }
         "metadata.instance_renewal" => with_key().file("metadata.instance_timeout = \"1h\""),
         "metadata.instance_timeout" => with_key().file("metadata.instance_renewal = \"1s\""),
         _ => with_key(),
