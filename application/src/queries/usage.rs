@@ -13,6 +13,9 @@ const MAX_COUNTED: usize = 10_000;
 /// Days that are kept.
 const KEPT: Days = Days::new(100);
 
+/// Most bytes that one query counts, so that no sum of a day is more than databases hold.
+const MOST: u64 = 1 << 50;
+
 /// The oldest day that is kept.
 pub(crate) fn oldest_day(now: DateTime<Utc>) -> NaiveDate {
     let today = now.date_naive();
@@ -34,8 +37,8 @@ impl UsageCounts {
         let usage = QueryUsage {
             count: 1,
             failed: u64::from(query.state == QueryState::Failed),
-            bytes_scanned: query.profile.map_or(0, |profile| profile.bytes_scanned),
-            bytes_sent,
+            bytes_scanned: query.profile.map_or(0, |profile| profile.bytes_scanned).min(MOST),
+            bytes_sent: bytes_sent.min(MOST),
             millis: (finished_at - query.started_at).num_milliseconds().try_into().unwrap_or_default(),
         };
         self.add((query.project.clone(), finished_at.date_naive()), usage);

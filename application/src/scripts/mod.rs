@@ -31,6 +31,7 @@ use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::queries::{RunningQueries, ScriptTurn};
+use crate::quotas::Reservation;
 use crate::sharing::{Reading, is_open, reading};
 use crate::tables::Tables;
 use crate::transfers::SqlFiles;
@@ -222,12 +223,14 @@ impl Scripts {
         needs: &Needs,
     ) -> Result<ScriptOutcome, UseCaseError> {
         let (dry_run, at) = (script.dry_run, script.at);
-        let output = self.execute(turn, caller, project, script, needs).await?;
+        let (output, room) = self.execute(turn, caller, project, script, needs).await?;
         turn.count(&output.results);
         if output.changed && !dry_run {
             self.0.projection.catch_up(project, Some(output.snapshot)).await?;
             self.0.projects.refresh_size(project).await?;
         }
+        // It is in what was measured by now.
+        drop(room);
         let snapshot = match at {
             ReadAt::Snapshot(snapshot) if !needs.writes => snapshot,
             _ => output.snapshot,
@@ -273,7 +276,7 @@ impl Scripts {
         project: &Project,
         script: Script,
         needs: &Needs,
-    ) -> Result<ScriptOutput, UseCaseError> {
+    ) -> Result<(ScriptOutput, Vec<Reservation>), UseCaseError> {
         let texts = script.statements.iter().map(|statement| statement.sql.as_str());
         let files = self.0.files.resolve(caller, project, texts.clone(), script.timeout).await?;
         let default_bucket = script.default_bucket.as_ref();
@@ -296,7 +299,7 @@ impl Scripts {
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;
         // In the script's turn: of two that write, the second one counts what the first one brought.
-        let _room = if script.dry_run { Vec::new() } else { self.room(project, needs, &tables).await? };
+        let room = if script.dry_run { Vec::new() } else { self.room(project, needs, &tables).await? };
         if turn.is_stopped() {
             return Err(QueryError::Cancelled.into());
         }
@@ -313,7 +316,7 @@ impl Scripts {
             }
             done => done,
         };
-        done.map_err(|error| tell(&project.id, error, many))
+        Ok((done.map_err(|error| tell(&project.id, error, many))?, room))
     }
 
     /// The tables that are changed, as far as they are there.

@@ -81,6 +81,7 @@ impl Transfers {
         let project = self.open_files(caller, project, Scope::Write).await?;
         let there = self.parts.objects.engine_location(project.lake, &new.to.dataset).await;
         there.map_err(about_dataset(&project.id, &new.to.dataset))?;
+        self.parts.projects.require_room(&project, QuotaKind::DatasetBytes).await?;
         let read = match &new.of {
             ExportOf::Table { table, .. } => {
                 self.parts.access.open_to_read(caller, &project.id, &table.bucket).await?.project
