@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::api::models::etag_of;
 use crate::context;
+use crate::layers::body::BodyError;
 
 /// Where a problem's type is explained.
 const TYPES: &str = "https://gadwall.dev/problems/";
@@ -521,16 +522,14 @@ fn framework_problem(error: &poem::Error) -> Problem {
 }
 
 fn body_problem(error: &std::io::Error) -> Problem {
-    if let Some(rows) = error.get_ref().and_then(|inner| inner.downcast_ref::<crate::layers::body::BodyError>()) {
-        return match rows {
-            crate::layers::body::BodyError::TooLarge { limit } => {
+    if let Some(broken) = BodyError::behind(error) {
+        return match broken {
+            BodyError::TooLarge { limit } => {
                 let detail = format!("the body is larger than the limit of {limit} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
             }
-            crate::layers::body::BodyError::Slow => slow_body(),
-            crate::layers::body::BodyError::Ended => {
-                Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", rows.to_string())
-            }
+            BodyError::Slow => slow_body(),
+            BodyError::Ended => Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", broken.to_string()),
         };
     }
     Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early")

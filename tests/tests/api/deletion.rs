@@ -158,7 +158,11 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
                 }
                 2 => {
                     let query = "SELECT count(*) AS n FROM b.t, range(1000000)";
-                    client.post("/projects/p/query", &json!({ "query": query })).await?
+                    match client.post("/projects/p/query", &json!({ "query": query })).await {
+                        Ok(reply) => reply,
+                        // An answer that had begun breaks off, so that it doesn't look whole.
+                        Err(_) => return Ok(done),
+                    }
                 }
                 _ => client.get("/projects/p/buckets/b/tables/t/preview").await?,
             };

@@ -30,7 +30,8 @@ async fn a_query_answers_columns_rows_and_the_snapshot_it_read() -> Result<()> {
     assert_eq!(body["columns"], columns);
     assert_eq!(body["rows"], json!([["ann", 10.75, 2], ["bob", 20.00, 1]]));
     assert_eq!((&body["row_count"], &body["snapshot_id"]), (&json!(2), &json!(3)));
-    assert_eq!(body.as_object().map(serde_json::Map::len), Some(4), "what differs each time is not in the body");
+    let names: Vec<&String> = body.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+    assert_eq!(names, ["columns", "rows", "row_count", "snapshot_id", "statistics"]);
     Ok(())
 }
 

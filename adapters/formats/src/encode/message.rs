@@ -15,6 +15,8 @@ use flatbuffers::FlatBufferBuilder;
 const ALIGNMENT: usize = 64;
 /// Buffers up to this size are copied: a piece of its own costs more.
 const COPIED: usize = 24 * 1024;
+/// Larger ones are handed on in pieces of this size, so that a slow reader is seen to take them.
+const PIECE: usize = 1 << 20;
 /// What a message begins with, since the format's version 5.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
@@ -94,7 +96,11 @@ impl Message {
                 if !rest.is_empty() {
                     pieces.push(std::mem::take(rest).into());
                 }
-                pieces.push(Bytes::from_owner(Shared(buffer)));
+                let mut shared = Bytes::from_owner(Shared(buffer));
+                while shared.len() > PIECE {
+                    pieces.push(shared.split_to(PIECE));
+                }
+                pieces.push(shared);
             }
             rest.extend_from_slice(&[0; ALIGNMENT][..padding]);
         }

@@ -169,27 +169,10 @@ pub(crate) async fn put_rows(
 }
 
 fn rows_error(error: &io::Error) -> RowsError {
-    match error.get_ref().and_then(find_body_error) {
+    match BodyError::behind(error) {
         Some(BodyError::TooLarge { limit }) => RowsError::TooLarge { limit },
         Some(BodyError::Slow | BodyError::Ended) | None => RowsError::Interrupted,
     }
-}
-
-/// The reason may be wrapped: a multipart form's chunks come through two more error types.
-pub(super) fn find_body_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<BodyError> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref::<BodyError>() {
-            return Some(*found);
-        }
-        if let Some(io) = inner.downcast_ref::<io::Error>()
-            && let Some(found) = io.get_ref().and_then(find_body_error)
-        {
-            return Some(found);
-        }
-        cause = inner.source();
-    }
-    None
 }
 
 impl Spool {

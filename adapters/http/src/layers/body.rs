@@ -30,6 +30,27 @@ pub(crate) enum BodyError {
     Ended,
 }
 
+impl BodyError {
+    /// What broke a body off, if it was this. It may be wrapped: who reads the body has errors of their own around it.
+    pub(crate) fn behind(error: &io::Error) -> Option<Self> {
+        error.get_ref().and_then(|inner| Self::within(inner))
+    }
+
+    fn within(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let mut cause = Some(error);
+        while let Some(inner) = cause {
+            if let Some(found) = inner.downcast_ref::<Self>() {
+                return Some(*found);
+            }
+            if let Some(found) = inner.downcast_ref::<io::Error>().and_then(Self::behind) {
+                return Some(found);
+            }
+            cause = inner.source();
+        }
+        None
+    }
+}
+
 impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {
         Self::other(error)

@@ -81,6 +81,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
             "environment" => quoted("staging"),
             "logging.level" => quoted("debug"),
             "ducklake.catalog" => quoted("postgres"),
+            "server.forwarded_header" => quoted("forwarded"),
             "postgres.ssl_mode" => quoted("require"),
             _ => quoted("json"),
         },

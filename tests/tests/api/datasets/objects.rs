@@ -170,7 +170,7 @@ async fn an_upload_that_breaks_off_leaves_what_was_there() -> Result<()> {
         let stalls = reqwest::Body::wrap_stream(first().chain(futures_util::stream::pending()));
         let reply = tokio::time::timeout(Duration::from_secs(10), put(&owner, &format!("{D}/{name}"), stalls)).await?;
         if let Ok(reply) = reply {
-            assert_eq!((reply.status, reply.code().as_str()), (400, "body_incomplete"), "{}", reply.text);
+            assert_eq!((reply.status, reply.code().as_str()), (408, "body_timeout"), "{}", reply.text);
         }
     }
     assert_eq!(owner.get(&format!("{D}/old")).await?.text, "old");

@@ -29,7 +29,8 @@ async fn a_head_that_drips_is_cut_off_also_after_a_good_request() -> Result<()> 
             Ok::<(), std::io::Error>(())
         });
         let answer = rest(&mut reading).await?;
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), usize::from(!before.is_empty()), "{answer}");
+        // The first letter was taken already.
+        assert_eq!(answer.matches("TTP/1.1 ").count(), usize::from(!before.is_empty()), "{answer}");
         dripping.abort();
     }
     answers(&server).await

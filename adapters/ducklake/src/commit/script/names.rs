@@ -148,6 +148,11 @@ pub(super) struct Target {
 pub(super) struct ScriptNames<'a>(pub(super) &'a Run<'a>);
 
 impl Names for ScriptNames<'_> {
+    /// What writes is on top of the newest version: only what reads has another one.
+    fn version(&self) -> Option<u64> {
+        self.0.visible().version()
+    }
+
     fn table(&self, catalog: Option<&str>, schema: Option<&str>, table: &str) -> Result<ResolvedTable, NameError> {
         let run = self.0;
         let overlay = run.overlay.borrow();

@@ -13,7 +13,6 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaR
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::conditions::Conditions;
-use crate::api::rows::find_body_error;
 use crate::layers::body::BodyError;
 use crate::problem::ApiResult;
 
@@ -117,7 +116,7 @@ fn form_error(error: multer::Error) -> ContentError {
 }
 
 fn content_error(error: &io::Error) -> ContentError {
-    match error.get_ref().and_then(find_body_error) {
+    match BodyError::behind(error) {
         Some(BodyError::TooLarge { limit }) => ContentError::TooLarge { limit },
         Some(BodyError::Slow | BodyError::Ended) | None => ContentError::Interrupted,
     }
