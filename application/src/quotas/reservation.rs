@@ -37,10 +37,10 @@ impl Reservation {
         Ok(())
     }
 
-    /// The write is done, and brought what was reserved.
-    pub(crate) fn keep(self) {
+    /// The write is done, and brought what was reserved and so much beside it.
+    pub(crate) fn keep_with(self, more: u64) {
         let amount = self.0.as_ref().map_or(0, |taken| taken.amount);
-        self.keep_as(amount);
+        self.keep_as(amount.saturating_add(more));
     }
 
     /// The write is done, and brought so much.

@@ -30,7 +30,7 @@ fn what_is_on_its_way_counts_and_is_given_back() {
     assert!(again.reach(61).is_err(), "one more than there is room for");
     again.reach(60).unwrap();
     again.reach(10).unwrap();
-    again.keep();
+    again.keep_with(0);
     assert!(quotas.reserve(&project, KIND, 1).is_err(), "what was kept counts until it is measured");
     measured(&quotas, &project, 50);
     assert!(quotas.reserve(&project, KIND, 50).is_ok());
@@ -41,7 +41,7 @@ fn a_measurement_has_only_what_was_there_when_it_began() {
     let (_, quotas, project) = with_limit(KIND, 100);
     let mark = quotas.mark(&project.id, KIND);
     quotas.learn(&project.id, KIND, mark, 0);
-    quotas.reserve(&project, KIND, 70).unwrap().keep();
+    quotas.reserve(&project, KIND, 70).unwrap().keep_with(0);
     quotas.learn(&project.id, KIND, mark, 0);
     assert!(quotas.reserve(&project, KIND, 31).is_err(), "it began before the write was done");
     let later = quotas.mark(&project.id, KIND);

@@ -15,6 +15,11 @@ use super::Tables;
 use crate::error::{UseCaseError, about_table};
 use crate::quotas::Reservation;
 
+/// About what a file takes beside its rows, and for each of its columns. Too much is better than too little: where it counts,
+/// what is there is measured.
+const FILE: u64 = 512;
+const COLUMN: u64 = 256;
+
 /// Rows on their way, and the room that they take.
 pub(super) struct Bounded {
     pub(super) rows: RowSource,
@@ -31,11 +36,11 @@ impl Bounded {
 }
 
 impl Room {
-    /// They are in the table.
-    pub(super) fn keep(self) {
+    /// They are in the table, in files with so many columns.
+    pub(super) fn keep(self, columns: usize) {
         let room = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(room) = room {
-            room.keep();
+            room.keep_with(FILE.saturating_add(COLUMN.saturating_mul(columns as u64)));
         }
     }
 }

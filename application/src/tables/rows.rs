@@ -90,6 +90,7 @@ impl Tables {
         }
         let (rows, room) = self.bounded(&project, rows).await?.split();
         let schema = Arc::unwrap_or_clone(schema);
+        let columns = schema.columns().len();
         if let RowSource::Parquet(file) = &rows {
             let same = RowSource::Parquet(Arc::clone(file));
             self.require_few_rows(&project, (&table, &schema), mode, same).await?;
@@ -97,7 +98,7 @@ impl Tables {
         let write = LakeWrite::Load { table: table.clone(), schema, mode, rows, expected: meant.expected };
         let outcome = self.carry_out(caller, &project, &table, write, meant.dry_run).await?;
         if !meant.dry_run {
-            room.keep();
+            room.keep(columns);
         }
         // Appends come too often to count the whole project after each.
         if mode != LoadMode::Append && !meant.dry_run {

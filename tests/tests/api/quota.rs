@@ -224,6 +224,27 @@ async fn of_appends_at_the_limit_at_most_one_is_over() -> Result<()> {
 }
 
 #[tokio::test]
+async fn many_small_appends_end_at_the_quota_too() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    assert_eq!(make_table(&owner, "p", "t").await?.status, 201);
+    set(&server, "p", json!({ "table_bytes": 5_000 })).await?;
+    let mut stored = 0;
+    loop {
+        let reply = owner.post(ROWS, &json!([{ "i": stored, "t": "x" }])).await?;
+        if reply.status != 200 {
+            assert_beyond(&reply, 507, "table_bytes");
+            break;
+        }
+        stored += 1;
+        assert!(stored < 500, "there is no end");
+    }
+    let used = usage(&owner, "p").await?["bytes"]["tables"].as_u64().context("bytes of tables")?;
+    assert!((4_000..7_000).contains(&used), "at most one file over: {used} bytes of {stored} appends");
+    Ok(())
+}
+
+#[tokio::test]
 async fn of_tables_made_at_once_none_is_over() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
