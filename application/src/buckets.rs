@@ -11,6 +11,7 @@ use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{LakeStore, LakeWrite, WriteError};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::sharing::{KnownLink, SourceBucket};
 
 use crate::access::Access;
@@ -18,6 +19,7 @@ use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 use crate::projects::Projects;
+use crate::quotas::Reservation;
 use crate::sharing::Sharing;
 use crate::writes::Writes;
 
@@ -73,8 +75,13 @@ impl Buckets {
         if self.access.link(&project.id, &bucket).await?.is_some() {
             return Err(UseCaseError::BucketExists { project: project.id, bucket });
         }
+        let room = match self.writes.committed_before(caller, &project).await? {
+            Some(_) => None,
+            None => self.room_for(&project, &bucket).await?,
+        };
         let write = LakeWrite::CreateBucket { bucket: bucket.clone(), description: description.clone() };
         self.write(caller, &project, &bucket, write).await?;
+        drop(room);
         Ok(Bucket { name: bucket, description, table_count: 0, source: None })
     }
 
@@ -163,6 +170,17 @@ impl Buckets {
         };
         self.writes.commit(caller, project, write, tell).await?;
         self.projects.refresh_size(project).await
+    }
+
+    /// Room for one more bucket. One that is there already needs none: it is told as what it is.
+    async fn room_for(&self, project: &Project, bucket: &BucketName) -> Result<Option<Reservation>, UseCaseError> {
+        match self.projects.reserve(project, QuotaKind::Buckets, 1).await {
+            Ok(room) => Ok(Some(room)),
+            Err(refused) => {
+                let known = self.lakes.buckets(project.lake, ReadAt::Head).await?;
+                if known.iter().any(|known| known.name == *bucket) { Ok(None) } else { Err(refused) }
+            }
+        }
     }
 
     async fn all(&self, project: &Project) -> Result<Vec<Bucket>, UseCaseError> {

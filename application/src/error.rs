@@ -15,6 +15,7 @@ use gadwall_domain::ports::results::ResultError;
 use gadwall_domain::ports::tokens::TokenError;
 use gadwall_domain::project::ProjectStatus;
 use gadwall_domain::query::QueryError;
+use gadwall_domain::quota::{QuotaExceeded, QuotaValueError};
 use gadwall_domain::rows::{RowsError, Violations};
 use gadwall_domain::schema::SchemaError;
 use gadwall_domain::table::{Table, TableRef};
@@ -308,6 +309,9 @@ pub enum UseCaseError {
     /// The query can't be answered.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// More than the project may have.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     /// A dataset or object can't be had or changed.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -329,6 +333,12 @@ pub enum UseCaseError {
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
+}
+
+impl From<QuotaValueError> for UseCaseError {
+    fn from(error: QuotaValueError) -> Self {
+        Self::Invalid(error.to_string())
+    }
 }
 
 fn deleted_hint(status: ProjectStatus) -> &'static str {
@@ -387,6 +397,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.kind(),
             Self::Rows(error) => error.kind(),
             Self::Query(error) => error.kind(),
+            Self::Quota(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Token(error) => error.kind(),
             Self::Deletion(error) => error.kind(),
@@ -460,6 +471,7 @@ impl Classify for UseCaseError {
             Self::Schema(error) => error.code(),
             Self::Rows(error) => error.code(),
             Self::Query(error) => error.code(),
+            Self::Quota(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Token(error) => error.code(),
             Self::Deletion(error) => error.code(),
@@ -517,7 +529,9 @@ impl Classify for UseCaseError {
                 Some(details)
             }
             Self::Schema(error) => error.details(),
+            Self::Rows(error) => error.details(),
             Self::Query(error) => error.details(),
+            Self::Quota(error) => error.details(),
             Self::Key(error) => error.details(),
             Self::Deletion(error) => error.details(),
             Self::Dataset(error) => error.details(),
@@ -534,6 +548,8 @@ impl Classify for UseCaseError {
             Self::Key(error) => error.retry_after(),
             Self::Token(error) => error.retry_after(),
             Self::Query(error) => error.retry_after(),
+            Self::Quota(error) => error.retry_after(),
+            Self::Statement { source, .. } => source.retry_after(),
             _ => None,
         }
     }

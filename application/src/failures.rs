@@ -31,9 +31,9 @@ struct Table {
 
 /// So many since then.
 #[derive(Clone, Copy)]
-struct Window {
+pub(crate) struct Window {
     since: DateTime<Utc>,
-    count: u32,
+    pub(crate) count: u32,
 }
 
 struct Entry {
@@ -42,12 +42,12 @@ struct Entry {
 }
 
 impl Window {
-    fn begin(now: DateTime<Utc>) -> Self {
+    pub(crate) fn begin(now: DateTime<Utc>) -> Self {
         Self { since: now, count: 0 }
     }
 
     /// How long it still lasts. A clock that was put back ends it.
-    fn left(self, now: DateTime<Utc>) -> Option<Duration> {
+    pub(crate) fn left(self, now: DateTime<Utc>) -> Option<Duration> {
         if now < self.since {
             return None;
         }

@@ -10,6 +10,7 @@ use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{Committed, Lake, LakeWrite};
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::table::{Table, TableRef};
 
 use crate::access::Access;
@@ -61,6 +62,9 @@ impl Recovery {
     ) -> Result<(Table, Committed), UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
         let write = self.restoring(&project, table, version, expected).await?;
+        if self.writes.committed_before(caller, &project).await?.is_none() {
+            self.projects.require_room(&project, QuotaKind::TableBytes).await?;
+        }
         self.write(caller, &project, table, write).await
     }
 
@@ -105,8 +109,18 @@ impl Recovery {
             named => self.past(&project, named).await?,
         };
         let then = self.tables.require_at(&project, table, ReadAt::Snapshot(from)).await?;
+        let room = match self.writes.committed_before(caller, &project).await? {
+            Some(_) => None,
+            None => Some((
+                self.projects.reserve(&project, QuotaKind::Tables, 1).await?,
+                self.projects.reserve(&project, QuotaKind::TableBytes, then.size.size_bytes).await?,
+            )),
+        };
         let write = LakeWrite::Undelete { table: then.name.clone(), from, schema: then.schema };
-        self.write(caller, &project, table, write).await
+        let written = self.write(caller, &project, table, write).await;
+        // It is in what was measured by now.
+        drop(room);
+        written
     }
 
     /// The last snapshot that shows a dropped table.

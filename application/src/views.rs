@@ -135,7 +135,7 @@ impl Views {
         text: &str,
         change: impl Future<Output = Result<SnapshotId, ScriptError>>,
     ) -> Result<SnapshotId, UseCaseError> {
-        let turn = self.running.admit_script(caller, &project.id, text, true, TIMEOUT).await?;
+        let turn = self.running.admit_script(caller, project, text, true, TIMEOUT).await?;
         let changed = if turn.is_stopped() {
             Err(QueryError::Cancelled.into())
         } else {

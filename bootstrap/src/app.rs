@@ -25,6 +25,7 @@ use gadwall_application::projects::{Files, Projects};
 use gadwall_application::queries::{
     BackgroundQueries, Queries, QueryLogWriter, QuerySettings, ResultSettings, RunningQueries,
 };
+use gadwall_application::quotas::Quotas;
 use gadwall_application::recovery::Recovery;
 use gadwall_application::scripts::{self, Scripts};
 use gadwall_application::sharing::Sharing;
@@ -32,6 +33,7 @@ use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::tokens::Tokens;
 use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
+use gadwall_application::usage::{self, Usage};
 use gadwall_application::versions::Versions;
 use gadwall_application::views::Views;
 use gadwall_application::writes::Writes;
@@ -44,6 +46,7 @@ use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
+use gadwall_domain::quota::{Quota, QuotaKind};
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, Services};
 use gadwall_oidc::OidcVerifier;
@@ -244,7 +247,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         refusals: TimeDelta::from_std(config.audit.refusals_retention)?,
     };
     let undelete_for = TimeDelta::from_std(config.projects.undelete_for)?;
-    let (services, query_log) = services(outside, keys, system, (keep, retention, undelete_for), settings);
+    let projects = (undelete_for, default_quota(config)?);
+    let (services, query_log) = services(outside, keys, system, (keep, retention, projects), settings);
 
     instances.begin(over).await?;
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
@@ -297,7 +301,7 @@ fn services(
     outside: Outside,
     keys: KeyPolicy,
     system: System,
-    (keep, retention, undelete_for): (TimeDelta, AuditRetention, TimeDelta),
+    (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
     (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter) {
     let Outside {
@@ -326,7 +330,9 @@ fn services(
         None => access,
     });
     let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
-    let (running, query_log) = RunningQueries::new(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids));
+    let quotas = Quotas::new(quota, Arc::clone(&clock));
+    let (running, query_log) =
+        RunningQueries::within(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&quotas));
     let projects = Projects::new(
         Arc::clone(&store),
         Arc::clone(&lakes) as _,
@@ -336,7 +342,8 @@ fn services(
         Arc::clone(&clock),
         Arc::clone(&ids),
     );
-    let projects = Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)));
+    let projects =
+        Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)).with_quotas(quotas));
     let audit = Audit::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), retention);
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
@@ -414,6 +421,15 @@ fn services(
         )
         .with_files(Arc::clone(&files)),
     );
+    let usage = Usage::new(usage::Parts {
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes),
+        results: Arc::clone(&results),
+        access: Arc::clone(&access),
+        projects: Arc::clone(&projects),
+        running: Arc::clone(&running),
+        clock: Arc::clone(&clock),
+    });
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
     let operations = Arc::new(Operations::new(
@@ -437,12 +453,13 @@ fn services(
         running: Some(running),
     });
     let services = Services {
-        datasets: Arc::new(Datasets::new(objects, Arc::clone(&access))),
+        datasets: Arc::new(Datasets::new(objects, Arc::clone(&access)).with_projects(Arc::clone(&projects))),
         queries,
         background: in_background,
         scripts: Arc::new(scripts),
         access,
         audit: Arc::new(audit),
+        usage: Arc::new(usage),
         projects,
         keys: Arc::new(keys),
         buckets: Arc::new(buckets),
@@ -473,6 +490,22 @@ fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
         history_limit: config.query.history_limit,
         history_retention: TimeDelta::from_std(config.query.history_retention)?,
     })
+}
+
+/// The limits of projects of which nothing else is said.
+fn default_quota(config: &Config) -> anyhow::Result<Quota> {
+    let quota = &config.quota;
+    let given = [
+        (QuotaKind::TableBytes, quota.table_bytes),
+        (QuotaKind::DatasetBytes, quota.dataset_bytes),
+        (QuotaKind::Tables, quota.tables.into()),
+        (QuotaKind::Buckets, quota.buckets.into()),
+        (QuotaKind::QueriesPerMinute, quota.queries_per_minute.into()),
+        (QuotaKind::ConcurrentQueries, quota.concurrent_queries.into()),
+        (QuotaKind::RowsPerAppend, quota.rows_per_append),
+    ];
+    let with = |all: Quota, (kind, limit): (QuotaKind, u64)| all.with(kind, limit.into());
+    Ok(given.into_iter().try_fold(Quota::default(), with)?)
 }
 
 fn result_settings(config: &Config) -> anyhow::Result<ResultSettings> {

@@ -54,6 +54,8 @@ pub enum ProjectFact {
     Created,
     /// Its name or settings changed.
     Updated,
+    /// Its limits changed.
+    QuotaChanged,
     /// It was deleted.
     Deleted,
     /// It was brought back.
@@ -74,6 +76,7 @@ impl ProjectFact {
         match self {
             Self::Created => "project.created",
             Self::Updated => "project.updated",
+            Self::QuotaChanged => "project.quota_changed",
             Self::Deleted => "project.deleted",
             Self::Undeleted => "project.undeleted",
             Self::Purged => "project.purged",

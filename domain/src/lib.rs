@@ -32,6 +32,7 @@ pub mod project;
 pub mod query;
 pub mod query_figures;
 pub mod query_record;
+pub mod quota;
 pub mod rows;
 pub mod schema;
 pub mod script;

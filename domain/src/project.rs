@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::ids::LakeId;
 use crate::names::ProjectId;
+use crate::quota::Quota;
 
 /// Longest display name of a project, in characters.
 pub const MAX_DISPLAY_NAME: usize = 256;
@@ -33,6 +34,8 @@ pub struct Project {
     pub updated_at: DateTime<Utc>,
     /// Counters as of the last time they were taken.
     pub size: ProjectSize,
+    /// Limits that hold for it in place of the configured ones.
+    pub quota: Quota,
 }
 
 /// Whether a project is in use. Deletion is soft: the id stays taken.

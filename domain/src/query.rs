@@ -13,6 +13,7 @@ use crate::ids::{LakeId, SnapshotId};
 use crate::names::BucketName;
 use crate::ports::lake::EngineFile;
 use crate::query_figures::FiguresLater;
+use crate::quota::QuotaExceeded;
 use crate::rows::RowStream;
 
 /// What a caller may read, settled by authorisation before the query is parsed.
@@ -172,6 +173,9 @@ pub enum QueryError {
     /// Too many queries wait already.
     #[error("too many queries are waiting; try again shortly")]
     Busy,
+    /// The project may not run more.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     /// The engine failed too often and is left alone for now.
     #[error("queries are temporarily unavailable, because the engine failed too often; try again later")]
     CircuitOpen {
@@ -212,6 +216,7 @@ impl Classify for QueryError {
             | Self::LakeUnavailable(_)
             | Self::LakeAway(_) => ErrorKind::Unavailable,
             Self::StorageFull(_) => ErrorKind::StorageFull,
+            Self::Quota(error) => error.kind(),
             Self::Engine(_) => ErrorKind::Internal,
         }
     }
@@ -230,6 +235,7 @@ impl Classify for QueryError {
             Self::OutOfMemory => "out_of_memory",
             Self::Busy => "too_many_queries",
             Self::CircuitOpen { .. } => "circuit_open",
+            Self::Quota(error) => error.code(),
             Self::Engine(_) => "internal_error",
         }
     }
@@ -237,6 +243,7 @@ impl Classify for QueryError {
     fn details(&self) -> Option<Value> {
         match self {
             Self::UnknownTable { name, candidates } => Some(json!({ "table": name, "candidates": candidates })),
+            Self::Quota(error) => error.details(),
             _ => None,
         }
     }
@@ -244,6 +251,7 @@ impl Classify for QueryError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::CircuitOpen { retry_after } => Some(*retry_after),
+            Self::Quota(error) => error.retry_after(),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::error::{Classify, ErrorKind};
 use crate::query::QueryError;
+use crate::quota::QuotaExceeded;
 
 /// Violations listed one by one; the rest are only counted.
 pub const MAX_VIOLATIONS: usize = 20;
@@ -104,6 +105,9 @@ pub enum RowsError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// More than the project may have.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     /// The client stopped sending.
     #[error("the body ended early")]
     Interrupted,
@@ -121,6 +125,7 @@ impl Classify for RowsError {
             Self::Malformed { .. } | Self::UnknownColumn { .. } | Self::Interrupted => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::StorageFull(_) => ErrorKind::StorageFull,
+            Self::Quota(error) => error.kind(),
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -132,7 +137,15 @@ impl Classify for RowsError {
             Self::TooLarge { .. } => "body_too_large",
             Self::Interrupted => "body_incomplete",
             Self::StorageFull(_) => "storage_full",
+            Self::Quota(error) => error.code(),
             Self::Internal(_) => "internal_error",
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Quota(error) => error.details(),
+            _ => None,
         }
     }
 }
@@ -173,13 +186,25 @@ impl fmt::Debug for RowSource {
 /// A file that waits in the staging area. Its owner's guard removes it when the last handle is gone.
 pub struct StagedFile {
     path: PathBuf,
+    size: Option<u64>,
     _guard: Box<dyn Send + Sync>,
 }
 
 impl StagedFile {
     /// A file at `path`, kept as long as `guard` lives.
     pub fn new(path: PathBuf, guard: Box<dyn Send + Sync>) -> Self {
-        Self { path, _guard: guard }
+        Self { path, size: None, _guard: guard }
+    }
+
+    /// The same, where it is known how many bytes it has.
+    #[must_use]
+    pub fn with_size(self, size: u64) -> Self {
+        Self { size: Some(size), ..self }
+    }
+
+    /// How many bytes it has, if that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.size
     }
 
     /// Where it lies.

@@ -70,6 +70,24 @@ pub struct Examined {
     pub verb: &'static str,
     /// The table that it changes, if it changes one that may be there already.
     pub table: Option<TableRef>,
+    /// What there is more of afterwards.
+    pub growth: Growth,
+}
+
+/// What there is more of after a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Growth {
+    /// Nothing: it reads, deletes, or changes only what things are called.
+    None,
+    /// Rows.
+    Rows,
+    /// A table, unless it is there already.
+    Table {
+        /// Whether it comes with rows.
+        rows: bool,
+    },
+    /// A bucket of this name, unless it is there already.
+    Bucket(String),
 }
 
 /// A `COPY` between a file and a table or query, as it was written.

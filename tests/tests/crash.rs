@@ -173,3 +173,45 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
     assert_eq!(std::fs::read_dir(data.path().join("files/.incoming"))?.count(), 0);
     Ok(())
 }
+
+/// What the server has counted of the project's queries today.
+async fn counted(client: &Client, server: &ServerProcess) -> Result<u64> {
+    let url = format!("{}/projects/p/usage?days=2", server.url());
+    let usage: Value = client.get(url).bearer_auth(server.admin_key()).send().await?.json().await?;
+    // The day may change meanwhile.
+    let days = usage["days"].as_array().context("a list of days")?;
+    Ok(days.iter().filter_map(|day| day["queries"]["count"].as_u64()).sum())
+}
+
+#[tokio::test]
+async fn counts_that_were_written_down_survive_kill_9_and_none_counts_twice() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let options = StartOptions {
+        data_dir: Some(data.path().to_owned()),
+        admin_key: "the-key-of-the-crash-test".to_owned(),
+        ..StartOptions::default()
+    };
+    let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
+    let mut server = ServerProcess::start(&options).await?;
+    post(&client, &format!("{}/projects", server.url()), server.admin_key(), &json!({ "id": "p" })).await?;
+    for number in 0..5 {
+        query(&client, &server, &format!("SELECT {number}")).await?;
+    }
+    for _ in 0..400 {
+        if counted(&client, &server).await? == 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    anyhow::ensure!(counted(&client, &server).await? == 5, "the queries are not counted within 10 s");
+    // These may be lost: the server dies before it is sure to have written them down.
+    for number in 0..5 {
+        query(&client, &server, &format!("SELECT 1{number}")).await?;
+    }
+    server.kill_9()?;
+    let mut server = ServerProcess::start(&options).await?;
+    let after = counted(&client, &server).await?;
+    anyhow::ensure!((5..=10).contains(&after), "{after} queries are counted");
+    server.stop().await?;
+    Ok(())
+}

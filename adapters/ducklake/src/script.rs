@@ -10,8 +10,8 @@ use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{Committed, ScriptEngine, ViewEngine, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Copy, CopyOption, CopyWay, Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement,
-    StatementKind, StopSignal, WriteFault,
+    Copy, CopyOption, CopyWay, Examined, Growth, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput,
+    ScriptStatement, StatementKind, StopSignal, WriteFault,
 };
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::ViewDefinition;
@@ -65,7 +65,8 @@ pub(crate) fn examine(sql: &str, default_bucket: Option<&BucketName>) -> Result<
     let (kind, verb, name) = about(&statement);
     let main = BucketName::main();
     let table = name.and_then(|name| place(name, default_bucket.unwrap_or(&main)));
-    Ok(Examined { kind, verb, table })
+    let growth = growth(&statement);
+    Ok(Examined { kind, verb, table, growth })
 }
 
 pub(crate) fn file_paths(sql: &str) -> Vec<String> {
@@ -201,6 +202,18 @@ fn place(name: &Name, default_bucket: &BucketName) -> Option<TableRef> {
         None => default_bucket.clone(),
     };
     Some(TableRef { bucket, table: TableName::parse(&name.table).ok()? })
+}
+
+/// What there is more of after a statement.
+fn growth(statement: &Statement) -> Growth {
+    match statement {
+        Statement::Insert(_) | Statement::Update(_) | Statement::Merge(_) | Statement::CopyFrom { .. } => Growth::Rows,
+        Statement::CreateTable(create) if !create.temporary => {
+            Growth::Table { rows: create.query.is_some() && !create.no_data }
+        }
+        Statement::CreateBucket { name, .. } => Growth::Bucket(name.clone()),
+        _ => Growth::None,
+    }
 }
 
 /// What a statement does, its first words, and the table it changes that may be there.

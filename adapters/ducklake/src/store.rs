@@ -204,6 +204,10 @@ impl LakeStore for EmbeddedLakes {
         self.read(lake, read).await
     }
 
+    async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError> {
+        self.read(lake, move |connection| structure::kept_bytes(connection, lake)).await.map(Some)
+    }
+
     async fn tables(
         &self,
         lake: LakeId,

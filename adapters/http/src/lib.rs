@@ -41,6 +41,7 @@ use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
 use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
+use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
@@ -70,6 +71,7 @@ use api::short_tables::ShortTablesApi;
 use api::system::SystemApi;
 use api::tables::TablesApi;
 use api::transfers::TransfersApi;
+use api::usage::UsageApi;
 use api::views::ViewsApi;
 use auth::AccessData;
 use layers::allow::Allowed;
@@ -91,6 +93,8 @@ pub struct Services {
     pub audit: Arc<Audit>,
     /// Projects.
     pub projects: Arc<Projects>,
+    /// What projects use.
+    pub usage: Arc<Usage>,
     /// Keys of projects.
     pub keys: Arc<Keys>,
     /// Buckets.
@@ -203,7 +207,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
-type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi);
+type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
@@ -283,6 +287,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         SharingApi { sharing: Arc::clone(&services.sharing), buckets: Arc::clone(&services.buckets) },
         AnalyticsApi { analytics: Arc::clone(&services.analytics) },
         AuditApi { audit: Arc::clone(&services.audit) },
+        UsageApi { projects: Arc::clone(&services.projects), usage: Arc::clone(&services.usage) },
     );
     let tables = (
         TablesApi { tables: Arc::clone(&services.tables), data: Arc::clone(&services.data) },

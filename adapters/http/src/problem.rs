@@ -208,7 +208,7 @@ pub(crate) enum ApiError {
     /// Well-formed, but out of range or against the table's rules.
     #[oai(status = 422)]
     Unprocessable(ProblemJson),
-    /// Too many requests of this key or address, or too many refused keys and tokens; see `Retry-After`.
+    /// Too many requests of this key or address, too many queries of the project, or too many refused keys and tokens; see `Retry-After`.
     #[oai(status = 429)]
     TooManyRequests(ProblemJson),
     /// Too many headers, or too large ones.
@@ -223,7 +223,7 @@ pub(crate) enum ApiError {
     /// It took too long.
     #[oai(status = 504)]
     Timeout(ProblemJson),
-    /// There is no room to store it.
+    /// There is no room to store it, or the project may have no more.
     #[oai(status = 507)]
     StorageFull(ProblemJson),
 }
@@ -389,11 +389,14 @@ impl<E: Classify + Into<UseCaseError>> From<E> for ApiError {
             tracing::error!(error = chain(&error), "request failed");
             return Self::of(internal());
         }
-        if matches!(kind, ErrorKind::Unavailable | ErrorKind::StorageFull) {
+        let beyond_quota = error.code() == "quota_exceeded";
+        if matches!(kind, ErrorKind::Unavailable | ErrorKind::StorageFull) && !beyond_quota {
             tracing::warn!(error = chain(&error), "request not served");
         }
         let mut problem = Problem::new(status_of(kind), error.code(), error.to_string());
         problem.details = error.details().map(Any);
+        // Waiting alone makes no room.
+        problem.retryable &= !(beyond_quota && kind == ErrorKind::StorageFull);
         problem.retry_after = error.retry_after().map(whole_seconds);
         problem.errors = error.findings().into_iter().map(Any).collect();
         match (Self::of(problem), error) {

@@ -25,6 +25,7 @@ mod sqlite;
 mod statement;
 mod tags;
 mod tx;
+mod usage;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
 pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata};

@@ -21,8 +21,8 @@ const PURGED_SINCE: &str = "
 impl ProjectRepository for SqlTx {
     async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
         let statement = sql("INSERT INTO projects (id_key, id, lake, name, settings, status, created_at, updated_at,
-                                   size_bytes, table_count, bucket_count, deletion_protection)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+                                   size_bytes, table_count, bucket_count, deletion_protection, quota)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
         .bind(project.id.folded())
         .bind(project.id.as_str())
         .bind(project.lake.to_string())
@@ -34,7 +34,8 @@ impl ProjectRepository for SqlTx {
         .bind(number("size_bytes", project.size.size_bytes)?)
         .bind(number("table_count", project.size.table_count)?)
         .bind(number("bucket_count", project.size.bucket_count)?)
-        .bind(i64::from(project.deletion_protection));
+        .bind(i64::from(project.deletion_protection))
+        .bind(quota(project)?);
         self.run(statement).await.map(drop)
     }
 
@@ -60,7 +61,7 @@ impl ProjectRepository for SqlTx {
         let deletion = project.deletion.as_ref();
         let statement =
             sql("UPDATE projects SET name = $2, settings = $3, status = $4, updated_at = $5, deletion_protection = $6,
-                    deleted_at = $7, purge_after = $8, purged_at = $9, freed_bytes = $10, claimed_until = $11
+                    deleted_at = $7, purge_after = $8, purged_at = $9, freed_bytes = $10, claimed_until = $11, quota = $12
               WHERE id_key = $1")
             .bind(project.id.folded())
             .bind(project.name.as_deref())
@@ -72,7 +73,8 @@ impl ProjectRepository for SqlTx {
             .bind(deletion.map(|deletion| micros(deletion.purge_after)))
             .bind(deletion.and_then(|deletion| deletion.purged_at).map(micros))
             .bind(number("freed_bytes", deletion.map_or(0, |deletion| deletion.freed_bytes))?)
-            .bind(deletion.and_then(|deletion| deletion.claimed_until).map(micros));
+            .bind(deletion.and_then(|deletion| deletion.claimed_until).map(micros))
+            .bind(quota(project)?);
         Ok(self.run(statement).await? > 0)
     }
 
@@ -95,6 +97,11 @@ impl ProjectRepository for SqlTx {
                 .bind(number("bucket_count", size.bucket_count)?);
         self.run(statement).await.map(drop)
     }
+}
+
+fn quota(project: &Project) -> Result<Option<String>, StoreError> {
+    let quota = Some(&project.quota).filter(|quota| !quota.is_empty());
+    quota.map(|quota| to_json("quota", quota)).transpose()
 }
 
 fn settings(project: &Project) -> Result<Option<String>, StoreError> {

@@ -42,6 +42,7 @@ pub(crate) fn project(row: &Row) -> Parsed<Project> {
             table_count: count(row, "table_count")?,
             bucket_count: count(row, "bucket_count")?,
         },
+        quota: optional_json(row, "quota")?.unwrap_or_default(),
     })
 }
 

@@ -10,6 +10,7 @@ use gadwall_domain::ports::metadata::{
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use gadwall_domain::ports::sharing::SharingRepository;
+use gadwall_domain::ports::usage::UsageRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
 use thiserror::Error;
 
@@ -155,6 +156,10 @@ impl MetadataTx for SqlTx {
 
     fn sharing(&mut self) -> &mut dyn SharingRepository {
         self.access_touched = true;
+        self
+    }
+
+    fn usage(&mut self) -> &mut dyn UsageRepository {
         self
     }
 

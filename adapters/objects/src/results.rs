@@ -344,6 +344,10 @@ impl ResultStore for LocalResults {
         self.run(move |inner| inner.delete(lake, query)).await
     }
 
+    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError> {
+        Ok(Some(self.inner.room.of(&lake_name(lake))))
+    }
+
     async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         self.run(move |inner| {
             let folder = inner.root.join(lake_name(lake));

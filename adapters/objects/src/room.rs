@@ -32,6 +32,11 @@ impl Room {
         self.lock().remove(folder);
     }
 
+    /// Bytes that a lake's results take.
+    pub(crate) fn of(&self, folder: &str) -> u64 {
+        self.lock().get(folder).copied().unwrap_or_default()
+    }
+
     /// Takes these numbers for what all lakes have.
     pub(crate) fn count_again(&self, used: HashMap<String, u64>) {
         *self.lock() = used;

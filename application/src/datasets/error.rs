@@ -88,6 +88,7 @@ impl Classify for DatasetError {
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
             Self::ContentType(error) => error.kind(),
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
+            Self::Content(ContentError::Quota(error)) => error.kind(),
             Self::NameTooLong { .. } | Self::Content(ContentError::Interrupted | ContentError::Malformed { .. }) => {
                 ErrorKind::Invalid
             }
@@ -108,6 +109,7 @@ impl Classify for DatasetError {
             Self::PreconditionFailed { .. } => "precondition_failed",
             Self::ContentType(error) => error.code(),
             Self::Content(ContentError::TooLarge { .. }) => "body_too_large",
+            Self::Content(ContentError::Quota(error)) => error.code(),
             Self::Content(ContentError::Interrupted) => "body_incomplete",
             Self::Content(ContentError::Malformed { .. }) => "malformed_body",
             Self::Storage(ObjectError::StorageFull(_)) => "storage_full",
@@ -118,6 +120,7 @@ impl Classify for DatasetError {
 
     fn details(&self) -> Option<Value> {
         match self {
+            Self::Content(ContentError::Quota(error)) => error.details(),
             Self::NoDataset { project, dataset } | Self::DatasetExists { project, dataset } => {
                 Some(json!({ "project_id": project, "dataset_name": dataset }))
             }

@@ -1,6 +1,7 @@
 //! Datasets and their objects: create, list, store, read, delete.
 
 mod error;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +13,12 @@ use gadwall_domain::dataset::{DatasetName, ObjectInfo, ObjectName, Precondition}
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::objects::{Content, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored};
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::projects::Projects;
 
 pub(crate) use error::{about_dataset, about_object};
 
@@ -25,6 +28,7 @@ pub use error::DatasetError;
 pub struct Datasets {
     objects: Arc<dyn ObjectStorage>,
     access: Arc<Access>,
+    projects: Option<Arc<Projects>>,
 }
 
 impl fmt::Debug for Datasets {
@@ -45,7 +49,13 @@ pub struct OpenForPut {
 impl Datasets {
     /// Works on this storage.
     pub fn new(objects: Arc<dyn ObjectStorage>, access: Arc<Access>) -> Self {
-        Self { objects, access }
+        Self { objects, access, projects: None }
+    }
+
+    /// The same, within the limits of projects.
+    #[must_use]
+    pub fn with_projects(self, projects: Arc<Projects>) -> Self {
+        Self { projects: Some(projects), ..self }
     }
 
     /// Creates a dataset.
@@ -107,6 +117,9 @@ impl Datasets {
         // Told before the body is read; storage looks again when it stores.
         let there = self.objects.engine_location(project.lake, dataset).await;
         there.map_err(about_dataset(&project.id, dataset))?;
+        if let Some(projects) = &self.projects {
+            projects.require_room(&project, QuotaKind::DatasetBytes).await?;
+        }
         Ok(OpenForPut { caller: caller.clone(), project, dataset: dataset.clone(), object: object.clone() })
     }
 
@@ -114,8 +127,10 @@ impl Datasets {
     #[tracing::instrument(skip_all, fields(project.id = %open.project.id, dataset.name = %open.dataset))]
     pub async fn put(&self, open: OpenForPut, content: Content, options: PutOptions) -> Result<Stored, UseCaseError> {
         let OpenForPut { caller, project, dataset, object } = open;
+        let (content, room) = self.bounded(&project, content).await?;
         let stored = self.objects.put(project.lake, &dataset, &object, content, options).await;
         let stored = stored.map_err(about_object(&project.id, &dataset, &object))?;
+        room.keep(&project, &stored);
         self.access.record(&caller, &project.id, "object.stored", named(&dataset, &object)).await?;
         Ok(stored)
     }
@@ -158,6 +173,9 @@ impl Datasets {
     ) -> Result<(), UseCaseError> {
         let project = self.open(caller, project, Scope::Write).await?;
         let deleted = self.objects.delete(project.lake, dataset, object, precondition).await;
+        if let Some(projects) = &self.projects {
+            projects.quotas().forget(&project.id, QuotaKind::DatasetBytes);
+        }
         deleted.map_err(about_object(&project.id, dataset, object))?;
         self.access.record(caller, &project.id, "object.deleted", named(dataset, object)).await
     }

@@ -106,6 +106,7 @@ impl Meaning {
             | QueryError::LakeAway(_)
             | QueryError::StorageFull(_)
             | QueryError::Busy
+            | QueryError::Quota(_)
             | QueryError::Cancelled
             | QueryError::CircuitOpen { .. } => Self::Nothing,
         }

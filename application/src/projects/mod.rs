@@ -2,6 +2,7 @@
 
 mod deletion;
 mod error;
+mod quota;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::{MAX_DISPLAY_NAME, Project, ProjectSize, ProjectStatus};
+use gadwall_domain::quota::Quota;
 use serde_json::{Map, Value};
 
 use crate::access::{Access, digest};
@@ -27,10 +29,12 @@ use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::projection::Projection;
 use crate::queries::RunningQueries;
+use crate::quotas::Quotas;
 use crate::record::{MARK, mark, record};
 
 pub use deletion::{DeletedNow, PurgeRound};
 pub use error::DeletionError;
+pub use quota::Limit;
 
 /// Largest `settings`, as JSON text.
 const MAX_SETTINGS: usize = 64 * 1024;
@@ -107,6 +111,7 @@ pub struct Projects {
     /// How long a deleted project can be brought back.
     undelete_for: TimeDelta,
     running: Option<Arc<RunningQueries>>,
+    quotas: Arc<Quotas>,
 }
 
 impl fmt::Debug for Projects {
@@ -127,7 +132,8 @@ impl Projects {
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
         let undelete_for = TimeDelta::zero();
-        Self { store, lakes, files, access, projection, clock, ids, undelete_for, running: None }
+        let quotas = Quotas::none(Arc::clone(&clock));
+        Self { store, lakes, files, access, projection, clock, ids, undelete_for, running: None, quotas }
     }
 
     /// The same, with deleted projects that can be brought back for so long.
@@ -211,6 +217,7 @@ impl Projects {
             created_at: now,
             updated_at: now,
             size: ProjectSize::default(),
+            quota: Quota::default(),
         })
     }
 
@@ -299,15 +306,20 @@ impl Projects {
             Err(UseCaseError::NoProjectAround(id)) => return Err(UseCaseError::NoProject(id)),
             project => project?,
         };
-        let size = self.measure(&project).await?;
-        self.keep_size(&project.id, size).await?;
+        let size = self.counted(&project).await?;
         Ok((project, size))
     }
 
     /// Takes the counters again after tables or buckets came or went.
     pub(crate) async fn refresh_size(&self, project: &Project) -> Result<(), UseCaseError> {
-        let size = self.measure(project).await?;
-        Ok(self.keep_size(&project.id, size).await?)
+        self.counted(project).await.map(drop)
+    }
+
+    /// Counts what a project holds, and keeps the counters.
+    pub(crate) async fn counted(&self, project: &Project) -> Result<ProjectSize, UseCaseError> {
+        let size = self.measured(project).await?;
+        self.keep_size(&project.id, size).await?;
+        Ok(size)
     }
 
     async fn keep_size(&self, id: &ProjectId, size: ProjectSize) -> Result<(), StoreError> {

@@ -13,6 +13,8 @@ use gadwall_domain::query::QueryError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::quotas::too_many_at_once;
+
 /// So many at once, so many waiting.
 pub(super) struct Admission {
     limits: Limits,
@@ -146,7 +148,21 @@ impl Admission {
 
     /// Asks for a place for a query of a project. `Busy` when nobody else may wait.
     pub(super) fn ask(self: &Arc<Self>, project: &ProjectId, wanted: Use) -> Result<Asked, QueryError> {
+        self.ask_within(project, wanted, 0)
+    }
+
+    /// The same for a project of which only so many may run and wait together; any number if 0.
+    pub(super) fn ask_within(
+        self: &Arc<Self>,
+        project: &ProjectId,
+        wanted: Use,
+        most: u64,
+    ) -> Result<Asked, QueryError> {
         let mut line = self.lock();
+        let present = line.of_project(project) as u64;
+        if most > 0 && present >= most {
+            return Err(too_many_at_once(most, present).into());
+        }
         if line.may_run(project, wanted) {
             line.take(project, wanted);
             return Ok(Asked::Place(self.place(project.clone(), wanted)));
@@ -188,6 +204,13 @@ impl Admission {
 }
 
 impl Line {
+    /// How many of a project run and wait.
+    fn of_project(&self, project: &ProjectId) -> usize {
+        let running = self.running.get(project).map_or(0, |taken| taken.places);
+        let waiting = self.projects.iter().find(|own| own.project == *project).map_or(0, |own| own.waiting.len());
+        running + waiting
+    }
+
     fn may_run(&self, project: &ProjectId, wanted: Use) -> bool {
         let taken = self.running.get(project).copied().unwrap_or_default();
         self.free > 0

@@ -108,6 +108,7 @@ impl BackgroundQueries {
         opened: Opened,
         query: Query,
     ) -> Result<QueryRecord, UseCaseError> {
+        self.queries.running.admit(&opened.project)?;
         let place = self.background.reserve().map_err(|_| QueryError::Busy)?;
         let (entry, registration) = {
             let mut started = self.lock();

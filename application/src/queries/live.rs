@@ -201,6 +201,11 @@ impl Live {
         self.ended.notified()
     }
 
+    /// Bytes of the rows that were handed over.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
     pub(super) fn add_rows(&self, rows: u64) {
         self.lock().record.rows += rows;
     }

@@ -8,6 +8,7 @@ mod running;
 mod script;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,6 +43,7 @@ pub(crate) use script::ScriptTurn;
 
 use admission::{Place, Use};
 use live::{End, Entry};
+pub(crate) use usage::oldest_day;
 
 /// The most queries that a list answers.
 pub const MAX_LISTED: u32 = 1_000;
@@ -223,7 +225,7 @@ impl Queries {
     #[tracing::instrument(skip_all, fields(project.id = %opened.project.id, query.id = tracing::field::Empty))]
     pub async fn run_in(&self, caller: &Caller, opened: Opened, query: Query) -> Result<Answer, UseCaseError> {
         // Who is turned away at the door leaves nothing behind: a flood must not wash the history away.
-        let asked = self.running.admission.ask(&opened.project.id, Use::Read)?;
+        let asked = self.running.ask(&opened.project, Use::Read)?;
         let (entry, registration) = self.running.enter(caller, &opened.project.id, &query.sql);
         tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.running.settings.queue_timeout.min(query.timeout);
@@ -351,11 +353,12 @@ impl Queries {
         Ok(tx.commit().await?)
     }
 
-    /// Forgets queries that ended long ago; answers how many.
+    /// Forgets queries that ended long ago, and what was counted of such; answers how many queries.
     pub async fn clean_up(&self) -> Result<u64, UseCaseError> {
         let before = self.running.clock.now() - self.running.settings.history_retention;
         let mut tx = self.running.store.write().await?;
         let forgotten = tx.queries().forget_before(before).await?;
+        tx.usage().forget_before(oldest_day(self.running.clock.now())).await?;
         tx.commit().await?;
         Ok(forgotten)
     }

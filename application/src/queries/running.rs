@@ -13,13 +13,18 @@ use gadwall_domain::ids::QueryId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
+use gadwall_domain::project::Project;
+use gadwall_domain::query::QueryError;
 use gadwall_domain::query_record::{QueryRecord, QueryState};
+use gadwall_domain::quota::DayUsage;
 use gadwall_domain::sharing::SourceBucket;
 use tokio::sync::mpsc;
 
-use super::admission::{Admission, Limits};
+use super::admission::{Admission, Asked, Limits, Use};
 use super::live::{End, Entry, Live};
+use super::usage::UsageCounts;
 use crate::caller::Caller;
+use crate::quotas::{Quotas, too_many_at_once};
 
 /// Signs of a statement that are kept.
 const KEPT_TEXT: usize = 10_000;
@@ -59,6 +64,8 @@ pub struct RunningQueries {
     live: Mutex<BTreeMap<QueryId, Arc<Live>>>,
     ended: mpsc::Sender<Arc<Live>>,
     lost: AtomicU64,
+    quotas: Arc<Quotas>,
+    usage: UsageCounts,
 }
 
 impl fmt::Debug for RunningQueries {
@@ -75,20 +82,57 @@ impl RunningQueries {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> (Arc<Self>, QueryLogWriter) {
+        let quotas = Quotas::none(Arc::clone(&clock));
+        Self::within(settings, store, clock, ids, quotas)
+    }
+
+    /// The same within the limits of projects.
+    pub fn within(
+        settings: QuerySettings,
+        store: Arc<dyn MetadataStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+        quotas: Arc<Quotas>,
+    ) -> (Arc<Self>, QueryLogWriter) {
         let (ended, unwritten) = mpsc::channel(UNWRITTEN);
         let admission = Admission::new(Limits {
             concurrent: settings.max_concurrent,
             of_project: settings.max_concurrent_per_project,
             queued: settings.max_queued,
         });
-        let (live, lost) = (Mutex::default(), AtomicU64::new(0));
-        let running = Arc::new(Self { settings, admission, store, clock, ids, live, ended, lost });
+        let (live, lost, usage) = (Mutex::default(), AtomicU64::new(0), UsageCounts::default());
+        let running = Arc::new(Self { settings, admission, store, clock, ids, live, ended, lost, quotas, usage });
         (Arc::clone(&running), QueryLogWriter { running, unwritten })
     }
 
     /// How many queries that ended are missing in the history, since the service started.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a place for a query of a project, within its limits.
+    pub(super) fn ask(&self, project: &Project, wanted: Use) -> Result<Asked, QueryError> {
+        let asked = self.admission.ask_within(&project.id, wanted, self.quotas.at_once(project))?;
+        // Who may not ask so often gives the place back.
+        self.quotas.count_query(project)?;
+        Ok(asked)
+    }
+
+    /// Admits a query that asks for its place later, within the limits of its project.
+    pub(super) fn admit(&self, project: &Project) -> Result<(), QueryError> {
+        let most = self.quotas.at_once(project);
+        if most > 0 {
+            let present = self.unfinished(&project.id);
+            if present >= most {
+                return Err(too_many_at_once(most, present).into());
+            }
+        }
+        Ok(self.quotas.count_query(project)?)
+    }
+
+    /// How many queries of a project have not ended.
+    pub(crate) fn unfinished(&self, project: &ProjectId) -> u64 {
+        self.of_project(project).iter().filter(|query| !query.state.is_final()).count() as u64
     }
 
     /// Enters a query, which may wait at first.
@@ -123,6 +167,7 @@ impl RunningQueries {
         if !live.end(end, self.clock.now()) {
             return false;
         }
+        self.usage.count(&live.record(), live.bytes());
         // Never waits: a query isn't held up by its history.
         if self.ended.try_send(Arc::clone(live)).is_err() {
             self.lock().remove(&live.id());
@@ -244,7 +289,17 @@ impl QueryLogWriter {
     }
 
     async fn try_write(&self, records: &[QueryRecord]) -> Result<(), StoreError> {
+        let usage = self.running.usage.take();
+        let written = self.write_with(records, &usage).await;
+        if written.is_err() {
+            self.running.usage.put_back(usage);
+        }
+        written
+    }
+
+    async fn write_with(&self, records: &[QueryRecord], usage: &[DayUsage]) -> Result<(), StoreError> {
         let mut tx = self.running.store.write().await?;
+        tx.usage().add(usage).await?;
         let mut projects: Vec<&ProjectId> = Vec::new();
         for record in records {
             tx.queries().insert(record).await?;

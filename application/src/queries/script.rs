@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Abortable, Shared};
 use gadwall_domain::ids::QueryId;
-use gadwall_domain::names::ProjectId;
+use gadwall_domain::project::Project;
 use gadwall_domain::query::QueryError;
 use gadwall_domain::script::{StatementResult, StopSignal};
 use gadwall_domain::sharing::SourceBucket;
@@ -38,14 +38,14 @@ impl RunningQueries {
     pub(crate) async fn admit_script(
         self: &Arc<Self>,
         caller: &Caller,
-        project: &ProjectId,
+        project: &Project,
         sql: &str,
         writes: bool,
         timeout: Duration,
     ) -> Result<ScriptTurn, QueryError> {
         let wanted = if writes { Use::Write } else { Use::Read };
-        let asked = self.admission.ask(project, wanted)?;
-        let (entry, registration) = self.enter(caller, project, sql);
+        let asked = self.ask(project, wanted)?;
+        let (entry, registration) = self.enter(caller, &project.id, sql);
         tracing::Span::current().record("query.id", tracing::field::display(entry.live.id()));
         let longest = self.settings.queue_timeout.min(timeout);
         let place = match Abortable::new(asked.wait(longest), registration).await {

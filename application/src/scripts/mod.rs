@@ -3,6 +3,8 @@
 //! Statements that come in one request are one entry among the queries: they wait for one turn, are seen and stopped
 //! together, and are remembered as one.
 
+mod room;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use gadwall_domain::ports::lake::{LakeStore, ScriptEngine, WriteError};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::script::{
-    Examined, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementKind,
+    Examined, Growth, KnownTable, Script, ScriptError, ScriptFault, ScriptOutput, ScriptStatement, StatementKind,
     StatementResult, Touched,
 };
 use gadwall_domain::table::TableRef;
@@ -29,6 +31,7 @@ use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::queries::{RunningQueries, ScriptTurn};
+use crate::quotas::Reservation;
 use crate::sharing::{Reading, is_open, reading};
 use crate::tables::Tables;
 use crate::transfers::SqlFiles;
@@ -97,6 +100,7 @@ struct Needs {
     scopes: BTreeSet<Scope>,
     tables: Vec<TableRef>,
     writes: bool,
+    growths: Vec<(Growth, Option<TableRef>)>,
 }
 
 impl Scripts {
@@ -207,7 +211,7 @@ impl Scripts {
     ) -> Result<ScriptTurn, UseCaseError> {
         let texts: Vec<&str> = script.statements.iter().map(|statement| statement.sql.as_str()).collect();
         let (text, running) = (texts.join(";\n"), &self.0.running);
-        Ok(running.admit_script(caller, &project.id, &text, needs.writes, script.timeout).await?)
+        Ok(running.admit_script(caller, project, &text, needs.writes, script.timeout).await?)
     }
 
     async fn carry_out(
@@ -219,12 +223,14 @@ impl Scripts {
         needs: &Needs,
     ) -> Result<ScriptOutcome, UseCaseError> {
         let (dry_run, at) = (script.dry_run, script.at);
-        let output = self.execute(turn, caller, project, script, needs).await?;
+        let (output, room) = self.execute(turn, caller, project, script, needs).await?;
         turn.count(&output.results);
         if output.changed && !dry_run {
             self.0.projection.catch_up(project, Some(output.snapshot)).await?;
             self.0.projects.refresh_size(project).await?;
         }
+        // It is in what was measured by now.
+        drop(room);
         let snapshot = match at {
             ReadAt::Snapshot(snapshot) if !needs.writes => snapshot,
             _ => output.snapshot,
@@ -241,7 +247,8 @@ impl Scripts {
     }
 
     fn needs(&self, script: &Script) -> Result<Needs, UseCaseError> {
-        let mut needs = Needs { scopes: BTreeSet::from([Scope::Read]), tables: Vec::new(), writes: false };
+        let mut needs =
+            Needs { scopes: BTreeSet::from([Scope::Read]), tables: Vec::new(), writes: false, growths: Vec::new() };
         for (number, ScriptStatement { sql, .. }) in script.statements.iter().enumerate() {
             let examined = self.0.engine.examine(sql, script.default_bucket.as_ref());
             let found = examined.map_err(|error| of_many(script, number, error.into()))?;
@@ -252,6 +259,9 @@ impl Scripts {
             };
             needs.writes |= matches!(found.kind, StatementKind::Rows | StatementKind::Structure);
             needs.scopes.insert(scope);
+            if found.growth != Growth::None {
+                needs.growths.push((found.growth, found.table.clone()));
+            }
             needs.tables.extend(found.table);
         }
         needs.tables.sort();
@@ -266,7 +276,7 @@ impl Scripts {
         project: &Project,
         script: Script,
         needs: &Needs,
-    ) -> Result<ScriptOutput, UseCaseError> {
+    ) -> Result<(ScriptOutput, Vec<Reservation>), UseCaseError> {
         let texts = script.statements.iter().map(|statement| statement.sql.as_str());
         let files = self.0.files.resolve(caller, project, texts.clone(), script.timeout).await?;
         let default_bucket = script.default_bucket.as_ref();
@@ -288,6 +298,8 @@ impl Scripts {
         }
         let many = script.statements.len() > 1;
         let tables = self.known(caller, project, needs).await?;
+        // In the script's turn: of two that write, the second one counts what the first one brought.
+        let room = if script.dry_run { Vec::new() } else { self.room(project, needs, &tables).await? };
         if turn.is_stopped() {
             return Err(QueryError::Cancelled.into());
         }
@@ -304,7 +316,7 @@ impl Scripts {
             }
             done => done,
         };
-        done.map_err(|error| tell(&project.id, error, many))
+        Ok((done.map_err(|error| tell(&project.id, error, many))?, room))
     }
 
     /// The tables that are changed, as far as they are there.

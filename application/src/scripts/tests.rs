@@ -11,7 +11,7 @@ use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::ports::lake::{LakeError, QueryEngine};
 use gadwall_domain::query::{Parameters, Query, QueryOutput};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
-use gadwall_domain::script::{Copy, ScriptOutput, StopSignal, Touched, WriteFault};
+use gadwall_domain::script::{Copy, Growth, ScriptOutput, StopSignal, Touched, WriteFault};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -59,7 +59,7 @@ fn fault(fault: impl Into<ScriptFault>) -> ScriptError {
 impl ScriptEngine for Engine {
     fn examine(&self, sql: &str, _default_bucket: Option<&BucketName>) -> Result<Examined, QueryError> {
         let kind = if sql.starts_with("select") { StatementKind::Read } else { StatementKind::Rows };
-        Ok(Examined { kind, verb: "VERB", table: None })
+        Ok(Examined { kind, verb: "VERB", table: None, growth: Growth::None })
     }
 
     fn file_paths(&self, _sql: &str) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Tables: create, list, look at, change, delete.
 
+mod room;
 mod rows;
 mod shape;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::lake::{Lake, LakeError, LakeWrite, StoredTable};
 use gadwall_domain::ports::metadata::{MetadataStore, TableFacts};
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::{Comments, Table, TableRef};
 
@@ -105,12 +107,18 @@ impl Tables {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
         layout.check(&schema)?;
         check_comments(&comments)?;
+        let room = match self.writes.committed_before(caller, &project).await? {
+            Some(_) => None,
+            None => Some(self.projects.reserve(&project, QuotaKind::Tables, 1).await?),
+        };
         let write = LakeWrite::CreateTable { table: table.clone(), schema, layout };
         self.writes.commit(caller, &project, write, about_table(&project.id, &table)).await?;
         if comments != Comments::default() {
             self.comment(caller, &project, &table, comments).await?;
         }
         self.projects.refresh_size(&project).await?;
+        // It is in what was measured by now.
+        drop(room);
         self.require_at(&project, &table, ReadAt::Head).await
     }
 

@@ -10,6 +10,7 @@ use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{Committed, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport};
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
@@ -80,9 +81,25 @@ impl Tables {
         meant: Meant,
     ) -> Result<Outcome, UseCaseError> {
         let OpenTable { project, table, schema } = open;
+        // What was written before needs no room any more.
+        if !meant.dry_run
+            && self.is_bounded(&project)
+            && let Some(before) = self.writes.committed_before(caller, &project).await?
+        {
+            return Ok(before.into());
+        }
+        let (rows, room) = self.bounded(&project, rows).await?.split();
         let schema = Arc::unwrap_or_clone(schema);
+        let columns = schema.columns().len();
+        if let RowSource::Parquet(file) = &rows {
+            let same = RowSource::Parquet(Arc::clone(file));
+            self.require_few_rows(&project, (&table, &schema), mode, same).await?;
+        }
         let write = LakeWrite::Load { table: table.clone(), schema, mode, rows, expected: meant.expected };
         let outcome = self.carry_out(caller, &project, &table, write, meant.dry_run).await?;
+        if !meant.dry_run {
+            room.keep(columns);
+        }
         // Appends come too often to count the whole project after each.
         if mode != LoadMode::Append && !meant.dry_run {
             self.projects.refresh_size(&project).await?;
@@ -113,6 +130,7 @@ impl Tables {
         let write = match edit {
             Edit::Delete { filter } => LakeWrite::Delete { table: table.clone(), schema, filter, expected },
             Edit::Update { filter, set } => {
+                self.projects.require_room(&project, QuotaKind::TableBytes).await?;
                 LakeWrite::Update { table: table.clone(), schema, filter: Some(filter), set, expected }
             }
         };

@@ -16,6 +16,7 @@ use gadwall_domain::ids::{ApiKeyId, LakeId, RequestId, SnapshotId};
 use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId};
 use gadwall_domain::project::{Project, ProjectSize, ProjectStatus};
+use gadwall_domain::quota::Quota;
 use gadwall_domain::rows::{RowBatch, RowSource, RowsError, Violations};
 use gadwall_domain::schema::{Column, DefaultValue, TableSchema};
 use gadwall_domain::table::TableRef;
@@ -53,6 +54,7 @@ pub fn project(id: &str) -> Project {
         created_at: noon(),
         updated_at: noon(),
         size: ProjectSize::default(),
+        quota: Quota::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use gadwall_domain::operation::{Operation, OperationKind, Progress};
 use gadwall_domain::ports::transfer::ExportSource;
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{NamedFiles, Parameters, Query, QueryError, ReadScope};
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::sharing::SourceBucket;
 use gadwall_domain::table::TableRef;
@@ -80,6 +81,7 @@ impl Transfers {
         let project = self.open_files(caller, project, Scope::Write).await?;
         let there = self.parts.objects.engine_location(project.lake, &new.to.dataset).await;
         there.map_err(about_dataset(&project.id, &new.to.dataset))?;
+        self.parts.projects.require_room(&project, QuotaKind::DatasetBytes).await?;
         let read = match &new.of {
             ExportOf::Table { table, .. } => {
                 self.parts.access.open_to_read(caller, &project.id, &table.bucket).await?.project
@@ -191,12 +193,14 @@ async fn carry_out(
         })
         .await?;
     running.progress(Progress { percent: None, rows: exported.rows, bytes: exported.bytes });
+    let room = parts.projects.reserve(project, QuotaKind::DatasetBytes, exported.bytes).await?;
     // Up to here it can be stopped; the rest is quick, and whole or not at all.
     running.seal()?;
     let path = exported.file.path().to_owned();
     let content_type = ContentType::guess(&to.object);
     let stored = parts.objects.adopt(project.lake, &to.dataset, &to.object, path, content_type).await;
     let stored = stored.map_err(about_object(&project.id, &to.dataset, &to.object))?;
+    room.keep_as(stored.info.size);
     Ok(json!({
         "rows": exported.rows,
         "bytes": stored.info.size,

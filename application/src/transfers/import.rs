@@ -10,6 +10,7 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
 use gadwall_domain::ports::lake::{Committed, EngineFile, LakeWrite, LoadMode};
 use gadwall_domain::project::Project;
+use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
@@ -82,6 +83,8 @@ impl Transfers {
         if new.mode == LoadMode::Upsert && !keyed {
             return Err(UseCaseError::NoKey(table));
         }
+        // Told before the files are read; what they bring is looked at once it is known.
+        self.parts.projects.require_room(&project, QuotaKind::TableBytes).await?;
         let found = find(&*self.parts.objects, &project, &new.files).await?;
         let format = match new.format {
             Some(format) => format,
@@ -123,12 +126,16 @@ impl Transfers {
         let project = self.open_files(caller, project, Scope::Write).await?;
         let open = self.parts.tables.open(caller, &project.id, &table, Scope::Write).await?;
         let found = find(&*self.parts.objects, &project, &files).await?;
+        let size = found.iter().map(|found| found.size).sum();
+        let room = self.parts.projects.reserve(&project, QuotaKind::TableBytes, size).await?;
         let files = found.iter().map(|found| found.file.clone()).collect();
         let schema = Arc::unwrap_or_clone(open.schema());
         let write = LakeWrite::RegisterFiles { table: table.clone(), schema, files, expected: Expected::ANY };
         let written = self.parts.lakes.write(project.lake, write, caller.origin()).await;
         let committed = written.map_err(about_table(&project.id, &table))?;
         self.parts.after_change(&project, committed).await?;
+        // They are in what was measured by now.
+        drop(room);
         Ok(Registered { files: found.len() as u64, committed })
     }
 }
@@ -161,12 +168,19 @@ impl Import {
             .await?;
         let bytes = self.found.iter().map(|found| found.size).sum();
         running.progress(Progress { percent: None, rows: read.rows, bytes });
+        let size = read.file.size().unwrap_or(bytes);
+        let of_rows = parts.projects.reserve(&self.project, QuotaKind::TableBytes, size).await?;
+        let of_table = match &self.schema {
+            Some(_) => None,
+            None => Some(parts.projects.reserve(&self.project, QuotaKind::Tables, 1).await?),
+        };
         // Up to here it can be stopped; from here on it is a write like any other.
         running.seal()?;
         let made = match &self.schema {
             Some(_) => None,
             None => Some(self.make(parts, &schema).await?),
         };
+        drop(of_table);
         let write = LakeWrite::Load {
             table: self.table.clone(),
             schema,
@@ -177,6 +191,7 @@ impl Import {
         match parts.lakes.write(self.project.lake, write, self.origin.clone()).await {
             Ok(committed) => {
                 parts.after_change(&self.project, committed).await?;
+                drop(of_rows);
                 Ok(self.result(committed, bytes))
             }
             Err(error) => {

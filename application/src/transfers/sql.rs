@@ -118,10 +118,10 @@ impl Transfers {
             return Err(unsupported("COPY", "use the import and export endpoints"));
         };
         // Who may not write learns nothing about the statement.
-        self.open_files(caller, project, Scope::Write).await?;
+        let opened = self.open_files(caller, project, Scope::Write).await?;
         let copy = files.engine.copy(sql)?;
         let writes = matches!(copy.way, CopyWay::From { .. });
-        let turn = running.admit_script(caller, project, sql, writes, limit).await?;
+        let turn = running.admit_script(caller, &opened, sql, writes, limit).await?;
         let query_id = turn.id();
         let done = self.carry_out(caller, project, copy, limit, turn.stop_signal()).await;
         turn.end(done.as_ref().err());

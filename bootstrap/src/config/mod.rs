@@ -45,7 +45,7 @@ pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
     Audit, Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Ontology, Postgres, Projects, Query,
-    RateLimit, Server, Storage, Tls,
+    Quota, RateLimit, Server, Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub audit: Audit,
     /// Projects.
     pub projects: Projects,
+    /// What a project may hold and do.
+    pub quota: Quota,
     /// What is written to standard error.
     pub logging: Logging,
     /// DuckDB.
@@ -147,6 +149,7 @@ impl Config {
             auth: Auth::default(),
             audit: Audit::default(),
             projects: Projects::default(),
+            quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },
             engine: Engine::default(),
             breaker: Breaker::default(),

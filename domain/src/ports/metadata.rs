@@ -18,6 +18,7 @@ use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
 use crate::ports::sharing::SharingRepository;
+use crate::ports::usage::UsageRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
 use crate::query_record::{QueryFilter, QueryRecord};
 use crate::schema::Column;
@@ -81,6 +82,8 @@ pub trait MetadataTx: Send {
     fn queries(&mut self) -> &mut dyn QueryLog;
     /// Shares, grants and links.
     fn sharing(&mut self) -> &mut dyn SharingRepository;
+    /// What projects' queries did, day by day.
+    fn usage(&mut self) -> &mut dyn UsageRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

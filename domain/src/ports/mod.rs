@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
+//! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
@@ -25,3 +26,4 @@ pub mod sharing;
 pub mod system;
 pub mod tokens;
 pub mod transfer;
+pub mod usage;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
 use crate::ids::LakeId;
+use crate::quota::QuotaExceeded;
 
 /// Most objects in one answer of [`ObjectStorage::list`].
 pub const MAX_OBJECTS_LISTED: u32 = 10_000;
@@ -24,6 +25,9 @@ pub enum ContentError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// More than the project may have.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     /// They ended before their end.
     #[error("the body ended early")]
     Interrupted,

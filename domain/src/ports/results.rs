@@ -100,6 +100,12 @@ pub trait ResultStore: Send + Sync {
     /// Deletes a result and its note; `false` when there was no note.
     async fn delete(&self, lake: LakeId, query: QueryId) -> Result<bool, ResultError>;
 
+    /// Bytes of a lake's results, where that is known.
+    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError> {
+        let _ = lake;
+        Ok(None)
+    }
+
     /// Deletes all of a lake; answers how many bytes there were.
     async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError>;
 

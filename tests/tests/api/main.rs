@@ -24,6 +24,7 @@ mod projects;
 mod query;
 mod query_cache;
 mod query_statistics;
+mod quota;
 mod readme;
 mod restart;
 mod rows;

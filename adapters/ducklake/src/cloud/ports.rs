@@ -81,6 +81,10 @@ impl LakeStore for CloudLakes {
         self.of(lake).await?.buckets(lake, at).await
     }
 
+    async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError> {
+        self.of(lake).await?.kept_bytes(lake).await
+    }
+
     async fn tables(
         &self,
         lake: LakeId,

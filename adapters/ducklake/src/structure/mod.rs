@@ -181,6 +181,17 @@ pub(crate) fn buckets(connection: &Connection, lake: LakeId, version: ReadAt) ->
         .collect()
 }
 
+/// Bytes of all files of rows and of deletions that the catalog still knows, whichever version they are of.
+pub(crate) fn kept_bytes(connection: &Connection, lake: LakeId) -> Result<u64, LakeError> {
+    let statement = on(
+        lake,
+        "SELECT ((SELECT coalesce(sum(file_size_bytes), 0) FROM {md}.ducklake_data_file)
+               + (SELECT coalesce(sum(file_size_bytes), 0) FROM {md}.ducklake_delete_file))::BIGINT",
+    );
+    let found = rows(connection, &statement, &[], |row| row.get::<_, i64>(0))?;
+    count(found.first().copied().unwrap_or_default())
+}
+
 fn count(number: i64) -> Result<u64, LakeError> {
     u64::try_from(number).map_err(|_| fault("the catalog counts below zero"))
 }

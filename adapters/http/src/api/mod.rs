@@ -26,6 +26,7 @@ pub(crate) mod short_tables;
 pub(crate) mod system;
 pub(crate) mod tables;
 pub(crate) mod transfers;
+pub(crate) mod usage;
 pub(crate) mod views;
 
 use std::time::Duration;

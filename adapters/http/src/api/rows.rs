@@ -187,11 +187,14 @@ impl Spool {
         // From here on the file goes with this handle, however this ends.
         let staged = StagedFile::new(path.clone(), Box::new(RemoveFile(path.clone())));
         let mut file = tokio::fs::File::create(&path).await.map_err(internal)?;
+        let mut size: u64 = 0;
         while let Some(chunk) = chunks.next().await {
-            file.write_all(&chunk?).await.map_err(internal)?;
+            let chunk = chunk?;
+            size += chunk.len() as u64;
+            file.write_all(&chunk).await.map_err(internal)?;
         }
         file.flush().await.map_err(internal)?;
-        Ok(staged)
+        Ok(staged.with_size(size))
     }
 }
 

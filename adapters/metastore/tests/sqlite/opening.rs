@@ -48,6 +48,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE tags",
         "DROP TABLE idempotency",
         "DROP TABLE operations",
+        "DROP TABLE usage_days",
+        "ALTER TABLE projects DROP COLUMN quota",
         "DROP TABLE instances",
         "DROP TABLE queries",
         "DROP TABLE shares",

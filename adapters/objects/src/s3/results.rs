@@ -318,6 +318,10 @@ impl ResultStore for S3Results {
         to_the_end(work, fault).await
     }
 
+    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError> {
+        Ok(Some(self.room.of(&lake_name(lake))))
+    }
+
     async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         let removed = self.store.delete_all(&self.store.keys.results_of(lake)).await;
         let bytes = removed.map_err(|error| result_failed(&error))?;

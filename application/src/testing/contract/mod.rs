@@ -100,6 +100,7 @@ mod tests {
             include_str!("metadata/tags.rs"),
             include_str!("metadata/tenancy.rs"),
             include_str!("metadata/units.rs"),
+            include_str!("metadata/usage.rs"),
         ];
         assert_eq!(promises(&files), listed(metadata));
         let lake = include_str!("lake/mod.rs");

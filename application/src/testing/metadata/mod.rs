@@ -8,12 +8,14 @@ mod queries;
 mod repositories;
 mod sharing;
 mod tags;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use gadwall_domain::access::ApiKey;
 use gadwall_domain::audit::LoggedAudit;
 use gadwall_domain::events::LoggedEvent;
@@ -28,8 +30,10 @@ use gadwall_domain::ports::metadata::{
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
 use gadwall_domain::ports::sharing::SharingRepository;
+use gadwall_domain::ports::usage::UsageRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
+use gadwall_domain::quota::QueryUsage;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -53,6 +57,7 @@ struct State {
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
+    usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
 }
 
 impl State {
@@ -162,6 +167,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn sharing(&mut self) -> &mut dyn SharingRepository {
+        self
+    }
+
+    fn usage(&mut self) -> &mut dyn UsageRepository {
         self
     }
 

@@ -51,6 +51,7 @@ impl ProjectRepository for MemoryTx {
         known.updated_at = project.updated_at;
         known.deletion_protection = project.deletion_protection;
         known.deletion = project.deletion;
+        known.quota.clone_from(&project.quota);
         Ok(true)
     }
 

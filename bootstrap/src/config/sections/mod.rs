@@ -59,7 +59,7 @@ pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
-pub use serving::{Audit, Auth, Logging, Projects, Server};
+pub use serving::{Audit, Auth, Logging, Projects, Quota, Server};
 
 use super::Config;
 use super::key::Section;
@@ -84,6 +84,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Auth::SECTION,
     Audit::SECTION,
     Projects::SECTION,
+    Quota::SECTION,
     Logging::SECTION,
     Engine::SECTION,
     Breaker::SECTION,

@@ -8,6 +8,9 @@ use crate::config::issuers::Issuer;
 use crate::config::kind::{GIB, Kind, MIB, seconds};
 use crate::config::secret::Secret;
 
+/// The largest number of bytes that is kept.
+const LARGEST: u64 = i64::MAX as u64;
+
 section! {
     /// The HTTP server.
     pub struct Server = "server" {
@@ -102,6 +105,26 @@ section! {
     pub struct Projects = "projects" {
         /// How long a deleted project can be brought back; then its data goes. With 0 it goes at once.
         undelete_for: Duration = seconds(7 * 86_400), Kind::span(0, 365 * 86_400);
+    }
+}
+
+section! {
+    /// What a project may hold and do, unless an admin says otherwise of it (`PUT /projects/{id}/quota`).
+    pub struct Quota = "quota" {
+        /// Bytes of its tables in their newest version; 0 for any number, as everywhere here.
+        table_bytes: u64 = 0, Kind::bytes(0, LARGEST);
+        /// Bytes of its datasets.
+        dataset_bytes: u64 = 0, Kind::bytes(0, LARGEST);
+        /// Tables in all of its buckets.
+        tables: u32 = 0, Kind::integer(0, 1_000_000_000);
+        /// Its buckets.
+        buckets: u32 = 0, Kind::integer(0, 1_000_000_000);
+        /// Its queries that begin in a minute. Each server counts for itself.
+        queries_per_minute: u32 = 0, Kind::integer(0, 1_000_000_000);
+        /// Its queries that run or wait at once; more hear 429. Each server counts for itself.
+        concurrent_queries: u32 = 0, Kind::integer(0, 1_000_000_000);
+        /// Rows that one request puts into a table.
+        rows_per_append: u64 = 0, Kind::integer(0, 1_000_000_000_000);
     }
 }
 

@@ -13,6 +13,7 @@ mod sharing;
 mod tags;
 mod tenancy;
 mod units;
+mod usage;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub use sharing::*;
 pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
+pub use usage::*;
 
 /// Tests that an adapter keeps every promise of `MetadataStore`. The expression answers
 /// `(Arc<dyn MetadataStore>, guard)`: a fresh store for each test.
@@ -132,6 +134,10 @@ macro_rules! metadata_contract {
                 a_link_reads_back_as_stored,
                 a_link_is_open_by_a_share_a_grant_or_an_admin,
                 what_is_gone_ends_its_shares_and_links,
+                a_quota_reads_back_as_stored,
+                counts_of_a_day_add_up,
+                old_counts_are_forgotten,
+                many_counts_are_added_at_once,
             ]
         }
     };
