@@ -14,7 +14,7 @@ use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
-use gadwall_application::guarded::{GuardedEngine, GuardedScripts};
+use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::{Instances, Over};
@@ -38,7 +38,6 @@ use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
-use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
@@ -52,6 +51,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
+use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
@@ -197,14 +197,22 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
     let (store, metadata_probe) = metadata::open(config, &folders).await?;
-    let FileStores { objects, results, bucket } = FileStores::open(config, &folders).await?;
+    let breakers = Breakers::new(config);
+    let store = breakers.metadata(store);
+    let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
+    let (objects, results) = breakers.files(objects, results);
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
-    let guard =
-        Guard { probe: lakes.health(), statistics, breaker: breaker_config(config), limits: engine_limits(config) };
-    let probes: Vec<Arc<dyn HealthProbe>> = vec![metadata_probe, lakes.health()];
-    let system = System::new(probes, Arc::new(folders), lakes.broken());
+    let guard = Guard {
+        probe: lakes.health(),
+        statistics,
+        breaker: breaker_config(config),
+        outside: breakers.all(),
+        limits: engine_limits(config),
+    };
+    let probes: Vec<Arc<dyn HealthProbe>> = [metadata_probe, lakes.health()].into_iter().chain(probe).collect();
+    let system = System::new(probes, Arc::new(folders), lakes.broken()).with_breakers(breakers.all());
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     // Beside the queries in the background, others always find a place.
@@ -221,10 +229,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let outside = Outside {
         store,
         instances: Arc::clone(&instances),
-        lakes: lakes.lake(),
-        engine: lakes.queries(),
-        scripts: lakes.scripts(),
-        views: lakes.views(),
+        lakes: breakers.lakes(lakes.ports()),
         guard,
         objects,
         transfers,
@@ -264,10 +269,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
 struct Outside {
     store: Arc<dyn MetadataStore>,
     instances: Arc<Instances>,
-    lakes: Arc<dyn Lake>,
-    engine: Arc<dyn QueryEngine>,
-    scripts: Arc<dyn ScriptEngine>,
-    views: Arc<dyn ViewEngine>,
+    lakes: LakePorts,
     guard: Guard,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
@@ -289,6 +291,8 @@ struct Guard {
     probe: Arc<dyn HealthProbe>,
     statistics: Arc<dyn SystemStatistics>,
     breaker: BreakerConfig,
+    /// Those before other machines.
+    outside: Vec<Arc<Breaker>>,
     limits: EngineLimits,
 }
 
@@ -300,20 +304,8 @@ fn services(
     (keep, retention, undelete_for): (TimeDelta, AuditRetention, TimeDelta),
     (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter) {
-    let Outside {
-        store,
-        instances,
-        lakes,
-        engine,
-        guard,
-        scripts,
-        views,
-        objects,
-        transfers,
-        background,
-        results,
-        long_queries,
-    } = outside;
+    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries } = outside;
+    let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
@@ -396,6 +388,7 @@ fn services(
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let analytics = Analytics::new(analytics::Parts {
         engine: Arc::clone(&engine),
+        outside: guard.outside,
         probe: guard.probe,
         lakes: Arc::clone(&lakes),
         access: Arc::clone(&access),
@@ -522,18 +515,6 @@ pub(crate) fn lake_config(
         encrypted: config.ducklake.encrypted,
         profiling: config.query.profiling,
     })
-}
-
-fn breaker_config(config: &Config) -> BreakerConfig {
-    let breaker = &config.breaker;
-    BreakerConfig {
-        failure_threshold: breaker.failure_threshold,
-        success_threshold: breaker.success_threshold,
-        timeout: breaker.timeout,
-        max_timeout: breaker.max_timeout,
-        window: breaker.window,
-        window_age: breaker.window_age,
-    }
 }
 
 fn engine_limits(config: &Config) -> EngineLimits {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
+use gadwall_domain::ports::system::HealthProbe;
 use gadwall_ducklake::S3Place;
-use gadwall_objects::s3::{S3Config, S3Objects, S3Results, S3Store};
+use gadwall_objects::s3::{S3Config, S3Objects, S3Probe, S3Results, S3Store};
 use gadwall_objects::{LocalObjects, LocalResults};
 
 use crate::config::{Config, Secret, Storage};
@@ -19,6 +20,8 @@ pub(crate) struct FileStores {
     pub(crate) results: Arc<dyn ResultStore>,
     /// The bucket that they lie in, for the lakes' data to lie there, too.
     pub(crate) bucket: Option<S3Place>,
+    /// How the bucket fares.
+    pub(crate) probe: Option<Arc<dyn HealthProbe>>,
 }
 
 impl FileStores {
@@ -33,7 +36,7 @@ impl FileStores {
         let open = move || {
             let objects = LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds))?;
             let results = LocalResults::open(&results)?;
-            anyhow::Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket: None })
+            anyhow::Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket: None, probe: None })
         };
         tokio::task::spawn_blocking(open).await?
     }
@@ -44,7 +47,12 @@ impl FileStores {
         let objects = S3Objects::new(&store, Arc::new(SystemClock), Arc::new(SystemIds));
         let results = S3Results::open(&store).await?;
         let bucket = Some(place_of(&config, &store));
-        Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket })
+        Ok(Self {
+            objects: Arc::new(objects),
+            results: Arc::new(results),
+            bucket,
+            probe: Some(Arc::new(S3Probe::new(&store))),
+        })
     }
 }
 

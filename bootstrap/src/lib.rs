@@ -4,6 +4,7 @@
 
 mod app;
 mod background;
+mod breakers;
 pub mod config;
 mod files;
 mod folders;

@@ -26,6 +26,11 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
     Ok((Arc::clone(&store) as _, store))
 }
 
+/// Whether the store is on another machine.
+pub(crate) fn is_remote(config: &Config) -> bool {
+    address(config).is_some()
+}
+
 /// The store in the data directory.
 pub(crate) async fn open_file(config: &Config, folders: &LocalFolders) -> anyhow::Result<SqliteMetadata> {
     Ok(SqliteMetadata::open(sqlite_config(config, folders)).await?)

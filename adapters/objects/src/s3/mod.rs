@@ -16,6 +16,7 @@ mod error;
 mod keys;
 mod list;
 mod place;
+mod probe;
 mod read;
 mod results;
 mod store;
@@ -41,6 +42,7 @@ use tokio_util::io::ReaderStream;
 
 pub use config::S3Config;
 pub use error::{Fault, S3OpenError};
+pub use probe::S3Probe;
 pub use results::S3Results;
 pub use store::S3Store;
 
