@@ -12,6 +12,7 @@ use gadwall_objects::{LocalObjects, LocalResults};
 
 use crate::config::{Config, Secret, Storage};
 use crate::folders::LocalFolders;
+use crate::metadata;
 use crate::system::{SystemClock, SystemIds};
 
 /// Datasets and results.
@@ -27,7 +28,7 @@ pub(crate) struct FileStores {
 impl FileStores {
     /// Opens what the configuration says.
     pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<Self> {
-        if config.storage.enabled { Self::bucket(&config.storage).await } else { Self::local(folders).await }
+        if config.storage.enabled { Self::bucket(config).await } else { Self::local(folders).await }
     }
 
     /// What lies in the data directory.
@@ -41,10 +42,11 @@ impl FileStores {
         tokio::task::spawn_blocking(open).await?
     }
 
-    async fn bucket(storage: &Storage) -> anyhow::Result<Self> {
-        let config = s3_config(storage);
+    async fn bucket(settings: &Config) -> anyhow::Result<Self> {
+        let config = s3_config(&settings.storage);
         let store = S3Store::open(&config, &SystemIds).await.context("storage.enabled is true")?;
-        let objects = S3Objects::new(&store, Arc::new(SystemClock), Arc::new(SystemIds));
+        let turns = metadata::turns(settings)?;
+        let objects = S3Objects::shared(&store, Arc::new(SystemClock), Arc::new(SystemIds), turns);
         let results = S3Results::open(&store).await?;
         let bucket = Some(place_of(&config, &store));
         Ok(Self {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::HealthProbe;
-use gadwall_metastore::{PostgresConfig, PostgresMetadata, SqliteConfig, SqliteMetadata};
+use gadwall_domain::ports::turns::Turns;
+use gadwall_metastore::{PostgresConfig, PostgresMetadata, PostgresTurns, SqliteConfig, SqliteMetadata};
 
 use crate::config::{CatalogKind, Config};
 use crate::folders::LocalFolders;
@@ -29,6 +30,12 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
 /// Whether the store is on another machine.
 pub(crate) fn is_remote(config: &Config) -> bool {
     address(config).is_some()
+}
+
+/// The turns of all servers with the same metadata; none where there is only one.
+pub(crate) fn turns(config: &Config) -> anyhow::Result<Option<Arc<dyn Turns>>> {
+    let turns = address(config).map(|url| PostgresTurns::new(&postgres_config(config, url))).transpose()?;
+    Ok(turns.map(|turns| Arc::new(turns) as _))
 }
 
 /// The store in the data directory.

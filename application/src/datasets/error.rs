@@ -92,7 +92,9 @@ impl Classify for DatasetError {
                 ErrorKind::Invalid
             }
             Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
-            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_) | ObjectError::Busy(_)) => {
+                ErrorKind::Unavailable
+            }
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,
         }
     }
@@ -111,6 +113,7 @@ impl Classify for DatasetError {
             Self::Content(ContentError::Interrupted) => "body_incomplete",
             Self::Content(ContentError::Malformed { .. }) => "malformed_body",
             Self::Storage(ObjectError::StorageFull(_)) => "storage_full",
+            Self::Storage(ObjectError::Busy(_)) => "busy",
             Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => "storage_unavailable",
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => "internal_error",
         }

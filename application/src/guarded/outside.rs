@@ -76,7 +76,9 @@ impl Outside for ObjectError {
             | Self::NameTooLong { .. }
             | Self::PreconditionFailed => Meaning::Works,
             // A sender that went away, a full store, a fault of ours: waiting mends none of them.
-            Self::Content(_) | Self::StorageFull(_) | Self::ReadOnly(_) | Self::Fault(_) => Meaning::Nothing,
+            Self::Content(_) | Self::StorageFull(_) | Self::ReadOnly(_) | Self::Busy(_) | Self::Fault(_) => {
+                Meaning::Nothing
+            }
         }
     }
 }

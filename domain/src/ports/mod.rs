@@ -12,6 +12,7 @@
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
+//! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
@@ -25,3 +26,4 @@ pub mod sharing;
 pub mod system;
 pub mod tokens;
 pub mod transfer;
+pub mod turns;

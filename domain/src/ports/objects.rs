@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
 use crate::ids::LakeId;
+use crate::ports::turns::TurnError;
 
 /// Most objects in one answer of [`ObjectStorage::list`].
 pub const MAX_OBJECTS_LISTED: u32 = 10_000;
@@ -83,6 +84,9 @@ pub enum ObjectError {
     /// Storage can't be reached, or refuses us; later it may not. The text of the cause is for the log.
     #[error("object storage is not available; try again later")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Others are changing the dataset, and its turn didn't come; trying again shortly may work.
+    #[error(transparent)]
+    Busy(#[from] TurnError),
     /// Anything else; the text is for the log.
     #[error("object storage failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),

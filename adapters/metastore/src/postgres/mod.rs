@@ -14,6 +14,7 @@
 
 mod error;
 mod open;
+mod turns;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,6 +30,7 @@ use sqlx::{PgPool, Postgres};
 pub use error::ConnectError;
 pub(crate) use error::store_error;
 pub use open::PostgresConfig;
+pub use turns::PostgresTurns;
 
 use crate::health;
 use crate::statement::Statement;
