@@ -27,6 +27,7 @@ fn config(server: &S3) -> S3Config {
         prefix: server.fresh_prefix(),
         access_key: server.access_key.clone(),
         secret_key: server.secret_key.clone(),
+        kms_key_id: None,
         path_style: true,
         allow_http: true,
         connect_timeout: Duration::from_secs(5),

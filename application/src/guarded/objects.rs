@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -99,6 +100,16 @@ impl ObjectStorage for GuardedObjects {
 
     async fn engine_location(&self, lake: LakeId, dataset: &DatasetName) -> Result<String, ObjectError> {
         ask(&self.breaker, self.objects.engine_location(lake, dataset)).await
+    }
+
+    async fn read_url(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        valid: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        ask(&self.breaker, self.objects.read_url(lake, dataset, object, valid)).await
     }
 
     async fn adopt(

@@ -27,6 +27,7 @@ mod version;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
@@ -37,6 +38,7 @@ use gadwall_domain::ports::objects::{
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::ports::turns::Turns;
 use object_store::path::Path;
+use object_store::signer::Method;
 use quick_cache::sync::Cache;
 use tokio_util::io::ReaderStream;
 
@@ -241,6 +243,21 @@ impl ObjectStorage for S3Objects {
         self.inner.require(lake, dataset).await?;
         let home = self.inner.store.keys.home(lake, dataset);
         Ok(format!("s3://{}/{}", self.inner.store.bucket, home.trim_end_matches('/')))
+    }
+
+    async fn read_url(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        valid: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        let Some(signer) = &self.inner.store.signer else { return Ok(None) };
+        // An address of nothing would be one of what is put there later.
+        self.head(lake, dataset, object).await?;
+        let key = self.inner.store.keys.object(lake, dataset, object)?;
+        let url = signer.signed_url(Method::GET, &key, valid).await.map_err(|error| failed(&error))?;
+        Ok(Some(url.into()))
     }
 
     async fn adopt(
