@@ -14,6 +14,7 @@ use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::elsewhere::Elsewhere;
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
@@ -40,6 +41,7 @@ use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
@@ -53,6 +55,7 @@ use tokio::task::JoinHandle;
 use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
+use crate::elsewhere::ElsewhereTask;
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
@@ -83,6 +86,7 @@ pub struct Server {
     _housekeeping: Housekeeping,
     _linked_reads: LinkedReadsTask,
     _purges: PurgeTask,
+    _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
     lease: Lease,
     _lock: DataLock,
@@ -93,7 +97,8 @@ impl Server {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         // First, as it is soon done and often wrong.
         let tls = front::tls(config).await?;
-        let Opened { services, lakes, query_log, generated_admin_key, background, lease, lock } = open(config).await?;
+        let Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock } =
+            open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -134,6 +139,7 @@ impl Server {
             _housekeeping: housekeeping,
             _linked_reads: linked_reads,
             _purges: purges,
+            _elsewhere: elsewhere,
             background,
             lease,
             _lock: lock,
@@ -182,6 +188,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 struct Opened {
     services: Services,
     query_log: QueryLogWriter,
+    elsewhere: Option<ElsewhereTask>,
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
@@ -236,6 +243,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         background,
         results,
         long_queries,
+        peers: metadata::peers(config)?,
     };
     let settings = (query_settings(config)?, result_settings(config)?);
     let keys = KeyPolicy {
@@ -249,7 +257,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         refusals: TimeDelta::from_std(config.audit.refusals_retention)?,
     };
     let undelete_for = TimeDelta::from_std(config.projects.undelete_for)?;
-    let (services, query_log) = services(outside, keys, system, (keep, retention, undelete_for), settings);
+    let (services, query_log, elsewhere) = services(outside, keys, system, (keep, retention, undelete_for), settings);
 
     instances.begin(over).await?;
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
@@ -262,7 +270,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
-    Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lease, lock })
+    let background = stop_background;
+    Ok(Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.
@@ -276,6 +285,8 @@ struct Outside {
     background: Arc<dyn Background>,
     results: Arc<dyn ResultStore>,
     long_queries: Arc<dyn Background>,
+    /// The servers with the same metadata, if there may be others.
+    peers: Option<Arc<dyn Peers>>,
 }
 
 /// What holds for keys and tokens.
@@ -303,8 +314,9 @@ fn services(
     system: System,
     (keep, retention, undelete_for): (TimeDelta, AuditRetention, TimeDelta),
     (queries, kept): (QuerySettings, ResultSettings),
-) -> (Services, QueryLogWriter) {
-    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries } = outside;
+) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
+    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers } =
+        outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -397,6 +409,7 @@ fn services(
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
+    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids))));
     let queries = Arc::new(
         Queries::new(
             Arc::clone(&engine) as _,
@@ -405,18 +418,16 @@ fn services(
             versions,
             Arc::clone(&running),
         )
-        .with_files(Arc::clone(&files)),
+        .with_files(Arc::clone(&files))
+        .with_elsewhere(elsewhere.clone()),
     );
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
-    let operations = Arc::new(Operations::new(
-        store,
-        Arc::clone(&access),
-        Arc::clone(&clock),
-        Arc::clone(&ids),
-        background,
-        instances,
-    ));
+    let operations =
+        Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background, instances);
+    let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
+    let elsewhere =
+        elsewhere.map(|elsewhere| ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations)));
     let transfers = Transfers::new(Parts {
         lakes,
         objects: Arc::clone(&objects),
@@ -454,7 +465,7 @@ fn services(
         process,
         analytics: Arc::new(analytics),
     };
-    (services, query_log)
+    (services, query_log, elsewhere)
 }
 
 fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {

@@ -6,6 +6,7 @@ mod app;
 mod background;
 mod breakers;
 pub mod config;
+mod elsewhere;
 mod files;
 mod folders;
 mod front;

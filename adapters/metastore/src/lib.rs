@@ -27,5 +27,5 @@ mod tags;
 mod tx;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
-pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresTurns};
+pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns};
 pub use sqlite::{OpenError, SqliteConfig, SqliteMetadata};

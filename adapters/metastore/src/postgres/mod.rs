@@ -14,6 +14,7 @@
 
 mod error;
 mod open;
+mod peers;
 mod turns;
 
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ use sqlx::{PgPool, Postgres};
 pub use error::ConnectError;
 pub(crate) use error::store_error;
 pub use open::PostgresConfig;
+pub use peers::PostgresPeers;
 pub use turns::PostgresTurns;
 
 use crate::health;
