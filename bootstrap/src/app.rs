@@ -205,6 +205,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     folders.require_writable()?;
     let (store, metadata_probe) = metadata::open(config, &folders).await?;
     let breakers = Breakers::new(config);
+    let past_the_breaker = Arc::clone(&store);
     let store = breakers.metadata(store);
     let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
     let (objects, results) = breakers.files(objects, results);
@@ -232,7 +233,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     };
     let dead_after = TimeDelta::from_std(config.metadata.instance_timeout)?;
     let id = SystemIds.next_id();
-    let instances = Arc::new(Instances::new(Arc::clone(&store), Arc::new(SystemClock), id, dead_after));
+    // Its breaker must not keep a server from saying that it is alive.
+    let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
         store,
         instances: Arc::clone(&instances),
