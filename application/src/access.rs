@@ -255,6 +255,10 @@ impl Access {
 
     /// Writes down what a caller did to something of a project that isn't kept with the metadata. In one that was deleted
     /// meanwhile nothing is done any more.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
     pub(crate) async fn record(
         &self,
         caller: &Caller,

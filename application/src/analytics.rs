@@ -15,7 +15,7 @@ use gadwall_domain::ports::system::{
 use gadwall_domain::project::Project;
 
 use crate::access::Access;
-use crate::breaker::{BreakerState, BreakerStatus, elapsed};
+use crate::breaker::{Breaker, BreakerState, BreakerStatus, elapsed};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::guarded::GuardedEngine;
@@ -39,6 +39,8 @@ pub struct EngineLimits {
 pub struct Parts {
     /// The engine with its breaker.
     pub engine: Arc<GuardedEngine>,
+    /// The breakers before what is on other machines.
+    pub outside: Vec<Arc<Breaker>>,
     /// The same engine, without the breaker.
     pub probe: Arc<dyn HealthProbe>,
     /// The projects' lakes.
@@ -88,6 +90,8 @@ pub struct EngineNumbers {
     pub queries: QueryNumbers,
     /// How the breaker stands.
     pub breaker: BreakerStatus,
+    /// How those before other machines stand.
+    pub outside: Vec<BreakerStatus>,
     /// Memory of the process and of the machine.
     pub memory: MemoryUse,
     /// How busy both are.
@@ -170,18 +174,30 @@ impl Analytics {
         caller.principal().map(|_| ()).ok_or(UseCaseError::Unauthenticated)
     }
 
-    /// Closes the breaker, whatever it knew.
-    pub fn reset(&self, caller: &Caller) -> Result<(), UseCaseError> {
+    /// Closes the breaker of that name, or all of them, whatever they knew; answers their names.
+    pub fn reset(&self, caller: &Caller, name: Option<&str>) -> Result<Vec<&'static str>, UseCaseError> {
         match caller.principal() {
-            None => Err(UseCaseError::Unauthenticated),
-            Some(principal) if principal.is_admin() => {
-                self.parts.engine.breaker().reset();
-                tracing::info!("the circuit breaker was reset by an admin");
-                Ok(())
-            }
+            None => return Err(UseCaseError::Unauthenticated),
+            Some(principal) if principal.is_admin() => {}
             // One project's owner doesn't decide for all.
-            Some(_) => Err(UseCaseError::Forbidden),
+            Some(_) => return Err(UseCaseError::Forbidden),
         }
+        let engine = self.parts.engine.breaker();
+        let all = || std::iter::once(engine).chain(self.parts.outside.iter().map(|breaker| &**breaker));
+        let meant: Vec<_> = all().filter(|breaker| name.is_none_or(|name| name == breaker.name())).collect();
+        if meant.is_empty() {
+            let names: Vec<_> = all().map(Breaker::name).collect();
+            return Err(UseCaseError::Invalid(format!(
+                "there is no such circuit breaker; there is {}",
+                names.join(", ")
+            )));
+        }
+        for breaker in &meant {
+            breaker.reset();
+        }
+        let names: Vec<_> = meant.into_iter().map(Breaker::name).collect();
+        tracing::info!(breakers = ?names, "circuit breakers were reset by an admin");
+        Ok(names)
     }
 
     async fn numbers(&self, database: String, files: Option<LakeFiles>) -> EngineNumbers {
@@ -195,6 +211,7 @@ impl Analytics {
             files,
             queries: engine.numbers(),
             breaker: engine.breaker().status(),
+            outside: self.parts.outside.iter().map(|breaker| breaker.status()).collect(),
             memory: process.memory(),
             load,
             limits: *limits,

@@ -11,6 +11,7 @@ use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ontology::SchemaId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
+use gadwall_domain::ports::objects::ObjectError;
 use gadwall_domain::ports::results::ResultError;
 use gadwall_domain::ports::tokens::TokenError;
 use gadwall_domain::project::ProjectStatus;
@@ -23,6 +24,7 @@ use gadwall_domain::types::TypeError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::breaker::Refused;
 use crate::datasets::DatasetError;
 use crate::keys::KeyError;
 use crate::operations::OperationError;
@@ -547,9 +549,15 @@ impl Classify for UseCaseError {
         match self {
             Self::Key(error) => error.retry_after(),
             Self::Token(error) => error.retry_after(),
-            Self::Query(error) => error.retry_after(),
             Self::Quota(error) => error.retry_after(),
+            Self::Query(error) | Self::KeptResult(ResultError::Query(error)) => error.retry_after(),
             Self::Statement { source, .. } => source.retry_after(),
+            Self::Store(StoreError::Unavailable(source))
+            | Self::Lake(LakeError::Unavailable(source))
+            | Self::Dataset(DatasetError::Storage(ObjectError::Unavailable(source)))
+            | Self::KeptResult(ResultError::Unavailable(source)) => {
+                source.downcast_ref::<Refused>().map(|refused| refused.retry_after)
+            }
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ pub mod buckets;
 pub mod caller;
 pub mod data;
 pub mod datasets;
+pub mod elsewhere;
 pub mod error;
 mod failures;
 pub mod guarded;

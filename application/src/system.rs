@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gadwall_domain::ports::system::{BrokenLakes, Folder, Health, HealthProbe, LakeProbe, StorageFolders};
 
+use crate::breaker::{Breaker, BreakerState};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
@@ -16,6 +17,7 @@ pub struct System {
     probes: Vec<Arc<dyn HealthProbe>>,
     folders: Arc<dyn StorageFolders>,
     lakes: Arc<dyn LakeProbe>,
+    breakers: Vec<Arc<Breaker>>,
 }
 
 impl fmt::Debug for System {
@@ -33,6 +35,8 @@ pub struct ServiceHealth {
     pub folders: Vec<Folder>,
     /// Lakes that can't be opened. The service is well without them, but their projects aren't.
     pub broken: BrokenLakes,
+    /// The circuit breakers before other machines. Each part is looked at past them.
+    pub breakers: Vec<(&'static str, BreakerState)>,
 }
 
 impl ServiceHealth {
@@ -60,7 +64,13 @@ impl ServiceHealth {
 impl System {
     /// Watches these parts, folders and lakes.
     pub fn new(probes: Vec<Arc<dyn HealthProbe>>, folders: Arc<dyn StorageFolders>, lakes: Arc<dyn LakeProbe>) -> Self {
-        Self { probes, folders, lakes }
+        Self { probes, folders, lakes, breakers: Vec::new() }
+    }
+
+    /// Tells of these circuit breakers, too.
+    #[must_use]
+    pub fn with_breakers(self, breakers: Vec<Arc<Breaker>>) -> Self {
+        Self { breakers, ..self }
     }
 
     /// Looks at every part. Open to everyone.
@@ -69,7 +79,13 @@ impl System {
         for probe in &self.probes {
             parts.push(probe.check().await);
         }
-        ServiceHealth { parts, folders: self.folders.check().await, broken: self.lakes.broken(MAX_NAMED).await }
+        let breakers = self.breakers.iter().map(|breaker| (breaker.name(), breaker.status().state)).collect();
+        ServiceHealth {
+            parts,
+            folders: self.folders.check().await,
+            broken: self.lakes.broken(MAX_NAMED).await,
+            breakers,
+        }
     }
 
     /// Makes storage folders that are missing. Answers all folders and the names of those it made.

@@ -14,7 +14,8 @@ use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
-use gadwall_application::guarded::{GuardedEngine, GuardedScripts};
+use gadwall_application::elsewhere::Elsewhere;
+use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::{Instances, Over};
@@ -40,9 +41,9 @@ use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
-use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
@@ -55,7 +56,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
+use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
+use crate::elsewhere::ElsewhereTask;
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
@@ -86,6 +89,7 @@ pub struct Server {
     _housekeeping: Housekeeping,
     _linked_reads: LinkedReadsTask,
     _purges: PurgeTask,
+    _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
     lease: Lease,
     _lock: DataLock,
@@ -96,7 +100,8 @@ impl Server {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         // First, as it is soon done and often wrong.
         let tls = front::tls(config).await?;
-        let Opened { services, lakes, query_log, generated_admin_key, background, lease, lock } = open(config).await?;
+        let Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock } =
+            open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -137,6 +142,7 @@ impl Server {
             _housekeeping: housekeeping,
             _linked_reads: linked_reads,
             _purges: purges,
+            _elsewhere: elsewhere,
             background,
             lease,
             _lock: lock,
@@ -185,6 +191,7 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
 struct Opened {
     services: Services,
     query_log: QueryLogWriter,
+    elsewhere: Option<ElsewhereTask>,
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
@@ -200,14 +207,23 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
     let (store, metadata_probe) = metadata::open(config, &folders).await?;
-    let FileStores { objects, results, bucket } = FileStores::open(config, &folders).await?;
+    let breakers = Breakers::new(config);
+    let past_the_breaker = Arc::clone(&store);
+    let store = breakers.metadata(store);
+    let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
+    let (objects, results) = breakers.files(objects, results);
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
-    let guard =
-        Guard { probe: lakes.health(), statistics, breaker: breaker_config(config), limits: engine_limits(config) };
-    let probes: Vec<Arc<dyn HealthProbe>> = vec![metadata_probe, lakes.health()];
-    let system = System::new(probes, Arc::new(folders), lakes.broken());
+    let guard = Guard {
+        probe: lakes.health(),
+        statistics,
+        breaker: breaker_config(config),
+        outside: breakers.all(),
+        limits: engine_limits(config),
+    };
+    let probes: Vec<Arc<dyn HealthProbe>> = [metadata_probe, lakes.health()].into_iter().chain(probe).collect();
+    let system = System::new(probes, Arc::new(folders), lakes.broken()).with_breakers(breakers.all());
     let keep = TimeDelta::from_std(config.metadata.idempotency_retention)?;
     let background = TokioBackground::new();
     // Beside the queries in the background, others always find a place.
@@ -220,20 +236,19 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     };
     let dead_after = TimeDelta::from_std(config.metadata.instance_timeout)?;
     let id = SystemIds.next_id();
-    let instances = Arc::new(Instances::new(Arc::clone(&store), Arc::new(SystemClock), id, dead_after));
+    // Its breaker must not keep a server from saying that it is alive.
+    let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
         store,
         instances: Arc::clone(&instances),
-        lakes: lakes.lake(),
-        engine: lakes.queries(),
-        scripts: lakes.scripts(),
-        views: lakes.views(),
+        lakes: breakers.lakes(lakes.ports()),
         guard,
         objects,
         transfers,
         background,
         results,
         long_queries,
+        peers: metadata::peers(config)?,
     };
     let settings = (query_settings(config)?, result_settings(config)?);
     let keys = KeyPolicy {
@@ -248,7 +263,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     };
     let undelete_for = TimeDelta::from_std(config.projects.undelete_for)?;
     let projects = (undelete_for, default_quota(config)?);
-    let (services, query_log) = services(outside, keys, system, (keep, retention, projects), settings);
+    let (services, query_log, elsewhere) = services(outside, keys, system, (keep, retention, projects), settings);
 
     instances.begin(over).await?;
     lock.belongs_to(instances.id()).context("the data directory's lock can't be written")?;
@@ -261,23 +276,23 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let starter = Caller::new(Principal::Admin, RequestId::minted(services.ids.next_id()));
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
-    Ok(Opened { services, lakes, query_log, generated_admin_key, background: stop_background, lease, lock })
+    let background = stop_background;
+    Ok(Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.
 struct Outside {
     store: Arc<dyn MetadataStore>,
     instances: Arc<Instances>,
-    lakes: Arc<dyn Lake>,
-    engine: Arc<dyn QueryEngine>,
-    scripts: Arc<dyn ScriptEngine>,
-    views: Arc<dyn ViewEngine>,
+    lakes: LakePorts,
     guard: Guard,
     objects: Arc<dyn ObjectStorage>,
     transfers: Arc<dyn BulkTransfer>,
     background: Arc<dyn Background>,
     results: Arc<dyn ResultStore>,
     long_queries: Arc<dyn Background>,
+    /// The servers with the same metadata, if there may be others.
+    peers: Option<Arc<dyn Peers>>,
 }
 
 /// What holds for keys and tokens.
@@ -293,6 +308,8 @@ struct Guard {
     probe: Arc<dyn HealthProbe>,
     statistics: Arc<dyn SystemStatistics>,
     breaker: BreakerConfig,
+    /// Those before other machines.
+    outside: Vec<Arc<Breaker>>,
     limits: EngineLimits,
 }
 
@@ -303,21 +320,10 @@ fn services(
     system: System,
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
     (queries, kept): (QuerySettings, ResultSettings),
-) -> (Services, QueryLogWriter) {
-    let Outside {
-        store,
-        instances,
-        lakes,
-        engine,
-        guard,
-        scripts,
-        views,
-        objects,
-        transfers,
-        background,
-        results,
-        long_queries,
-    } = outside;
+) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
+    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers } =
+        outside;
+    let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
@@ -403,6 +409,7 @@ fn services(
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
     let analytics = Analytics::new(analytics::Parts {
         engine: Arc::clone(&engine),
+        outside: guard.outside,
         probe: guard.probe,
         lakes: Arc::clone(&lakes),
         access: Arc::clone(&access),
@@ -411,6 +418,7 @@ fn services(
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
+    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids))));
     let queries = Arc::new(
         Queries::new(
             Arc::clone(&engine) as _,
@@ -419,7 +427,8 @@ fn services(
             versions,
             Arc::clone(&running),
         )
-        .with_files(Arc::clone(&files)),
+        .with_files(Arc::clone(&files))
+        .with_elsewhere(elsewhere.clone()),
     );
     let usage = Usage::new(usage::Parts {
         store: Arc::clone(&store),
@@ -432,14 +441,11 @@ fn services(
     });
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
-    let operations = Arc::new(Operations::new(
-        store,
-        Arc::clone(&access),
-        Arc::clone(&clock),
-        Arc::clone(&ids),
-        background,
-        instances,
-    ));
+    let operations =
+        Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background, instances);
+    let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
+    let elsewhere =
+        elsewhere.map(|elsewhere| ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations)));
     let transfers = Transfers::new(Parts {
         lakes,
         objects: Arc::clone(&objects),
@@ -478,7 +484,7 @@ fn services(
         process,
         analytics: Arc::new(analytics),
     };
-    (services, query_log)
+    (services, query_log, elsewhere)
 }
 
 fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
@@ -555,18 +561,6 @@ pub(crate) fn lake_config(
         encrypted: config.ducklake.encrypted,
         profiling: config.query.profiling,
     })
-}
-
-fn breaker_config(config: &Config) -> BreakerConfig {
-    let breaker = &config.breaker;
-    BreakerConfig {
-        failure_threshold: breaker.failure_threshold,
-        success_threshold: breaker.success_threshold,
-        timeout: breaker.timeout,
-        max_timeout: breaker.max_timeout,
-        window: breaker.window,
-        window_age: breaker.window_age,
-    }
 }
 
 fn engine_limits(config: &Config) -> EngineLimits {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::results::ResultStore;
+use gadwall_domain::ports::system::HealthProbe;
 use gadwall_ducklake::S3Place;
-use gadwall_objects::s3::{S3Config, S3Objects, S3Results, S3Store};
+use gadwall_objects::s3::{S3Config, S3Objects, S3Probe, S3Results, S3Store};
 use gadwall_objects::{LocalObjects, LocalResults};
 
 use crate::config::{Config, Secret, Storage};
 use crate::folders::LocalFolders;
+use crate::metadata;
 use crate::system::{SystemClock, SystemIds};
 
 /// Datasets and results.
@@ -19,12 +21,14 @@ pub(crate) struct FileStores {
     pub(crate) results: Arc<dyn ResultStore>,
     /// The bucket that they lie in, for the lakes' data to lie there, too.
     pub(crate) bucket: Option<S3Place>,
+    /// How the bucket fares.
+    pub(crate) probe: Option<Arc<dyn HealthProbe>>,
 }
 
 impl FileStores {
     /// Opens what the configuration says.
     pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<Self> {
-        if config.storage.enabled { Self::bucket(&config.storage).await } else { Self::local(folders).await }
+        if config.storage.enabled { Self::bucket(config).await } else { Self::local(folders).await }
     }
 
     /// What lies in the data directory.
@@ -33,18 +37,24 @@ impl FileStores {
         let open = move || {
             let objects = LocalObjects::open(&files, Arc::new(SystemClock), Arc::new(SystemIds))?;
             let results = LocalResults::open(&results)?;
-            anyhow::Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket: None })
+            anyhow::Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket: None, probe: None })
         };
         tokio::task::spawn_blocking(open).await?
     }
 
-    async fn bucket(storage: &Storage) -> anyhow::Result<Self> {
-        let config = s3_config(storage);
+    async fn bucket(settings: &Config) -> anyhow::Result<Self> {
+        let config = s3_config(&settings.storage);
         let store = S3Store::open(&config, &SystemIds).await.context("storage.enabled is true")?;
-        let objects = S3Objects::new(&store, Arc::new(SystemClock), Arc::new(SystemIds));
+        let turns = metadata::turns(settings)?;
+        let objects = S3Objects::shared(&store, Arc::new(SystemClock), Arc::new(SystemIds), turns);
         let results = S3Results::open(&store).await?;
         let bucket = Some(place_of(&config, &store));
-        Ok(Self { objects: Arc::new(objects), results: Arc::new(results), bucket })
+        Ok(Self {
+            objects: Arc::new(objects),
+            results: Arc::new(results),
+            bucket,
+            probe: Some(Arc::new(S3Probe::new(&store))),
+        })
     }
 }
 
@@ -62,6 +72,7 @@ fn place_of(config: &S3Config, store: &S3Store) -> S3Place {
         region: config.region.clone(),
         access_key: config.access_key.clone(),
         secret_key: config.secret_key.clone(),
+        kms_key_id: config.kms_key_id.clone(),
         path_style: config.path_style,
         tls: !config.allow_http,
         timeout: config.request_timeout,
@@ -80,6 +91,7 @@ fn s3_config(storage: &Storage) -> S3Config {
         prefix: storage.prefix.clone(),
         access_key: text(&storage.access_key),
         secret_key: text(&storage.secret_key),
+        kms_key_id: storage.kms_key_id.clone(),
         path_style: storage.path_style,
         connect_timeout: storage.connect_timeout,
         request_timeout: storage.request_timeout,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gadwall_application::guarded::LakePorts;
 use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
 use gadwall_domain::ports::transfer::BulkTransfer;
@@ -36,12 +37,15 @@ macro_rules! as_ports {
 
 impl Lakes {
     as_ports! {
-        lake: dyn Lake,
-        queries: dyn QueryEngine,
-        scripts: dyn ScriptEngine,
-        views: dyn ViewEngine,
         health: dyn HealthProbe,
         broken: dyn LakeProbe,
+    }
+
+    pub(crate) fn ports(&self) -> LakePorts {
+        match self {
+            Self::Embedded(lakes) => ports(lakes),
+            Self::Cloud(lakes) => ports(lakes),
+        }
     }
 
     /// Removes files of interrupted writes that are older than `age`; answers how many.
@@ -50,6 +54,15 @@ impl Lakes {
             Self::Embedded(lakes) => lakes.sweep(age).await,
             Self::Cloud(lakes) => lakes.sweep(age).await,
         }
+    }
+}
+
+fn ports<T: Lake + QueryEngine + ScriptEngine + ViewEngine + 'static>(lakes: &Arc<T>) -> LakePorts {
+    LakePorts {
+        lakes: Arc::clone(lakes) as _,
+        queries: Arc::clone(lakes) as _,
+        scripts: Arc::clone(lakes) as _,
+        views: Arc::clone(lakes) as _,
     }
 }
 

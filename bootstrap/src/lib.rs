@@ -4,7 +4,9 @@
 
 mod app;
 mod background;
+mod breakers;
 pub mod config;
+mod elsewhere;
 mod files;
 mod folders;
 mod front;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::system::HealthProbe;
-use gadwall_metastore::{PostgresConfig, PostgresMetadata, SqliteConfig, SqliteMetadata};
+use gadwall_domain::ports::turns::Turns;
+use gadwall_metastore::{PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns, SqliteConfig, SqliteMetadata};
 
 use crate::config::{CatalogKind, Config};
 use crate::folders::LocalFolders;
@@ -24,6 +26,23 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
     }
     let store = Arc::new(open_file(config, folders).await?);
     Ok((Arc::clone(&store) as _, store))
+}
+
+/// Whether the store is on another machine.
+pub(crate) fn is_remote(config: &Config) -> bool {
+    address(config).is_some()
+}
+
+/// The turns of all servers with the same metadata; none where there is only one.
+pub(crate) fn turns(config: &Config) -> anyhow::Result<Option<Arc<dyn Turns>>> {
+    let turns = address(config).map(|url| PostgresTurns::new(&postgres_config(config, url))).transpose()?;
+    Ok(turns.map(|turns| Arc::new(turns) as _))
+}
+
+/// The servers with the same metadata; none where there is only one.
+pub(crate) fn peers(config: &Config) -> anyhow::Result<Option<Arc<dyn Peers>>> {
+    let peers = address(config).map(|url| PostgresPeers::new(&postgres_config(config, url))).transpose()?;
+    Ok(peers.map(|peers| Arc::new(peers) as _))
 }
 
 /// The store in the data directory.

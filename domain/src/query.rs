@@ -182,6 +182,12 @@ pub enum QueryError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The lakes' catalogs could not be reached too often and are left alone for now.
+    #[error("the project's lake could not be reached too often; try again later")]
+    CatalogLeftAlone {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The lake can't be had; the text is for the log.
     #[error("the project's lake can't be opened")]
     LakeUnavailable(String),
@@ -213,6 +219,7 @@ impl Classify for QueryError {
             | Self::OutOfMemory
             | Self::Busy
             | Self::CircuitOpen { .. }
+            | Self::CatalogLeftAlone { .. }
             | Self::LakeUnavailable(_)
             | Self::LakeAway(_) => ErrorKind::Unavailable,
             Self::StorageFull(_) => ErrorKind::StorageFull,
@@ -228,7 +235,7 @@ impl Classify for QueryError {
             Self::NoSnapshot(_) => "snapshot_not_found",
             Self::Unsupported { .. } => "statement_unsupported",
             Self::TooLarge(_) => "statement_too_large",
-            Self::LakeUnavailable(_) | Self::LakeAway(_) => "lake_unavailable",
+            Self::LakeUnavailable(_) | Self::LakeAway(_) | Self::CatalogLeftAlone { .. } => "lake_unavailable",
             Self::StorageFull(_) => "storage_full",
             Self::Timeout(_) => "query_timeout",
             Self::Cancelled => "query_cancelled",
@@ -250,7 +257,7 @@ impl Classify for QueryError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CircuitOpen { retry_after } => Some(*retry_after),
+            Self::CircuitOpen { retry_after } | Self::CatalogLeftAlone { retry_after } => Some(*retry_after),
             Self::Quota(error) => error.retry_after(),
             _ => None,
         }

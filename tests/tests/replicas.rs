@@ -293,3 +293,92 @@ async fn every_row_that_was_answered_for_is_there_once_when_a_server_dies() -> R
     println!("{} rows in {} snapshots", answered.len(), answered.values().collect::<BTreeSet<_>>().len());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_server_is_at_can_be_stopped_at_the_other() -> Result<()> {
+    let shared = Shared::start().await?;
+    let (a, b) = tokio::try_join!(shared.replica(), shared.replica())?;
+    table_in_a_project(&a).await?;
+    a.made("/projects/p/datasets", &json!({ "name": "d" })).await?;
+
+    // A query whose client waits for it.
+    let asking = send(a.request(Method::POST, "/projects/p/query").json(&json!({ "query": LONG })));
+    let asking = tokio::spawn(asking);
+    let listed = a.wait("/projects/p/queries?state=running", |seen| seen["queries"][0]["id"].is_string()).await?;
+    let path = format!("/projects/p/queries/{}", listed["queries"][0]["id"].as_str().context("no id")?);
+    let begun = Instant::now();
+    let stopped = send(b.request(Method::DELETE, &path)).await?;
+    let took = begun.elapsed();
+    ensure!(stopped.status == 200 && stopped.json()["state"] == "cancelled", "{} {}", stopped.status, stopped.text);
+    let asked = asking.await??;
+    ensure!(asked.status >= 400 && asked.text.contains("cancelled"), "{} {}", asked.status, asked.text);
+    println!("a query was stopped at the other server in {took:?}");
+
+    // One in the background, and an operation.
+    let asked = a.request(Method::POST, "/projects/p/query").header("Prefer", "respond-async");
+    let asked = send(asked.json(&json!({ "query": LONG }))).await?;
+    let query = asked.header("location").to_owned();
+    a.wait(&query, |seen| seen["state"] == "running").await?;
+    let stopped = send(b.request(Method::DELETE, &query)).await?;
+    ensure!(stopped.status == 200 && stopped.json()["state"] == "cancelled", "{} {}", stopped.status, stopped.text);
+    b.wait(&query, |seen| seen["state"] == "cancelled").await?;
+    let started = a.made("/projects/p/export", &json!({ "to": "/d/x.csv", "query": ENDLESS })).await?;
+    let operation = started.header("location").to_owned();
+    b.wait(&operation, |seen| seen["state"] == "running").await?;
+    let stopped = send(b.request(Method::DELETE, &operation)).await?;
+    ensure!(stopped.status < 300, "{} {}", stopped.status, stopped.text);
+    b.wait(&operation, |seen| seen["state"] == "cancelled").await?;
+
+    // What nobody is at.
+    let unknown = "/projects/p/queries/0190b5a0-0000-7000-8000-000000000000";
+    let missing = send(b.request(Method::DELETE, unknown)).await?;
+    ensure!(missing.status == 404, "{} {}", missing.status, missing.text);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_are_put_at_two_servers_as_at_one() -> Result<()> {
+    let shared = Shared::start().await?;
+    let (a, b) = tokio::try_join!(shared.replica(), shared.replica())?;
+    a.made("/projects", &json!({ "id": "p" })).await?;
+    a.made("/projects/p/datasets", &json!({ "name": "d" })).await?;
+    let put = async |on: &Replica, name: &str| {
+        let request = on.request(Method::PUT, &format!("/projects/p/datasets/d/{name}"));
+        send(request.header("If-None-Match", "*").body("i\n1\n")).await
+    };
+    for round in 0..5 {
+        let (file, below) = (format!("f{round}"), format!("f{round}/a"));
+        let (one, other) = tokio::try_join!(put(&a, &file), put(&b, &below))?;
+        let mut answers = [one.status, other.status];
+        answers.sort_unstable();
+        ensure!(answers == [201, 409], "{} {}", one.text, other.text);
+        let name = format!("same{round}");
+        let (one, other) = tokio::try_join!(put(&a, &name), put(&b, &name))?;
+        let mut answers = [one.status, other.status];
+        answers.sort_unstable();
+        ensure!(answers == [201, 412], "{} {}", one.text, other.text);
+    }
+
+    // An address for one of them.
+    let stored = send(a.request(Method::PUT, "/projects/p/datasets/d/x/y.csv").body("i\n1\n")).await?;
+    ensure!(stored.status == 201, "{}", stored.text);
+    let presigned = b.post("/projects/p/datasets/d/x/y.csv/presign", &json!({ "expires_in": 60 })).await?;
+    ensure!(presigned.status == 201, "{} {}", presigned.status, presigned.text);
+    let url = presigned.json()["url"].as_str().context("no url")?.to_owned();
+    let read = send(shared.client.get(&url)).await?;
+    ensure!((read.status, read.text.as_str()) == (200, "i\n1\n"), "{} {}", read.status, read.text);
+    let written = send(shared.client.put(&url).body("other")).await?;
+    ensure!(written.status == 403, "{} {}", written.status, written.text);
+    for (path, body, status) in [
+        ("/projects/p/datasets/d/x/y.csv/presign", json!({ "method": "PUT" }), 422),
+        ("/projects/p/datasets/d/x/y.csv/presign", json!({ "expires_in": 86_401 }), 422),
+        ("/projects/p/datasets/d/none/presign", json!({}), 404),
+    ] {
+        let refused = b.post(path, &body).await?;
+        ensure!(refused.status == status, "{path}: {} {}", refused.status, refused.text);
+    }
+    let audited = a.get("/projects/p/audit").await?;
+    ensure!(audited.text.contains("object.presigned"), "{}", audited.text);
+    ensure!(!audited.text.contains("X-Amz"), "{}", audited.text);
+    Ok(())
+}

@@ -73,6 +73,8 @@ pub struct S3Place {
     pub access_key: String,
     /// Its secret.
     pub secret_key: String,
+    /// The KMS key that the server encrypts what is written with; as the bucket says where there is none.
+    pub kms_key_id: Option<String>,
     /// Whether the bucket is part of the path instead of the host's name.
     pub path_style: bool,
     /// Whether to talk TLS.

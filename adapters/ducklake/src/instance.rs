@@ -124,9 +124,10 @@ fn load_extensions(root: &Connection, config: &LakeConfig, serves: &Serves) -> R
 
 fn reach_s3(place: &S3Place) -> String {
     let endpoint = place.endpoint.as_ref().map(|endpoint| format!(", ENDPOINT {}", sql::text(endpoint)));
+    let key = place.kms_key_id.as_ref().map(|key| format!(", KMS_KEY_ID {}", sql::text(key)));
     format!(
         "SET GLOBAL http_timeout={}; SET GLOBAL http_retries={};
-         CREATE SECRET gadwall_data (TYPE s3, KEY_ID {}, SECRET {}, REGION {}, URL_STYLE {}, USE_SSL {}, SCOPE {}{});",
+         CREATE SECRET gadwall_data (TYPE s3, KEY_ID {}, SECRET {}, REGION {}, URL_STYLE {}, USE_SSL {}, SCOPE {}{}{});",
         place.timeout.as_secs().max(1),
         place.retries,
         sql::text(&place.access_key),
@@ -136,6 +137,7 @@ fn reach_s3(place: &S3Place) -> String {
         place.tls,
         sql::text(&place.url("").to_string_lossy()),
         endpoint.unwrap_or_default(),
+        key.unwrap_or_default(),
     )
 }
 
@@ -241,4 +243,49 @@ fn reachable(config: &LakeConfig, serves: &Serves) -> Vec<PathBuf> {
         }
     }
     folders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use gadwall_test_services::{Recorded, Recorder};
+
+    use super::*;
+    use crate::find_extension_dir;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn files_that_the_engine_writes_ask_for_it_to_be_encrypted() {
+        let recorder = Recorder::start().await.unwrap();
+        let place = S3Place {
+            store: Arc::new(object_store::memory::InMemory::new()),
+            bucket: "b".to_owned(),
+            prefix: String::new(),
+            endpoint: Some(recorder.url().trim_start_matches("http://").to_owned()),
+            region: "us-east-1".to_owned(),
+            access_key: "k".to_owned(),
+            secret_key: "s".to_owned(),
+            kms_key_id: Some("the-key".to_owned()),
+            path_style: true,
+            tls: false,
+            timeout: Duration::from_secs(5),
+            retries: 0,
+        };
+        let write = move || {
+            let httpfs = extension_file(&find_extension_dir(None).unwrap(), HTTPFS).unwrap();
+            let engine = Connection::open_in_memory_with_flags(Config::default().allow_unsigned_extensions().unwrap());
+            let engine = engine.unwrap();
+            engine.execute_batch(&format!("LOAD {}", sql::text(&httpfs.to_string_lossy()))).unwrap();
+            engine.execute_batch(&reach_s3(&place)).unwrap();
+            engine.execute_batch("COPY (SELECT range i FROM range(1000)) TO 's3://b/x.parquet'").unwrap();
+        };
+        tokio::task::spawn_blocking(write).await.unwrap();
+        let made: Vec<_> = recorder.seen().into_iter().filter(Recorded::makes_an_object).collect();
+        assert!(!made.is_empty(), "{:?}", recorder.seen());
+        for request in made {
+            assert_eq!(request.header("x-amz-server-side-encryption"), Some("aws:kms"), "{request:?}");
+            assert_eq!(request.header("x-amz-server-side-encryption-aws-kms-key-id"), Some("the-key"), "{request:?}");
+        }
+    }
 }

@@ -28,5 +28,5 @@ mod tx;
 mod usage;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
-pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata};
+pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns};
 pub use sqlite::{OpenError, SqliteConfig, SqliteMetadata};

@@ -21,6 +21,7 @@ mod results;
 mod room;
 pub mod s3;
 mod sync;
+mod turns;
 mod types;
 mod version;
 
@@ -46,6 +47,7 @@ use version::Stamps;
 pub use error::OpenError;
 pub use results::LocalResults;
 pub use sync::{FileSync, Fsync};
+pub use turns::ProcessTurns;
 
 /// Where content types lie, within a lake's folder.
 const TYPES: &str = ".types";

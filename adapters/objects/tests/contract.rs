@@ -27,3 +27,17 @@ mod objects {
 mod results {
     gadwall_application::results_contract!(super::fresh_results());
 }
+
+mod turns {
+    use std::sync::Arc;
+
+    use gadwall_domain::ports::turns::Turns;
+    use gadwall_objects::ProcessTurns;
+
+    fn fresh() -> ([Arc<dyn Turns>; 2], ()) {
+        let turns: Arc<dyn Turns> = Arc::new(ProcessTurns::default());
+        ([Arc::clone(&turns), turns], ())
+    }
+
+    gadwall_application::turns_contract!(fresh());
+}

@@ -11,6 +11,7 @@ use gadwall_application::testing::{FixedClock, SeqIds};
 use gadwall_domain::dataset::{ObjectInfo, Precondition, Tags};
 use gadwall_domain::ports::objects::{Content, ContentError, ObjectError, ObjectQuery, ObjectStorage, PutOptions};
 use gadwall_domain::ports::results::{ResultError, ResultStore};
+use gadwall_objects::ProcessTurns;
 use gadwall_objects::s3::{S3Config, S3Objects, S3OpenError, S3Results, S3Store};
 use gadwall_test_services::{Mode, Proxy, S3};
 use tokio::sync::OnceCell;
@@ -26,6 +27,7 @@ fn config(server: &S3) -> S3Config {
         prefix: server.fresh_prefix(),
         access_key: server.access_key.clone(),
         secret_key: server.secret_key.clone(),
+        kms_key_id: None,
         path_style: true,
         allow_http: true,
         connect_timeout: Duration::from_secs(5),
@@ -248,6 +250,70 @@ async fn of_several_servers_one_wins() {
             let etag = stored.info.etag.clone();
             assert_eq!(servers[0].head(lake(1), &dataset, &name).await.unwrap().etag, etag);
             precondition = Precondition { if_match: Some(Tags::OneOf(vec![etag])), if_none_match: None };
+        }
+    }
+}
+
+/// Adapters of two servers over one bucket.
+async fn two() -> [Arc<dyn ObjectStorage>; 2] {
+    let (store, turns, ids) = (fresh().await, Arc::new(ProcessTurns::default()), Arc::new(SeqIds::default()));
+    let adapter = || {
+        let turns = Some(Arc::clone(&turns) as _);
+        Arc::new(S3Objects::shared(&store, Arc::new(FixedClock::default()), Arc::clone(&ids) as _, turns)) as _
+    };
+    [adapter(), adapter()]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_servers_that_change_the_same_one_wins() {
+    let [one, other] = two().await;
+    let (large, small) = (dataset("D"), dataset("d"));
+    let made = tokio::join!(one.create_dataset(lake(1), &large), other.create_dataset(lake(1), &small));
+    assert!(matches!(made, (Ok(()), Err(ObjectError::DatasetExists)) | (Err(ObjectError::DatasetExists), Ok(()))));
+
+    // A file and a folder of the same name.
+    for round in 0..5 {
+        let (file, below) = (format!("f{round}"), format!("f{round}/a"));
+        let stored = tokio::join!(put(&*one, &file, text("x")), put(&*other, &below, text("y")));
+        let clashes = [&stored.0, &stored.1].map(|stored| matches!(stored, Err(ObjectError::NameClash)));
+        assert_eq!(clashes.iter().filter(|clashes| **clashes).count(), 1, "{stored:?}");
+    }
+
+    // Few bytes go in one request, many in parts.
+    for mebibytes in [1, 9] {
+        for round in 0..3 {
+            let name = object(&format!("{mebibytes}-{round}"));
+            let create = || PutOptions {
+                precondition: Precondition { if_none_match: Some(Tags::Any), ..Precondition::default() },
+                ..PutOptions::default()
+            };
+            let data = dataset("d");
+            let stored = tokio::join!(
+                one.put(lake(1), &data, &name, endless(mebibytes), create()),
+                other.put(lake(1), &data, &name, endless(mebibytes), create()),
+            );
+            let (won, lost) = match stored {
+                (Ok(won), Err(lost)) | (Err(lost), Ok(won)) => (won, lost),
+                both => panic!("{both:?}"),
+            };
+            assert!(matches!(lost, ObjectError::PreconditionFailed), "{lost:?}");
+            assert_eq!(one.head(lake(1), &data, &name).await.unwrap().etag, won.info.etag);
+        }
+    }
+
+    // A dataset that goes while its first object comes.
+    for _ in 0..3 {
+        let data = dataset("brief");
+        one.create_dataset(lake(1), &data).await.unwrap();
+        let name = object("a");
+        let (gone, stored) = tokio::join!(
+            one.delete_dataset(lake(1), &data),
+            other.put(lake(1), &data, &name, text("x"), PutOptions::default()),
+        );
+        assert!(gone.is_ok() != stored.is_ok(), "{gone:?} {stored:?}");
+        if gone.is_err() {
+            one.delete(lake(1), &data, &name, &Precondition::default()).await.unwrap();
+            one.delete_dataset(lake(1), &data).await.unwrap();
         }
     }
 }

@@ -223,6 +223,11 @@ impl Breaker {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What it guards.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Asks to be let through.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Refused> {
         let now = self.clock.now();

@@ -60,6 +60,14 @@ pub enum DatasetError {
         /// The object.
         object: ObjectName,
     },
+    /// Storage has no addresses for others.
+    #[error("objects that are kept on this server's disk have no address of their own; get the object itself")]
+    NoUrls,
+    /// Objects are never put past the service.
+    #[error(
+        "there are no addresses to put objects at: an upload there would pass by the checks; put the object itself"
+    )]
+    NoPutByUrl,
     /// The content type is not legal.
     #[error(transparent)]
     ContentType(#[from] ContentTypeError),
@@ -86,6 +94,7 @@ impl Classify for DatasetError {
             Self::NoDataset { .. } | Self::NoObject { .. } => ErrorKind::NotFound,
             Self::DatasetExists { .. } | Self::DatasetNotEmpty { .. } | Self::NameClash { .. } => ErrorKind::Conflict,
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
+            Self::NoUrls | Self::NoPutByUrl => ErrorKind::Unprocessable,
             Self::ContentType(error) => error.kind(),
             Self::Content(ContentError::TooLarge { .. }) => ErrorKind::TooLarge,
             Self::Content(ContentError::Quota(error)) => error.kind(),
@@ -93,7 +102,9 @@ impl Classify for DatasetError {
                 ErrorKind::Invalid
             }
             Self::Storage(ObjectError::StorageFull(_)) => ErrorKind::StorageFull,
-            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_) | ObjectError::Busy(_)) => {
+                ErrorKind::Unavailable
+            }
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => ErrorKind::Internal,
         }
     }
@@ -107,12 +118,14 @@ impl Classify for DatasetError {
             Self::NameClash { .. } => "object_name_clash",
             Self::NameTooLong { .. } => "object_name_too_long",
             Self::PreconditionFailed { .. } => "precondition_failed",
+            Self::NoUrls | Self::NoPutByUrl => "presign_unsupported",
             Self::ContentType(error) => error.code(),
             Self::Content(ContentError::TooLarge { .. }) => "body_too_large",
             Self::Content(ContentError::Quota(error)) => error.code(),
             Self::Content(ContentError::Interrupted) => "body_incomplete",
             Self::Content(ContentError::Malformed { .. }) => "malformed_body",
             Self::Storage(ObjectError::StorageFull(_)) => "storage_full",
+            Self::Storage(ObjectError::Busy(_)) => "busy",
             Self::Storage(ObjectError::ReadOnly(_) | ObjectError::Unavailable(_)) => "storage_unavailable",
             Self::Content(ContentError::Fault(_)) | Self::Storage(_) => "internal_error",
         }

@@ -1,6 +1,7 @@
 //! Datasets and their objects: create, list, store, read, delete.
 
 mod error;
+mod presign;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::projects::Projects;
 pub(crate) use error::{about_dataset, about_object};
 
 pub use error::DatasetError;
+pub use presign::PresignMethod;
 
 /// The use cases of datasets.
 pub struct Datasets {

@@ -1,4 +1,4 @@
-//! The query engine behind a circuit breaker, with its queries counted.
+//! What may fail, behind circuit breakers: the query engine, with its queries counted; and each port to another machine.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,8 +17,16 @@ use gadwall_domain::rows::{ResultBatches, RowStream};
 use crate::breaker::{Breaker, Permit, Refused, elapsed};
 use crate::query_statistics::{End, QueryNumbers, QueryStatistics, operation};
 
+mod lakes;
+mod metadata;
+mod objects;
+mod outside;
 mod scripts;
 
+pub use lakes::LakePorts;
+pub use metadata::GuardedMetadata;
+pub use objects::{GuardedObjects, GuardedResults};
+pub use outside::{CATALOG, METADATA, OBJECT_STORE};
 pub use scripts::GuardedScripts;
 
 /// Runs queries on another engine, unless that failed too often.
@@ -108,7 +116,8 @@ impl Meaning {
             | QueryError::Busy
             | QueryError::Quota(_)
             | QueryError::Cancelled
-            | QueryError::CircuitOpen { .. } => Self::Nothing,
+            | QueryError::CircuitOpen { .. }
+            | QueryError::CatalogLeftAlone { .. } => Self::Nothing,
         }
     }
 }
@@ -151,11 +160,7 @@ impl Running {
     fn failed(mut self, end: End, meaning: Meaning) {
         self.end = end;
         let Some(permit) = self.permit.take() else { return };
-        match meaning {
-            Meaning::Works => permit.answered(),
-            Meaning::Fails => permit.failed(),
-            Meaning::Nothing => {}
-        }
+        meaning.tell(permit);
     }
 }
 
@@ -191,3 +196,6 @@ impl Stream for Watched {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod outside_tests;

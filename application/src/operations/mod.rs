@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::access::Access;
 use crate::caller::Caller;
+use crate::elsewhere::{Elsewhere, Work};
 use crate::error::UseCaseError;
 use crate::instances::Instances;
 
@@ -51,6 +52,7 @@ pub struct Operations {
     background: Arc<dyn Background>,
     instances: Arc<Instances>,
     live: Mutex<HashMap<OperationId, Arc<Live>>>,
+    elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl fmt::Debug for Operations {
@@ -69,7 +71,13 @@ impl Operations {
         background: Arc<dyn Background>,
         instances: Arc<Instances>,
     ) -> Self {
-        Self { store, access, clock, ids, background, instances, live: Mutex::default() }
+        Self { store, access, clock, ids, background, instances, live: Mutex::default(), elsewhere: None }
+    }
+
+    /// Stops operations of other servers, too.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Option<Arc<Elsewhere>>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// Accepts work that its caller may do. It is kept before it is answered, and tells its end to who waits for it.
@@ -198,12 +206,33 @@ impl Operations {
     pub async fn cancel(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<Operation, UseCaseError> {
         let project = self.open(caller, project, Scope::Write).await?;
         let found = self.find(&project, id).await?;
-        let Some(live) = self.lock().get(&found.id).cloned() else { return Ok(found) };
-        // One that still waits would be told only when its turn comes; one that runs says so itself when it has stopped.
-        if live.cancel() && live.now().state == OperationState::Pending {
-            self.finish(&live, OperationState::Cancelled).await;
+        let live = self.lock().get(&found.id).cloned();
+        match (live, &self.elsewhere) {
+            (Some(live), _) => {
+                self.stop(&live).await;
+                Ok(live.now())
+            }
+            (None, Some(elsewhere)) if !found.state.is_final() => {
+                elsewhere.stop(Work::Operation { project: project.id.clone(), id: found.id }).await?;
+                self.find(&project, id).await
+            }
+            (None, _) => Ok(found),
         }
-        Ok(live.now())
+    }
+
+    /// One that still waits would be told only when its turn comes; one that runs says so itself when it has stopped.
+    async fn stop(&self, live: &Live) -> bool {
+        let stopped = live.cancel();
+        if stopped && live.now().state == OperationState::Pending {
+            self.finish(live, OperationState::Cancelled).await;
+        }
+        stopped
+    }
+
+    /// Stops an operation of this server for another one; whether it did. `None` where it isn't one of this server.
+    pub(crate) async fn stop_here(&self, project: &ProjectId, id: OperationId) -> Option<bool> {
+        let live = self.lock().get(&id).cloned().filter(|live| live.now().project == *project)?;
+        Some(self.stop(&live).await)
     }
 
     /// Marks what servers left unfinished that live no more: an earlier life of this one, or others.

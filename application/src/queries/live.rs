@@ -135,7 +135,7 @@ impl Live {
         self.id
     }
 
-    pub(super) fn record(&self) -> QueryRecord {
+    pub(crate) fn record(&self) -> QueryRecord {
         let now = self.lock();
         let phase = match now.record.state {
             QueryState::Queued => Some(QueryPhase::Waiting),

@@ -31,6 +31,7 @@ use gadwall_domain::sharing::SourceBucket;
 
 use crate::access::Access;
 use crate::caller::Caller;
+use crate::elsewhere::{Elsewhere, Work};
 use crate::error::UseCaseError;
 use crate::sharing::{Reading, is_open, reading};
 use crate::transfers::SqlFiles;
@@ -59,6 +60,7 @@ pub struct Queries {
     versions: Arc<Versions>,
     running: Arc<RunningQueries>,
     files: Option<Arc<SqlFiles>>,
+    elsewhere: Option<Arc<Elsewhere>>,
 }
 
 /// A running query's result.
@@ -166,7 +168,13 @@ impl Queries {
         versions: Arc<Versions>,
         running: Arc<RunningQueries>,
     ) -> Self {
-        Self { engine, lakes, access, versions, running, files: None }
+        Self { engine, lakes, access, versions, running, files: None, elsewhere: None }
+    }
+
+    /// Stops queries of other servers, too.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Option<Arc<Elsewhere>>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// Lets statements read files of datasets.
@@ -329,12 +337,16 @@ impl Queries {
     /// somebody else's was stopped is written into the audit log.
     #[tracing::instrument(skip_all, fields(project.id = %project))]
     pub async fn cancel(&self, caller: &Caller, project: &ProjectId, id: &str) -> Result<QueryRecord, UseCaseError> {
-        let found = self.get(caller, project, id).await?;
-        let Some(live) = self.running.find(found.id) else {
-            return Err(KnownQueryError::NotRunning { query: found.id, state: found.state }.into());
+        let (stopped, now) = match self.get(caller, project, id).await {
+            Ok(found) => match self.running.find(found.id) {
+                Some(live) => (self.running.stop(&live).await, live.record()),
+                None => (false, found),
+            },
+            Err(UseCaseError::KnownQuery(missing @ KnownQueryError::NoQuery { .. })) => {
+                self.stop_elsewhere(caller, project, id).await?.ok_or(missing)?
+            }
+            Err(error) => return Err(error),
         };
-        let stopped = self.running.stop(&live).await;
-        let now = live.record();
         if !stopped {
             return Err(KnownQueryError::NotRunning { query: now.id, state: now.state }.into());
         }
@@ -343,6 +355,20 @@ impl Queries {
             self.audit_cancelled(caller, &now).await?;
         }
         Ok(now)
+    }
+
+    /// Stops a query of another server: whether it was stopped, and how it is now. `None` where no server is at it.
+    async fn stop_elsewhere(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        id: &str,
+    ) -> Result<Option<(bool, QueryRecord)>, UseCaseError> {
+        let (Some(elsewhere), Some(id)) = (&self.elsewhere, QueryId::parse(id)) else { return Ok(None) };
+        let project = self.access.open(caller, project, Scope::Read).await?;
+        let own = only_own(caller, &project);
+        let done = elsewhere.stop(Work::Query { project: project.id, id, own }).await?;
+        Ok(done.and_then(|done| Some((done.stopped, done.query?))))
     }
 
     async fn audit_cancelled(&self, caller: &Caller, query: &QueryRecord) -> Result<(), UseCaseError> {

@@ -206,6 +206,14 @@ impl RunningQueries {
         all.into_iter().filter(|live| live.needs(project)).collect()
     }
 
+    /// A query that has not ended; of this principal, if that is told.
+    pub(crate) fn running_of(&self, project: &ProjectId, id: QueryId, own: Option<&str>) -> Option<Arc<Live>> {
+        let live = self.find(id)?;
+        let now = live.record();
+        let meant = now.project == *project && own.is_none_or(|own| now.principal == own);
+        (meant && !now.state.is_final()).then_some(live)
+    }
+
     pub(super) fn find(&self, id: QueryId) -> Option<Arc<Live>> {
         self.lock().get(&id).cloned()
     }

@@ -83,7 +83,7 @@ pub struct Config {
     pub logging: Logging,
     /// DuckDB.
     pub engine: Engine,
-    /// The circuit breaker before the engine's queries.
+    /// The circuit breakers.
     pub breaker: Breaker,
     /// Queries.
     pub query: Query,

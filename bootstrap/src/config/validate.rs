@@ -84,6 +84,19 @@ impl Config {
                 format!("{key} is not set, but storage.enabled is true: files in S3 need it"),
             );
         }
+        unless(
+            !self.features.enable_s3_encryption || !self.storage.enabled || self.storage.kms_key_id.is_some(),
+            "storage.kms_key_id",
+            "storage.kms_key_id is not set, but features.enable_s3_encryption is true: without a KMS key the engine's files \
+             would not be encrypted (for the server's own keys, make encryption the bucket's default instead)"
+                .to_owned(),
+        );
+        unless(
+            self.features.enable_s3_encryption || self.storage.kms_key_id.is_none(),
+            "features.enable_s3_encryption",
+            "features.enable_s3_encryption is false, but storage.kms_key_id is set: nothing would be encrypted with it"
+                .to_owned(),
+        );
         problems.extend(self.auth.issuer_problems(self.environment));
         problems
     }
@@ -140,6 +153,20 @@ mod tests {
         for environment in [Environment::Staging, Environment::Production] {
             assert_eq!(keys_at_fault(&Config::defaults(environment)), ["auth.admin_keys"]);
         }
+    }
+
+    #[test]
+    fn nothing_is_written_unencrypted_that_was_to_be() {
+        let mut config = Config::default();
+        config.storage.access_key = Some(Secret::new("name"));
+        config.storage.secret_key = Some(Secret::new("key"));
+        config.storage.enabled = true;
+        config.features.enable_s3_encryption = true;
+        assert_eq!(keys_at_fault(&config), ["storage.kms_key_id"]);
+        config.storage.kms_key_id = Some("key".to_owned());
+        assert!(config.validate().is_ok());
+        config.features.enable_s3_encryption = false;
+        assert_eq!(keys_at_fault(&config), ["features.enable_s3_encryption"]);
     }
 
     #[test]

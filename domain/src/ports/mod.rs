@@ -13,6 +13,8 @@
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
+//! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
+//! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
@@ -21,9 +23,11 @@ pub mod lake;
 pub mod metadata;
 pub mod objects;
 pub mod ontology;
+pub mod peers;
 pub mod results;
 pub mod sharing;
 pub mod system;
 pub mod tokens;
 pub mod transfer;
+pub mod turns;
 pub mod usage;

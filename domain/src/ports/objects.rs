@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 use crate::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
 use crate::ids::LakeId;
+use crate::ports::turns::TurnError;
 use crate::quota::QuotaExceeded;
 
 /// Most objects in one answer of [`ObjectStorage::list`].
@@ -87,6 +89,9 @@ pub enum ObjectError {
     /// Storage can't be reached, or refuses us; later it may not. The text of the cause is for the log.
     #[error("object storage is not available; try again later")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Others are changing the dataset, and its turn didn't come; trying again shortly may work.
+    #[error(transparent)]
+    Busy(#[from] TurnError),
     /// Anything else; the text is for the log.
     #[error("object storage failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -191,6 +196,18 @@ pub trait ObjectStorage: Send + Sync {
     /// Where the engine finds a dataset: an address to which `/` and an object's name, or a pattern, can be added.
     /// Names may hold characters that patterns give a meaning to.
     async fn engine_location(&self, lake: LakeId, dataset: &DatasetName) -> Result<String, ObjectError>;
+
+    /// An address at which whoever knows it reads this object for so long, with a `GET`. `None` where storage has no addresses.
+    async fn read_url(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        valid: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        let _ = (lake, dataset, object, valid);
+        Ok(None)
+    }
 
     /// Moves a finished local file in, as [`ObjectStorage::put`] would store its bytes. Afterwards nothing is left of it there;
     /// when this fails, it may be.

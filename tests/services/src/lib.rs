@@ -14,6 +14,7 @@ mod folder;
 mod issuer;
 mod postgres;
 mod proxy;
+mod recorder;
 mod s3;
 mod supervisor;
 
@@ -21,5 +22,6 @@ pub use folder::service;
 pub use issuer::{Answers, Issuer, SigningKey};
 pub use postgres::{Database, Postgres, PostgresProcess};
 pub use proxy::{Mode, Proxy};
+pub use recorder::{Recorded, Recorder};
 pub use s3::{Keys, S3};
 pub use supervisor::{Supervised, free_port};

@@ -153,6 +153,7 @@ async fn statistics_count_what_was_asked() -> Result<()> {
     assert_eq!((&body["performance"]["queries_over_1s"], &analysis["queries_over_5s"]), (&json!(0), &json!(0)));
     let breaker = &body["circuit_breaker"];
     assert_eq!((&breaker["success_rate"], &breaker["metrics"]["success_rate"]), (&json!(100.0), &json!(100.0)));
+    assert_eq!(&body["circuit_breakers"]["duckdb"], breaker);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! 503 and `Retry-After`, and all works again soon after they are back.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod breakers;
 mod postgres;
 mod s3;
 mod scene;

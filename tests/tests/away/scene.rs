@@ -36,6 +36,10 @@ pub(crate) fn configure(config: &mut Config, postgres: &PostgresProcess, at: (&s
     config.ducklake.catalog = CatalogKind::Postgres;
     config.ducklake.secret_key = Some(Secret::new("the secret of servers under test"));
     config.ducklake.connection_timeout = Duration::from_secs(2);
+    // Soon found again.
+    config.breaker.timeout = Duration::from_secs(1);
+    config.breaker.max_timeout = Duration::from_secs(1);
+    config.breaker.success_threshold = 1;
     config.metadata.acquire_timeout = Duration::from_secs(2);
     config.metadata.statement_timeout = Duration::from_secs(5);
     let place = &mut config.postgres;
@@ -56,14 +60,22 @@ pub(crate) fn configure(config: &mut Config, postgres: &PostgresProcess, at: (&s
 impl Scene {
     /// A project `p` with a table `b.t` of numbers `i`, all running.
     pub(crate) async fn new() -> Result<Self> {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Result<Self> {
         // What it acknowledged must outlive its end.
         let (postgres, s3) = tokio::join!(PostgresProcess::durable(), S3::start());
         let (postgres, s3) = (postgres?, s3?);
         let (_, _, address, _) = parts(postgres.url());
         let (to_postgres, to_s3) = (Proxy::start(&address).await?, Proxy::start(&s3.endpoint).await?);
         let (ip, port) = (to_postgres.address().ip().to_string(), to_postgres.address().port());
-        let server =
-            TestServer::start_with(|config| configure(config, &postgres, (&ip, port), &s3, &to_s3.url())).await?;
+        let server = TestServer::start_with(|config| {
+            configure(config, &postgres, (&ip, port), &s3, &to_s3.url());
+            change(config);
+        })
+        .await?;
         let scene = Self { postgres, s3, to_postgres, to_s3, server };
         let admin = scene.server.admin();
         for (path, body) in [

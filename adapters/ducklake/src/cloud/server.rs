@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
 use thiserror::Error;
 
 use super::turn::Turn;
@@ -210,15 +211,25 @@ impl CatalogServer {
         tx.commit().await.map_err(unreachable)
     }
 
+    /// A connection. None in time where there is room for more: then it isn't others that are in the way.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, LakeError> {
+        self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut if self.pool.size() < self.pool.options().get_max_connections() => {
+                LakeError::Unavailable(error.into())
+            }
+            error => unreachable(error),
+        })
+    }
+
     /// A lake's newest snapshot.
     pub(crate) async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
-        let mut connection = self.pool.acquire().await.map_err(unreachable)?;
+        let mut connection = self.connection().await?;
         head(&mut connection, lake).await
     }
 
     /// Waits until no other process writes to the lake, and keeps them out while the turn lasts.
     pub(crate) async fn turn(&self, lake: LakeId) -> Result<Turn, LakeError> {
-        let connection = self.pool.acquire().await.map_err(unreachable)?;
+        let connection = self.connection().await?;
         let mut turn = Turn::new(connection, turn_key(lake));
         turn.take().await?;
         turn.head = Some(head(turn.connection()?, lake).await?);
@@ -227,7 +238,7 @@ impl CatalogServer {
 
     /// Whether the server answers.
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
-        let mut connection = self.pool.acquire().await.map_err(unreachable)?;
+        let mut connection = self.connection().await?;
         connection.ping().await.map_err(unreachable)
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn s3_place(s3: &S3, endpoint: &str, prefix: &str) -> S3Place {
         region: "us-east-1".to_owned(),
         access_key: s3.access_key.clone(),
         secret_key: s3.secret_key.clone(),
+        kms_key_id: None,
         path_style: true,
         tls: false,
         timeout: Duration::from_secs(10),

@@ -9,6 +9,7 @@ use gadwall_application::analytics::{Analytics, EngineHealth, EngineNumbers};
 use gadwall_application::breaker::BreakerStatus;
 use gadwall_application::query_statistics::{QueryAnalysis, QueryNumbers};
 use gadwall_domain::ports::system::LakeFiles;
+use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
@@ -58,6 +59,8 @@ struct HealthBody {
     query_test: EngineQueryTest,
     connection_pool: EngineConnections,
     circuit_breaker: CircuitBreaker,
+    /// All of them by name: `duckdb`, and where they are on other machines `object_store`, `metadata` and `catalog`.
+    circuit_breakers: BTreeMap<String, CircuitBreaker>,
     metrics: EngineMetrics,
     system: EngineSystem,
     /// What is wrong.
@@ -94,6 +97,8 @@ struct EngineStatistics {
     performance: EnginePerformance,
     system: EngineSystem,
     circuit_breaker: CircuitBreaker,
+    /// All of them by name: `duckdb`, and where they are on other machines `object_store`, `metadata` and `catalog`.
+    circuit_breakers: BTreeMap<String, CircuitBreaker>,
     /// The files of the project, or for an admin who names none, of all lakes; null if they are missing.
     database_file: Option<EngineFiles>,
     /// The last 1,000 queries; null before the first.
@@ -274,13 +279,18 @@ impl AnalyticsApi {
         Ok(Json(statistics(numbers)))
     }
 
-    /// Close the circuit breaker
+    /// Close circuit breakers
     ///
-    /// Admin only. Counters and waits begin anew; what was counted since the start stays.
+    /// Admin only. All of them, or the one that is named. Counters and waits begin anew; what was counted since the start stays.
     #[oai(path = "/circuit-breaker/reset", method = "post", operation_id = "reset_circuit_breaker")]
-    async fn reset(&self, auth: Auth) -> ApiResult<Json<CircuitBreakerReset>> {
-        self.analytics.reset(auth.caller())?;
-        let message = "Circuit breaker was reset: queries are let through again".to_owned();
+    async fn reset(
+        &self,
+        auth: Auth,
+        /// Only this one: `duckdb`, `object_store`, `metadata` or `catalog`.
+        name: Query<Option<String>>,
+    ) -> ApiResult<Json<CircuitBreakerReset>> {
+        let names = self.analytics.reset(auth.caller(), name.0.as_deref())?;
+        let message = format!("Circuit breaker was reset: calls are let through again ({})", names.join(", "));
         Ok(Json(CircuitBreakerReset { status: "success".to_owned(), message }))
     }
 }
@@ -305,6 +315,7 @@ fn health(health: EngineHealth) -> HealthBody {
             max_connections: places,
         },
         circuit_breaker: circuit_breaker(&numbers.breaker),
+        circuit_breakers: circuit_breakers(&numbers),
         metrics: metrics(&numbers.queries, numbers.memory.resident),
         system: system(&numbers),
         database_path: numbers.database,
@@ -325,6 +336,7 @@ fn statistics(numbers: EngineNumbers) -> EngineStatistics {
         },
         system: system(&numbers),
         circuit_breaker: circuit_breaker(&numbers.breaker),
+        circuit_breakers: circuit_breakers(&numbers),
         database_file: numbers.files.as_ref().map(database_file),
         query_analysis: analysis.map(query_analysis),
         service: EngineService {
@@ -363,6 +375,11 @@ fn system(numbers: &EngineNumbers) -> EngineSystem {
         system_cpu_percent: round(load.system_cpu),
         disk_usage_percent: round(load.disk),
     }
+}
+
+fn circuit_breakers(numbers: &EngineNumbers) -> BTreeMap<String, CircuitBreaker> {
+    let all = std::iter::once(&numbers.breaker).chain(&numbers.outside);
+    all.map(|status| (status.name.to_owned(), circuit_breaker(status))).collect()
 }
 
 fn circuit_breaker(status: &BreakerStatus) -> CircuitBreaker {

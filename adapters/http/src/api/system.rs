@@ -75,6 +75,8 @@ struct HealthBody {
     database: String,
     /// The lake's engine, after a real query.
     ducklake: LakeHealth,
+    /// The circuit breakers before other machines: `closed`, `open` or `half_open`; none where all is embedded.
+    circuit_breakers: JsonObject,
     memory: MemoryBody,
     performance: PerformanceBody,
     request_id: String,
@@ -196,6 +198,7 @@ impl SystemApi {
                 live_test: "passed".to_owned(),
                 degraded: degraded(&health).map(poem_openapi::types::Any),
             },
+            circuit_breakers: poem_openapi::types::Any(breakers(&health)),
             memory: MemoryBody {
                 rss_mb: round(megabytes(memory.resident)),
                 percent: round(100.0 * megabytes(memory.resident) / megabytes(memory.total.max(1))),
@@ -260,8 +263,16 @@ fn checks(health: &ServiceHealth) -> Map<String, Value> {
     }
     checks
         .extend(health.parts.iter().map(|part| (part.name.to_owned(), json!(part.detail.as_deref().unwrap_or("ok")))));
+    if !health.breakers.is_empty() {
+        checks.insert("circuit_breakers".to_owned(), breakers(health).into());
+    }
     checks.insert("lakes".to_owned(), degraded(health).map_or_else(|| json!("ok"), Value::Object));
     checks
+}
+
+/// Each circuit breaker before another machine, and its state.
+fn breakers(health: &ServiceHealth) -> Map<String, Value> {
+    health.breakers.iter().map(|(name, state)| ((*name).to_owned(), state.as_str().into())).collect()
 }
 
 /// The lakes that can't be opened. Not by their projects: this is open to everyone, and whose ids there are is not.

@@ -9,9 +9,9 @@ use super::object_path;
 const UNDER_API_V1: [&str; 4] = ["jobs", "tables", "datasets", "events"];
 
 /// The path that a request is served under, if it isn't its own.
-pub(crate) fn rewrite(uri: &Uri) -> Option<Uri> {
+pub(crate) fn rewrite(method: &Method, uri: &Uri) -> Option<Uri> {
     let canonical = canonical(uri.path());
-    let path = object_path::fold(canonical.as_deref().unwrap_or_else(|| uri.path())).or(canonical)?;
+    let path = object_path::fold(method, canonical.as_deref().unwrap_or_else(|| uri.path())).or(canonical)?;
     at(uri, path)
 }
 
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn aliases_lead_to_the_canonical_path_and_keep_the_query() {
-        let rewritten = |given: &str| rewrite(&given.parse().unwrap()).map(|uri| uri.to_string());
+        let rewritten = |given: &str| rewrite(&Method::GET, &given.parse().unwrap()).map(|uri| uri.to_string());
         assert_eq!(
             rewritten("/projects/p/branches/default/buckets/b/tables?limit=1").as_deref(),
             Some("/projects/p/buckets/b/tables?limit=1")

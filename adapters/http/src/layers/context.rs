@@ -90,7 +90,7 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
     }
 
     async fn serve(&self, mut request: Request) -> Response {
-        if let Some(uri) = alias::rewrite(request.uri()) {
+        if let Some(uri) = alias::rewrite(request.method(), request.uri()) {
             *request.uri_mut() = uri;
         }
         if let Some((method, uri)) = alias::rewrite_patch(request.method(), request.uri()) {

@@ -14,6 +14,8 @@
 
 mod error;
 mod open;
+mod peers;
+mod turns;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,6 +31,8 @@ use sqlx::{PgPool, Postgres};
 pub use error::ConnectError;
 pub(crate) use error::store_error;
 pub use open::PostgresConfig;
+pub use peers::PostgresPeers;
+pub use turns::PostgresTurns;
 
 use crate::health;
 use crate::statement::Statement;

@@ -40,25 +40,35 @@ impl fmt::Debug for PostgresConfig {
 
 /// The writing and the reading connections to an up-to-date database.
 pub(super) async fn pools(config: &PostgresConfig) -> Result<(PgPool, PgPool), ConnectError> {
-    let address = config.url.strip_prefix("postgres://").or_else(|| config.url.strip_prefix("postgresql://"));
-    let options = address.and_then(|_| config.url.parse::<PgConnectOptions>().ok()).ok_or(ConnectError::Address)?;
-    let options = options.application_name("gadwall");
+    let options = options(config)?;
     migrate(config, options.clone()).await?;
-    let options = limited(options, config.statement_timeout, config.acquire_timeout);
+    let options = limited(options, config.statement_timeout, config.acquire_timeout, config.statement_timeout);
     let readers = config.max_connections.max(2) - 1;
     Ok((pool(config, 1).connect_lazy_with(options.clone()), pool(config, readers).connect_lazy_with(options)))
 }
 
+/// How its connections are made.
+pub(super) fn options(config: &PostgresConfig) -> Result<PgConnectOptions, ConnectError> {
+    let address = config.url.strip_prefix("postgres://").or_else(|| config.url.strip_prefix("postgresql://"));
+    let options = address.and_then(|_| config.url.parse::<PgConnectOptions>().ok()).ok_or(ConnectError::Address)?;
+    Ok(options.application_name("gadwall"))
+}
+
 /// Ends on the server's side what takes too long, also where this process can't any more.
-fn limited(options: PgConnectOptions, statement: Duration, lock: Duration) -> PgConnectOptions {
+pub(super) fn limited(
+    options: PgConnectOptions,
+    statement: Duration,
+    lock: Duration,
+    idle: Duration,
+) -> PgConnectOptions {
     options.options([
         ("statement_timeout", statement.as_millis().to_string()),
         ("lock_timeout", lock.as_millis().to_string()),
-        ("idle_in_transaction_session_timeout", statement.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", idle.as_millis().to_string()),
     ])
 }
 
-fn pool(config: &PostgresConfig, connections: u32) -> PgPoolOptions {
+pub(super) fn pool(config: &PostgresConfig, connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(config.acquire_timeout)
@@ -79,7 +89,7 @@ fn pool(config: &PostgresConfig, connections: u32) -> PgPoolOptions {
 /// On a connection of its own: if it fails, its lock goes with it. Servers that start at once take turns by the
 /// migrator's lock.
 async fn migrate(config: &PostgresConfig, options: PgConnectOptions) -> Result<(), ConnectError> {
-    let options = limited(options, Duration::ZERO, MIGRATION_TURN);
+    let options = limited(options, Duration::ZERO, MIGRATION_TURN, Duration::ZERO);
     let connection = pool(config, 1).connect_with(options).await.map_err(ConnectError::connect)?;
     let done = migrations::migrator(migrations::POSTGRES).run(&connection).await.map_err(ConnectError::migrate);
     // Nothing is lost where it can't say farewell.

@@ -58,3 +58,18 @@ mod contract {
 
     gadwall_application::metadata_contract!(fresh().await);
 }
+
+mod turns {
+    use gadwall_domain::ports::turns::Turns;
+    use gadwall_metastore::PostgresTurns;
+
+    use super::{Arc, Database, Postgres, config};
+
+    async fn fresh() -> ([Arc<dyn Turns>; 2], Database) {
+        let database = Postgres::database().await.unwrap();
+        let turns = || Arc::new(PostgresTurns::new(&config(database.url())).unwrap()) as _;
+        ([turns(), turns()], database)
+    }
+
+    gadwall_application::turns_contract!(fresh().await);
+}

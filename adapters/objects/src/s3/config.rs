@@ -26,6 +26,8 @@ pub struct S3Config {
     pub access_key: String,
     /// The key.
     pub secret_key: String,
+    /// The KMS key that the server encrypts what is written with; as the bucket says where there is none.
+    pub kms_key_id: Option<String>,
     /// Whether the bucket is named in the path, not in the host.
     pub path_style: bool,
     /// Whether an address with `http://` is fine.
@@ -68,6 +70,9 @@ impl S3Config {
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(self.addressed(endpoint));
         }
+        if let Some(key) = &self.kms_key_id {
+            builder = builder.with_sse_kms_encryption(key);
+        }
         builder.build()
     }
 
@@ -77,6 +82,45 @@ impl S3Config {
         match endpoint.split_once("://") {
             Some((scheme, host)) if !self.path_style => format!("{scheme}://{}.{host}", self.bucket),
             _ => endpoint.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gadwall_test_services::Recorder;
+    use object_store::path::Path;
+    use object_store::{ObjectStore as _, ObjectStoreExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_makes_an_object_asks_for_it_to_be_encrypted() {
+        let recorder = Recorder::start().await.unwrap();
+        let config = S3Config {
+            endpoint: Some(recorder.url()),
+            region: "us-east-1".to_owned(),
+            bucket: "b".to_owned(),
+            prefix: String::new(),
+            access_key: "k".to_owned(),
+            secret_key: "s".to_owned(),
+            kms_key_id: Some("the-key".to_owned()),
+            path_style: true,
+            allow_http: true,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(5),
+        };
+        let store = config.client().unwrap();
+        store.put(&Path::from("whole"), "x".into()).await.unwrap();
+        let mut parts = store.put_multipart(&Path::from("parts")).await.unwrap();
+        parts.put_part("x".into()).await.unwrap();
+        parts.complete().await.unwrap();
+        let made: Vec<_> =
+            recorder.seen().into_iter().filter(gadwall_test_services::Recorded::makes_an_object).collect();
+        assert_eq!(made.len(), 2, "{made:?}");
+        for request in made {
+            assert_eq!(request.header("x-amz-server-side-encryption"), Some("aws:kms"), "{request:?}");
+            assert_eq!(request.header("x-amz-server-side-encryption-aws-kms-key-id"), Some("the-key"), "{request:?}");
         }
     }
 }

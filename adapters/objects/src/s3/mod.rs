@@ -4,18 +4,18 @@
 //! there: the server puts a key's bytes in place as a whole. What the server doesn't do is done here: whoever changes a
 //! dataset takes a turn, and preconditions, and names that would be file and folder, are looked at within it.
 //!
-//! A turn is one process's. Between several servers on one prefix, the server decides who makes a dataset, and which
-//! of several puts with a precondition takes place, as long as the bytes go in one request (up to 8 MiB). It tells
-//! versions apart by their bytes, so who puts what is there already keeps nobody else out. It knows no conditions for the
-//! rest: of larger objects put under the same name at the same time the last one stays, names that
-//! would be file and folder can both come to be, and a dataset can be deleted while another server puts its first
-//! object; what is left of it is there again when the dataset is made again.
+//! Where several servers have one prefix, they take turns among themselves, too (`S3Objects::shared`). A turn that is lost,
+//! since its database went away, is noticed before anything is changed, but for the moment in between. Then the S3 server
+//! still decides who makes a dataset, and which of several puts with a precondition takes place, as long as the bytes go
+//! in one request (up to 8 MiB). For the rest it has no conditions that its client can set: parts are put together
+//! without one.
 
 mod config;
 mod error;
 mod keys;
 mod list;
 mod place;
+mod probe;
 mod read;
 mod results;
 mod store;
@@ -27,6 +27,7 @@ mod version;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::dataset::{ContentType, DatasetName, ObjectInfo, ObjectName, Precondition};
@@ -35,20 +36,23 @@ use gadwall_domain::ports::objects::{
     Content, ContentError, ObjectError, ObjectQuery, ObjectStorage, OpenObject, PutOptions, Stored,
 };
 use gadwall_domain::ports::system::{Clock, IdGenerator};
+use gadwall_domain::ports::turns::Turns;
 use object_store::path::Path;
+use object_store::signer::Method;
 use quick_cache::sync::Cache;
 use tokio_util::io::ReaderStream;
 
 pub use config::S3Config;
 pub use error::{Fault, S3OpenError};
+pub use probe::S3Probe;
 pub use results::S3Results;
 pub use store::S3Store;
 
+use crate::ProcessTurns;
 use crate::error::failed as file_failed;
 use error::failed;
 use keys::{MAX_KEY, too_long};
 use list::Seen;
-use place::Turns;
 use read::OpenVersion;
 use store::{Found, Store};
 use upload::Received;
@@ -68,7 +72,9 @@ struct Inner {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
-    turns: Turns,
+    turns: ProcessTurns,
+    /// Turns among servers, where there are several.
+    shared: Option<Arc<dyn Turns>>,
     seen: Cache<String, Seen>,
 }
 
@@ -81,8 +87,18 @@ impl fmt::Debug for S3Objects {
 impl S3Objects {
     /// Datasets in this bucket. Nobody but servers of one deployment may write below its prefix.
     pub fn new(store: &S3Store, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
-        let (turns, seen) = (Turns::default(), Cache::new(SEEN));
-        Self { inner: Arc::new(Inner { store: Arc::clone(&store.0), clock, ids, turns, seen }) }
+        Self::shared(store, clock, ids, None)
+    }
+
+    /// The same among several servers, which take these turns.
+    pub fn shared(
+        store: &S3Store,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+        shared: Option<Arc<dyn Turns>>,
+    ) -> Self {
+        let (turns, seen) = (ProcessTurns::default(), Cache::new(SEEN));
+        Self { inner: Arc::new(Inner { store: Arc::clone(&store.0), clock, ids, turns, shared, seen }) }
     }
 }
 
@@ -227,6 +243,21 @@ impl ObjectStorage for S3Objects {
         self.inner.require(lake, dataset).await?;
         let home = self.inner.store.keys.home(lake, dataset);
         Ok(format!("s3://{}/{}", self.inner.store.bucket, home.trim_end_matches('/')))
+    }
+
+    async fn read_url(
+        &self,
+        lake: LakeId,
+        dataset: &DatasetName,
+        object: &ObjectName,
+        valid: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        let Some(signer) = &self.inner.store.signer else { return Ok(None) };
+        // An address of nothing would be one of what is put there later.
+        self.head(lake, dataset, object).await?;
+        let key = self.inner.store.keys.object(lake, dataset, object)?;
+        let url = signer.signed_url(Method::GET, &key, valid).await.map_err(|error| failed(&error))?;
+        Ok(Some(url.into()))
     }
 
     async fn adopt(

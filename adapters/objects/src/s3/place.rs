@@ -1,15 +1,14 @@
 //! What changes the bucket: datasets made and removed, objects put in place and deleted.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::dataset::{DatasetName, ObjectName, Precondition};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::objects::{ObjectError, Stored};
+use gadwall_domain::ports::turns::{Turn, Turns as _};
 use object_store::path::Path;
 use object_store::{PutMode, PutOptions};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Inner;
 use super::error::failed;
@@ -22,25 +21,34 @@ use crate::error::fault;
 /// Folders that are looked at at once.
 const LOOKS: usize = 16;
 
-/// Turns at changing a dataset, a bounded number of them. Held for a few requests, each of which has its time; what is
-/// done in a turn is done to its end, so that none of it comes in the next.
-pub(super) struct Turns([Arc<Semaphore>; 64]);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Arc::new(Semaphore::new(1))))
-    }
+/// A turn. That among servers is given back first, so that who waits here finds it free.
+struct Taken {
+    everywhere: Option<Box<dyn Turn>>,
+    _here: Box<dyn Turn>,
 }
 
-impl Turns {
-    async fn take(&self, lake: LakeId, dataset: &DatasetName) -> Result<OwnedSemaphorePermit, ObjectError> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((lake, dataset));
-        let index = usize::try_from(hash % self.0.len() as u64).unwrap_or_default();
-        Arc::clone(&self.0[index]).acquire_owned().await.map_err(fault)
+impl Taken {
+    /// Whether it lasts. Looked at before what knows no condition of the server's.
+    async fn still(&mut self) -> Result<(), ObjectError> {
+        match &mut self.everywhere {
+            Some(turn) => Ok(turn.still().await?),
+            None => Ok(()),
+        }
     }
 }
 
 impl Inner {
+    /// A turn at changing a dataset: first among those of this process, then among servers. What is done in it is done
+    /// to its end, so that none of it comes in the next.
+    async fn turn(&self, lake: LakeId, dataset: &DatasetName) -> Result<Taken, ObjectError> {
+        let here = self.turns.take(lake, dataset).await?;
+        let everywhere = match &self.shared {
+            Some(shared) => Some(shared.take(lake, dataset).await?),
+            None => None,
+        };
+        Ok(Taken { everywhere, _here: here })
+    }
+
     pub(super) async fn create_dataset(
         self: &Arc<Self>,
         lake: LakeId,
@@ -48,12 +56,13 @@ impl Inner {
     ) -> Result<(), ObjectError> {
         let (inner, dataset) = (Arc::clone(self), dataset.clone());
         let work = async move {
-            let _turn = inner.turns.take(lake, &dataset).await?;
+            let mut turn = inner.turn(lake, &dataset).await?;
             if inner.has(lake, &dataset).await? {
                 return Err(ObjectError::DatasetExists);
             }
             let marker = inner.store.keys.marker(lake, &dataset)?;
             let options = PutOptions { mode: inner.store.as_found(Found::Absent), ..PutOptions::default() };
+            turn.still().await?;
             match inner.store.objects.put_opts(&marker, Vec::new().into(), options).await {
                 Ok(_) => Ok(()),
                 Err(object_store::Error::AlreadyExists { .. }) => Err(ObjectError::DatasetExists),
@@ -70,13 +79,14 @@ impl Inner {
     ) -> Result<(), ObjectError> {
         let (inner, dataset) = (Arc::clone(self), dataset.clone());
         let work = async move {
-            let _turn = inner.turns.take(lake, &dataset).await?;
+            let mut turn = inner.turn(lake, &dataset).await?;
             inner.require(lake, &dataset).await?;
             let home = inner.store.keys.home(lake, &dataset);
             if inner.store.any(&home).await.map_err(|error| failed(&error))? {
                 return Err(ObjectError::DatasetNotEmpty);
             }
             let marker = inner.store.keys.marker(lake, &dataset)?;
+            turn.still().await?;
             inner.store.delete(&marker).await.map_err(|error| failed(&error))
         };
         to_the_end(work, fault).await
@@ -86,8 +96,9 @@ impl Inner {
     pub(super) async fn unmark(self: &Arc<Self>, lake: LakeId, dataset: &DatasetName) -> Result<(), ObjectError> {
         let (inner, dataset) = (Arc::clone(self), dataset.clone());
         let work = async move {
-            let _turn = inner.turns.take(lake, &dataset).await?;
+            let mut turn = inner.turn(lake, &dataset).await?;
             let marker = inner.store.keys.marker(lake, &dataset)?;
+            turn.still().await?;
             inner.store.delete(&marker).await.map_err(|error| failed(&error))
         };
         to_the_end(work, fault).await
@@ -106,7 +117,7 @@ impl Inner {
         let (inner, dataset, name) = (Arc::clone(self), dataset.clone(), name.clone());
         let work = async move {
             let key = inner.store.keys.object(lake, &dataset, &name)?;
-            let _turn = inner.turns.take(lake, &dataset).await?;
+            let mut turn = inner.turn(lake, &dataset).await?;
             inner.require(lake, &dataset).await?;
             let (before, found) = inner.find(&key, &name).await?;
             if !precondition.holds(before.as_ref().map(|info| &info.etag)) {
@@ -119,6 +130,7 @@ impl Inner {
                 return Err(ObjectError::NameClash);
             }
             let size = received.size();
+            turn.still().await?;
             let placed = received.place(&inner.store, &key, version.attributes(), mode).await;
             inner.seen.remove(key.as_ref());
             if let Err(ObjectError::PreconditionFailed) = &placed
@@ -162,13 +174,14 @@ impl Inner {
         let precondition = precondition.clone();
         let work = async move {
             let key = inner.store.keys.object(lake, &dataset, &name)?;
-            let _turn = inner.turns.take(lake, &dataset).await?;
+            let mut turn = inner.turn(lake, &dataset).await?;
             inner.require(lake, &dataset).await?;
             let current = inner.current(&key, &name).await?;
             if !precondition.holds(current.as_ref().map(|info| &info.etag)) {
                 return Err(ObjectError::PreconditionFailed);
             }
             if current.is_some() {
+                turn.still().await?;
                 inner.store.delete(&key).await.map_err(|error| failed(&error))?;
                 inner.seen.remove(key.as_ref());
             }

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::ports::system::IdGenerator;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
+use object_store::signer::Signer;
 use object_store::{
     GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion,
 };
@@ -33,6 +34,8 @@ impl fmt::Debug for S3Store {
 pub(super) struct Store {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) pages: Arc<dyn PaginatedListStore>,
+    /// Makes addresses that need no key; none where that isn't a server of its own.
+    pub(super) signer: Option<Arc<dyn Signer>>,
     pub(super) bucket: String,
     pub(super) keys: Keys,
     /// Whether keys are listed by their bytes, and from a key on. S3 does, not every server that speaks like it.
@@ -48,7 +51,8 @@ impl S3Store {
         let client = Arc::new(config.client().map_err(|_| S3OpenError::Settings)?);
         let mut store = Store {
             objects: Arc::clone(&client) as _,
-            pages: client,
+            pages: Arc::clone(&client) as _,
+            signer: Some(client),
             bucket: config.bucket.clone(),
             keys: Keys::new(&config.prefix),
             ordered: false,

@@ -46,7 +46,8 @@ fn store(ordered: bool) -> S3Store {
     let objects = Arc::new(InMemory::new());
     let pages = Arc::new(Pages(Arc::clone(&objects)));
     let bucket = "bucket".to_owned();
-    S3Store(Arc::new(Store { objects, pages, bucket, keys: Keys::new("some/prefix"), ordered, conditional: true }))
+    let (keys, signer) = (Keys::new("some/prefix"), None);
+    S3Store(Arc::new(Store { objects, pages, signer, bucket, keys, ordered, conditional: true }))
 }
 
 fn fresh(ordered: bool) -> (Arc<dyn ObjectStorage>, ()) {

@@ -18,6 +18,7 @@ pub mod links;
 pub mod metadata;
 pub mod objects;
 pub mod results;
+pub mod turns;
 pub mod views;
 
 /// Makes a test of each promise. The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.

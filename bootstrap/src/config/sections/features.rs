@@ -12,8 +12,9 @@ section! {
         enable_performance_tracking: bool = true, Kind::Switch, planned planned::FLAGS;
         /// Metrics for Prometheus.
         enable_prometheus_metrics: bool = true, Kind::Switch, planned planned::FLAGS;
-        /// Encryption of files in S3.
-        enable_s3_encryption: bool = false, Kind::Switch, planned planned::FLAGS;
+        /// Whether the S3 server is told to encrypt all that is written there, with the key `storage.kms_key_id`. The engine
+        /// can't ask for other encryption: for that of the server's own keys (SSE-S3), make it the bucket's default.
+        enable_s3_encryption: bool = false, Kind::Switch;
         /// Work in the background.
         enable_async_processing: bool = true, Kind::Switch, planned planned::FLAGS;
         /// Several writes in one commit.

@@ -46,8 +46,10 @@ section! {
 }
 
 section! {
-    /// The circuit breaker before the engine's queries and SQL that writes. Only faults of the engine count: no mistakes
-    /// in a query, none that took too long or too much memory, none that were turned away or cancelled.
+    /// The circuit breakers: before the engine's queries and SQL that writes, and, where they are on other machines, before
+    /// the object store, metadata and the lakes' catalogs, each by itself. Only faults of what is asked count: no mistakes in
+    /// a query or a request, nothing that isn't there, none that took too long or too much memory, none that were turned
+    /// away or cancelled.
     pub struct Breaker = "breaker" {
         /// Faults that open it: counted, where each success takes one off again, or among the last calls.
         failure_threshold: u32 = 5, Kind::integer(1, 1_000_000);

@@ -49,6 +49,8 @@ section! {
         prefix: String = "gadwall".to_owned(), Kind::Text;
         /// Its region.
         region: String = "us-east-1".to_owned(), Kind::Text;
+        /// The KMS key that the server encrypts objects with (SSE-KMS); goes with `features.enable_s3_encryption`.
+        kms_key_id: Option<String> = None, Kind::Text, otherwise "none";
         /// Whether the bucket is named in the path. If not, it is part of the host: `bucket.endpoint`.
         path_style: bool = true, Kind::Switch;
         /// Longest wait for a connection.

@@ -4,6 +4,7 @@ mod conditions;
 mod hostile;
 mod listing;
 mod objects;
+mod presign;
 
 use anyhow::Result;
 use gadwall_tests::support::{Client, Reply, TestServer, send};

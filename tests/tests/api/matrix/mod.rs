@@ -233,7 +233,7 @@ impl Matrix {
             other if other.claims().is_some() => request.bearer_auth(self.token(who)),
             other => request.bearer_auth(format!("{other:?}")),
         };
-        let is_object = rule.path.contains("{object}");
+        let is_object = rule.path.ends_with("{object}");
         let request = match rule.body {
             "" => request,
             body => request

@@ -176,6 +176,7 @@ pub(super) const RULES: &[Rule] = &[
     of_project("PUT", "/projects/{project}/datasets/{dataset}/{object}", Write, Whole).body("i\n1\n"),
     of_project("GET", "/projects/{project}/datasets/{dataset}/{object}", Read, Whole),
     of_project("HEAD", "/projects/{project}/datasets/{dataset}/{object}", Read, Whole),
+    of_project("POST", "/projects/{project}/datasets/{dataset}/{object}/presign", Read, Whole).body("{}"),
     of_project("DELETE", "/projects/{project}/datasets/{dataset}/{object}", Write, Whole),
     of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/import", Write, Whole)
         .body(r#"{"files": "/d/o.csv"}"#),
@@ -211,6 +212,7 @@ pub(super) const RULES: &[Rule] = &[
     own("PUT", "/datasets/{bucket}/{object}", Write, Whole).body("i\n1\n"),
     own("GET", "/datasets/{bucket}/{object}", Read, Whole),
     own("HEAD", "/datasets/{bucket}/{object}", Read, Whole),
+    own("POST", "/datasets/{bucket}/{object}/presign", Read, Whole).body("{}"),
     own("DELETE", "/datasets/{bucket}/{object}", Write, Whole),
 ];
 

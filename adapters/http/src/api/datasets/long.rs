@@ -10,6 +10,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::answer::{Conditional, ObjectAnswer, answer, answer_head};
 use super::conditions::quoted;
 use super::listing::{ObjectBody, ObjectList, PageQuery, page};
+use super::presign::{PresignBody, Presigned, presign};
 use super::upload::{FileBody, put};
 use super::{dataset_name, object_name};
 use crate::api::projects::Gone;
@@ -155,6 +156,28 @@ impl DatasetsApi {
         let (project, dataset) = (project_id(&project.0)?, dataset_name(&dataset.0)?);
         let opened = self.datasets.get(auth.caller(), &project, &dataset, &object_name(&object.0)?).await?;
         answer(opened, &conditional.0).await
+    }
+
+    /// Make an address of an object that needs no key
+    ///
+    /// At the object store, for a while: who has it reads the object past this service. Only where datasets lie in S3. Not
+    /// for uploads: they would pass by the checks that hold for objects.
+    #[oai(
+        path = "/projects/:project/datasets/:dataset/:object/presign",
+        method = "post",
+        operation_id = "presign_object"
+    )]
+    async fn presign(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        dataset: Path<String>,
+        /// Its name: up to 1024 bytes, slashes allowed.
+        object: Path<String>,
+        body: Json<PresignBody>,
+    ) -> ApiResult<Presigned> {
+        let (project, dataset) = (project_id(&project.0)?, dataset_name(&dataset.0)?);
+        presign(&self.datasets, &auth, &project, (&dataset, &object_name(&object.0)?), body.0).await
     }
 
     /// Look at an object

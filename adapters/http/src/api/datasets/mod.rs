@@ -4,6 +4,7 @@ mod answer;
 mod conditions;
 mod listing;
 mod long;
+mod presign;
 mod range;
 mod short;
 mod upload;

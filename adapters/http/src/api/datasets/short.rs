@@ -12,6 +12,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use super::answer::{Conditional, ObjectAnswer, answer, answer_head};
 use super::conditions::quoted;
 use super::listing::{AllNames, names};
+use super::presign::{PresignBody, Presigned, presign};
 use super::upload::{FileBody, put};
 use super::{dataset_name, object_name};
 use crate::api::Area;
@@ -109,6 +110,23 @@ impl ShortDatasetsApi {
         let (dataset, object) = (dataset_name(&bucket.0)?, object_name(&object.0)?);
         let opened = self.datasets.get(auth.caller(), &project, &dataset, &object).await?;
         answer(opened, &conditional.0).await
+    }
+
+    /// Make an address of an object of one's own project that needs no key
+    ///
+    /// As the long route does.
+    #[oai(path = "/datasets/:bucket/:object/presign", method = "post", operation_id = "presign_short_object")]
+    async fn presign(
+        &self,
+        auth: Auth,
+        bucket: Path<String>,
+        /// Its name: up to 1024 bytes, slashes allowed.
+        object: Path<String>,
+        body: Json<PresignBody>,
+    ) -> ApiResult<Presigned> {
+        let project = self.project(&auth)?;
+        let (dataset, object) = (dataset_name(&bucket.0)?, object_name(&object.0)?);
+        presign(&self.datasets, &auth, &project, (&dataset, &object), body.0).await
     }
 
     /// Look at an object of one's own project

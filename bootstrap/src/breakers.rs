@@ -1,0 +1,81 @@
+//! The circuit breakers before other machines. What is embedded has none: there is nobody to wait for.
+
+use std::sync::Arc;
+
+use gadwall_application::breaker::{Breaker, BreakerConfig};
+use gadwall_application::guarded::{
+    CATALOG, GuardedMetadata, GuardedObjects, GuardedResults, LakePorts, METADATA, OBJECT_STORE,
+};
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::results::ResultStore;
+
+use crate::config::{CatalogKind, Config};
+use crate::metadata;
+use crate::system::SystemClock;
+
+/// Those that the configuration calls for.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers {
+    objects: Option<Arc<Breaker>>,
+    metadata: Option<Arc<Breaker>>,
+    catalog: Option<Arc<Breaker>>,
+}
+
+impl Breakers {
+    /// All closed.
+    pub(crate) fn new(config: &Config) -> Self {
+        let one =
+            |wanted: bool, name| wanted.then(|| Breaker::new(name, breaker_config(config), Arc::new(SystemClock)));
+        Self {
+            objects: one(config.storage.enabled, OBJECT_STORE),
+            metadata: one(metadata::is_remote(config), METADATA),
+            catalog: one(config.ducklake.catalog == CatalogKind::Postgres, CATALOG),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Breaker>> {
+        [&self.objects, &self.metadata, &self.catalog].into_iter().flatten().cloned().collect()
+    }
+
+    pub(crate) fn metadata(&self, store: Arc<dyn MetadataStore>) -> Arc<dyn MetadataStore> {
+        match &self.metadata {
+            Some(breaker) => Arc::new(GuardedMetadata::new(store, Arc::clone(breaker))),
+            None => store,
+        }
+    }
+
+    pub(crate) fn files(
+        &self,
+        objects: Arc<dyn ObjectStorage>,
+        results: Arc<dyn ResultStore>,
+    ) -> (Arc<dyn ObjectStorage>, Arc<dyn ResultStore>) {
+        match &self.objects {
+            Some(breaker) => (
+                Arc::new(GuardedObjects::new(objects, Arc::clone(breaker))),
+                Arc::new(GuardedResults::new(results, Arc::clone(breaker))),
+            ),
+            None => (objects, results),
+        }
+    }
+
+    pub(crate) fn lakes(&self, ports: LakePorts) -> LakePorts {
+        match &self.catalog {
+            Some(breaker) => ports.guarded(Arc::clone(breaker)),
+            None => ports,
+        }
+    }
+}
+
+/// When breakers open and close.
+pub(crate) fn breaker_config(config: &Config) -> BreakerConfig {
+    let breaker = &config.breaker;
+    BreakerConfig {
+        failure_threshold: breaker.failure_threshold,
+        success_threshold: breaker.success_threshold,
+        timeout: breaker.timeout,
+        max_timeout: breaker.max_timeout,
+        window: breaker.window,
+        window_age: breaker.window_age,
+    }
+}
