@@ -21,14 +21,14 @@ use crate::testing::{FixedClock, MemoryMetadata, MemoryObjects};
 #[derive(Default)]
 struct Away {
     store: MemoryMetadata,
-    away: AtomicBool,
+    refuses: AtomicBool,
     asked: AtomicUsize,
 }
 
 impl Away {
     fn answer(&self) -> Result<(), StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        if self.away.load(Ordering::Relaxed) { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
+        if self.refuses.load(Ordering::Relaxed) { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
     }
 }
 
@@ -54,7 +54,7 @@ async fn metadata_that_is_away_is_left_alone_and_found_again() {
     let (clock, store) = (Arc::new(FixedClock::default()), Arc::new(Away::default()));
     let breaker = breaker(&clock);
     let guarded = GuardedMetadata::new(Arc::clone(&store) as _, Arc::clone(&breaker));
-    store.away.store(true, Ordering::Relaxed);
+    store.refuses.store(true, Ordering::Relaxed);
     // A turn that didn't come says nothing.
     for _ in 0..10 {
         assert!(guarded.write().await.is_err());
@@ -70,7 +70,7 @@ async fn metadata_that_is_away_is_left_alone_and_found_again() {
     assert!(guarded.write().await.is_err());
     assert_eq!(store.asked.load(Ordering::Relaxed), asked, "it was asked");
 
-    store.away.store(false, Ordering::Relaxed);
+    store.refuses.store(false, Ordering::Relaxed);
     clock.advance(TimeDelta::seconds(30));
     for _ in 0..3 {
         assert!(guarded.read().await.is_ok());
