@@ -70,7 +70,7 @@ pub(crate) struct Done {
 
 enum Heard {
     Found,
-    Done(Done),
+    Done(Box<Done>),
 }
 
 /// The other servers.
@@ -113,7 +113,7 @@ impl Elsewhere {
         while let Ok(Some(answer)) = tokio::time::timeout(patience, heard.recv()).await {
             match answer {
                 Heard::Found => patience = STOPPED_WITHIN,
-                Heard::Done(done) => return Ok(Some(done)),
+                Heard::Done(done) => return Ok(Some(*done)),
             }
         }
         Ok(None)
@@ -140,7 +140,7 @@ impl Elsewhere {
                     match serde_json::from_str(&message?) {
                         Ok(Message::Stop { ask, work }) => stopping.push(self.stop_here(ask, work, queries, operations)),
                         Ok(Message::Found { ask }) => self.hand_over(ask, Heard::Found),
-                        Ok(Message::Done { ask, done }) => self.hand_over(ask, Heard::Done(done)),
+                        Ok(Message::Done { ask, done }) => self.hand_over(ask, Heard::Done(done.into())),
                         Err(_) => {}
                     }
                 }

@@ -89,8 +89,8 @@ impl S3Config {
 #[cfg(test)]
 mod tests {
     use gadwall_test_services::Recorder;
+    use object_store::ObjectStoreExt as _;
     use object_store::path::Path;
-    use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
     use super::*;
 
