@@ -273,7 +273,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
     let background = stop_background;
-    Ok(Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock })
+    Ok(Opened { services, query_log, elsewhere, lakes, generated_admin_key, background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.

@@ -49,6 +49,7 @@ pub struct LakeConfig {
 
 /// Where data files lie.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 pub enum DataPlace {
     /// Beside the catalogs, in the lakes' folder.
     Local,
