@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn nobody_who_is_at_it_is_told_in_time() {
         let room = Room(broadcast::channel(16).0);
         let _other = room.listen().await.unwrap();

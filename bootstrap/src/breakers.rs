@@ -25,8 +25,10 @@ pub(crate) struct Breakers {
 impl Breakers {
     /// All closed.
     pub(crate) fn new(config: &Config) -> Self {
-        let one =
-            |wanted: bool, name| wanted.then(|| Breaker::new(name, breaker_config(config), Arc::new(SystemClock)));
+        let timeout = config.breaker.outside_timeout;
+        // One success tells that a machine is back; those who ask next need not come one by one.
+        let settings = BreakerConfig { timeout, max_timeout: timeout, success_threshold: 1, ..breaker_config(config) };
+        let one = |wanted: bool, name| wanted.then(|| Breaker::new(name, settings, Arc::new(SystemClock)));
         Self {
             objects: one(config.storage.enabled, OBJECT_STORE),
             metadata: one(metadata::is_remote(config), METADATA),

@@ -19,13 +19,13 @@ use crate::testing::{FixedClock, MemoryMetadata, MemoryObjects};
 
 /// Metadata that is away when it is told so.
 #[derive(Default)]
-struct Away {
+struct Database {
     store: MemoryMetadata,
     refuses: AtomicBool,
     asked: AtomicUsize,
 }
 
-impl Away {
+impl Database {
     fn answer(&self) -> Result<(), StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.refuses.load(Ordering::Relaxed) { Err(StoreError::Unavailable("away".into())) } else { Ok(()) }
@@ -33,7 +33,7 @@ impl Away {
 }
 
 #[async_trait]
-impl MetadataStore for Away {
+impl MetadataStore for Database {
     async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         self.answer()?;
         self.store.read().await
@@ -51,7 +51,7 @@ fn breaker(clock: &Arc<FixedClock>) -> Arc<Breaker> {
 
 #[tokio::test]
 async fn metadata_that_is_away_is_left_alone_and_found_again() {
-    let (clock, store) = (Arc::new(FixedClock::default()), Arc::new(Away::default()));
+    let (clock, store) = (Arc::new(FixedClock::default()), Arc::new(Database::default()));
     let breaker = breaker(&clock);
     let guarded = GuardedMetadata::new(Arc::clone(&store) as _, Arc::clone(&breaker));
     store.refuses.store(true, Ordering::Relaxed);

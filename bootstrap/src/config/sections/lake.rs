@@ -57,6 +57,8 @@ section! {
         success_threshold: u32 = 3, Kind::integer(1, 1_000);
         /// How long it stays open the first time. Each further time it is twice as long.
         timeout: Duration = seconds(30), Kind::span(1, 86_400);
+        /// How long one before another machine stays open, each time: such a machine is soon back, and asking it is cheap.
+        outside_timeout: Duration = seconds(2), Kind::span(1, 86_400);
         /// The longest that it stays open.
         max_timeout: Duration = seconds(300), Kind::span(1, 86_400);
         /// How many of the last calls are looked at; 0 looks at none.
