@@ -120,7 +120,8 @@ fn every_older_name_sets_its_key_from_both_places() {
 
 #[test]
 fn every_key_has_a_general_name() {
-    for key in keys() {
+    // Tables of issuers have tests of their own.
+    for key in keys().filter(|key| !matches!(key.kind, Kind::Issuers)) {
         let (text, expected) = sample(key.path, key.kind, &with_key().shown(key.path));
         assert_eq!(with_what_it_needs(key.path).env(&key.variable(), &text).shown(key.path), expected, "{}", key.path);
     }
