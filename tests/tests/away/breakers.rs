@@ -15,7 +15,7 @@ const RESET: &str = "/api/v1/duckdb/circuit-breaker/reset";
 
 /// Opens soon, and doesn't close by itself.
 fn stubborn(config: &mut Config) {
-    (config.breaker.timeout, config.breaker.max_timeout) = (LONG, LONG);
+    config.breaker.outside_timeout = LONG;
     config.breaker.failure_threshold = 2;
 }
 
