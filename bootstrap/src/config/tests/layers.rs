@@ -76,6 +76,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
             (number.clone(), number)
         }
         Kind::Bytes { .. } => quoted("512MiB"),
+        Kind::Span { min, .. } if min > 40 => quoted("2h"),
         Kind::Span { .. } => quoted("40s"),
         Kind::Choice(_) => match path {
             "environment" => quoted("staging"),
@@ -132,6 +133,8 @@ fn with_what_it_needs(key: &str) -> Given {
     match key {
         "ducklake.catalog" => with_key().file("ducklake.secret_key = \"0123456789abcdef\""),
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
+        "storage.kms_key_id" => with_key().file("features.enable_s3_encryption = true\n[storage]\nenabled = true\naccess_key = \"name\"\nsecret_key = \"key\""),
+        "features.enable_s3_encryption" => with_key().file("[storage]\nenabled = true\naccess_key = \"name\"\nsecret_key = \"key\"\nkms_key_id = \"key\""),
         "tls.certificate" => with_key().file("tls.key = \"key.pem\""),
         "tls.key" => with_key().file("tls.certificate = \"chain.pem\""),
         "tls.client_ca" => {
