@@ -51,6 +51,16 @@ pub(crate) fn default_of(column: &Column) -> String {
     format!("CAST({value} AS {})", column.data_type.without_lengths())
 }
 
+/// What a column's values are held to that DuckLake doesn't know, lengths and checks: each rule as what is true for a
+/// value (an expression of the column's type) that breaks it, and what is wrong with such a value.
+pub(crate) fn rules(column: &Column, value: &str) -> impl Iterator<Item = (String, String)> {
+    let data_type = &column.data_type;
+    let length = data_type
+        .max_chars()
+        .map(|limit| (format!("length({value}) > {limit}"), format!("is longer than {} allows", data_type.spelling())));
+    length.into_iter().chain(column.checks.each().map(move |check| (breaks(check, value, data_type), check.reason())))
+}
+
 /// True for a value (an expression of the column's type) that breaks a rule of the column.
 pub(crate) fn breaks(check: Check<'_>, value: &str, data_type: &DataType) -> String {
     let typed = |literal: &Literal| crate::filter::typed(literal, data_type);

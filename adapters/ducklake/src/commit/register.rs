@@ -144,12 +144,7 @@ impl Commit<'_> {
             if !column.nullable {
                 rules.push((format!("{name} IS NULL"), "is NULL, but may not be".to_owned()));
             }
-            if let Some(limit) = column.data_type.max_chars() {
-                let allowed = column.data_type.spelling();
-                rules.push((format!("length({name}) > {limit}"), format!("is longer than {allowed} allows")));
-            }
-            let breaks = |check| (sql::breaks(check, &name, &column.data_type), check.reason());
-            rules.extend(column.checks.each().map(breaks));
+            rules.extend(sql::rules(column, &name));
             for (broken, reason) in rules {
                 let count = self.count_in(found, &format!("WHERE {broken}"))?;
                 if count > 0 {

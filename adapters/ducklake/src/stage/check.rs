@@ -86,13 +86,11 @@ pub(super) fn rules_of(source: &Source, all: bool) -> Vec<Rule<'_>> {
     if let Some(broken) = source.lost() {
         rules.push(Rule { source, broken, reason: format!("can't be read as {target} without loss") });
     }
-    if let Some(broken) = source.too_long().filter(|_| all) {
-        rules.push(Rule { source, broken, reason: format!("is longer than {target} allows") });
+    if !all {
+        return rules;
     }
-    for (check, broken) in source.checks().filter(|_| all) {
-        rules.push(Rule { source, broken, reason: check.reason() });
-    }
-    if all && !source.column.nullable {
+    rules.extend(source.rules().into_iter().map(|(broken, reason)| Rule { source, broken, reason }));
+    if !source.column.nullable {
         let broken = format!("{} IS NULL", source.quoted());
         rules.push(Rule { source, broken, reason: "is NULL, but the column is NOT NULL".to_owned() });
     }

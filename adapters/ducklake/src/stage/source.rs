@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use gadwall_domain::check::Check;
 use gadwall_domain::schema::Column;
 use gadwall_domain::types::DataType;
 
@@ -118,17 +117,10 @@ impl Source {
         Some(lost)
     }
 
-    /// The column's checks: each with what is true for a value that breaks it.
-    pub(super) fn checks(&self) -> impl Iterator<Item = (Check<'_>, String)> {
+    /// The column's lengths and checks, as rules for the values read.
+    pub(super) fn rules(&self) -> Vec<(String, String)> {
         let read = if self.same { self.expression() } else { format!("TRY({})", self.expression()) };
-        let data_type = &self.column.data_type;
-        self.column.checks.each().map(move |check| (check, sql::breaks(check, &read, data_type)))
-    }
-
-    /// Whether a value has more characters than its column declares.
-    pub(super) fn too_long(&self) -> Option<String> {
-        let limit = self.column.data_type.max_chars()?;
-        Some(format!("length(TRY({})) > {limit}", self.expression()))
+        sql::rules(&self.column, &read).collect()
     }
 }
 

@@ -317,15 +317,8 @@ impl Run<'_> {
     ) -> Done<()> {
         let mut found = Violations::default();
         for column in columns {
-            let (source, data_type) = (source(column), &column.data_type);
-            let mut rules = Vec::new();
-            if let Some(limit) = data_type.max_chars() {
-                let reason = format!("is longer than {} allows", data_type.spelling());
-                rules.push((format!("length(CAST({source} AS VARCHAR)) > {limit}"), reason));
-            }
-            let typed = format!("CAST({source} AS {})", data_type.without_lengths());
-            rules.extend(column.checks.each().map(|check| (sql::breaks(check, &typed, data_type), check.reason())));
-            for (broken, reason) in rules {
+            let typed = format!("CAST({} AS {})", source(column), column.data_type.without_lengths());
+            for (broken, reason) in sql::rules(column, &typed) {
                 let count = self.count(&format!("SELECT count(*) FROM {rows} WHERE {broken}"))?;
                 if count > 0 {
                     let reason = format!("in {count} rows it {reason}");
