@@ -49,15 +49,16 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    fn bounds(&self, request: &Request) -> body::Bounds {
+    /// The bounds of a request's body, and whether it may be long in coming: rows and files are.
+    fn bounds(&self, request: &Request) -> (body::Bounds, bool) {
         if carries_rows(request) {
-            self.rows
+            (self.rows, true)
         } else if carries_an_object(request) {
-            self.files
+            (self.files, true)
         } else if door::carries_sql(request) {
-            self.sql
+            (self.sql, false)
         } else {
-            self.documents
+            (self.documents, false)
         }
     }
 }
@@ -106,11 +107,10 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if request.header("Content-Encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return problem::unsupported_coding();
         }
-        let bounds = self.front.bodies.bounds(&request);
+        let (bounds, is_long) = self.front.bodies.bounds(&request);
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
-        let is_long = carries_rows(&request) || carries_an_object(&request);
         let recheck = if is_long { Recheck::of(&request, &self.front.access) } else { None };
         let too_slow = body::bound(&mut request, bounds, recheck.clone());
         request.extensions_mut().insert(Arc::clone(&self.front.access));
