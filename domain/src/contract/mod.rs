@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::names::ColumnName;
 use crate::ontology::{DocumentError, OntologySchema};
-use document::{Document, Object, Property};
+use document::{Document, Object};
 
 pub use quality::{Expectation, Metric, QualityRule, Severity, Unit};
 
@@ -123,14 +123,14 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
     for (index, quality) in object.quality.iter().enumerate() {
         rules.extend(quality::rule(quality, None, &format!("{path}/quality/{index}"))?);
     }
-    for (index, property) in object.properties.iter().enumerate() {
-        let path = format!("{path}/properties/{index}");
-        let column = column_of(property, &path)?;
+    // A field of the schema was made of each property, in their order.
+    for (index, (property, field)) in object.properties.iter().zip(schema.fields()).enumerate() {
+        let (path, column) = (format!("{path}/properties/{index}"), &field.column.name);
         for (index, quality) in property.quality.iter().enumerate() {
-            rules.extend(quality::rule(quality, Some(&column), &format!("{path}/quality/{index}"))?);
+            rules.extend(quality::rule(quality, Some(column), &format!("{path}/quality/{index}"))?);
         }
         if property.unique == Some(true) {
-            rules.push(unique(&column));
+            rules.push(unique(column));
         }
     }
     if rules.len() > MAX_RULES {
@@ -146,12 +146,6 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
         }
         None => Ok(rules),
     }
-}
-
-fn column_of(property: &Property, path: &str) -> Result<ColumnName, DocumentError> {
-    let name = property.physical_name.as_ref().or(property.name.as_ref());
-    let name = name.ok_or_else(|| DocumentError::new(format!("{path}/name"), "is missing"))?;
-    ColumnName::parse(name).map_err(|error| DocumentError::new(format!("{path}/name"), error.to_string()))
 }
 
 /// `unique: true` is a rule like any other.
