@@ -54,14 +54,19 @@ async fn churn_tables(client: Client, tables: String, key: String, round: u64, a
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()> {
-    let data = tempfile::tempdir()?;
-    let options = StartOptions {
+/// A server that can be started again on its data, under the same key.
+fn options_of(data: &tempfile::TempDir) -> StartOptions {
+    StartOptions {
         data_dir: Some(data.path().to_owned()),
         admin_key: "the-key-of-the-crash-test".to_owned(),
         ..StartOptions::default()
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let options = options_of(&data);
     let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
     let next = Arc::new(AtomicU64::new(0));
     let mut acknowledged = BTreeSet::new();
@@ -137,11 +142,7 @@ async fn put_until_killed(client: Client, url: String, key: String, first: usize
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types() -> Result<()> {
     let data = tempfile::tempdir()?;
-    let options = StartOptions {
-        data_dir: Some(data.path().to_owned()),
-        admin_key: "the-key-of-the-crash-test".to_owned(),
-        ..StartOptions::default()
-    };
+    let options = options_of(&data);
     let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
     let mut acknowledged = [0; 4];
     for round in 0..ROUNDS {
@@ -186,11 +187,7 @@ async fn counted(client: &Client, server: &ServerProcess) -> Result<u64> {
 #[tokio::test]
 async fn counts_that_were_written_down_survive_kill_9_and_none_counts_twice() -> Result<()> {
     let data = tempfile::tempdir()?;
-    let options = StartOptions {
-        data_dir: Some(data.path().to_owned()),
-        admin_key: "the-key-of-the-crash-test".to_owned(),
-        ..StartOptions::default()
-    };
+    let options = options_of(&data);
     let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
     let mut server = ServerProcess::start(&options).await?;
     post(&client, &format!("{}/projects", server.url()), server.admin_key(), &json!({ "id": "p" })).await?;

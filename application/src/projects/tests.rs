@@ -226,14 +226,20 @@ async fn a_deleted_project_is_closed_and_can_be_brought_back_whole() {
     assert_eq!(world.events("p").await[3..], ["project.deleted", "project.undeleted"]);
 }
 
-#[tokio::test]
-async fn after_its_time_a_deleted_project_is_purged_and_its_id_stays_taken() {
-    let world = World::new();
-    let projects = lasting(&world);
+/// The project `p` with its lake, deleted for a while.
+async fn deleted(world: &World) -> (Projects, ProjectId, LakeId) {
+    let projects = lasting(world);
     let (_, owner) = world.project("p").await;
     let id = project_id("p");
     let lake = projects.get(&owner, &id).await.unwrap().lake;
     projects.delete(&owner, &id).await.unwrap();
+    (projects, id, lake)
+}
+
+#[tokio::test]
+async fn after_its_time_a_deleted_project_is_purged_and_its_id_stays_taken() {
+    let world = World::new();
+    let (projects, id, lake) = deleted(&world).await;
     world.clock.advance(TimeDelta::hours(1));
     let undeleted = projects.undelete(&world.admin(), &id).await;
     assert!(matches!(undeleted, Err(UseCaseError::Deletion(DeletionError::Purged(_)))), "{undeleted:?}");
@@ -268,11 +274,7 @@ async fn an_admin_purges_at_once_what_is_deleted() {
 #[tokio::test]
 async fn a_purge_that_was_cut_short_is_begun_again_when_nobody_is_at_it() {
     let world = World::new();
-    let projects = lasting(&world);
-    let (_, owner) = world.project("p").await;
-    let id = project_id("p");
-    let lake = projects.get(&owner, &id).await.unwrap().lake;
-    projects.delete(&owner, &id).await.unwrap();
+    let (projects, id, lake) = deleted(&world).await;
     // A server claimed it, and died.
     world.clock.advance(TimeDelta::hours(1));
     let mut project = projects.get(&world.admin(), &id).await.unwrap();
@@ -290,11 +292,7 @@ async fn a_purge_that_was_cut_short_is_begun_again_when_nobody_is_at_it() {
 #[tokio::test]
 async fn what_comes_late_into_a_purged_project_goes_too() {
     let world = World::new();
-    let projects = lasting(&world);
-    let (_, owner) = world.project("p").await;
-    let id = project_id("p");
-    let lake = projects.get(&owner, &id).await.unwrap().lake;
-    projects.delete(&owner, &id).await.unwrap();
+    let (projects, id, lake) = deleted(&world).await;
     projects.purge(&world.admin(), &id).await.unwrap();
     world.objects.create_dataset(lake, &dataset("late")).await.unwrap();
     projects.purge_due().await.unwrap();
