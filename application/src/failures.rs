@@ -32,7 +32,7 @@ struct Table {
 /// So many since then.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
-    since: DateTime<Utc>,
+    pub(crate) since: DateTime<Utc>,
     pub(crate) count: u32,
 }
 
@@ -44,6 +44,11 @@ struct Entry {
 impl Window {
     pub(crate) fn begin(now: DateTime<Utc>) -> Self {
         Self { since: now, count: 0 }
+    }
+
+    /// This one while it lasts, else the one that begins now.
+    pub(crate) fn at(self, now: DateTime<Utc>) -> Self {
+        if self.left(now).is_some() { self } else { Self::begin(now) }
     }
 
     /// How long it still lasts. A clock that was put back ends it.
@@ -79,17 +84,14 @@ impl Failures {
         table.failures += 1;
         let age = table.failures;
         let known = table.by_address.remove(&address);
-        let mut window = Window::begin(now);
-        if let Some(known) = known {
+        if let Some(known) = &known {
             table.by_age.remove(&known.age);
-            if known.window.left(now).is_some() {
-                window = known.window;
-            }
         } else if table.by_address.len() >= MAX_ADDRESSES
             && let Some((_, oldest)) = table.by_age.pop_first()
         {
             table.by_address.remove(&oldest);
         }
+        let mut window = known.map_or_else(|| Window::begin(now), |known| known.window.at(now));
         window.count = window.count.saturating_add(1);
         table.by_address.insert(address, Entry { window, age });
         table.by_age.insert(age, address);

@@ -7,16 +7,15 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use gadwall_domain::access::Principal;
 use gadwall_domain::audit::{AuditEntry, AuditOutcome, UNKNOWN};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::names::ProjectId;
 
 use crate::caller::{Caller, network_of};
+use crate::failures::Window;
 
-/// Requests that are alike are put together over this time, from the first one on.
-const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// Entries of callers without credentials that are put together at once; what comes beside these counts as one.
 const MAX_STRANGERS: usize = 60;
 /// The same for callers with good credentials.
@@ -82,9 +81,8 @@ type Kind = (Option<String>, Option<IpAddr>, &'static str, String, String);
 /// Requests that are alike.
 struct Alike {
     first: Refused,
-    since: DateTime<Utc>,
-    /// Those that are in no entry yet.
-    unwritten: u32,
+    /// Their minute; it counts those that are in no entry yet.
+    unwritten: Window,
     was_written: bool,
 }
 
@@ -119,11 +117,10 @@ impl Refusals {
         }
         let alike = all.entry(kind(&refused)).or_insert_with(|| Alike {
             first: refused,
-            since: now,
-            unwritten: 0,
+            unwritten: Window::begin(now),
             was_written: false,
         });
-        alike.unwritten = alike.unwritten.saturating_add(1);
+        alike.unwritten.count = alike.unwritten.count.saturating_add(1);
     }
 
     /// The entries that are due: of those that are alike the first at once, the others when their minute is over, or when
@@ -131,11 +128,10 @@ impl Refusals {
     pub(crate) fn take(&self, now: DateTime<Utc>, is_last: bool) -> Vec<AuditEntry> {
         let mut due = Vec::new();
         self.lock().retain(|_, alike| {
-            // A clock that was put back ends the minute.
-            let is_over = is_last || now < alike.since || alike.since + WINDOW <= now;
-            if alike.unwritten > 0 && (is_over || !alike.was_written) {
-                due.push(entry(alike, if alike.was_written { now } else { alike.since }));
-                alike.unwritten = 0;
+            let is_over = is_last || alike.unwritten.left(now).is_none();
+            if alike.unwritten.count > 0 && (is_over || !alike.was_written) {
+                due.push(entry(alike, if alike.was_written { now } else { alike.unwritten.since }));
+                alike.unwritten.count = 0;
                 alike.was_written = true;
             }
             !is_over
@@ -172,7 +168,7 @@ fn entry(alike: &Alike, at: DateTime<Utc>) -> AuditEntry {
         project: first.project,
         resource: first.resource,
         address: first.address,
-        outcome: AuditOutcome::Refused { code: first.code, times: alike.unwritten },
+        outcome: AuditOutcome::Refused { code: first.code, times: alike.unwritten.count },
         request_id: first.request_id,
         snapshot: None,
     }

@@ -155,13 +155,9 @@ impl Quotas {
             kept.windows.retain(|_, window| window.left(now).is_some());
         }
         let window = kept.windows.entry(project.id.clone()).or_insert_with(|| Window::begin(now));
-        let Some(left) = window.left(now) else {
-            *window = Window::begin(now);
-            window.count = 1;
-            return Ok(());
-        };
+        *window = window.at(now);
         if u64::from(window.count) >= limit {
-            return Err(QuotaExceeded { kind, limit, used: window.count.into(), retry_after: Some(left) });
+            return Err(QuotaExceeded { kind, limit, used: window.count.into(), retry_after: window.left(now) });
         }
         window.count = window.count.saturating_add(1);
         Ok(())
@@ -171,8 +167,7 @@ impl Quotas {
     pub(crate) fn queries_of_minute(&self, project: &ProjectId) -> u64 {
         let now = self.clock.now();
         let kept = self.lock();
-        let window = kept.windows.get(project).filter(|window| window.left(now).is_some());
-        window.map_or(0, |window| window.count.into())
+        kept.windows.get(project).map_or(0, |window| window.at(now).count.into())
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
