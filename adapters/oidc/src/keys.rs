@@ -63,7 +63,6 @@ enum Tried {
 enum Turn {
     Over(Tried),
     Wait(watch::Receiver<u64>),
-    Fetch(Permit, watch::Receiver<u64>),
 }
 
 impl IssuerKeys {
@@ -118,7 +117,7 @@ impl IssuerKeys {
     async fn refresh(self: &Arc<Self>) -> Tried {
         let mut ended = match self.begin() {
             Turn::Over(tried) => return tried,
-            Turn::Wait(ended) | Turn::Fetch(_, ended) => ended,
+            Turn::Wait(ended) => ended,
         };
         // The fetching has limits of its own; this one is for a task that never runs.
         let _ = timeout(self.fetcher.longest(), ended.changed()).await;
@@ -137,16 +136,6 @@ impl IssuerKeys {
 
     /// Begins to fetch them in a task of its own, if it is time.
     fn begin(self: &Arc<Self>) -> Turn {
-        match self.turn() {
-            Turn::Fetch(permit, ended) => {
-                tokio::spawn(Arc::clone(self).fetch(permit));
-                Turn::Wait(ended)
-            }
-            other => other,
-        }
-    }
-
-    fn turn(&self) -> Turn {
         let now = self.clock.now();
         let mut state = self.state();
         if state.running {
@@ -160,7 +149,9 @@ impl IssuerKeys {
             Err(refused) => Turn::Over(Tried::Failed { retry_after: refused.retry_after }),
             Ok(permit) => {
                 (state.running, state.last_try) = (true, Some(now));
-                Turn::Fetch(permit, self.ended.subscribe())
+                let ended = self.ended.subscribe();
+                tokio::spawn(Arc::clone(self).fetch(permit));
+                Turn::Wait(ended)
             }
         }
     }
