@@ -62,16 +62,17 @@ use crate::elsewhere::ElsewhereTask;
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
-use crate::housekeeping::Housekeeping;
+use crate::housekeeping::{self, Keepers};
 use crate::issuers;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
-use crate::linked_reads::LinkedReadsTask;
+use crate::linked_reads;
 use crate::metadata;
-use crate::purges::PurgeTask;
+use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::refusals::RefusalsTask;
+use crate::rounds::Rounds;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
 
@@ -86,9 +87,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
     certificates: Option<Certificates>,
-    _housekeeping: Housekeeping,
-    _linked_reads: LinkedReadsTask,
-    _purges: PurgeTask,
+    _rounds: [Rounds; 3],
     _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
     lease: Lease,
@@ -117,18 +116,19 @@ impl Server {
         let certificates = tls.map(|tls| Certificates::watch(tls, config.tls.reload_interval));
         let query_log = QueryLogTask::start(query_log);
         let key_uses = KeyUsesTask::start(services.access, config.auth.last_used_interval);
-        let housekeeping = Housekeeping::start(
-            services.idempotency,
-            services.operations,
-            services.queries,
-            (services.background, config.query.result_retention),
-            Arc::clone(&services.sharing),
-            Arc::clone(&services.audit),
+        let keepers = Keepers {
+            idempotency: services.idempotency,
+            operations: services.operations,
+            queries: services.queries,
+            results: services.background,
+            sharing: Arc::clone(&services.sharing),
+            audit: Arc::clone(&services.audit),
             lakes,
-        );
-        let linked_reads = LinkedReadsTask::start(services.sharing);
+        };
+        let housekeeping = housekeeping::start(keepers, config.query.result_retention);
+        let linked_reads = linked_reads::start(services.sharing);
         let refusals = RefusalsTask::start(services.audit);
-        let purges = PurgeTask::start(services.projects, config.projects.undelete_for);
+        let purges = purges::start(services.projects, config.projects.undelete_for);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
             address,
@@ -139,9 +139,7 @@ impl Server {
             key_uses,
             refusals,
             certificates,
-            _housekeeping: housekeeping,
-            _linked_reads: linked_reads,
-            _purges: purges,
+            _rounds: [housekeeping, linked_reads, purges],
             _elsewhere: elsewhere,
             background,
             lease,

@@ -1,77 +1,61 @@
 //! What is done from time to time: forgetting what need not be kept any longer.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::audit::Audit;
+use gadwall_application::error::UseCaseError;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
 use gadwall_application::sharing::Sharing;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::lakes::Lakes;
+use crate::rounds::Rounds;
 
 /// How often, unless something is kept for a shorter time.
 const EVERY: Duration = Duration::from_mins(10);
 /// How old a data file must be before it counts as left behind.
 const ORPHANED_AFTER: Duration = Duration::from_hours(1);
 
-/// The task that does it; it ends with this.
-#[derive(Debug)]
-pub(crate) struct Housekeeping(JoinHandle<()>);
+/// All that keeps something for a while.
+pub(crate) struct Keepers {
+    pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) queries: Arc<Queries>,
+    pub(crate) results: Arc<BackgroundQueries>,
+    pub(crate) sharing: Arc<Sharing>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) lakes: Lakes,
+}
 
-impl Housekeeping {
-    /// Starts it: the first round at once.
-    pub(crate) fn start(
-        idempotency: Arc<Idempotency>,
-        operations: Arc<Operations>,
-        queries: Arc<Queries>,
-        results: (Arc<BackgroundQueries>, Duration),
-        sharing: Arc<Sharing>,
-        audit: Arc<Audit>,
-        lakes: Lakes,
-    ) -> Self {
-        let (results, kept_for) = results;
-        Self(tokio::spawn(async move {
-            let mut rounds = interval(EVERY.min(kept_for).max(Duration::from_secs(1)));
-            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                rounds.tick().await;
-                match idempotency.clean_up().await {
-                    Ok(forgotten) => tracing::debug!(forgotten, "answers of repeatable requests forgotten"),
-                    Err(error) => tracing::warn!(error = %error, "answers of repeatable requests were not cleaned up"),
-                }
-                match operations.clean_up().await {
-                    Ok(forgotten) => tracing::debug!(forgotten, "operations forgotten"),
-                    Err(error) => tracing::warn!(error = %error, "operations were not cleaned up"),
-                }
-                match queries.clean_up().await {
-                    Ok(forgotten) => tracing::debug!(forgotten, "queries forgotten"),
-                    Err(error) => tracing::warn!(error = %error, "the history of queries was not cleaned up"),
-                }
-                match sharing.clean_up().await {
-                    Ok(ended) => tracing::debug!(ended, "what was read of others without a link ended"),
-                    Err(error) => tracing::warn!(error = %error, "what is read of others was not cleaned up"),
-                }
-                match audit.clean_up().await {
-                    Ok(forgotten) => tracing::debug!(forgotten, "audit entries forgotten"),
-                    Err(error) => tracing::warn!(error = %error, "the audit log was not cleaned up"),
-                }
-                let removed = lakes.sweep(ORPHANED_AFTER).await;
-                tracing::debug!(removed, "files of interrupted writes removed");
-                match results.clean_up().await {
-                    Ok(deleted) => tracing::debug!(deleted, "results deleted"),
-                    Err(error) => tracing::warn!(error = %error, "results were not cleaned up"),
-                }
-            }
-        }))
+/// Starts it: the first round at once. Results are kept for so long.
+pub(crate) fn start(keepers: Keepers, results_for: Duration) -> Rounds {
+    let keepers = Arc::new(keepers);
+    let every = EVERY.min(results_for).max(Duration::from_secs(1));
+    Rounds::start(every, move || {
+        let keepers = Arc::clone(&keepers);
+        async move { keepers.clean_up().await }
+    })
+}
+
+impl Keepers {
+    async fn clean_up(&self) {
+        tell("answers of repeatable requests", self.idempotency.clean_up().await);
+        tell("operations", self.operations.clean_up().await);
+        tell("the history of queries", self.queries.clean_up().await);
+        tell("what was read of others without a link", self.sharing.clean_up().await);
+        tell("the audit log", self.audit.clean_up().await);
+        let removed = self.lakes.sweep(ORPHANED_AFTER).await;
+        tracing::debug!(removed, "files of interrupted writes removed");
+        tell("results", self.results.clean_up().await);
     }
 }
 
-impl Drop for Housekeeping {
-    fn drop(&mut self) {
-        self.0.abort();
+fn tell(what: &str, cleaned: Result<impl Display, UseCaseError>) {
+    match cleaned {
+        Ok(removed) => tracing::debug!(%removed, what, "cleaned up"),
+        Err(error) => tracing::warn!(%error, what, "not cleaned up"),
     }
 }

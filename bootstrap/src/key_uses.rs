@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
+
+use crate::rounds::Rounds;
 
 /// How long the last uses may take to be written down when the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -13,28 +14,24 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// The task; it ends with this.
 #[derive(Debug)]
 pub(crate) struct KeyUsesTask {
-    task: JoinHandle<()>,
+    rounds: Rounds,
     access: Arc<Access>,
 }
 
 impl KeyUsesTask {
     /// Starts it. A crash loses what is noted since its last round.
     pub(crate) fn start(access: Arc<Access>, every: Duration) -> Self {
-        let of_task = Arc::clone(&access);
-        let task = tokio::spawn(async move {
-            let mut rounds = interval(every);
-            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                rounds.tick().await;
-                write(&of_task).await;
-            }
+        let of_round = Arc::clone(&access);
+        let rounds = Rounds::start(every, move || {
+            let access = Arc::clone(&of_round);
+            async move { write(&access).await }
         });
-        Self { task, access }
+        Self { rounds, access }
     }
 
     /// Ends it once all that is noted by now is written.
     pub(crate) async fn finish(self) {
-        self.task.abort();
+        drop(self.rounds);
         if timeout(LAST_WORDS, write(&self.access)).await.is_err() {
             tracing::warn!("the last uses of keys are not written down");
         }
@@ -45,11 +42,5 @@ async fn write(access: &Access) {
     match access.write_uses().await {
         Ok(keys) => tracing::debug!(keys, "uses of keys written down"),
         Err(error) => tracing::warn!(error = %error, "uses of keys were not written down"),
-    }
-}
-
-impl Drop for KeyUsesTask {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

@@ -22,6 +22,7 @@ mod purges;
 mod query_log;
 pub mod ready;
 mod refusals;
+mod rounds;
 mod statistics;
 mod system;
 pub mod telemetry;

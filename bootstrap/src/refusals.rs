@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::audit::Audit;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
+
+use crate::rounds::Rounds;
 
 /// How soon after a request its refusal is written.
 const EVERY: Duration = Duration::from_secs(1);
@@ -15,28 +16,24 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// The task; it ends with this.
 #[derive(Debug)]
 pub(crate) struct RefusalsTask {
-    task: JoinHandle<()>,
+    rounds: Rounds,
     audit: Arc<Audit>,
 }
 
 impl RefusalsTask {
     /// Starts it. A crash loses what was refused since its last round.
     pub(crate) fn start(audit: Arc<Audit>) -> Self {
-        let of_task = Arc::clone(&audit);
-        let task = tokio::spawn(async move {
-            let mut rounds = interval(EVERY);
-            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                rounds.tick().await;
-                write(&of_task, false).await;
-            }
+        let of_round = Arc::clone(&audit);
+        let rounds = Rounds::start(EVERY, move || {
+            let audit = Arc::clone(&of_round);
+            async move { write(&audit, false).await }
         });
-        Self { task, audit }
+        Self { rounds, audit }
     }
 
     /// Ends it once all that was refused by now is written.
     pub(crate) async fn finish(self) {
-        self.task.abort();
+        drop(self.rounds);
         if timeout(LAST_WORDS, write(&self.audit, true)).await.is_err() {
             tracing::warn!("the last refusals are missing in the audit log");
         }
@@ -46,11 +43,5 @@ impl RefusalsTask {
 async fn write(audit: &Audit, is_last: bool) {
     if let Err(error) = audit.write_refusals(is_last).await {
         tracing::warn!(error = %error, dropped = audit.dropped(), "refused requests are missing in the audit log");
-    }
-}
-
-impl Drop for RefusalsTask {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
