@@ -51,7 +51,8 @@ async fn tell(mut stream: TcpStream) -> std::io::Result<()> {
 
 /// The answer as HTTP/1.1 writes it: no request was read, so nobody else does.
 async fn answer() -> String {
-    let response = problem::too_many_connections();
+    let mut response = problem::too_many_connections();
+    let _ = problem::take_refusal(&mut response);
     let mut text = format!("HTTP/1.1 {}\r\nconnection: close\r\n", response.status());
     for (name, value) in response.headers() {
         // Writing to a string doesn't fail.
