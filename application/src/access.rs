@@ -253,12 +253,12 @@ impl Access {
         Ok(self.links(project).await?.iter().find(|known| known.link.name == *name).cloned())
     }
 
-    /// Writes down what a caller did to something of a project that isn't kept with the metadata. In one that was deleted
-    /// meanwhile nothing is done any more.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
+    /// Writes down what a caller did to something of a project that isn't kept with the metadata. In one that was deleted
+    /// meanwhile nothing is done any more.
     pub(crate) async fn record(
         &self,
         caller: &Caller,

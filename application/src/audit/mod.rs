@@ -76,7 +76,7 @@ impl Audit {
         caller.require_whole_project()?;
         let filter = AuditFilter { project: Some(project.id), ..filter };
         let mut found = self.store.read().await?.audit().list(&filter).await?;
-        if caller.principal() != Some(&Principal::Admin) {
+        if !caller.principal().is_some_and(Principal::is_admin) {
             let of_an_admin = |logged: &&mut LoggedAudit| logged.entry.principal == Principal::Admin.label();
             found.iter_mut().filter(of_an_admin).for_each(|logged| logged.entry.address = None);
         }
