@@ -25,7 +25,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_domain::view::{View, ViewDefinition};
 
-use super::outside::{LeftAlone, Unsure, ask, ask_at_length};
+use super::outside::{LeftAlone, ask, ask_both};
 use crate::breaker::Breaker;
 
 /// The ports of lakes, of one adapter.
@@ -69,8 +69,7 @@ struct GuardedLakes {
 impl GuardedLakes {
     /// Asks for what needs data, too.
     async fn ask_both<T, E: LeftAlone>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let told = async { call.await.map_err(Unsure) };
-        ask_at_length(&self.breaker, told).await.map_err(|Unsure(error)| error)
+        ask_both(&self.breaker, call).await
     }
 }
 
@@ -119,6 +118,10 @@ impl LakeStore for GuardedLakes {
 
     async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
         ask(&self.breaker, self.ports.lakes.buckets(lake, at)).await
+    }
+
+    async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError> {
+        ask(&self.breaker, self.ports.lakes.kept_bytes(lake)).await
     }
 
     async fn tables(

@@ -165,6 +165,10 @@ impl ResultStore for GuardedResults {
         ask(&self.breaker, self.results.delete(lake, query)).await
     }
 
+    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError> {
+        ask(&self.breaker, self.results.size(lake)).await
+    }
+
     async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError> {
         ask_at_length(&self.breaker, self.results.remove_all(lake)).await
     }

@@ -60,6 +60,21 @@ pub(super) async fn ask_at_length<T, E: Outside>(
     answer
 }
 
+/// As [`ask_at_length`], for what needs the catalog and data, too: a fault doesn't tell which of them was away, and counts
+/// for neither.
+pub(super) async fn ask_both<T, E: LeftAlone>(
+    breaker: &Arc<Breaker>,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut permit = breaker.admit().map_err(E::left_alone)?;
+    permit.begun();
+    let answer = call.await;
+    if answer.is_ok() {
+        permit.answered();
+    }
+    answer
+}
+
 impl Outside for ObjectError {
     fn refused(refused: Refused) -> Self {
         Self::Unavailable(refused.into())
@@ -97,7 +112,7 @@ impl Outside for ResultError {
     }
 }
 
-/// Of calls that read a catalog alone. Of those that read or write data, see [`Unsure`].
+/// Of calls that read a catalog alone. For those that read or write data, see [`ask_both`].
 impl Outside for LakeError {
     fn refused(refused: Refused) -> Self {
         Self::Unavailable(refused.into())
@@ -114,22 +129,9 @@ impl Outside for LakeError {
     }
 }
 
-/// The error of a call that needs the catalog and data, too: it doesn't tell which of them was away.
-pub(super) struct Unsure<E>(pub(super) E);
-
 /// An error that can say that a catalog is left alone.
 pub(super) trait LeftAlone {
     fn left_alone(refused: Refused) -> Self;
-}
-
-impl<E: LeftAlone> Outside for Unsure<E> {
-    fn refused(refused: Refused) -> Self {
-        Self(E::left_alone(refused))
-    }
-
-    fn meaning(&self) -> Meaning {
-        Meaning::Nothing
-    }
 }
 
 impl LeftAlone for LakeError {

@@ -10,7 +10,7 @@ use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
 use gadwall_domain::ports::objects::{ObjectError, ObjectStorage as _};
 
-use super::outside::{Unsure, ask};
+use super::outside::{ask, ask_both};
 use super::*;
 use crate::breaker::{BreakerConfig, BreakerState};
 use crate::error::UseCaseError;
@@ -103,15 +103,13 @@ async fn what_may_be_the_datas_fault_is_not_counted_for_the_catalog() {
     let breaker = breaker(&clock);
     let away = || LakeError::Unavailable("away".into());
     for _ in 0..10 {
-        let unsure = async { Err::<(), _>(Unsure(away())) };
-        assert!(ask(&breaker, unsure).await.is_err());
+        assert!(ask_both(&breaker, async { Err::<(), _>(away()) }).await.is_err());
     }
     assert_eq!(breaker.status().state, BreakerState::Closed);
     for _ in 0..5 {
         assert!(ask(&breaker, async { Err::<(), _>(away()) }).await.is_err());
     }
     assert_eq!(breaker.status().state, BreakerState::Open);
-    let refused = ask(&breaker, async { Ok::<_, Unsure<QueryError>>(()) }).await.err().map(|Unsure(error)| error);
-    let refused = refused.unwrap();
+    let refused = ask_both(&breaker, async { Ok::<_, QueryError>(()) }).await.unwrap_err();
     assert_eq!((refused.code(), refused.retry_after()), ("lake_unavailable", Some(Duration::from_secs(30))));
 }

@@ -67,6 +67,7 @@ mockall::mock! {
         async fn remove(&self, lake: LakeId) -> Result<u64, LakeError>;
         async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError>;
         async fn commits_after(&self, lake: LakeId, after: SnapshotId, limit: u32) -> Result<Vec<Commit>, LakeError>;
+        async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError>;
         async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError>;
         async fn tables(&self, lake: LakeId, bucket: &BucketName, at: ReadAt) -> Result<Option<Vec<StoredTable>>, LakeError>;
         async fn table(

@@ -73,6 +73,10 @@ impl ResultStore for MemoryResults {
         }))
     }
 
+    async fn size(&self, _lake: LakeId) -> Result<Option<u64>, ResultError> {
+        Ok(None)
+    }
+
     async fn delete(&self, lake: LakeId, query: QueryId) -> Result<bool, ResultError> {
         let mut state = self.lock();
         state.rows.remove(&(lake, query));

@@ -101,10 +101,7 @@ pub trait ResultStore: Send + Sync {
     async fn delete(&self, lake: LakeId, query: QueryId) -> Result<bool, ResultError>;
 
     /// Bytes of a lake's results, where that is known.
-    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError> {
-        let _ = lake;
-        Ok(None)
-    }
+    async fn size(&self, lake: LakeId) -> Result<Option<u64>, ResultError>;
 
     /// Deletes all of a lake; answers how many bytes there were.
     async fn remove_all(&self, lake: LakeId) -> Result<u64, ResultError>;

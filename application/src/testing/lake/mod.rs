@@ -176,6 +176,10 @@ impl LakeStore for MemoryLake {
         self.look(lake, |lake| lake.commits_after(after, limit))
     }
 
+    async fn kept_bytes(&self, _lake: LakeId) -> Result<Option<u64>, LakeError> {
+        Ok(None)
+    }
+
     async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError> {
         self.look(lake, |lake| lake.at(at).map(|(_, state)| state.list()).unwrap_or_default())
     }

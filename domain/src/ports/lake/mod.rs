@@ -142,10 +142,7 @@ pub trait LakeStore: Send + Sync {
     async fn buckets(&self, lake: LakeId, at: ReadAt) -> Result<Vec<StoredBucket>, LakeError>;
 
     /// Bytes of all data files that are kept, those of older versions among them, where the catalog tells.
-    async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError> {
-        let _ = lake;
-        Ok(None)
-    }
+    async fn kept_bytes(&self, lake: LakeId) -> Result<Option<u64>, LakeError>;
 
     /// A bucket's tables by name. `None` when there is no such bucket; `main` always is.
     async fn tables(
