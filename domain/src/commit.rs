@@ -4,6 +4,7 @@
 //! express (primary keys, lengths, descriptions). The commit is the truth; the metadata store keeps an
 //! index of it that can be rebuilt by reading the commits again.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -44,6 +45,16 @@ pub struct WriteRecord {
     pub origin: WriteOrigin,
     /// What it changed.
     pub change: Change,
+    /// The tables and views that it made that of, as far as its text tells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reads: BTreeSet<TableRef>,
+}
+
+impl WriteRecord {
+    /// A write that reads nothing but what it was sent.
+    pub fn new(origin: WriteOrigin, change: Change) -> Self {
+        Self { origin, change, reads: BTreeSet::new() }
+    }
 }
 
 /// Where a write came from.
@@ -364,6 +375,7 @@ mod tests {
                 fingerprint: None,
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
+            reads: BTreeSet::new(),
         }]);
         let text = serde_json::to_string(&info).unwrap();
         assert_eq!(

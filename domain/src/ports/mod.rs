@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
+//! | [`lineage::LineageRepository`] | jobs, runs, and what they read and write | SQLite, PostgreSQL, memory |
 //! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
@@ -20,6 +21,7 @@
 
 pub mod background;
 pub mod lake;
+pub mod lineage;
 pub mod metadata;
 pub mod objects;
 pub mod ontology;

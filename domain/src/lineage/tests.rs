@@ -1,0 +1,165 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::commit::{Change, WriteOrigin, WriteRecord};
+use crate::ids::{LakeId, RequestId};
+use crate::table::TableRef;
+
+const RUN: &str = "01926f4e-7a3c-7d5e-8f00-0123456789ab";
+
+fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn name(text: &str) -> NodeName {
+    NodeName::in_default(text).unwrap()
+}
+
+fn run_event(kind: &str, seconds: i64) -> Value {
+    json!({
+        "eventType": kind,
+        "eventTime": noon() + TimeDelta::seconds(seconds),
+        "producer": "https://example.org",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": { "runId": RUN },
+        "job": { "namespace": "dbt", "name": "orders" },
+    })
+}
+
+fn applied(events: &[Value]) -> Merged {
+    let mut merged = Merged::default();
+    for event in events {
+        let event = LineageEvent::parse(event).unwrap();
+        merged.job_and_run(&event, noon());
+        merged.datasets(&event, noon()).unwrap();
+    }
+    merged
+}
+
+#[test]
+fn events_in_any_order_and_twice_give_the_same_run() {
+    let (start, running, complete) = (run_event("START", 0), run_event("RUNNING", 5), run_event("COMPLETE", 9));
+    for order in [[&start, &running, &complete, &complete], [&complete, &start, &running, &start]] {
+        let merged = applied(&order.map(Clone::clone));
+        let run = merged.runs.values().next().unwrap();
+        assert_eq!(run.state, RunState::Complete);
+        assert_eq!(run.started_at, Some(noon()));
+        assert_eq!(run.ended_at, Some(noon() + TimeDelta::seconds(9)));
+    }
+    let merged = applied(&[run_event("FAIL", 9), run_event("COMPLETE", 3)]);
+    assert_eq!(merged.runs.values().next().unwrap().state, RunState::Fail, "the later end holds");
+}
+
+#[test]
+fn facets_are_kept_as_they_came_replaced_by_name_and_deleted_on_word() {
+    let mut first = run_event("START", 0);
+    first["run"]["facets"] = json!({ "mine": { "x": [1, { "y": null }] }, "old": { "z": 1 } });
+    let mut second = run_event("COMPLETE", 1);
+    second["run"]["facets"] = json!({ "old": { "_deleted": true }, "new": {} });
+    let merged = applied(&[first, second]);
+    let facets = &merged.runs.values().next().unwrap().facets;
+    assert_eq!(Value::Object(facets.clone()), json!({ "mine": { "x": [1, { "y": null }] }, "new": {} }));
+}
+
+#[test]
+fn what_is_no_event_is_refused_by_path() {
+    let mut no_id = run_event("START", 0);
+    no_id["run"]["runId"] = json!("x");
+    let mut no_zone = run_event("START", 0);
+    no_zone["eventTime"] = json!("2026-01-01T00:00:00");
+    let mut other = run_event("START", 0);
+    other["schemaURL"] = json!("https://example.org/Event.json");
+    let mut too_many = run_event("START", 0);
+    too_many["inputs"] = json!(vec![json!({ "namespace": "a", "name": "b" }); MAX_DATASETS + 1]);
+    let mut nameless = run_event("START", 0);
+    nameless["outputs"] = json!([{ "namespace": "a" }]);
+    for (event, path) in [
+        (json!(3), "/eventTime"),
+        (json!({ "eventTime": "2026-01-01T00:00:00Z" }), "/run"),
+        (no_id, "/run/runId"),
+        (no_zone, "/eventTime"),
+        (other, "/schemaURL"),
+        (run_event("MAYBE", 0), "/eventType"),
+        (too_many, "/inputs"),
+        (nameless, "/outputs/0/name"),
+    ] {
+        assert_eq!(LineageEvent::parse(&event).unwrap_err().path, path, "{event}");
+    }
+}
+
+#[test]
+fn columns_come_from_columns_directly_and_not() {
+    let mut event = run_event("COMPLETE", 0);
+    let from = |field: &str, kind: &str, word: &str| {
+        json!({ "namespace": "db", "name": "raw", "field": field,
+                "transformations": [{ "type": kind, "subtype": word }] })
+    };
+    event["outputs"] = json!([{ "namespace": "db", "name": "clean", "facets": { "columnLineage": {
+        "fields": { "total": { "inputFields": [from("price", "DIRECT", "AGGREGATION")] } },
+        "dataset": [from("day", "INDIRECT", "FILTER")],
+    } } }]);
+    let merged = applied(std::slice::from_ref(&event));
+    let told: Vec<_> = merged
+        .columns
+        .iter()
+        .map(|edge| {
+            (edge.to_field.as_deref(), edge.from_field.as_str(), edge.influence, edge.transformation.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, "day", Influence::Indirect, Some("FILTER")),
+            (Some("total"), "price", Influence::Direct, Some("AGGREGATION")),
+        ]
+    );
+    event["outputs"][0]["facets"]["columnLineage"]["fields"]["total"]["inputFields"] = json!("price");
+    let parsed = LineageEvent::parse(&event).unwrap();
+    let error = Merged::default().datasets(&parsed, noon()).unwrap_err();
+    assert_eq!(error.path, "/outputs/0/facets/columnLineage/fields/total/inputFields");
+}
+
+#[test]
+fn ids_of_nodes_are_read_wherever_the_namespace_ends() {
+    let node = NodeId::dataset(NodeName::new("s3://bucket", "a:b").unwrap());
+    assert_eq!(node.to_string(), "dataset:s3://bucket:a:b");
+    assert!(NodeId::parse(&node.to_string()).contains(&node));
+    assert_eq!(NodeId::parse("job:ducklake:orders"), [NodeId::job(name("orders"))]);
+    for no_node in ["", "job", "job:x", "run:a:b", "dataset::x"] {
+        assert!(NodeId::parse(no_node).is_empty(), "{no_node}");
+    }
+}
+
+fn write(change: Change) -> WriteRecord {
+    let origin = WriteOrigin {
+        key_id: None,
+        address: None,
+        request_id: RequestId::parse("r1").unwrap(),
+        traceparent: None,
+        run_id: Some(RUN.to_owned()),
+        idempotency_key: None,
+        fingerprint: None,
+    };
+    let reads = [TableRef::parse("raw.orders").unwrap()].into();
+    WriteRecord { origin, change, reads }
+}
+
+#[test]
+fn a_write_is_a_run_with_its_snapshot_and_what_it_read() {
+    let lake = LakeId::new(Uuid::from_u128(7));
+    let snapshot = |number| SnapshotId::new(number).unwrap();
+    let appended = write(Change::RowsAppended { table: TableRef::parse("main.clean").unwrap(), rows: 3 });
+    let event = event_of_write(lake, snapshot(5), 0, noon(), &appended).unwrap();
+    assert_eq!(event, event_of_write(lake, snapshot(5), 0, noon(), &appended).unwrap(), "always the same run");
+    assert_ne!(event["run"]["runId"], event_of_write(lake, snapshot(5), 1, noon(), &appended).unwrap()["run"]["runId"]);
+    let merged = applied(&[event]);
+    let run = merged.runs.values().next().unwrap();
+    assert_eq!((run.state, run.snapshot), (RunState::Complete, Some(snapshot(5))));
+    assert_eq!(run.parent, RunId::parse(RUN));
+    let uses: Vec<_> = merged.uses.values().map(|used| (used.direction, used.dataset.name())).collect();
+    assert_eq!(uses, [(Direction::Input, "raw.orders"), (Direction::Output, "clean")]);
+    let dropped = write(Change::BucketDropped { bucket: TableRef::parse("a.b").unwrap().bucket });
+    assert_eq!(event_of_write(lake, snapshot(5), 0, noon(), &dropped), None);
+}

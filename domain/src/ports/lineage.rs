@@ -1,0 +1,164 @@
+//! Where lineage is kept: in the metadata store, project by project.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::metadata::StoreError;
+use crate::ids::SnapshotId;
+use crate::lineage::{ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, Run, RunId, RunState, Use};
+use crate::names::ProjectId;
+
+/// Which nodes to list, by namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeFilter {
+    /// Only those of this namespace.
+    pub namespace: Option<String>,
+    /// Only those whose name has this in it, in any case.
+    pub contains: Option<String>,
+    /// Only those after this one in the list.
+    pub after: Option<NodeName>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Which runs to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunFilter {
+    /// Only those of this job.
+    pub job: Option<NodeName>,
+    /// Only those of this state.
+    pub state: Option<RunState>,
+    /// Only those that made this snapshot.
+    pub snapshot: Option<SnapshotId>,
+    /// Only those after this one in the list: when it was first heard of, and which it is.
+    pub after: Option<(DateTime<Utc>, RunId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Nodes of the graph beside those asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// The job.
+    pub job: NodeName,
+    /// The dataset that it reads or writes.
+    pub dataset: NodeName,
+    /// Which of both.
+    pub direction: Direction,
+}
+
+/// An event that waits to be worked off, or can't be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedEvent {
+    /// Its place in the queue.
+    pub position: u64,
+    /// The project it is of.
+    pub project: ProjectId,
+    /// The event as it came.
+    pub event: Value,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it can't be worked off; none while it waits.
+    pub reason: Option<String>,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Events that wait.
+    pub waiting: u64,
+    /// Events that can't be worked off.
+    pub dead: u64,
+    /// When the oldest that waits came.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Jobs, runs, datasets, and what lies between them. What is put takes the place of what was there under its name.
+#[async_trait]
+pub trait LineageRepository: Send {
+    /// The jobs of these names that are known.
+    async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError>;
+    /// Puts jobs.
+    async fn put_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError>;
+    /// A page of jobs.
+    async fn list_jobs(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Job>, StoreError>;
+    /// The runs of these ids that are known.
+    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError>;
+    /// Puts runs.
+    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError>;
+    /// A page of runs.
+    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
+    /// The datasets of these names that are known.
+    async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError>;
+    /// Puts datasets.
+    async fn put_datasets(&mut self, project: &ProjectId, datasets: &[Dataset]) -> Result<(), StoreError>;
+    /// A page of datasets.
+    async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError>;
+    /// The namespaces that jobs and datasets have, by name.
+    async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError>;
+    /// Adds what runs and jobs read and write.
+    async fn put_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError>;
+    /// What a run reads and writes.
+    async fn uses_of(&mut self, project: &ProjectId, run: RunId) -> Result<Vec<(Direction, NodeName)>, StoreError>;
+    /// The edges at some nodes of one kind, at most so many.
+    async fn edges_at(
+        &mut self,
+        project: &ProjectId,
+        kind: NodeKind,
+        names: &[NodeName],
+        limit: u32,
+    ) -> Result<Vec<Edge>, StoreError>;
+    /// Adds which columns come from which; what an earlier event said of the same columns and job gives way.
+    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError>;
+    /// The edges that lead to some datasets' columns, or from them (`Direction::Input`: what they are made of), at most so
+    /// many.
+    async fn columns_at(
+        &mut self,
+        project: &ProjectId,
+        direction: Direction,
+        datasets: &[NodeName],
+        limit: u32,
+    ) -> Result<Vec<ColumnEdge>, StoreError>;
+    /// Forgets all of a project's lineage.
+    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
+
+    /// Puts events into the queue, in order.
+    async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError>;
+    /// The first events that wait, of all projects, at most so many.
+    async fn waiting(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError>;
+    /// Takes events out of the queue.
+    async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError>;
+    /// Sets an event aside, with the reason.
+    async fn set_aside(&mut self, position: u64, reason: &str) -> Result<(), StoreError>;
+    /// A project's events that were set aside after a place, oldest first.
+    async fn dead(&mut self, project: &ProjectId, after: u64, limit: u32) -> Result<Vec<QueuedEvent>, StoreError>;
+    /// Lets an event that was set aside wait again; `false` when there is none at that place.
+    async fn retry(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError>;
+    /// Forgets an event that was set aside; `false` when there is none at that place.
+    async fn discard(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError>;
+    /// How much waits: of a project, or of all.
+    async fn backlog(&mut self, project: Option<&ProjectId>) -> Result<Backlog, StoreError>;
+}
+
+impl Edge {
+    /// The job's node.
+    pub fn job_node(&self) -> NodeId {
+        NodeId::job(self.job.clone())
+    }
+
+    /// The dataset's node.
+    pub fn dataset_node(&self) -> NodeId {
+        NodeId::dataset(self.dataset.clone())
+    }
+
+    /// Where it begins and where it ends, as rows go.
+    pub fn ends(&self) -> (NodeId, NodeId) {
+        match self.direction {
+            Direction::Input => (self.dataset_node(), self.job_node()),
+            Direction::Output => (self.job_node(), self.dataset_node()),
+        }
+    }
+}
