@@ -13,6 +13,7 @@ mod idempotency;
 mod instances;
 mod keys;
 mod lake_index;
+mod lineage;
 mod migrations;
 mod operations;
 mod postgres;

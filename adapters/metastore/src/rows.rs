@@ -266,6 +266,11 @@ pub(crate) fn query(row: &Row) -> Parsed<QueryRecord> {
     })
 }
 
+/// The id of the project that a row is of.
+pub(crate) fn project_id(row: &Row) -> Parsed<ProjectId> {
+    parsed(row, "project_id", ProjectId::parse)
+}
+
 /// A number that is never negative.
 pub(crate) fn count(row: &Row, column: &'static str) -> Parsed<u64> {
     u64::try_from(get::<i64>(row, column)?).map_err(|error| value_fault(column, &error))
@@ -320,20 +325,20 @@ fn uuid(row: &Row, column: &'static str) -> Parsed<Uuid> {
     parsed(row, column, Uuid::try_parse)
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
-fn optional_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<Option<T>> {
+pub(crate) fn optional_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<Option<T>> {
     let text = get::<Option<&str>>(row, column)?;
     text.map(serde_json::from_str).transpose().map_err(|error| value_fault(column, &error))
 }
 
-fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
+pub(crate) fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
     time_of(column, get(row, column)?)
 }
 
-fn optional_time(row: &Row, column: &'static str) -> Parsed<Option<DateTime<Utc>>> {
+pub(crate) fn optional_time(row: &Row, column: &'static str) -> Parsed<Option<DateTime<Utc>>> {
     get::<Option<i64>>(row, column)?.map(|micros| time_of(column, micros)).transpose()
 }
 
@@ -341,7 +346,7 @@ fn time_of(column: &'static str, micros: i64) -> Parsed<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| value_fault(column, "the time is out of range"))
 }
 
-fn optional_snapshot(row: &Row, column: &'static str) -> Parsed<Option<SnapshotId>> {
+pub(crate) fn optional_snapshot(row: &Row, column: &'static str) -> Parsed<Option<SnapshotId>> {
     let number = get::<Option<i64>>(row, column)?;
     number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, &error))
 }

@@ -177,7 +177,7 @@ impl Commit<'_> {
             let record = |number: &usize| {
                 let (load, origin) = (loads.get(*number)?, origins.get(*number)?);
                 let change = Change::RowsAppended { table: load.table.clone(), rows: load.count() };
-                Some(WriteRecord { origin: origin.clone(), change })
+                Some(WriteRecord::new(origin.clone(), change))
             };
             self.say(done.iter().filter_map(record).collect())?;
             filled.iter().try_for_each(|shape| self.make_files_last(shape, started))?;

@@ -36,7 +36,7 @@ impl Commit<'_> {
             let Some(change) = self.apply(write)? else { return Ok(None) };
             rows = change.counts();
             let Some(origin) = origin.filter(|_| !self.dry.get()) else { return Ok(None) };
-            self.say(vec![WriteRecord { origin, change }])?;
+            self.say(vec![WriteRecord::new(origin, change)])?;
             if let Some(table) = write.table().filter(|_| rows.total() > 0 || self.wrote_elsewhere.get()) {
                 self.make_written_last(table, started)?;
             }

@@ -85,7 +85,7 @@ impl Commit<'_> {
             if counts.total() == 0 {
                 return Ok(None);
             }
-            self.say(vec![WriteRecord { origin: origin.clone(), change }])?;
+            self.say(vec![WriteRecord::new(origin.clone(), change)])?;
             self.make_files_last(&shape, started)?;
             Ok(Some(counts))
         })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::open::{self, SqliteConfig};
-use crate::{audit, idempotency, lake_index, operations, projects, queries};
+use crate::{audit, idempotency, lake_index, lineage, operations, projects, queries};
 
 #[tokio::test]
 async fn statements_over_growing_tables_use_an_index() {
@@ -24,16 +24,27 @@ async fn statements_over_growing_tables_use_an_index() {
         (operations::LIST, &["operations_by_project"]),
         (operations::UNFINISHED, &["operations_by_end"]),
         (operations::FORGET_BEFORE, &["operations_by_end"]),
+        (lineage::LIST_RUNS, &["lineage_runs_by_age"]),
+        (lineage::RUNS_OF_JOB, &["lineage_runs_by_job"]),
+        (lineage::WAITING, &["lineage_queue_by_state"]),
+        (lineage::DEAD, &["lineage_queue_by_project"]),
         (queries::LIST, &["queries_by_project"]),
         (queries::KEEP_NEWEST, &["queries_by_project"]),
         (queries::FORGET_BEFORE, &["queries_by_end"]),
+        (&of_keys(lineage::EDGES_OF_JOBS), &["lineage_edges"]),
+        (&of_keys(lineage::EDGES_OF_DATASETS), &["lineage_edges_by_dataset"]),
     ] {
         let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan = sqlx::query(plan).fetch_all(&writer).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{statement}: {plan:#?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN") && step != "SCAN CONSTANT ROW"), "{statement}: {plan:#?}");
         for index in indexes {
             assert!(plan.iter().any(|step| step.contains(index)), "{statement}: {index} in {plan:#?}");
         }
     }
+}
+
+/// A statement for one key.
+fn of_keys(before: &str) -> String {
+    format!("{before} VALUES ($1)) AND e.project = $2 LIMIT $3")
 }

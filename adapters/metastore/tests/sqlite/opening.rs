@@ -44,6 +44,13 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     store.close().await;
     let mut stranger = stranger(&folder).await;
     for undo in [
+        "DROP TABLE lineage_queue",
+        "DROP TABLE lineage_columns",
+        "DROP TABLE lineage_edges",
+        "DROP TABLE lineage_uses",
+        "DROP TABLE lineage_datasets",
+        "DROP TABLE lineage_runs",
+        "DROP TABLE lineage_jobs",
         "DROP TABLE keyed_writes",
         "DROP TABLE tags",
         "DROP TABLE idempotency",

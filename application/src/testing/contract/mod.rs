@@ -94,6 +94,7 @@ mod tests {
             include_str!("metadata/keyed_writes.rs"),
             include_str!("metadata/lake_history.rs"),
             include_str!("metadata/lake_index.rs"),
+            include_str!("metadata/lineage.rs"),
             include_str!("metadata/logs.rs"),
             include_str!("metadata/operations.rs"),
             include_str!("metadata/queries.rs"),

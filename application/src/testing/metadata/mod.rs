@@ -3,6 +3,7 @@
 mod idempotency;
 mod instances;
 mod lake_index;
+mod lineage;
 mod operations;
 mod queries;
 mod repositories;
@@ -25,6 +26,7 @@ use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
+use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -38,6 +40,7 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use lake_index::LakeFacts;
+use lineage::{Lineage, Queue};
 use sharing::Sharing;
 
 /// All that is stored.
@@ -58,6 +61,8 @@ struct State {
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
+    lineage: BTreeMap<ProjectId, Lineage>,
+    lineage_queue: Queue,
 }
 
 impl State {
@@ -171,6 +176,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn lineage(&mut self) -> &mut dyn LineageRepository {
         self
     }
 

@@ -12,7 +12,7 @@ mod tables;
 mod views;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -52,7 +52,8 @@ struct Run<'a> {
     stopper: &'a Stopper,
     /// What the script has made, dropped and changed so far.
     overlay: RefCell<Overlay>,
-    changes: RefCell<Vec<Change>>,
+    /// What it changed, and what it made that of.
+    changes: RefCell<Vec<(Change, BTreeSet<TableRef>)>>,
     /// What the statement that runs touches.
     touched: RefCell<Touched>,
     temporary: AtomicU64,
@@ -160,7 +161,8 @@ impl Commit<'_> {
                 let newest = structure::head(self.connection, self.lake)?;
                 self.before.set(Some(newest));
                 before = newest;
-                self.say(made.into_iter().map(|change| WriteRecord { origin: origin.clone(), change }).collect())?;
+                let write = |(change, reads)| WriteRecord { reads, ..WriteRecord::new(origin.clone(), change) };
+                self.say(made.into_iter().map(write).collect())?;
                 self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {
@@ -217,6 +219,7 @@ impl Run<'_> {
 
     fn one(&self, statement: &ScriptStatement, read: Statement) -> Done<StatementResult> {
         let started = Instant::now();
+        let made_before = self.changes.borrow().len();
         let parameters = &statement.parameters;
         refuse_surplus(&statement.sql, parameters).map_err(QueryError::from)?;
         let done = match read {
@@ -236,7 +239,11 @@ impl Run<'_> {
             }
         };
         let (schema, batches) = done;
-        Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched: self.touched.take() })
+        let touched = self.touched.take();
+        for (_, reads) in &mut self.changes.borrow_mut()[made_before..] {
+            reads.clone_from(&touched.reads);
+        }
+        Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched })
     }
 
     fn change(&self, change: Change) {
@@ -245,7 +252,7 @@ impl Run<'_> {
             other => other.table(),
         };
         self.touched.borrow_mut().writes.extend(name.cloned());
-        self.changes.borrow_mut().push(change);
+        self.changes.borrow_mut().push((change, BTreeSet::new()));
     }
 
     /// The words for an error of the engine.

@@ -6,6 +6,7 @@ mod instances;
 mod keyed_writes;
 mod lake_history;
 mod lake_index;
+mod lineage;
 mod logs;
 mod operations;
 mod queries;
@@ -28,6 +29,7 @@ pub use instances::*;
 pub use keyed_writes::*;
 pub use lake_history::*;
 pub use lake_index::*;
+pub use lineage::*;
 pub use logs::*;
 pub use operations::*;
 pub use queries::*;
@@ -138,6 +140,14 @@ macro_rules! metadata_contract {
                 counts_of_a_day_add_up,
                 old_counts_are_forgotten,
                 many_counts_are_added_at_once,
+                lineage_reads_back_as_put,
+                lineage_put_again_replaces,
+                nodes_come_by_name_in_pages,
+                runs_come_newest_first_in_pages,
+                uses_make_edges,
+                columns_are_those_told_last,
+                events_wait_in_order,
+                lineage_is_cleared_by_project,
             ]
         }
     };
