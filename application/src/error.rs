@@ -7,6 +7,7 @@ use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::filter::FilterError;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::LayoutError;
+use gadwall_domain::lineage::{self, EventError, RunError};
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ontology::SchemaId;
 use gadwall_domain::ports::lake::{LakeError, WriteError};
@@ -317,6 +318,15 @@ pub enum UseCaseError {
     /// A dataset or object can't be had or changed.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// A run can't become that, or nothing is known of a job, a run or a node.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A document is no event of OpenLineage.
+    #[error(transparent)]
+    LineageEvent(#[from] EventError),
+    /// A job or dataset can't be called that.
+    #[error(transparent)]
+    LineageName(#[from] lineage::NameError),
     /// An operation can't be started or isn't there.
     #[error(transparent)]
     Operation(#[from] OperationError),
@@ -404,6 +414,9 @@ impl Classify for UseCaseError {
             Self::Token(error) => error.kind(),
             Self::Deletion(error) => error.kind(),
             Self::Dataset(error) => error.kind(),
+            Self::Run(error) => error.kind(),
+            Self::LineageEvent(error) => error.kind(),
+            Self::LineageName(error) => error.kind(),
             Self::Operation(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
@@ -478,6 +491,9 @@ impl Classify for UseCaseError {
             Self::Token(error) => error.code(),
             Self::Deletion(error) => error.code(),
             Self::Dataset(error) => error.code(),
+            Self::Run(error) => error.code(),
+            Self::LineageEvent(error) => error.code(),
+            Self::LineageName(error) => error.code(),
             Self::Operation(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),

@@ -22,6 +22,7 @@ pub mod idempotency;
 pub mod instances;
 mod key_uses;
 pub mod keys;
+pub mod lineage;
 pub mod operations;
 pub mod projection;
 pub mod projects;

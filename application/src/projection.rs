@@ -11,7 +11,7 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::{Change, Commit, WriteRecord};
 use gadwall_domain::events::Event;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::names::ProjectId;
+use gadwall_domain::lineage::event_of_write;
 use gadwall_domain::ports::lake::LakeStore;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
@@ -142,7 +142,7 @@ impl Projection {
                 return Ok(());
             };
             applied = last.snapshot;
-            self.apply(&project.id, &commits).await?;
+            self.apply(project, &commits).await?;
             let mut followed = self.followed();
             let lake = followed.entry(project.lake).or_default();
             lake.applied = applied;
@@ -157,7 +157,7 @@ impl Projection {
         self.followed().remove(&lake);
     }
 
-    async fn apply(&self, project: &ProjectId, commits: &[Commit]) -> Result<(), UseCaseError> {
+    async fn apply(&self, Project { id: project, lake, .. }: &Project, commits: &[Commit]) -> Result<(), UseCaseError> {
         let mut tx = self.store.write().await?;
         // Who wrote into a project that was deleted meanwhile is not answered as if it had been in time.
         if !tx.lake_index().is_in_use(project).await? {
@@ -180,6 +180,10 @@ impl Projection {
                 writes.clone().map(|write| Event::of_write(project.clone(), write, at, snapshot)).collect();
             let entries: Vec<AuditEntry> =
                 writes.map(|write| AuditEntry::of_write(project.clone(), write, at, snapshot)).collect();
+            let runs = commit.writes.iter().enumerate();
+            let runs: Vec<_> =
+                runs.filter_map(|(number, write)| event_of_write(*lake, snapshot, number, at, write)).collect();
+            tx.lineage().enqueue(project, &runs, at).await?;
             tx.events().append(&events).await?;
             tx.audit().append(&entries).await?;
         }

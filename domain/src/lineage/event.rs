@@ -169,6 +169,18 @@ impl LineageEvent {
     }
 }
 
+impl LineageEvent {
+    /// The datasets that it names, some of them more than once.
+    pub fn dataset_names(&self) -> Vec<NodeName> {
+        let names = |used: &[DatasetUse]| used.iter().map(|used| used.name.clone()).collect::<Vec<_>>();
+        match self {
+            Self::Run(event) => [names(&event.inputs), names(&event.outputs)].concat(),
+            Self::Job(event) => [names(&event.inputs), names(&event.outputs)].concat(),
+            Self::Dataset(event) => vec![event.dataset.name.clone()],
+        }
+    }
+}
+
 /// An object of an event, and where it stands.
 struct Reader<'e> {
     value: &'e Value,

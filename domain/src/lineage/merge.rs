@@ -105,13 +105,14 @@ impl Merged {
         run
     }
 
+    /// The dataset of a name, known or new.
+    pub fn mention(&mut self, name: NodeName, now: DateTime<Utc>) -> &mut Dataset {
+        let new = Dataset { name: name.clone(), facets: Map::new(), created_at: now, updated_at: now };
+        self.datasets.entry(name).or_insert(new)
+    }
+
     fn dataset(&mut self, told: &DatasetUse, now: DateTime<Utc>) {
-        let dataset = self.datasets.entry(told.name.clone()).or_insert_with(|| Dataset {
-            name: told.name.clone(),
-            facets: Map::new(),
-            created_at: now,
-            updated_at: now,
-        });
+        let dataset = self.mention(told.name.clone(), now);
         dataset.updated_at = now;
         merge(&mut dataset.facets, &told.facets);
     }

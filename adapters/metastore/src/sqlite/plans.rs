@@ -37,7 +37,10 @@ async fn statements_over_growing_tables_use_an_index() {
         let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan = sqlx::query(plan).fetch_all(&writer).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN") && step != "SCAN CONSTANT ROW"), "{statement}: {plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN") && step != "SCAN CONSTANT ROW"),
+            "{statement}: {plan:#?}"
+        );
         for index in indexes {
             assert!(plan.iter().any(|step| step.contains(index)), "{statement}: {index} in {plan:#?}");
         }

@@ -1,0 +1,167 @@
+//! OpenLineage events as they come in.
+
+use chrono::{DateTime, Utc};
+use gadwall_domain::access::Scope;
+use gadwall_domain::events::Event;
+use gadwall_domain::lineage::{EventError, EventKind, LineageEvent, Merged, NodeName, RunEvent, RunId};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::metadata::MetadataTx;
+use serde_json::{Value, json};
+
+use super::Lineage;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+
+/// Most events in one request.
+pub const MAX_EVENTS: usize = 10_000;
+
+/// What came of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// Events that were taken.
+    pub taken: usize,
+    /// Those that were not: their number in the request, and why.
+    pub refused: Vec<(usize, EventError)>,
+}
+
+impl Lineage {
+    /// Takes events in, in order. Those that aren't events of OpenLineage are told, and the others taken.
+    pub async fn ingest(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        events: &[Value],
+    ) -> Result<Ingested, UseCaseError> {
+        let project = self.open(caller, project, Scope::Write).await?.id;
+        if events.len() > MAX_EVENTS {
+            return Err(UseCaseError::Invalid(format!("at most {MAX_EVENTS} events may come in one request")));
+        }
+        let mut read = Vec::with_capacity(events.len());
+        let mut refused = Vec::new();
+        for (number, event) in events.iter().enumerate() {
+            match LineageEvent::parse(event) {
+                Ok(parsed) => read.push((event, parsed)),
+                Err(error) => refused.push((number, error)),
+            }
+        }
+        if !read.is_empty() {
+            self.take_in(caller, &project, &read).await?;
+        }
+        Ok(Ingested { taken: read.len(), refused })
+    }
+
+    async fn take_in(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        events: &[(&Value, LineageEvent)],
+    ) -> Result<(), UseCaseError> {
+        let now = self.clock.now();
+        let mut tx = self.store.write().await?;
+        if !tx.lake_index().is_in_use(project).await? {
+            return Err(UseCaseError::NoProjectAround(project.clone()));
+        }
+        let mut merged = known(&mut *tx, project, events.iter().map(|(_, event)| event)).await?;
+        for (_, event) in events {
+            merged.job_and_run(event, now);
+        }
+        put_jobs_and_runs(&mut *tx, project, &merged).await?;
+        let waiting: Vec<Value> =
+            events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
+        tx.lineage().enqueue(project, &waiting, now).await?;
+        let told: Vec<Event> = events
+            .iter()
+            .filter_map(|(_, event)| match event {
+                LineageEvent::Run(event) => run_told(caller, project, event, now),
+                LineageEvent::Job(_) | LineageEvent::Dataset(_) => None,
+            })
+            .collect();
+        tx.events().append(&told).await?;
+        tx.commit().await?;
+        if !waiting.is_empty() {
+            self.came.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// What is known of what events are about.
+pub(super) async fn known<'e>(
+    tx: &mut dyn MetadataTx,
+    project: &ProjectId,
+    events: impl Iterator<Item = &'e LineageEvent>,
+) -> Result<Merged, UseCaseError> {
+    let (mut jobs, mut runs): (Vec<NodeName>, Vec<RunId>) = (Vec::new(), Vec::new());
+    for event in events {
+        match event {
+            LineageEvent::Run(event) => {
+                jobs.push(event.job.clone());
+                runs.push(event.run);
+            }
+            LineageEvent::Job(event) => jobs.push(event.job.clone()),
+            LineageEvent::Dataset(_) => {}
+        }
+    }
+    jobs.sort();
+    jobs.dedup();
+    runs.sort();
+    runs.dedup();
+    let lineage = tx.lineage();
+    let mut merged = Merged::default();
+    for job in lineage.jobs(project, &jobs).await? {
+        merged.jobs.insert(job.name.clone(), job);
+    }
+    for run in lineage.runs(project, &runs).await? {
+        merged.runs.insert(run.id, run);
+    }
+    Ok(merged)
+}
+
+/// Puts the jobs first: runs are of them.
+pub(super) async fn put_jobs_and_runs(
+    tx: &mut dyn MetadataTx,
+    project: &ProjectId,
+    merged: &Merged,
+) -> Result<(), UseCaseError> {
+    let jobs: Vec<_> = merged.jobs.values().cloned().collect();
+    let runs: Vec<_> = merged.runs.values().cloned().collect();
+    tx.lineage().put_jobs(project, &jobs).await?;
+    Ok(tx.lineage().put_runs(project, &runs).await?)
+}
+
+fn has_datasets(event: &LineageEvent) -> bool {
+    match event {
+        LineageEvent::Run(event) => !event.inputs.is_empty() || !event.outputs.is_empty(),
+        LineageEvent::Job(event) => !event.inputs.is_empty() || !event.outputs.is_empty(),
+        LineageEvent::Dataset(_) => true,
+    }
+}
+
+/// The type under which those who watch hear of a run.
+pub(super) fn run_type(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::Start | EventKind::Running => Some("run.started"),
+        EventKind::Complete => Some("run.completed"),
+        EventKind::Fail => Some("run.failed"),
+        EventKind::Abort => Some("run.aborted"),
+        EventKind::Other => None,
+    }
+}
+
+/// What those who watch hear of a run.
+pub(super) fn run_told(caller: &Caller, project: &ProjectId, event: &RunEvent, now: DateTime<Utc>) -> Option<Event> {
+    Some(Event {
+        project: project.clone(),
+        event_type: run_type(event.kind)?,
+        subject: event.job.name().to_owned(),
+        occurred_at: now,
+        request_id: caller.request_id.clone(),
+        snapshot: None,
+        data: json!({
+            "event_type": event.kind.as_str(),
+            "run_id": event.run.to_string(),
+            "job_name": event.job.name(),
+            "metadata": { "namespace": event.job.namespace() },
+        }),
+    })
+}

@@ -1,0 +1,150 @@
+//! Lineage: what jobs did and what comes from what, for those whose project it is.
+//!
+//! An event's job and run are known when it is answered. What it says of datasets follows: it waits in a queue that lasts,
+//! which [`Lineage::work_off`] works off in order.
+
+mod graph;
+mod ingest;
+mod jobs;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gadwall_domain::access::Scope;
+use gadwall_domain::lineage::{Dataset, Direction, Job, NodeName, Run, RunId};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::lineage::{NodeFilter, RunFilter};
+use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::system::{Clock, IdGenerator};
+use gadwall_domain::project::Project;
+use tokio::sync::Notify;
+
+use crate::access::Access;
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+
+pub use graph::{ColumnGraph, Graph, GraphNode, MAX_DEPTH, Way};
+pub use ingest::{Ingested, MAX_EVENTS};
+pub use jobs::{Ended, Ending, NewJob, ToldDataset};
+
+/// Most nodes, jobs or runs in one answer.
+pub const MAX_LISTED: u32 = 1_000;
+
+/// The use cases of lineage.
+pub struct Lineage {
+    store: Arc<dyn MetadataStore>,
+    access: Arc<Access>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+    /// Told when something waits to be worked off.
+    came: Notify,
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lineage")
+    }
+}
+
+/// A run, with what it reads and writes.
+#[derive(Debug, Clone)]
+pub struct FullRun {
+    /// The run.
+    pub run: Run,
+    /// What it reads.
+    pub inputs: Vec<NodeName>,
+    /// What it writes.
+    pub outputs: Vec<NodeName>,
+}
+
+impl Lineage {
+    /// Keeps lineage in this store.
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        access: Arc<Access>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+    ) -> Self {
+        Self { store, access, clock, ids, came: Notify::new() }
+    }
+
+    /// Waits until something is to be worked off, but not longer than that.
+    pub async fn wait(&self, at_most: Duration) {
+        // Whichever it was, the queue is looked at.
+        let _ = tokio::time::timeout(at_most, self.came.notified()).await;
+    }
+
+    /// A project whose lineage a caller may use: all of it is one graph, so a key to a bucket is none to this.
+    async fn open(&self, caller: &Caller, project: &ProjectId, scope: Scope) -> Result<Project, UseCaseError> {
+        let project = self.access.open(caller, project, scope).await?;
+        caller.require_whole_project()?;
+        Ok(project)
+    }
+
+    /// A page of jobs, by name.
+    pub async fn jobs(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        filter: &NodeFilter,
+    ) -> Result<Vec<Job>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().list_jobs(&project.id, filter).await?)
+    }
+
+    /// A page of datasets, by name.
+    pub async fn datasets(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        filter: &NodeFilter,
+    ) -> Result<Vec<Dataset>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().list_datasets(&project.id, filter).await?)
+    }
+
+    /// One dataset.
+    pub async fn dataset(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        name: &NodeName,
+    ) -> Result<Option<Dataset>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let mut tx = self.store.read().await?;
+        Ok(tx.lineage().datasets(&project.id, std::slice::from_ref(name)).await?.pop())
+    }
+
+    /// The namespaces that jobs and datasets have.
+    pub async fn namespaces(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<String>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().namespaces(&project.id).await?)
+    }
+
+    /// A page of runs, newest first.
+    pub async fn runs(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        filter: &RunFilter,
+    ) -> Result<Vec<Run>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().list_runs(&project.id, filter).await?)
+    }
+
+    /// One run, whatever its job.
+    pub async fn run(&self, caller: &Caller, project: &ProjectId, id: RunId) -> Result<Option<FullRun>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let mut tx = self.store.read().await?;
+        let Some(run) = tx.lineage().runs(&project.id, &[id]).await?.pop() else { return Ok(None) };
+        let uses = tx.lineage().uses_of(&project.id, id).await?;
+        let of = |direction: Direction| {
+            uses.iter().filter(move |(used, _)| *used == direction).map(|(_, dataset)| dataset.clone()).collect()
+        };
+        Ok(Some(FullRun { run, inputs: of(Direction::Input), outputs: of(Direction::Output) }))
+    }
+}

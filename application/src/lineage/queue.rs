@@ -1,0 +1,149 @@
+//! Working off what events say of datasets.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use gadwall_domain::access::Scope;
+use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName};
+use gadwall_domain::names::ProjectId;
+use gadwall_domain::ports::lineage::{Backlog, QueuedEvent};
+use gadwall_domain::ports::metadata::MetadataTx;
+
+use super::Lineage;
+use super::ingest::{known, put_jobs_and_runs};
+use crate::caller::Caller;
+use crate::error::UseCaseError;
+
+/// Events that are worked off in one transaction.
+const AT_ONCE: u32 = 500;
+
+impl Lineage {
+    /// Works off the first events that wait; answers how many there were. What can't be worked off is set aside, with
+    /// the reason.
+    pub async fn work_off(&self) -> Result<usize, UseCaseError> {
+        // Looked at first without the writers' turn: mostly there is nothing.
+        if self.store.read().await?.lineage().waiting(1).await?.is_empty() {
+            return Ok(0);
+        }
+        let now = self.clock.now();
+        let mut tx = self.store.write().await?;
+        let waiting = tx.lineage().waiting(AT_ONCE).await?;
+        let mut done = Vec::with_capacity(waiting.len());
+        let mut dead = Vec::new();
+        let mut by_project: BTreeMap<ProjectId, Vec<(u64, LineageEvent)>> = BTreeMap::new();
+        for QueuedEvent { position, project, event, .. } in &waiting {
+            match LineageEvent::parse(event) {
+                Ok(event) => by_project.entry(project.clone()).or_default().push((*position, event)),
+                Err(error) => dead.push((*position, error.to_string())),
+            }
+        }
+        for (project, events) in by_project {
+            let all: Vec<&LineageEvent> = events.iter().map(|(_, event)| event).collect();
+            let mut merged = known(&mut *tx, &project, all.iter().copied()).await?;
+            // Gadwall's own come here only; of others the run was told when they came.
+            for event in &all {
+                if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
+                    merged.job_and_run(event, now);
+                }
+            }
+            put_jobs_and_runs(&mut *tx, &project, &merged).await?;
+            let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
+            for (number, (position, _)) in events.iter().enumerate() {
+                match failed.iter().find(|(failed, _)| *failed == number) {
+                    Some((_, error)) => dead.push((*position, error.to_string())),
+                    None => done.push(*position),
+                }
+            }
+        }
+        tx.lineage().take_out(&done).await?;
+        for (position, reason) in dead {
+            tx.lineage().set_aside(position, &reason).await?;
+        }
+        tx.commit().await?;
+        Ok(waiting.len())
+    }
+
+    /// How much waits in a project, or in all of them.
+    pub async fn backlog(&self, caller: &Caller, project: &ProjectId) -> Result<Backlog, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().backlog(Some(&project.id)).await?)
+    }
+
+    /// How much waits in all projects: a figure of the service.
+    pub async fn whole_backlog(&self) -> Result<Backlog, UseCaseError> {
+        Ok(self.store.read().await?.lineage().backlog(None).await?)
+    }
+
+    /// Events of a project that can't be worked off, oldest first.
+    pub async fn dead(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<QueuedEvent>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        Ok(self.store.read().await?.lineage().dead(&project.id, after, limit).await?)
+    }
+
+    /// Tries such an event again; `false` when there is none.
+    pub async fn retry(&self, caller: &Caller, project: &ProjectId, position: u64) -> Result<bool, UseCaseError> {
+        let project = self.open(caller, project, Scope::Write).await?.id;
+        let mut tx = self.store.write().await?;
+        let found = tx.lineage().retry(&project, position).await?;
+        tx.commit().await?;
+        self.came.notify_one();
+        Ok(found)
+    }
+
+    /// Forgets such an event; `false` when there is none.
+    pub async fn discard(&self, caller: &Caller, project: &ProjectId, position: u64) -> Result<bool, UseCaseError> {
+        let project = self.open(caller, project, Scope::Write).await?.id;
+        let mut tx = self.store.write().await?;
+        let found = tx.lineage().discard(&project, position).await?;
+        tx.commit().await?;
+        Ok(found)
+    }
+}
+
+/// Puts what events say of datasets, whose jobs and runs are there; answers the numbers of those that can't be.
+pub(super) async fn put_datasets(
+    tx: &mut dyn MetadataTx,
+    project: &ProjectId,
+    mut merged: Merged,
+    events: &[&LineageEvent],
+    now: DateTime<Utc>,
+) -> Result<Vec<(usize, EventError)>, UseCaseError> {
+    let mut names: Vec<NodeName> = events.iter().flat_map(|event| event.dataset_names()).collect();
+    names.sort();
+    names.dedup();
+    for dataset in tx.lineage().datasets(project, &names).await? {
+        merged.datasets.insert(dataset.name.clone(), dataset);
+    }
+    let mut failed = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        if let Err(error) = merged.datasets(event, now) {
+            failed.push((number, error));
+        }
+    }
+    // Columns may come from datasets that no event was about.
+    let unknown: Vec<NodeName> = {
+        let sources = merged.columns.iter().map(|edge| &edge.from);
+        let mut unknown: Vec<_> = sources.filter(|name| !merged.datasets.contains_key(name)).cloned().collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown
+    };
+    let there = tx.lineage().datasets(project, &unknown).await?;
+    for name in unknown {
+        if !there.iter().any(|dataset| dataset.name == name) {
+            merged.mention(name, now);
+        }
+    }
+    let datasets: Vec<_> = merged.datasets.into_values().collect();
+    let uses: Vec<_> = merged.uses.into_values().collect();
+    tx.lineage().put_datasets(project, &datasets).await?;
+    tx.lineage().put_uses(project, &uses).await?;
+    tx.lineage().put_columns(project, &merged.columns).await?;
+    Ok(failed)
+}
