@@ -20,6 +20,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::{Instances, Over};
 use gadwall_application::keys::Keys;
+use gadwall_application::lineage::Lineage;
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::{Files, Projects};
@@ -67,6 +68,7 @@ use crate::issuers;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
+use crate::lineage::LineageTask;
 use crate::linked_reads;
 use crate::metadata;
 use crate::purges;
@@ -87,6 +89,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
     certificates: Option<Certificates>,
+    _lineage: LineageTask,
     _rounds: [Rounds; 3],
     _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
@@ -126,6 +129,7 @@ impl Server {
             lakes,
         };
         let housekeeping = housekeeping::start(keepers, config.query.result_retention);
+        let lineage = LineageTask::start(services.lineage);
         let linked_reads = linked_reads::start(services.sharing);
         let refusals = RefusalsTask::start(services.audit);
         let purges = purges::start(services.projects, config.projects.undelete_for);
@@ -139,6 +143,7 @@ impl Server {
             key_uses,
             refusals,
             certificates,
+            _lineage: lineage,
             _rounds: [housekeeping, linked_reads, purges],
             _elsewhere: elsewhere,
             background,
@@ -348,6 +353,7 @@ fn services(
     );
     let projects =
         Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)).with_quotas(quotas));
+    let lineage = Lineage::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids));
     let audit = Audit::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), retention);
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
@@ -463,6 +469,7 @@ fn services(
         scripts: Arc::new(scripts),
         access,
         audit: Arc::new(audit),
+        lineage: Arc::new(lineage),
         usage: Arc::new(usage),
         projects,
         keys: Arc::new(keys),

@@ -15,6 +15,7 @@ mod issuers;
 mod key_uses;
 mod lakes;
 mod lease;
+mod lineage;
 mod linked_reads;
 mod metadata;
 pub mod migrate;

@@ -32,6 +32,7 @@ use gadwall_application::datasets::Datasets;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
+use gadwall_application::lineage::Lineage;
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -58,7 +59,9 @@ use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
 use api::history::HistoryApi;
+use api::jobs::JobsApi;
 use api::keys::KeysApi;
+use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
@@ -117,6 +120,8 @@ pub struct Services {
     pub operations: Arc<Operations>,
     /// Imports and exports.
     pub transfers: Arc<Transfers>,
+    /// Jobs, runs, and what comes from what.
+    pub lineage: Arc<Lineage>,
     /// Queries.
     pub queries: Arc<Queries>,
     /// Queries in the background.
@@ -206,12 +211,13 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
+type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -320,7 +326,19 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running, later), short)
+    (service, tables, files, (queries, batches, running, later), short, lineage_apis(services))
+}
+
+fn lineage_apis(services: &Services) -> LineageApis {
+    let parts = || (Arc::clone(&services.access), Arc::clone(&services.lineage));
+    let (access, lineage) = parts();
+    let jobs = JobsApi { access, lineage };
+    let (access, lineage) = parts();
+    let graphs = LineageApi { access, lineage };
+    let (access, lineage) = parts();
+    let catalogue = CatalogueApi { access, lineage };
+    let (access, lineage) = parts();
+    (jobs, graphs, catalogue, LineageQueueApi { access, lineage })
 }
 
 fn document(apis: Apis) -> OpenApiService<Apis, ()> {

@@ -10,6 +10,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,5 +147,22 @@ impl Lineage {
             uses.iter().filter(move |(used, _)| *used == direction).map(|(_, dataset)| dataset.clone()).collect()
         };
         Ok(Some(FullRun { run, inputs: of(Direction::Input), outputs: of(Direction::Output) }))
+    }
+
+    /// Where a run's datasets are, as far as that was told.
+    pub async fn places(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        run: &FullRun,
+    ) -> Result<BTreeMap<NodeName, String>, UseCaseError> {
+        let project = self.open(caller, project, Scope::Read).await?;
+        let names: Vec<NodeName> = run.inputs.iter().chain(&run.outputs).cloned().collect();
+        let found = self.store.read().await?.lineage().datasets(&project.id, &names).await?;
+        let place = |dataset: Dataset| {
+            let uri = dataset.facets.get("dataSource")?["uri"].as_str()?.to_owned();
+            Some((dataset.name, uri))
+        };
+        Ok(found.into_iter().filter_map(place).collect())
     }
 }

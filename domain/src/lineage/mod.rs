@@ -21,7 +21,7 @@ use crate::ids::SnapshotId;
 pub use columns::{ColumnEdge, Influence};
 pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, LineageEvent, RunEvent};
 pub use merge::Merged;
-pub use own::{PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
+pub use own::{OWN_JOBS, PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
 
 /// Longest namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 512;
@@ -332,6 +332,9 @@ pub enum RunError {
     /// There is no such node.
     #[error("nothing is known of {0}")]
     NoNode(String),
+    /// No such event was set aside.
+    #[error("no event {0} was set aside")]
+    NoEvent(String),
     /// The id is taken by a run of another job.
     #[error("run {0} is one of another job")]
     OfAnotherJob(RunId),
@@ -341,7 +344,7 @@ impl Classify for RunError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Ended { .. } | Self::OfAnotherJob(_) => ErrorKind::Conflict,
-            Self::NotFound(_) | Self::NoJob(_) | Self::NoNode(_) => ErrorKind::NotFound,
+            Self::NotFound(_) | Self::NoJob(_) | Self::NoNode(_) | Self::NoEvent(_) => ErrorKind::NotFound,
         }
     }
 
@@ -352,6 +355,7 @@ impl Classify for RunError {
             Self::NotFound(_) => "run_not_found",
             Self::NoJob(_) => "job_not_found",
             Self::NoNode(_) => "node_not_found",
+            Self::NoEvent(_) => "lineage_event_not_found",
         }
     }
 }

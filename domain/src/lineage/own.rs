@@ -12,6 +12,8 @@ use crate::table::TableRef;
 
 /// Who tells (`producer`).
 pub const PRODUCER: &str = "https://github.com/gadwall/gadwall";
+/// The namespace of Gadwall's own jobs.
+pub const OWN_JOBS: &str = "gadwall";
 /// What runs' events are of.
 pub const RUN_EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 
@@ -96,7 +98,7 @@ pub fn event_of_write(
         "schemaURL": RUN_EVENT_SCHEMA,
         "run": { "runId": run.to_string(), "facets": run_facets },
         "job": {
-            "namespace": NodeName::DEFAULT_NAMESPACE,
+            "namespace": OWN_JOBS,
             "name": job_name,
             "facets": { "jobType": facet("2-0-4/JobTypeJobFacet.json", job_type) },
         },

@@ -17,6 +17,7 @@ mod idempotency;
 mod introspection;
 mod isolation;
 mod keys;
+mod lineage;
 mod matrix;
 mod openapi;
 mod problems;

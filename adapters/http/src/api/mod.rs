@@ -11,7 +11,9 @@ pub(crate) mod datasets;
 pub(crate) mod edits;
 mod exact;
 pub(crate) mod history;
+pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod lineage;
 pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod paging;
@@ -59,6 +61,8 @@ pub(crate) enum Area {
     Datasets,
     /// Snapshots, tags, and what can be brought back.
     History,
+    /// Jobs, runs, and what comes from what.
+    Lineage,
     /// Imports, exports, and other long work.
     Operations,
     /// SQL.

@@ -45,6 +45,10 @@ fn canonical(path: &str) -> Option<String> {
         ["projects", _, "branches", "default", "buckets", ..] => {
             segments.drain(2..4);
         }
+        // Marquez has runs beside the jobs that they are of.
+        ["api", "v1", "jobs", "runs", _] => {
+            segments.remove(2);
+        }
         ["api", "v1", area, ..] if UNDER_API_V1.contains(&area) => {
             segments.drain(..2);
         }
@@ -66,6 +70,8 @@ mod tests {
             rewritten("/projects/p/branches/default/buckets/b/tables?limit=1").as_deref(),
             Some("/projects/p/buckets/b/tables?limit=1")
         );
+        assert_eq!(rewritten("/api/v1/jobs/runs/x").as_deref(), Some("/api/v1/runs/x"));
+        assert_eq!(rewritten("/api/v1/jobs/j/runs/x").as_deref(), Some("/jobs/j/runs/x"));
         assert_eq!(rewritten("/api/v1/tables/t").as_deref(), Some("/tables/t"));
         assert_eq!(rewritten("/api/v1/duckdb/").as_deref(), Some("/api/v1/duckdb"));
         for own in

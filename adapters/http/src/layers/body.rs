@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use poem::http::{HeaderValue, header};
 use poem::{Body, Request};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
@@ -157,6 +158,17 @@ fn bounded(body: Body, bounds: Bounds, recheck: Option<Recheck>, too_slow: TooSl
         }
     });
     Body::from_bytes_stream(stream)
+}
+
+/// Lets requests that may have a body come without one, and without a word of its kind: as from a shell.
+pub(crate) fn allow_none(request: &mut Request) {
+    let headers = request.headers();
+    let is_empty = !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0");
+    let may = !request.method().is_safe() && request.uri().path().starts_with("/jobs/");
+    if may && is_empty && !headers.contains_key(header::CONTENT_TYPE) {
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
 }
 
 #[cfg(test)]

@@ -99,6 +99,7 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
             *request.uri_mut() = uri;
         }
         safe::accept(&mut request);
+        body::allow_none(&mut request);
         if let Some(key) = &self.front.stand_in_key
             && !request.headers().contains_key("authorization")
         {

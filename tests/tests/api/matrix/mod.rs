@@ -210,6 +210,10 @@ impl Matrix {
             .replace("{tag}", "x")
             .replace("{dataset}", "d")
             .replace("{object}", "o.csv")
+            .replace("{job}", "j")
+            .replace("{namespace}", "ducklake")
+            .replace("{event}", "1")
+            .replace("{run}", "018f0000-0000-7000-8000-000000000000")
             .replace("{operation}", "018f0000-0000-7000-8000-000000000000")
             .replace("{query}", "018f0000-0000-7000-8000-000000000000");
         assert!(!path.contains('{'), "{path} needs a value for a parameter");

@@ -80,6 +80,9 @@ const QUERY: &str = r#"{"query": "SELECT 1"}"#;
 const BATCH: &str = r#"{"queries": ["SELECT 1"]}"#;
 const KEY: &str = r#"{"name": "k", "scopes": ["manage"]}"#;
 
+const LINEAGE: &str = r#"{"eventType": "START", "eventTime": "2026-01-01T00:00:00Z",
+    "run": {"runId": "01926f4e-7a3c-7d5e-8f00-0123456789ab"}, "job": {"namespace": "n", "name": "j"}}"#;
+
 /// Routes of the document.
 pub(super) const RULES: &[Rule] = &[
     public("/"),
@@ -100,6 +103,33 @@ pub(super) const RULES: &[Rule] = &[
     rule("POST", "/projects/{project}/purge", Admin, Manage, Any),
     rule("GET", "/audit", Admin, Read, Any),
     of_project("GET", "/projects/{project}/audit", Manage, Whole),
+    own("POST", "/jobs", Write, Whole).body(r#"{"name": "j"}"#),
+    own("GET", "/jobs", Read, Whole),
+    own("GET", "/jobs/{job}", Read, Whole),
+    own("GET", "/jobs/{job}/runs", Read, Whole),
+    own("POST", "/jobs/{job}/runs", Write, Whole).body("{}"),
+    own("GET", "/jobs/{job}/runs/{run}", Read, Whole),
+    own("PUT", "/jobs/{job}/runs/{run}/complete", Write, Whole).body("{}"),
+    own("PUT", "/jobs/{job}/runs/{run}/fail", Write, Whole).body("{}"),
+    own("PUT", "/jobs/{job}/runs/{run}/abort", Write, Whole).body("{}"),
+    own("POST", "/api/v1/lineage", Write, Whole).body(LINEAGE),
+    own("POST", "/api/v1/lineage/batch", Write, Whole).body("[]"),
+    own("GET", "/api/v1/lineage", Read, Whole).query("?nodeId=job:ducklake:j"),
+    own("GET", "/api/v1/column-lineage", Read, Whole).query("?nodeId=dataset:ducklake:d"),
+    own("GET", "/api/v1/lineage/queue", Read, Whole),
+    own("GET", "/api/v1/lineage/dead-letters", Read, Whole),
+    own("POST", "/api/v1/lineage/dead-letters/{event}/retry", Write, Whole),
+    own("DELETE", "/api/v1/lineage/dead-letters/{event}", Write, Whole),
+    own("GET", "/api/v1/namespaces", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}/jobs", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}/jobs/{job}", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}/jobs/{job}/runs", Read, Whole),
+    own("GET", "/api/v1/runs/{run}", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}/datasets", Read, Whole),
+    own("GET", "/api/v1/namespaces/{namespace}/datasets/{dataset}", Read, Whole),
+    own("GET", "/api/v1/search", Read, Whole).query("?q=x"),
+    of_project("GET", "/projects/{project}/snapshots/{snapshot}/runs", Read, Whole),
     of_project("GET", "/projects/{project}/stats", Read, Any),
     of_project("GET", "/projects/{project}/quota", Read, Any),
     rule("PUT", "/projects/{project}/quota", Admin, Manage, Any).body(r#"{"tables": 1000}"#),
