@@ -19,6 +19,8 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_domain::sharing::SourceBucket;
 use gadwall_domain::table::TableRef;
 
+use tokio::sync::Notify;
+
 use crate::error::UseCaseError;
 
 /// Commits copied in one metadata transaction.
@@ -30,6 +32,8 @@ const MAX_TABLES: usize = 512;
 pub struct Projection {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn LakeStore>,
+    /// Told when commits were copied.
+    copied: Arc<Notify>,
     /// One entry for each lake in use.
     followed: Mutex<HashMap<LakeId, Followed>>,
 }
@@ -61,7 +65,12 @@ impl fmt::Debug for Projection {
 impl Projection {
     /// Copies from these lakes into this store.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>) -> Self {
-        Self { store, lakes, followed: Mutex::default() }
+        Self { store, lakes, copied: Arc::default(), followed: Mutex::default() }
+    }
+
+    /// Told when commits were copied: one who waits is woken.
+    pub fn copied(&self) -> Arc<Notify> {
+        Arc::clone(&self.copied)
     }
 
     /// Makes sure that nothing is missing: of an earlier life of the process, or, where others write to the lake, of
@@ -187,7 +196,9 @@ impl Projection {
             tx.events().append(&events).await?;
             tx.audit().append(&entries).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.copied.notify_one();
+        Ok(())
     }
 
     fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<LakeId, Followed>> {

@@ -354,6 +354,7 @@ fn services(
     let projects =
         Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)).with_quotas(quotas));
     let lineage = Lineage::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids));
+    let lineage = lineage.woken_by(projection.copied());
     let audit = Audit::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), retention);
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));

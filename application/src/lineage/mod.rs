@@ -42,7 +42,7 @@ pub struct Lineage {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     /// Told when something waits to be worked off.
-    came: Notify,
+    came: Arc<Notify>,
 }
 
 impl fmt::Debug for Lineage {
@@ -70,7 +70,13 @@ impl Lineage {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { store, access, clock, ids, came: Notify::new() }
+        Self { store, access, clock, ids, came: Arc::default() }
+    }
+
+    /// Goes by that word that something waits: writes bring events, too.
+    #[must_use]
+    pub fn woken_by(self, came: Arc<Notify>) -> Self {
+        Self { came, ..self }
     }
 
     /// Waits until something is to be worked off, but not longer than that.

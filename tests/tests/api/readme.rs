@@ -38,6 +38,11 @@ async fn what_the_readme_says_works_as_written() -> Result<()> {
     {
         assert!(text.contains(told), "{told}: {text}");
     }
+    let lineage = block(&readme, "<!-- jobs and lineage")?.replace("localhost:8000", &host);
+    let text = run(format!("set -eu\nKEY=admin-secret\n{lineage}")).await?;
+    for told in ["n2 --> n0", "n0 --> n1", "Run completed successfully", r#""totalCount""#] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
     let table = server.with_key("admin-secret").get("/projects/acme/buckets/sales/tables/orders").await?.json();
     assert_eq!((&table["row_count"], &table["sort_by"]), (&0.into(), &serde_json::json!(["buyer", "id desc"])));
     Ok(())
