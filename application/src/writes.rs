@@ -10,6 +10,7 @@ use gadwall_domain::project::Project;
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::operating::Operation;
 use crate::projection::Projection;
 
 /// What failed after a commit can't say that nothing was written: the caller asks again, under the same key.
@@ -51,7 +52,9 @@ impl Writes {
         if let Some(before) = self.committed_before(caller, project).await? {
             return Ok(before);
         }
+        let measured = self.projection.measure(&write);
         let committed = self.lakes.write(project.lake, write, caller.origin()).await.map_err(tell)?;
+        measured.into_iter().for_each(Operation::succeeded);
         self.projection.catch_up(project, Some(committed.snapshot)).await.map_err(after_commit)?;
         Ok(committed)
     }
