@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use gadwall_application::testing::builders::{column, lake, origin, rows, schema, table};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
-use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::lake::{LakeError, LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::operating::EngineControl as _;
 use gadwall_domain::ports::system::HealthProbe as _;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use tempfile::TempDir;
@@ -163,4 +164,45 @@ async fn of_many_at_once_no_committed_row_is_lost() {
 async fn shatter_soon(lakes: &EmbeddedLakes) {
     tokio::time::sleep(Duration::from_millis(5)).await;
     shatter(lakes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_works_is_opened_anew_once_its_work_is_done() {
+    let (lakes, _dir) = filled().await;
+    let lakes = Arc::new(lakes);
+    assert_eq!(lakes.figures().await.engines, 1);
+    let writes = (0..10).map(|_| append(&lakes, lake(1)));
+    let (reopened, written) = tokio::join!(lakes.reopen(), join_all(writes));
+    assert_eq!(reopened.unwrap(), 1);
+    let written = written.into_iter().filter(Result::is_ok).count();
+    assert_eq!((written, count(&lakes, lake(1)).await), (10, Ok(11)), "work waits, or is waited for");
+    assert_eq!(count(&lakes, lake(2)).await, Ok(1));
+    assert!(lakes.check().await.ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_does_not_end_is_stopped_before_an_engine_is_opened_anew() {
+    let (lakes, _dir) = filled().await;
+    let lakes = Arc::new(lakes);
+    let stalled = query(&lakes, lake(1), LONG).await.unwrap();
+    let endless = query(&lakes, lake(2), ENDLESS);
+    let (stopped, reopened) = tokio::join!(endless, lakes.reopen());
+    assert!(reopened.is_ok(), "{reopened:?}");
+    assert!(stopped.is_err());
+    assert_eq!(count(&lakes, lake(1)).await, Ok(1));
+    drop(stalled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_can_not_be_opened_anew_is_told_of_and_tried_again() {
+    let (lakes, dir) = filled().await;
+    let (spill, hidden) = (dir.path().join("spill"), dir.path().join("hidden"));
+    // Where extensions are can't be taken away from a test; a folder that the instance needs can.
+    std::fs::rename(&spill, &hidden).unwrap();
+    std::fs::write(&spill, "").unwrap();
+    let failed = lakes.reopen().await;
+    std::fs::remove_file(&spill).unwrap();
+    std::fs::rename(&hidden, &spill).unwrap();
+    assert!(matches!(failed, Err(LakeError::Unavailable(_))), "{failed:?}");
+    assert_eq!(count(&lakes, lake(1)).await, Ok(1), "the next one who needs it opens it");
 }

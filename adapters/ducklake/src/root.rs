@@ -169,16 +169,20 @@ impl Root {
             let waited = self.returned.wait_timeout(inner, INTERRUPT_EVERY);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        inner.draining = false;
         if !inner.lent.is_empty() {
+            inner.draining = false;
             // It may have broken meanwhile; then it is no good any more.
             inner.instance = old.filter(|_| inner.generation == generation);
             self.returned.notify_all();
             return Err(ReopenError::Busy);
         }
+        // Nobody gets a connection meanwhile, and those who only look need not wait.
+        drop(inner);
         // Closed before the next one is opened: two must never be at work on the same files.
         drop(old);
         let opened = (self.open)();
+        let mut inner = self.lock();
+        inner.draining = false;
         let done = opened.map(|instance| inner.instance = Some(instance)).map_err(ReopenError::Failed);
         drop(inner);
         self.returned.notify_all();

@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod cache;
 mod context;
+mod exposition;
 mod layers;
 mod negotiate;
 mod output;
@@ -20,7 +21,6 @@ use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
@@ -33,6 +33,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::operating::{Measured, Operating};
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -62,6 +63,7 @@ use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
 use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
+use api::operating::{ConfigApi, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
@@ -77,11 +79,13 @@ use api::transfers::TransfersApi;
 use api::usage::UsageApi;
 use api::views::ViewsApi;
 use auth::AccessData;
+use cache::ResultCache;
 use layers::allow::Allowed;
 use layers::body::Bounds;
 use layers::context::{Bodies, Front, FrontEndpoint};
 use layers::door::{Cors, Door, Rates, Shield};
 
+pub use api::operating::MetricsConfig;
 pub use api::queries::QueryLimits;
 pub use layers::door::{CorsConfig, HeadLimits, Hosts, Origins, RateLimits, RatePolicy};
 pub use peer::{ForwardedHeader, Networks, Proxies};
@@ -134,6 +138,10 @@ pub struct Services {
     pub system: Arc<System>,
     /// The engine, to its operators.
     pub analytics: Arc<Analytics>,
+    /// Running the service.
+    pub operating: Arc<Operating>,
+    /// What requests did.
+    pub measured: Arc<Measured>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -157,6 +165,10 @@ pub struct HttpConfig {
     pub query_limits: QueryLimits,
     /// Memory for results that may be asked for again, in bytes.
     pub result_cache_bytes: u64,
+    /// Whether answers are compressed for who can read that.
+    pub compression: bool,
+    /// Figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// Folder for bodies that must be whole before they can be read.
     pub staging_dir: PathBuf,
     /// Shown in health answers.
@@ -211,19 +223,19 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis);
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis, OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
+type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 
 impl App {
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
-        let active = Arc::new(AtomicU64::new(0));
-        let service = document(apis(services, config, &active));
+        let service = document(apis(services, config));
         let allowed = Allowed::of_document(&service.spec());
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
@@ -235,7 +247,8 @@ impl App {
         let front = Front {
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData { access: Arc::clone(&services.access), proxies: config.proxies.clone() }),
-            active,
+            measured: Arc::clone(&services.measured),
+            compression: config.compression,
             idempotency: Arc::clone(&services.idempotency),
             door: door(config),
             bodies: Bodies {
@@ -268,23 +281,24 @@ fn door(config: &HttpConfig) -> Door {
     }
 }
 
-fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
+fn apis(services: &Services, config: &HttpConfig) -> Apis {
     let queries = QueriesApi {
         queries: Arc::clone(&services.queries),
         background: Arc::clone(&services.background),
         scripts: Arc::clone(&services.scripts),
         transfers: Arc::clone(&services.transfers),
         clock: Arc::clone(&services.clock),
-        cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
+        cache: Arc::new(ResultCache::new(config.result_cache_bytes)),
         limits: config.query_limits,
     };
+    let operating = operating_apis(services, config, &queries.cache);
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
     let service = (
         SystemApi {
             system: Arc::clone(&services.system),
             clock: Arc::clone(&services.clock),
             process: Arc::clone(&services.process),
-            active: Arc::clone(active),
+            active: services.measured.active(),
             environment: config.environment.clone(),
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
@@ -326,7 +340,15 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running, later), short, lineage_apis(services))
+    (service, tables, files, (queries, batches, running, later), short, lineage_apis(services), operating)
+}
+
+fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCache>) -> OperatingApis {
+    let parts = || (Arc::clone(&services.operating), Arc::clone(cache));
+    let (operating, cache) = parts();
+    let figures = OperatingApi { operating, cache, metrics: config.metrics };
+    let (operating, cache) = parts();
+    (figures, MemoryApi { operating, cache }, ConfigApi { operating: Arc::clone(&services.operating) })
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {
@@ -349,7 +371,7 @@ fn document(apis: Apis) -> OpenApiService<Apis, ()> {
 
 /// The API's OpenAPI document, as `/openapi.json` serves it.
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
-    document(apis(services, config, &Arc::new(AtomicU64::new(0)))).spec()
+    document(apis(services, config)).spec()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::audit::{AuditEntry, AuditOutcome};
+use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::lineage::Backlog;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::ports::operating::{
@@ -205,10 +206,15 @@ impl Operating {
     pub async fn reconnect(&self, caller: &Caller) -> Result<(u64, Connection), UseCaseError> {
         caller.require_admin()?;
         let engines = self.parts.engines.reopen().await?;
+        let connection = self.look().await;
+        if !connection.health.ok {
+            let reason = connection.health.detail.unwrap_or_else(|| "the engines do not answer".to_owned());
+            return Err(LakeError::Unavailable(reason.into()).into());
+        }
         self.reopened.fetch_add(1, Ordering::Relaxed);
         tracing::info!(engines, "the engines were opened anew, as an admin wished");
         self.audit(caller, "engine.reopened", &engines.to_string()).await;
-        Ok((engines, self.look().await))
+        Ok((engines, connection))
     }
 
     /// Memory now and in the last hour.

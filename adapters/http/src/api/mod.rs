@@ -15,6 +15,7 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod lineage;
 pub(crate) mod models;
+pub(crate) mod operating;
 pub(crate) mod operations;
 pub(crate) mod paging;
 pub(crate) mod projects;
@@ -72,6 +73,8 @@ pub(crate) enum Area {
     Short,
     /// The engine of queries: how it does and what it did.
     Engine,
+    /// Running the service: its settings, its log, the machine, and figures.
+    Operating,
     /// Who did what, and what was refused.
     Audit,
     /// The service itself.
