@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -9,13 +10,15 @@ use futures_util::future::join_all;
 use gadwall_application::testing::builders::{column, lake, origin, rows, schema, table};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
-use gadwall_domain::ports::lake::{LakeError, LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
 use gadwall_domain::ports::operating::EngineControl as _;
 use gadwall_domain::ports::system::HealthProbe as _;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use tempfile::TempDir;
 
+use crate::engine::OpenError;
 use crate::error::lake_error;
+use crate::root::{ReopenError, Root};
 use crate::{DataPlace, EmbeddedLakes, LakeConfig, find_extension_dir, sql};
 
 const LONG: &str = "SELECT range FROM range(1000000000)";
@@ -193,16 +196,24 @@ async fn work_that_does_not_end_is_stopped_before_an_engine_is_opened_anew() {
     drop(stalled);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_can_not_be_opened_anew_is_told_of_and_tried_again() {
-    let (lakes, dir) = filled().await;
-    let (spill, hidden) = (dir.path().join("spill"), dir.path().join("hidden"));
-    // Where extensions are can't be taken away from a test; a folder that the instance needs can.
-    std::fs::rename(&spill, &hidden).unwrap();
-    std::fs::write(&spill, "").unwrap();
-    let failed = lakes.reopen().await;
-    std::fs::remove_file(&spill).unwrap();
-    std::fs::rename(&hidden, &spill).unwrap();
-    assert!(matches!(failed, Err(LakeError::Unavailable(_))), "{failed:?}");
-    assert_eq!(count(&lakes, lake(1)).await, Ok(1), "the next one who needs it opens it");
+#[test]
+fn an_engine_that_can_not_be_opened_anew_is_told_of_and_tried_again() {
+    let away = Arc::new(AtomicBool::new(false));
+    let gone = Arc::clone(&away);
+    let open = move || match gone.load(Ordering::Relaxed) {
+        true => Err(OpenError::Folder { folder: "spill", source: std::io::ErrorKind::NotFound.into() }),
+        false => Ok(duckdb::Connection::open_in_memory()?),
+    };
+    let root = Root::new(Box::new(open)).unwrap();
+    let keep = "CREATE TABLE kept AS SELECT 1 AS i";
+    root.connect().unwrap().execute_batch(keep).unwrap();
+    away.store(true, Ordering::Relaxed);
+    assert!(matches!(root.reopen(), Err(ReopenError::Failed(_))));
+    assert!(root.connect().is_err(), "it is told as it is");
+    away.store(false, Ordering::Relaxed);
+    let connection = root.connect().unwrap();
+    connection.execute_batch(keep).unwrap();
+    drop(connection);
+    root.reopen().unwrap();
+    assert!(root.connect().unwrap().execute_batch("FROM kept").is_err(), "another engine");
 }

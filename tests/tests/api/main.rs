@@ -20,6 +20,7 @@ mod keys;
 mod lineage;
 mod matrix;
 mod openapi;
+mod operating;
 mod problems;
 mod projects;
 mod query;
