@@ -245,12 +245,12 @@ async fn figures_are_told_by_route_and_never_by_project() -> Result<()> {
     let samples = samples(&reply.text);
     for (name, value) in [
         (
-            "http_server_request_duration_seconds_count{http_request_method=\"POST\",\
+            "http_server_request_duration_seconds_count{http_request_method=\"POST\",url_scheme=\"http\",\
              http_route=\"/projects/{project}/buckets/{bucket}/tables\",http_response_status_code=\"201\"}",
             1.0,
         ),
         (
-            "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"\",\
+            "http_server_request_duration_seconds_count{http_request_method=\"GET\",url_scheme=\"http\",http_route=\"\",\
              http_response_status_code=\"404\"}",
             1.0,
         ),

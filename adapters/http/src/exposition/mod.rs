@@ -20,6 +20,8 @@ use crate::cache::CacheFigures;
 pub(crate) struct Exposed {
     pub(crate) service: ServiceFigures,
     pub(crate) cache: CacheFigures,
+    /// What the server is spoken to by.
+    pub(crate) scheme: &'static str,
 }
 
 /// Labels of a sample, by name.

@@ -10,7 +10,7 @@ use super::{Exposed, Figure, Labels, float};
 
 pub(super) fn figures(exposed: &Exposed) -> Vec<Figure> {
     let service = &exposed.service;
-    let mut all = requests(service);
+    let mut all = requests(service, exposed.scheme);
     all.extend(database(service));
     all.extend(engines(service));
     all.extend(breakers(&service.breakers));
@@ -26,9 +26,10 @@ fn label(name: &'static str, value: &str) -> Labels {
     vec![(name, value.to_owned())]
 }
 
-fn requests(service: &ServiceFigures) -> Vec<Figure> {
+fn requests(service: &ServiceFigures, scheme: &str) -> Vec<Figure> {
     let requests = service.requests.iter().map(|(request, figures)| {
         let mut labels = label("http_request_method", request.method);
+        labels.push(("url_scheme", scheme.to_owned()));
         labels.push(("http_route", request.route.to_string()));
         labels.push(("http_response_status_code", request.status.to_string()));
         if request.status >= 500 {

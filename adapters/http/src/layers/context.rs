@@ -170,7 +170,7 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let _active = Active::new(&self.active);
         let visit = self.front.door.visit(&mut request);
         let coding = compress::settle(&mut request).filter(|_| self.front.compression);
-        let mut route = self.inner.allowed.route(&path);
+        let mut route = None;
         let asked = Asked::of(&mut request, &self.front.access);
         let serving = async {
             match self.front.door.admit(&request, &visit) {
@@ -192,7 +192,9 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let took = started.elapsed();
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
-        let labels = RequestLabels { method: known(&method), route: route.unwrap_or_else(|| "".into()), status };
+        // Who is turned away at the door asked for a route, too.
+        let route = route.or_else(|| self.inner.allowed.route(&path)).unwrap_or_else(|| "".into());
+        let labels = RequestLabels { method: known(&method), route, status };
         self.front.measured.request(labels, took);
         span.in_scope(|| tracing::info!(status, duration_ms, "served"));
         Ok(response)

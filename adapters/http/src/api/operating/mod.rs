@@ -31,6 +31,8 @@ pub struct MetricsConfig {
     pub public: bool,
     /// Whether they are told under the older services' names, too.
     pub legacy_names: bool,
+    /// What the server is spoken to by: `http` or `https`.
+    pub scheme: &'static str,
 }
 
 pub(crate) struct OperatingApi {
@@ -269,7 +271,8 @@ impl OperatingApi {
         if !self.metrics.enabled {
             return Err(ApiError::switched_off("metrics", "features.enable_prometheus_metrics"));
         }
-        let exposed = Exposed { service: self.operating.figures().await, cache: self.cache.figures() };
+        let (service, cache) = (self.operating.figures().await, self.cache.figures());
+        let exposed = Exposed { service, cache, scheme: self.metrics.scheme };
         let accept = request.header("Accept").unwrap_or_default();
         let figures = exposition::figures(&exposed, self.metrics.legacy_names);
         Ok(if exposition::prefers_openmetrics(accept) {
