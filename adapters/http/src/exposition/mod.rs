@@ -104,7 +104,16 @@ fn labelled(
     labels: &Labels,
     encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    if labels.is_empty() { encode(metric) } else { encode(&mut metric.encode_family(labels)?) }
+    if labels.is_empty() {
+        return encode(metric);
+    }
+    let escaped: Labels = labels.iter().map(|(name, value)| (*name, escaped(value))).collect();
+    encode(&mut metric.encode_family(&escaped)?)
+}
+
+/// The library writes labels as they are.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// All figures; with the older services' names if wanted.
