@@ -30,6 +30,7 @@ use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
+use crate::schemas::Failure;
 use crate::transfers::FilesError;
 
 /// The failures of all use cases.
@@ -70,6 +71,22 @@ pub enum UseCaseError {
     /// The ontology has no such schema.
     #[error("the ontology has no schema {0}")]
     NoSchema(SchemaId),
+    /// No such version of a schema.
+    #[error("there is no version {version:?} of schema {id}")]
+    NoSchemaVersion {
+        /// The schema.
+        id: SchemaId,
+        /// The version.
+        version: String,
+    },
+    /// The schema isn't known, and the ontology can't be asked.
+    #[error("schema {id} can't be had: {failure}")]
+    SchemaAway {
+        /// The schema.
+        id: SchemaId,
+        /// Why not.
+        failure: Failure,
+    },
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -360,6 +377,7 @@ impl Classify for UseCaseError {
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
             | Self::NoSchema(_)
+            | Self::NoSchemaVersion { .. }
             | Self::NoTable { .. }
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
@@ -408,7 +426,8 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
-            Self::Store(StoreError::Unavailable(_))
+            Self::SchemaAway { .. }
+            | Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
                 LakeError::Busy
                 | LakeError::Contended
@@ -433,6 +452,8 @@ impl Classify for UseCaseError {
             Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
             Self::NoSchema(_) => "schema_not_found",
+            Self::NoSchemaVersion { .. } => "schema_version_not_found",
+            Self::SchemaAway { .. } => "schema_unavailable",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
             Self::LinkedBucket { .. } => "read_only",

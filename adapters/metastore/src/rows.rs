@@ -291,7 +291,7 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
     serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
-fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
     row.get(column)
 }
 
@@ -303,7 +303,7 @@ where
     get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
-fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+pub(crate) fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
     parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
@@ -329,7 +329,7 @@ fn optional_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed
     text.map(serde_json::from_str).transpose().map_err(|error| value_fault(column, &error))
 }
 
-fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
+pub(crate) fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
     time_of(column, get(row, column)?)
 }
 

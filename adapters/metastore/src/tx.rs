@@ -9,6 +9,7 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -160,6 +161,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
         self
     }
 

@@ -11,6 +11,7 @@ mod node;
 mod odcs;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::fmt;
 
@@ -21,8 +22,9 @@ use crate::error::{Classify, ErrorKind};
 use crate::names::{ColumnName, TableName};
 use crate::schema::{Column, SchemaError, TableSchema};
 
-pub use builtin::builtin;
+pub use builtin::{builtin, builtin_document};
 pub use evolve::{Obstacle, Plan, Step, Surplus};
+pub use versions::{GovernedTable, SchemaVersion};
 
 /// Longest id of a schema, in characters.
 pub const MAX_ID: usize = 128;

@@ -6,6 +6,7 @@ mod lake_index;
 mod operations;
 mod queries;
 mod repositories;
+mod schemas;
 mod sharing;
 mod tags;
 mod usage;
@@ -24,16 +25,19 @@ use gadwall_domain::idempotency::IdempotencyRecord;
 use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
+use gadwall_domain::ontology::{GovernedTable, SchemaVersion};
 use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use gadwall_domain::quota::QueryUsage;
+use gadwall_domain::table::TableRef;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -58,6 +62,8 @@ struct State {
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
+    schemas: Vec<SchemaVersion>,
+    governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }
 
 impl State {
@@ -171,6 +177,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
         self
     }
 

@@ -9,6 +9,7 @@ mod lake_index;
 mod logs;
 mod operations;
 mod queries;
+mod schemas;
 mod sharing;
 mod tags;
 mod tenancy;
@@ -31,6 +32,7 @@ pub use lake_index::*;
 pub use logs::*;
 pub use operations::*;
 pub use queries::*;
+pub use schemas::*;
 pub use sharing::*;
 pub use tags::*;
 pub use tenancy::*;
@@ -138,6 +140,10 @@ macro_rules! metadata_contract {
                 counts_of_a_day_add_up,
                 old_counts_are_forgotten,
                 many_counts_are_added_at_once,
+                a_schema_reads_back_as_stored,
+                a_version_that_comes_back_is_the_last_again,
+                only_the_last_versions_stay,
+                tables_are_governed_one_by_one,
             ]
         }
     };
