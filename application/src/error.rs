@@ -30,6 +30,7 @@ use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
+use crate::records::GovernedError;
 use crate::schemas::Failure;
 use crate::transfers::FilesError;
 
@@ -346,6 +347,9 @@ pub enum UseCaseError {
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// A governed table or record can't be had or changed.
+    #[error(transparent)]
+    Governed(#[from] GovernedError),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -426,6 +430,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
+            Self::Governed(error) => error.kind(),
             Self::SchemaAway { .. }
             | Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
@@ -503,6 +508,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
+            Self::Governed(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
@@ -562,6 +568,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
+            Self::Governed(error) => error.details(),
             _ => None,
         }
     }
@@ -586,6 +593,7 @@ impl Classify for UseCaseError {
     fn findings(&self) -> Vec<Value> {
         match self {
             Self::Violations { violations, .. } => violations.to_json(),
+            Self::Governed(error) => error.findings(),
             Self::Statement { source, .. } => source.findings(),
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),

@@ -9,6 +9,7 @@ mod evolve;
 mod json_schema;
 mod node;
 mod odcs;
+mod record;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -24,6 +25,7 @@ use crate::schema::{Column, SchemaError, TableSchema};
 
 pub use builtin::{builtin, builtin_document};
 pub use evolve::{Obstacle, Plan, Step, Surplus};
+pub use record::{Filled, Reading, Record, RecordError};
 pub use versions::{GovernedTable, SchemaVersion};
 
 /// Longest id of a schema, in characters.

@@ -1,0 +1,1 @@
+//! Governed tables and their records.
