@@ -18,7 +18,7 @@ mod lease;
 mod linked_reads;
 mod metadata;
 pub mod migrate;
-mod ontology;
+pub mod ontology;
 mod purges;
 mod query_log;
 pub mod ready;

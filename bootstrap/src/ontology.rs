@@ -1,5 +1,7 @@
-//! The ontology: from its settings to the server that is asked for schemas.
+//! The ontology: from its settings to the server that is asked for schemas; and a small server of our own.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -7,10 +9,13 @@ use chrono::TimeDelta;
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::schemas::{SchemaServer, SchemaTimes};
 use gadwall_domain::ports::background::Background;
-use gadwall_ontology::{HttpRegistry, OntologyConfig};
+use gadwall_http::App;
+use gadwall_ontology::{FolderRegistry, HttpRegistry, OntologyConfig};
+use tokio::net::TcpListener;
 
 use crate::breakers::breaker_config;
 use crate::config::Config;
+use crate::front;
 use crate::system::SystemClock;
 
 /// The server of schemas; none where built-in ones stand in for it.
@@ -33,4 +38,16 @@ pub(crate) fn server(config: &Config, background: Arc<dyn Background>) -> anyhow
         background,
         times,
     }))
+}
+
+/// Serves the schemas in a folder until the process is told to stop.
+pub async fn serve(config: &Config, folder: &Path, listen: SocketAddr) -> anyhow::Result<()> {
+    anyhow::ensure!(folder.is_dir(), "{} is not a folder", folder.display());
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    let app = App::of_schemas(Arc::new(FolderRegistry::new(folder)));
+    tracing::info!(address = %listener.local_addr()?, "the ontology server serves");
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    Ok(gadwall_http::serve(listener, Arc::new(app), front::server_config(config, None)?, stop).await?)
 }

@@ -9,6 +9,7 @@ mod cache;
 mod context;
 mod layers;
 mod negotiate;
+mod ontology;
 mod output;
 mod peer;
 mod problem;
@@ -45,6 +46,7 @@ use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
 use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
+use gadwall_domain::ports::ontology::SchemaRegistry;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
@@ -225,6 +227,11 @@ type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 
 impl App {
+    /// A small ontology server instead: these schemas, and nothing else.
+    pub fn of_schemas(registry: Arc<dyn SchemaRegistry>) -> Self {
+        Self { routes: ontology::routes(registry) }
+    }
+
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
         let active = Arc::new(AtomicU64::new(0));

@@ -1,10 +1,11 @@
-//! Schemas of an ontology server, over HTTP.
+//! Schemas of an ontology server, over HTTP; and of a folder, for a small server of our own.
 //!
 //! Nothing that the server does takes longer than the timeout, is followed to another server, or takes more memory than a
 //! document may have. What may have been a passing fault is tried again within that time.
 #![deny(missing_docs)]
 
 mod fetch;
+mod folder;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use gadwall_domain::ports::ontology::{Fetched, RegistryError, SchemaRegistry};
 use thiserror::Error;
 
 use fetch::Fetcher;
+pub use folder::FolderRegistry;
 
 /// A server of schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]

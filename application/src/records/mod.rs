@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use gadwall_domain::access::Scope;
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::filter::{Assignment, Comparison, Filter, Literal};
@@ -24,7 +25,7 @@ use gadwall_domain::ports::lake::{Lake, LoadMode};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::Project;
-use gadwall_domain::rows::{RowSource, RowStream};
+use gadwall_domain::rows::{RowSource, RowStream, Violation, Violations};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::{Table, TableRef};
@@ -104,6 +105,8 @@ pub struct NewRecords {
     pub json: String,
     /// The key of each.
     pub keys: Vec<Map<String, Value>>,
+    /// What is wrong with them already.
+    violations: Violations,
 }
 
 impl NewRecords {
@@ -205,6 +208,7 @@ impl Records {
         let table = in_main(entity.clone());
         let open = self.tables.open(caller, project, &table, Scope::Write).await.map_err(not_yet)?;
         let (mut records, mut keys) = (Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len()));
+        let mut violations = Violations::default();
         for (index, text) in texts.iter().enumerate() {
             let filled = Filled { uuid: self.new_id(caller, index), now: self.clock.now() };
             let row = index as u64 + 1;
@@ -213,15 +217,17 @@ impl Records {
             if reading == Reading::Lenient {
                 require_fillable(&record)?;
             }
+            record.findings.into_iter().for_each(|(column, reason)| violations.push(violation(row, &column, reason)));
             records.push(record.json);
             keys.push(record.key);
         }
-        Ok(NewRecords { open, schema, json: format!("[{}]", records.join(",")), keys })
+        Ok(NewRecords { open, schema, json: format!("[{}]", records.join(",")), keys, violations })
     }
 
     /// Keeps new records, all or none: the rows are what their JSON says.
     pub async fn insert(&self, caller: &Caller, new: NewRecords, rows: RowSource) -> Result<Inserted, UseCaseError> {
-        let NewRecords { open, schema, keys, .. } = new;
+        let NewRecords { open, schema, keys, violations, .. } = new;
+        let rows = with_violations(rows, violations);
         let done = self.tables.load(caller, open, LoadMode::Append, rows, Meant::default()).await?;
         Ok(Inserted { keys, schema, snapshot: done.snapshot })
     }
@@ -272,9 +278,14 @@ impl Records {
         let set =
             Record::change(text, &schema.schema, &filled).map_err(|source| GovernedError::Record { row: 1, source })?;
         let table = in_main(entity.clone());
+        if !set.findings.is_empty() {
+            let mut violations = Violations::default();
+            set.findings.into_iter().for_each(|(column, reason)| violations.push(violation(1, &column, reason)));
+            return Err(UseCaseError::Violations { table, violations });
+        }
         let read = |known: &TableSchema| {
             let filter = one(&table, known, id)?;
-            Ok(Edit::Update { filter, set: Assignment::parse_all(&set, known.columns())? })
+            Ok(Edit::Update { filter, set: Assignment::parse_all(&set.json, known.columns())? })
         };
         let done =
             self.tables.edit(caller, project, &table, read, meant()).await.map_err(|error| absent(error, entity))?;
@@ -362,6 +373,27 @@ impl Records {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         Builder::from_random_bytes(bytes).into_uuid()
+    }
+}
+
+fn violation(row: u64, column: &ColumnName, reason: String) -> Violation {
+    Violation { row, column: Some(column.to_string()), reason }
+}
+
+/// The same rows, with what was found wrong in them before.
+fn with_violations(rows: RowSource, found: Violations) -> RowSource {
+    match rows {
+        RowSource::Batches(batches) if !found.is_empty() => {
+            let mut found = Some(found);
+            RowSource::Batches(Box::pin(batches.map(move |batch| {
+                let mut batch = batch?;
+                if let Some(found) = found.take() {
+                    batch.violations.merge(found);
+                }
+                Ok(batch)
+            })))
+        }
+        rows => rows,
     }
 }
 

@@ -9,9 +9,11 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Field, Fill, OntologySchema};
+use crate::check::Check;
 use crate::error::{Classify, ErrorKind};
 use crate::filter::{Json, Members};
 use crate::names::ColumnName;
+use crate::schema::Column;
 use crate::types::DataType;
 
 /// What becomes of members of a record that the schema doesn't have, and of those that Gadwall fills in.
@@ -41,6 +43,17 @@ pub struct Record {
     pub missing: Vec<ColumnName>,
     /// The key's columns, by name.
     pub key: Map<String, Value>,
+    /// Fields whose values break a rule that can be told from the text alone, and how.
+    pub findings: Vec<(ColumnName, String)>,
+}
+
+/// New values of a record's fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// An object of columns and values, as JSON text.
+    pub json: String,
+    /// As [`Record::findings`].
+    pub findings: Vec<(ColumnName, String)>,
 }
 
 /// Why a text is no record.
@@ -105,11 +118,12 @@ impl Record {
         filled: &Filled,
     ) -> Result<Self, RecordError> {
         let given = members(text, schema, reading)?;
-        let (mut json, mut missing, mut key) = (Vec::new(), Vec::new(), Map::new());
+        let (mut json, mut missing, mut key, mut findings) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
         for field in schema.fields() {
             let column = &field.column;
             let given = given.iter().find(|(known, _)| known.column.name == column.name).map(|(_, text)| *text);
             let given = given.filter(|_| !is_servers(field, reading));
+            findings.extend(given.and_then(|text| broken(text, column)));
             let text = match (given, field.fill) {
                 (Some(text), _) => Some(fitted(text, &column.data_type)),
                 (None, Some(fill)) => Some(fill.value(filled).to_string()),
@@ -124,29 +138,47 @@ impl Record {
             }
             json.push(format!("{}:{text}", Value::from(column.name.as_str())));
         }
-        Ok(Self { json: format!("{{{}}}", json.join(",")), missing, key })
+        Ok(Self { json: format!("{{{}}}", json.join(",")), missing, key, findings })
     }
 
     /// Completes a change of a record: an object of fields and new values.
-    pub fn change(text: &str, schema: &OntologySchema, filled: &Filled) -> Result<String, RecordError> {
+    pub fn change(text: &str, schema: &OntologySchema, filled: &Filled) -> Result<RecordChange, RecordError> {
         let given = members(text, schema, Reading::Exact)?;
         if given.is_empty() {
             return Err(RecordError::Empty);
         }
-        let mut json = Vec::new();
+        let (mut json, mut findings) = (Vec::new(), Vec::new());
         for (field, text) in given {
             let column = &field.column;
             if field.fill.is_some() || schema.table().key_columns().contains(&column.name) {
                 return Err(RecordError::NotForClients(column.name.to_string()));
             }
+            findings.extend(broken(text, column));
             json.push(format!("{}:{}", Value::from(column.name.as_str()), fitted(text, &column.data_type)));
         }
         for field in schema.fields().iter().filter(|field| field.fill == Some(Fill::Written)) {
             let value = Fill::Written.value(filled);
             json.push(format!("{}:{value}", Value::from(field.column.name.as_str())));
         }
-        Ok(format!("{{{}}}", json.join(",")))
+        Ok(RecordChange { json: format!("{{{}}}", json.join(",")), findings })
     }
+}
+
+/// The first rule of its column that a text breaks. The table holds values to all of them; it is told here so that it is
+/// told beside what doesn't even have the column's type.
+fn broken(text: &str, column: &Column) -> Option<(ColumnName, String)> {
+    if !matches!(column.data_type, DataType::Varchar(_) | DataType::Char(_)) {
+        return None;
+    }
+    let given: String = serde_json::from_str(text).ok()?;
+    let breaks = |check: &Check<'_>| match check {
+        Check::OneOf(values) => values.iter().all(|value| value.as_str() != given),
+        Check::MinLength(least) => given.chars().count() < *least as usize,
+        Check::Pattern(_) | Check::Minimum(_) | Check::Maximum(_) => false,
+    };
+    let check = column.checks.each().find(breaks)?;
+    let shown: String = given.chars().take(60).collect();
+    Some((column.name.clone(), format!("{shown:?} {}", check.reason())))
 }
 
 /// Whether only Gadwall says what a field is.
@@ -289,12 +321,25 @@ mod tests {
     fn a_change_names_what_changes_and_when() {
         let schema = builtin().1;
         let change = Record::change(r#"{"dscr":1.005}"#, &schema, &filled()).unwrap();
-        assert_eq!(change, r#"{"dscr":1.01,"last_updated":"2026-03-04T05:06:07.000000"}"#);
+        assert_eq!(change.json, r#"{"dscr":1.01,"last_updated":"2026-03-04T05:06:07.000000"}"#);
         assert_eq!(Record::change("{}", &schema, &filled()), Err(RecordError::Empty));
         for name in ["project_id", "creation_date"] {
             let refused = Record::change(&format!(r#"{{"{name}":"x"}}"#), &schema, &filled());
             assert_eq!(refused, Err(RecordError::NotForClients(name.to_owned())));
         }
+    }
+
+    #[test]
+    fn broken_rules_are_told_where_the_text_tells_them() {
+        let told = |text: &str| complete(text, Reading::Exact).unwrap().findings;
+        let found = told(r#"{"status":"BAD","project_name":"","currency_code":"1"}"#);
+        let found: Vec<String> = found.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        let expected = [
+            "project_name: \"\" is shorter than 1 characters",
+            "status: \"BAD\" is not one of PROPOSED, ACTIVE, COMPLETED",
+        ];
+        assert_eq!(found, expected);
+        assert!(told(r#"{"status":null,"project_name":7}"#).is_empty());
     }
 
     #[test]
