@@ -114,7 +114,7 @@ fn compare(one: &str, other: &str) -> Ordering {
 mod tests {
     use std::sync::Arc;
 
-    use gadwall_application::testing::contract::registry::Feed;
+    use gadwall_application::testing::contract::registry::{Fed, Feed};
     use serde_json::json;
     use tempfile::TempDir;
 
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    fn fresh() -> ((Arc<dyn SchemaRegistry>, Arc<dyn Feed>), TempDir) {
+    fn fresh() -> (Fed, TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("schemas");
         std::fs::create_dir(&folder).unwrap();

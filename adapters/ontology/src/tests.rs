@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use gadwall_application::testing::contract::registry::Feed;
+use gadwall_application::testing::contract::registry::{Fed, Feed};
 use gadwall_domain::ontology::SchemaId;
 use gadwall_domain::ports::ontology::{Fetched, RegistryError, SchemaRegistry};
 use gadwall_test_services::{Ontology, Says};
@@ -33,7 +33,7 @@ fn registry(url: &str, timeout: Duration) -> HttpRegistry {
     HttpRegistry::new(&OntologyConfig { url: url.to_owned(), timeout }).unwrap()
 }
 
-async fn fresh() -> ((Arc<dyn SchemaRegistry>, Arc<dyn Feed>), ()) {
+async fn fresh() -> (Fed, ()) {
     let server = Ontology::start().await.unwrap();
     let registry = registry(&format!("{}/", server.url()), Duration::from_secs(5));
     ((Arc::new(registry), Arc::new(Served(server))), ())

@@ -117,7 +117,9 @@ impl Classify for GovernedError {
         match self {
             Self::Record { row, source } => {
                 let mut found = source.findings();
-                found.iter_mut().for_each(|finding| finding["row"] = json!(row));
+                for finding in &mut found {
+                    finding["row"] = json!(row);
+                }
                 found
             }
             Self::CannotBeFilled(columns) => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use gadwall_domain::access::Scope;
-use gadwall_domain::error::Classify as _;
+use gadwall_domain::error::{Classify as _, ErrorKind};
 use gadwall_domain::filter::{Assignment, Comparison, Filter, Literal};
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
@@ -201,10 +201,10 @@ impl Records {
         texts: &[&str],
         reading: Reading,
     ) -> Result<NewRecords, UseCaseError> {
+        let schema = self.schema_of(caller, project, entity, Scope::Write).await?;
         if texts.is_empty() || texts.len() > MAX_RECORDS {
             return Err(GovernedError::TooMany { count: texts.len(), max: MAX_RECORDS }.into());
         }
-        let schema = self.schema_of(caller, project, entity, Scope::Write).await?;
         let table = in_main(entity.clone());
         let open = self.tables.open(caller, project, &table, Scope::Write).await.map_err(not_yet)?;
         let (mut records, mut keys) = (Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len()));
@@ -304,8 +304,11 @@ impl Records {
         self.require_governed(caller, project, entity).await?;
         let table = in_main(entity.clone());
         let read = |known: &TableSchema| Ok(Edit::Delete { filter: Some(one(&table, known, id)?) });
-        let done =
-            self.tables.edit(caller, project, &table, read, meant()).await.map_err(|error| absent(error, entity))?;
+        let done = self
+            .tables
+            .edit(caller, project, &table, read, meant())
+            .await
+            .map_err(|error| unless_found(entity, Some(absent(error, entity))))?;
         if done.rows.deleted == 0 { Err(no_record(entity).into()) } else { Ok(done) }
     }
 
@@ -455,7 +458,10 @@ pub fn record_of(table: &Table, id: &str) -> Result<Selection, UseCaseError> {
 pub fn unless_found(entity: &TableName, error: Option<UseCaseError>) -> UseCaseError {
     match error {
         None => no_record(entity).into(),
-        Some(error) if matches!(error.code(), "invalid_filter") => no_record(entity).into(),
+        Some(error @ UseCaseError::Governed(_)) => error,
+        Some(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unprocessable) => {
+            no_record(entity).into()
+        }
         Some(error) => error,
     }
 }

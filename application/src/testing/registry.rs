@@ -85,8 +85,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::testing::contract::registry::Fed;
 
-    fn fresh() -> ((Arc<dyn SchemaRegistry>, Arc<dyn Feed>), ()) {
+    fn fresh() -> (Fed, ()) {
         let registry = Arc::new(MemoryRegistry::default());
         ((Arc::clone(&registry) as _, registry), ())
     }

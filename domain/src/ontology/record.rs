@@ -196,9 +196,8 @@ fn members<'s, 't>(
     schema: &'s OntologySchema,
     reading: Reading,
 ) -> Result<Vec<(&'s Field, &'t str)>, RecordError> {
-    let object = match Json::read(text).map_err(RecordError::NotAnObject)? {
-        Json::Object(Members(members)) => members,
-        _ => return Err(RecordError::NotAnObject("it is something else".to_owned())),
+    let Json::Object(Members(object)) = Json::read(text).map_err(RecordError::NotAnObject)? else {
+        return Err(RecordError::NotAnObject("it is something else".to_owned()));
     };
     let mut found: Vec<(&Field, &str)> = Vec::with_capacity(object.len().min(schema.fields().len()));
     for (name, value) in object {

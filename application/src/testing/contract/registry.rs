@@ -34,7 +34,8 @@ macro_rules! registry_contract {
     };
 }
 
-type Fed = (Arc<dyn SchemaRegistry>, Arc<dyn Feed>);
+/// A registry, and the hand that feeds it.
+pub type Fed = (Arc<dyn SchemaRegistry>, Arc<dyn Feed>);
 
 fn id(text: &str) -> SchemaId {
     SchemaId::parse(text).unwrap()
