@@ -242,7 +242,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     // Its breaker must not keep a server from saying that it is alive.
     let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
-        ontology: ontology::server(config, Arc::clone(&background) as _)?,
+        ontology: ontology::server(config, breakers.ontology(), Arc::clone(&background) as _)?,
         store,
         instances: Arc::clone(&instances),
         lakes: breakers.lakes(lakes.ports()),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gadwall_domain::names::{BucketName, ProjectId, TableName};
-use gadwall_domain::ontology::{GovernedTable, SchemaId, SchemaVersion};
+use gadwall_domain::ontology::{GovernedTable, KnownVersion, SchemaId, SchemaVersion};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::table::TableRef;
@@ -41,18 +41,28 @@ impl SchemaRepository for SqlTx {
         self.find_row(statement).await?.as_ref().map(version).transpose()
     }
 
-    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<SchemaVersion>, StoreError> {
-        let statement =
-            sql("SELECT * FROM schema_versions WHERE schema_id = $1 ORDER BY last_seen DESC, digest").bind(id.as_str());
-        self.all(statement).await?.iter().map(version).collect()
+    async fn find(&mut self, id: &SchemaId, name: &str) -> Result<Option<SchemaVersion>, StoreError> {
+        let statement = sql("SELECT * FROM schema_versions WHERE schema_id = $1 AND (version = $2 OR digest = $2)
+              ORDER BY last_seen DESC, digest LIMIT 1")
+        .bind(id.as_str())
+        .bind(name);
+        self.find_row(statement).await?.as_ref().map(version).transpose()
     }
 
-    async fn list(&mut self, limit: u32) -> Result<Vec<SchemaVersion>, StoreError> {
-        let statement = sql("SELECT v.* FROM schema_versions v WHERE v.digest =
+    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<KnownVersion>, StoreError> {
+        let statement = sql("SELECT schema_id, version, digest, first_seen, last_seen FROM schema_versions
+              WHERE schema_id = $1 ORDER BY last_seen DESC, digest")
+        .bind(id.as_str());
+        self.all(statement).await?.iter().map(known).collect()
+    }
+
+    async fn list(&mut self, limit: u32) -> Result<Vec<KnownVersion>, StoreError> {
+        let statement = sql("SELECT v.schema_id, v.version, v.digest, v.first_seen, v.last_seen
+               FROM schema_versions v WHERE v.digest =
              (SELECT o.digest FROM schema_versions o WHERE o.schema_id = v.schema_id
                ORDER BY o.last_seen DESC, o.digest LIMIT 1) ORDER BY v.schema_id LIMIT $1")
         .bind(i64::from(limit));
-        self.all(statement).await?.iter().map(version).collect()
+        self.all(statement).await?.iter().map(known).collect()
     }
 
     async fn govern(&mut self, table: &GovernedTable) -> Result<(), StoreError> {
@@ -101,6 +111,16 @@ fn version(row: &Row) -> Result<SchemaVersion, StoreError> {
         digest: get(row, "digest")?,
         document: parsed(row, "document", |text: &str| serde_json::from_str(text))?,
         tag: get(row, "tag")?,
+        first_seen: time(row, "first_seen")?,
+        last_seen: time(row, "last_seen")?,
+    })
+}
+
+fn known(row: &Row) -> Result<KnownVersion, StoreError> {
+    Ok(KnownVersion {
+        id: parsed(row, "schema_id", SchemaId::parse)?,
+        version: get(row, "version")?,
+        digest: get(row, "digest")?,
         first_seen: time(row, "first_seen")?,
         last_seen: time(row, "last_seen")?,
     })

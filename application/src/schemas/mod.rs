@@ -16,7 +16,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use gadwall_domain::access::Scope;
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ontology::{DocumentError, OntologySchema, SchemaId, SchemaVersion, builtin, builtin_document};
+use gadwall_domain::ontology::{
+    DocumentError, KnownVersion, OntologySchema, SchemaId, SchemaVersion, builtin, builtin_document,
+};
 use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::ontology::SchemaRegistry;
@@ -214,14 +216,14 @@ impl Schemas {
     }
 
     /// All schemas that are known here, by id, each in its last version.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<SchemaVersion>, UseCaseError> {
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<KnownVersion>, UseCaseError> {
         self.require_known(caller)?;
         let mut kept = match self.remote {
             Some(_) => self.store.read().await?.schemas().list(MAX_LISTED).await?,
             None => Vec::new(),
         };
         if kept.iter().all(|version| version.id != self.builtin.id) {
-            kept.push(self.builtin_version());
+            kept.push(self.builtin_version().into());
             kept.sort_by(|one, other| one.id.cmp(&other.id));
         }
         Ok(kept)
@@ -247,22 +249,28 @@ impl Schemas {
     }
 
     /// The versions of a schema that the server had, the last seen first.
-    pub async fn versions(&self, caller: &Caller, id: &SchemaId) -> Result<Vec<SchemaVersion>, UseCaseError> {
+    pub async fn versions(&self, caller: &Caller, id: &SchemaId) -> Result<Vec<KnownVersion>, UseCaseError> {
         self.require_known(caller)?;
         let mut versions = match self.remote {
             Some(_) => self.store.read().await?.schemas().versions(id).await?,
             None => Vec::new(),
         };
         if *id == self.builtin.id {
-            versions.push(self.builtin_version());
+            versions.push(self.builtin_version().into());
         }
         if versions.is_empty() { Err(UseCaseError::NoSchema(id.clone())) } else { Ok(versions) }
     }
 
     /// A version of a schema: the last seen of that name.
     pub async fn version(&self, caller: &Caller, id: &SchemaId, name: &str) -> Result<OntologySchema, UseCaseError> {
-        let versions = self.versions(caller, id).await?;
-        let found = versions.into_iter().find(|version| version.version == name || version.digest == name);
+        self.require_known(caller)?;
+        let kept = match self.remote {
+            Some(_) => self.store.read().await?.schemas().find(id, name).await?,
+            None => None,
+        };
+        let is_builtin =
+            |version: &SchemaVersion| version.id == *id && (version.version == name || version.digest == name);
+        let found = kept.or_else(|| Some(self.builtin_version()).filter(is_builtin));
         let found = found.ok_or_else(|| UseCaseError::NoSchemaVersion { id: id.clone(), version: name.to_owned() })?;
         OntologySchema::parse(id, &found.document).map_err(|_| UseCaseError::NoSchema(id.clone()))
     }

@@ -26,7 +26,7 @@ use crate::schema::{Column, SchemaError, TableSchema};
 pub use builtin::{builtin, builtin_document};
 pub use evolve::{Obstacle, Plan, Step, Surplus};
 pub use record::{Filled, Reading, Record, RecordChange, RecordError};
-pub use versions::{GovernedTable, SchemaVersion};
+pub use versions::{GovernedTable, KnownVersion, SchemaVersion};
 
 /// Longest id of a schema, in characters.
 pub const MAX_ID: usize = 128;

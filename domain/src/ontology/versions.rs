@@ -27,6 +27,28 @@ pub struct SchemaVersion {
     pub last_seen: DateTime<Utc>,
 }
 
+/// A version of a schema without its document, which may be large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownVersion {
+    /// Which schema.
+    pub id: SchemaId,
+    /// Its version.
+    pub version: String,
+    /// The digest of its document.
+    pub digest: String,
+    /// When the server had it first.
+    pub first_seen: DateTime<Utc>,
+    /// When the server had it last.
+    pub last_seen: DateTime<Utc>,
+}
+
+impl From<SchemaVersion> for KnownVersion {
+    fn from(version: SchemaVersion) -> Self {
+        let SchemaVersion { id, version, digest, first_seen, last_seen, .. } = version;
+        Self { id, version, digest, first_seen, last_seen }
+    }
+}
+
 /// A table that follows a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GovernedTable {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::names::ProjectId;
-use crate::ontology::{GovernedTable, SchemaId, SchemaVersion};
+use crate::ontology::{GovernedTable, KnownVersion, SchemaId, SchemaVersion};
 use crate::ports::metadata::StoreError;
 use crate::table::TableRef;
 
@@ -58,10 +58,12 @@ pub trait SchemaRepository: Send {
     async fn record(&mut self, version: &SchemaVersion, keep: u32) -> Result<(), StoreError>;
     /// The last seen version of a schema.
     async fn latest(&mut self, id: &SchemaId) -> Result<Option<SchemaVersion>, StoreError>;
+    /// The last seen version of a schema that has that version or digest.
+    async fn find(&mut self, id: &SchemaId, name: &str) -> Result<Option<SchemaVersion>, StoreError>;
     /// The versions of a schema, the last seen first.
-    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<SchemaVersion>, StoreError>;
+    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<KnownVersion>, StoreError>;
     /// The last seen version of each schema, by id.
-    async fn list(&mut self, limit: u32) -> Result<Vec<SchemaVersion>, StoreError>;
+    async fn list(&mut self, limit: u32) -> Result<Vec<KnownVersion>, StoreError>;
     /// Notes that a table follows a schema, in the place of what was noted of it.
     async fn govern(&mut self, table: &GovernedTable) -> Result<(), StoreError>;
     /// What was noted of a table.

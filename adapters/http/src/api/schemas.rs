@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use gadwall_application::access::Access;
 use gadwall_application::records::{Records, obstacle_json, step_json};
 use gadwall_application::schemas::{Resolved, Schemas};
-use gadwall_domain::ontology::{Field, Plan, SchemaVersion, Surplus};
+use gadwall_domain::ontology::{Field, KnownVersion, Plan, Surplus};
 use gadwall_domain::table::TableRef;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -42,9 +42,9 @@ pub(crate) struct SchemaVersionBody {
     last_seen: DateTime<Utc>,
 }
 
-impl From<SchemaVersion> for SchemaVersionBody {
-    fn from(version: SchemaVersion) -> Self {
-        let SchemaVersion { id, version, digest, first_seen, last_seen, .. } = version;
+impl From<KnownVersion> for SchemaVersionBody {
+    fn from(version: KnownVersion) -> Self {
+        let KnownVersion { id, version, digest, first_seen, last_seen } = version;
         Self { id: id.to_string(), version, digest, first_seen, last_seen }
     }
 }

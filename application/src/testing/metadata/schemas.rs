@@ -1,8 +1,10 @@
 //! Versions of schemas as a list, the last seen at its end.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ontology::{GovernedTable, SchemaId, SchemaVersion};
+use gadwall_domain::ontology::{GovernedTable, KnownVersion, SchemaId, SchemaVersion};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::table::TableRef;
@@ -31,14 +33,19 @@ impl SchemaRepository for MemoryTx {
         Ok(self.state.schemas.iter().rfind(|known| known.id == *id).cloned())
     }
 
-    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<SchemaVersion>, StoreError> {
-        Ok(self.state.schemas.iter().rev().filter(|known| known.id == *id).cloned().collect())
+    async fn find(&mut self, id: &SchemaId, name: &str) -> Result<Option<SchemaVersion>, StoreError> {
+        let named = |known: &&SchemaVersion| known.id == *id && (known.version == name || known.digest == name);
+        Ok(self.state.schemas.iter().rfind(named).cloned())
     }
 
-    async fn list(&mut self, limit: u32) -> Result<Vec<SchemaVersion>, StoreError> {
-        let last: std::collections::BTreeMap<_, _> =
-            self.state.schemas.iter().map(|known| (known.id.clone(), known.clone())).collect();
-        Ok(last.into_values().take(limit as usize).collect())
+    async fn versions(&mut self, id: &SchemaId) -> Result<Vec<KnownVersion>, StoreError> {
+        let of_schema = self.state.schemas.iter().rev().filter(|known| known.id == *id);
+        Ok(of_schema.cloned().map(KnownVersion::from).collect())
+    }
+
+    async fn list(&mut self, limit: u32) -> Result<Vec<KnownVersion>, StoreError> {
+        let last: BTreeMap<_, _> = self.state.schemas.iter().map(|known| (known.id.clone(), known.clone())).collect();
+        Ok(last.into_values().take(limit as usize).map(KnownVersion::from).collect())
     }
 
     async fn govern(&mut self, table: &GovernedTable) -> Result<(), StoreError> {

@@ -46,10 +46,16 @@ pub async fn a_schema_reads_back_as_stored(store: Arc<dyn MetadataStore>) {
     record(&store, &[version("a", "1", 1), version("a", "2", 2), without.clone()], 10).await;
     let mut tx = store.read().await.unwrap();
     assert_eq!(tx.schemas().latest(&id("a")).await.unwrap(), Some(version("a", "2", 2)));
-    assert_eq!(tx.schemas().versions(&id("a")).await.unwrap(), [version("a", "2", 2), version("a", "1", 1)]);
+    assert_eq!(
+        tx.schemas().versions(&id("a")).await.unwrap(),
+        [version("a", "2", 2).into(), version("a", "1", 1).into()]
+    );
+    assert_eq!(tx.schemas().find(&id("a"), "1").await.unwrap(), Some(version("a", "1", 1)));
+    assert_eq!(tx.schemas().find(&id("a"), "digest of 2").await.unwrap(), Some(version("a", "2", 2)));
+    assert_eq!(tx.schemas().find(&id("b"), "1").await.unwrap(), None);
     assert_eq!(tx.schemas().latest(&id("b")).await.unwrap(), None);
-    assert_eq!(tx.schemas().list(10).await.unwrap(), [without.clone(), version("a", "2", 2)]);
-    assert_eq!(tx.schemas().list(1).await.unwrap(), [without]);
+    assert_eq!(tx.schemas().list(10).await.unwrap(), [without.clone().into(), version("a", "2", 2).into()]);
+    assert_eq!(tx.schemas().list(1).await.unwrap(), [without.into()]);
 }
 
 /// A document that the server has again is the last one again, and as old as it was.
