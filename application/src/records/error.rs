@@ -1,13 +1,16 @@
 //! How governed tables and records refuse.
 
 use gadwall_domain::error::{Classify, ErrorKind};
-use gadwall_domain::names::ColumnName;
+use gadwall_domain::names::{ColumnName, TableName};
 use gadwall_domain::ontology::{Obstacle, RecordError, SchemaId};
 use gadwall_domain::table::TableRef;
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::evolution::Evolution;
+
+/// The entity whose records older clients call projects.
+const PROJECTS: &str = "projects";
 
 /// Why a governed table or record can't be had or changed.
 #[derive(Debug, Error)]
@@ -16,8 +19,8 @@ pub enum GovernedError {
     #[error("table {0} isn't there yet; POST /ops/initialize or POST /admin/tables makes it from its schema")]
     NotInitialized(TableRef),
     /// No such record.
-    #[error("{0} not found")]
-    NoRecord(String),
+    #[error("{} not found", if .0.as_str() == PROJECTS { "Project".to_owned() } else { format!("a record of {}", .0) })]
+    NoRecord(TableName),
     /// A record isn't one.
     #[error("{}{source}", row_hint(*.row))]
     Record {

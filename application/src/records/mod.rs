@@ -20,7 +20,7 @@ use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::SortKey;
 use gadwall_domain::names::{BucketName, ColumnName, ProjectId, TableName};
-use gadwall_domain::ontology::{Filled, Plan, Reading, Record, SchemaId, Surplus};
+use gadwall_domain::ontology::{Filled, OntologySchema, Plan, Reading, Record, SchemaId, Surplus};
 use gadwall_domain::ports::lake::{Lake, LoadMode};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
@@ -145,8 +145,7 @@ impl Records {
 
     /// The table of the built-in schema.
     pub fn builtin_table(&self) -> TableRef {
-        let (_, schema) = gadwall_domain::ontology::builtin();
-        in_main(schema.name)
+        in_main(self.schemas.builtin().name.clone())
     }
 
     /// Makes the table of a schema, as the server has it now. One that is there gets what it lacks, as long as that breaks
@@ -215,7 +214,7 @@ impl Records {
             let record = Record::complete(text, &schema.schema, reading, &filled)
                 .map_err(|source| GovernedError::Record { row, source })?;
             if reading == Reading::Lenient {
-                require_fillable(&record)?;
+                require_fillable(&record, self.schemas.builtin())?;
             }
             record.findings.into_iter().for_each(|(column, reason)| violations.push(violation(row, &column, reason)));
             records.push(record.json);
@@ -425,14 +424,12 @@ fn absent(error: UseCaseError, entity: &TableName) -> UseCaseError {
 }
 
 fn no_record(entity: &TableName) -> GovernedError {
-    let is_projects = *entity == gadwall_domain::ontology::builtin().1.name;
-    GovernedError::NoRecord(if is_projects { "Project".to_owned() } else { format!("Record of {entity}") })
+    GovernedError::NoRecord(entity.clone())
 }
 
 /// Refuses a record of which a required field is missing that older clients don't know. (The others are refused with all
 /// else that doesn't fit.)
-fn require_fillable(record: &Record) -> Result<(), GovernedError> {
-    let (_, known) = gadwall_domain::ontology::builtin();
+fn require_fillable(record: &Record, known: &OntologySchema) -> Result<(), GovernedError> {
     let unknown = |column: &&ColumnName| known.field(column).is_none();
     let missing: Vec<ColumnName> = record.missing.iter().filter(unknown).cloned().collect();
     if missing.is_empty() { Ok(()) } else { Err(GovernedError::CannotBeFilled(missing)) }

@@ -162,6 +162,11 @@ impl Schemas {
         &self.builtin.id
     }
 
+    /// The schema that is there without a server.
+    pub fn builtin(&self) -> &OntologySchema {
+        &self.builtin.schema
+    }
+
     /// The schema that holds now. Only one of which nothing is known waits for the server.
     pub async fn current(&self, id: &SchemaId) -> Result<Resolved, UseCaseError> {
         let Some(remote) = &self.remote else { return self.without_server(id) };

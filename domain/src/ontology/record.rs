@@ -165,16 +165,21 @@ impl Record {
 }
 
 /// The first rule of its column that a text breaks. The table holds values to all of them; it is told here so that it is
-/// told beside what doesn't even have the column's type.
+/// told beside what doesn't even have the column's type. What can't be told for sure from the text is left to the table.
 fn broken(text: &str, column: &Column) -> Option<(ColumnName, String)> {
-    if !matches!(column.data_type, DataType::Varchar(_) | DataType::Char(_)) {
-        return None;
-    }
-    let given: String = serde_json::from_str(text).ok()?;
+    let words = matches!(column.data_type, DataType::Varchar(_) | DataType::Char(_));
+    let given: String = if words { serde_json::from_str(text).ok()? } else { text.to_owned() };
+    let number = |text: &str| text.parse::<f64>().ok().filter(|_| !words);
+    let apart = |less: &str, more: &str| {
+        // Doubles that are so far apart are of numbers that are.
+        number(less).zip(number(more)).is_some_and(|(less, more)| more - less > 1e-9 * (less.abs() + more.abs() + 1.0))
+    };
     let breaks = |check: &Check<'_>| match check {
-        Check::OneOf(values) => values.iter().all(|value| value.as_str() != given),
-        Check::MinLength(least) => given.chars().count() < *least as usize,
-        Check::Pattern(_) | Check::Minimum(_) | Check::Maximum(_) => false,
+        Check::OneOf(values) => words && values.iter().all(|value| value.as_str() != given),
+        Check::MinLength(least) => words && given.chars().count() < *least as usize,
+        Check::Minimum(bound) => apart(&given, bound.value.as_str()),
+        Check::Maximum(bound) => apart(bound.value.as_str(), &given),
+        Check::Pattern(_) => false,
     };
     let check = column.checks.each().find(breaks)?;
     let shown: String = given.chars().take(60).collect();
@@ -339,6 +344,18 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(told(r#"{"status":null,"project_name":7}"#).is_empty());
+        let bounded = json!({ "columns": [
+            { "name": "n", "type": "DECIMAL(38,10)", "minimum": 0, "exclusiveMaximum": 100 },
+            { "name": "d", "type": "DATE", "minimum": "2020-01-01" },
+        ] });
+        let schema = OntologySchema::parse(&crate::ontology::SchemaId::parse("t").unwrap(), &bounded).unwrap();
+        let told = |n: &str| {
+            let text = format!("{{\"n\":{n},\"d\":\"1999-01-01\"}}");
+            Record::complete(&text, &schema, Reading::Exact, &filled()).unwrap().findings.len()
+        };
+        for (n, count) in [("-1", 1), ("-0.001", 1), ("0", 0), ("-1e-10", 0), ("100", 0), ("100.1", 1), ("\"x\"", 0)] {
+            assert_eq!(told(n), count, "{n}");
+        }
     }
 
     #[test]
