@@ -109,3 +109,47 @@ impl Memory {
         (now - *at < PAUSE).then(|| failure.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::builders::seconds_past_noon;
+
+    fn known(id: &SchemaId, text: &str, seen: i64) -> Arc<Known> {
+        let document = json!({ "description": text, "columns": [{ "name": "a", "type": "INT" }] });
+        Arc::new(Known::read(id, document, None, seconds_past_noon(seen)).unwrap().0)
+    }
+
+    #[test]
+    fn what_was_seen_longest_ago_makes_room() {
+        let id = |number: usize| SchemaId::parse(&format!("s{number}")).unwrap();
+        let mut memory = Memory::default();
+        for number in 0..=MAX_SCHEMAS {
+            memory.put(&id(number), known(&id(number), "", i64::try_from(number).unwrap()));
+        }
+        assert_eq!(memory.schemas.len(), MAX_SCHEMAS);
+        assert!(memory.get(&id(0)).is_none() && memory.get(&id(1)).is_some());
+        let large = "x".repeat(9_000);
+        let huge = Arc::new(Known { size: MAX_BYTES, ..(*known(&id(0), &large, 0)).clone() });
+        memory.put(&id(0), huge);
+        assert_eq!(memory.schemas.len(), 1, "even if it was seen before all others, the last one is kept");
+    }
+
+    #[test]
+    fn failures_are_remembered_for_a_moment_and_so_many() {
+        let mut memory = Memory::default();
+        let id = |number: usize| SchemaId::parse(&format!("s{number}")).unwrap();
+        for number in 0..MAX_FAILURES + 10 {
+            memory.fail(&id(number), Failure::NotFound, seconds_past_noon(0));
+        }
+        assert_eq!(memory.failures.len(), MAX_FAILURES);
+        assert_eq!(memory.failed_lately(&id(1), seconds_past_noon(9)), Some(Failure::NotFound));
+        assert_eq!(memory.failed_lately(&id(1), seconds_past_noon(10)), None);
+        memory.fail(&id(1), Failure::NotFound, seconds_past_noon(11));
+        assert_eq!(memory.failures.len(), 1);
+        memory.put(&id(1), known(&id(1), "", 12));
+        assert_eq!(memory.failed_lately(&id(1), seconds_past_noon(12)), None);
+    }
+}
