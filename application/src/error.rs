@@ -31,6 +31,8 @@ use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
+use crate::records::GovernedError;
+use crate::schemas::Failure;
 use crate::transfers::FilesError;
 
 /// The failures of all use cases.
@@ -71,6 +73,22 @@ pub enum UseCaseError {
     /// The ontology has no such schema.
     #[error("the ontology has no schema {0}")]
     NoSchema(SchemaId),
+    /// No such version of a schema.
+    #[error("there is no version {version:?} of schema {id}")]
+    NoSchemaVersion {
+        /// The schema.
+        id: SchemaId,
+        /// The version.
+        version: String,
+    },
+    /// The schema isn't known, and the ontology can't be asked.
+    #[error("schema {id} can't be had: {failure}")]
+    SchemaAway {
+        /// The schema.
+        id: SchemaId,
+        /// Why not.
+        failure: Failure,
+    },
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -339,6 +357,9 @@ pub enum UseCaseError {
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// A governed table or record can't be had or changed.
+    #[error(transparent)]
+    Governed(#[from] GovernedError),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -370,6 +391,7 @@ impl Classify for UseCaseError {
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
             | Self::NoSchema(_)
+            | Self::NoSchemaVersion { .. }
             | Self::NoTable { .. }
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
@@ -421,7 +443,9 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
-            Self::Store(StoreError::Unavailable(_))
+            Self::Governed(error) => error.kind(),
+            Self::SchemaAway { .. }
+            | Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
                 LakeError::Busy
                 | LakeError::Contended
@@ -446,6 +470,8 @@ impl Classify for UseCaseError {
             Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
             Self::NoSchema(_) => "schema_not_found",
+            Self::NoSchemaVersion { .. } => "schema_version_not_found",
+            Self::SchemaAway { .. } => "schema_unavailable",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
             Self::LinkedBucket { .. } => "read_only",
@@ -498,6 +524,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
+            Self::Governed(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
@@ -557,6 +584,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
+            Self::Governed(error) => error.details(),
             _ => None,
         }
     }
@@ -581,6 +609,7 @@ impl Classify for UseCaseError {
     fn findings(&self) -> Vec<Value> {
         match self {
             Self::Violations { violations, .. } => violations.to_json(),
+            Self::Governed(error) => error.findings(),
             Self::Statement { source, .. } => source.findings(),
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),

@@ -30,6 +30,7 @@ pub mod queries;
 pub mod query_statistics;
 pub mod quotas;
 mod record;
+pub mod records;
 pub mod recovery;
 pub mod schemas;
 pub mod scripts;

@@ -28,7 +28,9 @@ use gadwall_application::queries::{
     BackgroundQueries, Queries, QueryLogWriter, QuerySettings, ResultSettings, RunningQueries,
 };
 use gadwall_application::quotas::Quotas;
+use gadwall_application::records::{self, Records};
 use gadwall_application::recovery::Recovery;
+use gadwall_application::schemas::{SchemaServer, Schemas};
 use gadwall_application::scripts::{self, Scripts};
 use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
@@ -71,6 +73,7 @@ use crate::lease::{Lease, Work};
 use crate::lineage::LineageTask;
 use crate::linked_reads;
 use crate::metadata;
+use crate::ontology;
 use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::refusals::RefusalsTask;
@@ -242,6 +245,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     // Its breaker must not keep a server from saying that it is alive.
     let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
+        ontology: ontology::server(config, breakers.ontology(), Arc::clone(&background) as _)?,
         store,
         instances: Arc::clone(&instances),
         lakes: breakers.lakes(lakes.ports()),
@@ -294,6 +298,8 @@ struct Outside {
     background: Arc<dyn Background>,
     results: Arc<dyn ResultStore>,
     long_queries: Arc<dyn Background>,
+    /// The server of schemas, if there is one.
+    ontology: Option<SchemaServer>,
     /// The servers with the same metadata, if there may be others.
     peers: Option<Arc<dyn Peers>>,
 }
@@ -324,8 +330,19 @@ fn services(
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
     (queries, kept): (QuerySettings, ResultSettings),
 ) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
-    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers } =
-        outside;
+    let Outside {
+        store,
+        instances,
+        lakes,
+        guard,
+        objects,
+        transfers,
+        background,
+        results,
+        long_queries,
+        ontology,
+        peers,
+    } = outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -383,6 +400,20 @@ fn services(
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection)));
     let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
+    let data = Arc::new(data);
+    let schemas = Schemas::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), ontology);
+    let schemas = Arc::new(schemas);
+    schemas.warm_up();
+    let records = Records::new(records::Parts {
+        tables: Arc::clone(&tables),
+        data: Arc::clone(&data),
+        schemas: Arc::clone(&schemas),
+        access: Arc::clone(&access),
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
     let recovery = Recovery::new(
         Arc::clone(&lakes),
         Arc::clone(&access),
@@ -418,7 +449,7 @@ fn services(
         probe: guard.probe,
         lakes: Arc::clone(&lakes),
         access: Arc::clone(&access),
-        system: guard.statistics,
+        system: Arc::clone(&guard.statistics),
         process: Arc::clone(&process),
         clock: Arc::clone(&clock),
         limits: guard.limits,
@@ -478,7 +509,7 @@ fn services(
         sharing,
         tables,
         views: Arc::new(views),
-        data: Arc::new(data),
+        data,
         history: Arc::new(history),
         recovery: Arc::new(recovery),
         idempotency,
@@ -488,6 +519,9 @@ fn services(
         clock,
         ids,
         process,
+        machine: guard.statistics,
+        schemas,
+        records: Arc::new(records),
         analytics: Arc::new(analytics),
     };
     (services, query_log, elsewhere)

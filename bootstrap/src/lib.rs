@@ -19,6 +19,7 @@ mod lineage;
 mod linked_reads;
 mod metadata;
 pub mod migrate;
+pub mod ontology;
 mod purges;
 mod query_log;
 pub mod ready;

@@ -1,5 +1,4 @@
 //! Clients made by others, as their users run them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,6 +9,7 @@ mod cache;
 mod context;
 mod layers;
 mod negotiate;
+mod ontology;
 mod output;
 mod peer;
 mod problem;
@@ -36,7 +37,9 @@ use gadwall_application::lineage::Lineage;
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
+use gadwall_application::records::Records;
 use gadwall_application::recovery::Recovery;
+use gadwall_application::schemas::Schemas;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
@@ -44,13 +47,15 @@ use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
 use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
-use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
+use gadwall_domain::ports::ontology::SchemaRegistry;
+use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
 use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::admin_tables::AdminTablesApi;
 use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
 use api::batches::BatchesApi;
@@ -65,9 +70,11 @@ use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
+use api::records::RecordsApi;
 use api::results::ResultsApi;
 use api::rows::Spool;
 use api::running_queries::RunningQueriesApi;
+use api::schemas::SchemasApi;
 use api::shape::ShapeApi;
 use api::sharing::SharingApi;
 use api::short_tables::ShortTablesApi;
@@ -140,6 +147,12 @@ pub struct Services {
     pub ids: Arc<dyn IdGenerator>,
     /// Memory of the process.
     pub process: Arc<dyn ProcessMonitor>,
+    /// How busy the machine is.
+    pub machine: Arc<dyn SystemStatistics>,
+    /// Schemas of the ontology.
+    pub schemas: Arc<Schemas>,
+    /// Governed tables and their records.
+    pub records: Arc<Records>,
 }
 
 impl fmt::Debug for Services {
@@ -216,10 +229,15 @@ type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, Ana
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
-type ShortApis = (ShortTablesApi, ShortDatasetsApi);
+type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 
 impl App {
+    /// A small ontology server instead: these schemas, and nothing else.
+    pub fn of_schemas(registry: Arc<dyn SchemaRegistry>) -> Self {
+        Self { routes: ontology::routes(registry) }
+    }
+
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
         let active = Arc::new(AtomicU64::new(0));
@@ -286,6 +304,8 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             process: Arc::clone(&services.process),
             active: Arc::clone(active),
             environment: config.environment.clone(),
+            schemas: Arc::clone(&services.schemas),
+            machine: Arc::clone(&services.machine),
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         KeysApi { keys: Arc::clone(&services.keys) },
@@ -326,7 +346,25 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running, later), short, lineage_apis(services))
+    let governed = (
+        RecordsApi {
+            access: Arc::clone(&services.access),
+            records: Arc::clone(&services.records),
+            limits: config.query_limits,
+        },
+        AdminTablesApi {
+            access: Arc::clone(&services.access),
+            records: Arc::clone(&services.records),
+            schemas: Arc::clone(&services.schemas),
+            tables: Arc::clone(&services.tables),
+        },
+        SchemasApi {
+            access: Arc::clone(&services.access),
+            schemas: Arc::clone(&services.schemas),
+            records: Arc::clone(&services.records),
+        },
+    );
+    (service, tables, files, (queries, batches, running, later), (short, governed), lineage_apis(services))
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {

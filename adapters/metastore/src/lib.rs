@@ -21,6 +21,7 @@ mod projects;
 mod queries;
 mod row;
 mod rows;
+mod schemas;
 mod sharing;
 mod sqlite;
 mod statement;

@@ -296,7 +296,7 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
     serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
-fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
     row.get(column)
 }
 
@@ -308,7 +308,7 @@ where
     get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
-fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+pub(crate) fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
     parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 

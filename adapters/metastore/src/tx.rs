@@ -10,6 +10,7 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -165,6 +166,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn lineage(&mut self) -> &mut dyn LineageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
         self
     }
 

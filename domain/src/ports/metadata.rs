@@ -18,6 +18,7 @@ use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
 use crate::ports::lineage::LineageRepository;
+use crate::ports::ontology::SchemaRepository;
 use crate::ports::sharing::SharingRepository;
 use crate::ports::usage::UsageRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
@@ -87,6 +88,8 @@ pub trait MetadataTx: Send {
     fn usage(&mut self) -> &mut dyn UsageRepository;
     /// Jobs, runs, datasets, and what lies between them.
     fn lineage(&mut self) -> &mut dyn LineageRepository;
+    /// Schemas that were fetched, and the tables that follow them.
+    fn schemas(&mut self) -> &mut dyn SchemaRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

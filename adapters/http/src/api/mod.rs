@@ -1,5 +1,6 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
+pub(crate) mod admin_tables;
 pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod batches;
@@ -19,9 +20,11 @@ pub(crate) mod operations;
 pub(crate) mod paging;
 pub(crate) mod projects;
 pub(crate) mod queries;
+pub(crate) mod records;
 pub(crate) mod results;
 pub(crate) mod rows;
 pub(crate) mod running_queries;
+pub(crate) mod schemas;
 pub(crate) mod shape;
 pub(crate) mod sharing;
 pub(crate) mod short_tables;
@@ -70,6 +73,9 @@ pub(crate) enum Area {
     /// Tables and files of one's own project, under shorter names.
     #[oai(rename = "Short routes")]
     Short,
+    /// Tables and records that follow schemas of the ontology.
+    #[oai(rename = "Governed tables")]
+    Governed,
     /// The engine of queries: how it does and what it did.
     Engine,
     /// Who did what, and what was refused.

@@ -17,6 +17,7 @@ pub mod lake;
 pub mod links;
 pub mod metadata;
 pub mod objects;
+pub mod registry;
 pub mod results;
 pub mod turns;
 pub mod views;

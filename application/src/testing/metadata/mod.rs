@@ -7,6 +7,7 @@ mod lineage;
 mod operations;
 mod queries;
 mod repositories;
+mod schemas;
 mod sharing;
 mod tags;
 mod usage;
@@ -25,17 +26,20 @@ use gadwall_domain::idempotency::IdempotencyRecord;
 use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
+use gadwall_domain::ontology::{GovernedTable, SchemaVersion};
 use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use gadwall_domain::quota::QueryUsage;
+use gadwall_domain::table::TableRef;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -63,6 +67,8 @@ struct State {
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
+    schemas: Vec<SchemaVersion>,
+    governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }
 
 impl State {
@@ -180,6 +186,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn lineage(&mut self) -> &mut dyn LineageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
         self
     }
 

@@ -201,6 +201,10 @@ impl Matrix {
         let path = rule
             .path
             .replace("{project}", "ours")
+            .replace("{project_id}", "3b241101-e2bb-4255-8caf-4136c566a962")
+            .replace("{entity}", "things")
+            .replace("{id}", "1")
+            .replace("{schema}", "project_schema")
             .replace("{key}", &self.spare)
             .replace("{bucket}", if is_short { "d" } else { "b" })
             .replace("{table}", if is_short { "b.t" } else { "t" })

@@ -78,6 +78,7 @@ const SET: &str = r#"{"filter": {"column": "i", "op": "eq", "value": 1}, "set": 
 const ROWS: &str = r#"[{"i": 5}]"#;
 const QUERY: &str = r#"{"query": "SELECT 1"}"#;
 const BATCH: &str = r#"{"queries": ["SELECT 1"]}"#;
+const FINANCED: &str = r#"{"project_name": "x", "total_amount": 1, "maturity_years": 1, "expected_tri": 1, "dscr": 1}"#;
 const KEY: &str = r#"{"name": "k", "scopes": ["manage"]}"#;
 
 const LINEAGE: &str = r#"{"eventType": "START", "eventTime": "2026-01-01T00:00:00Z",
@@ -244,6 +245,32 @@ pub(super) const RULES: &[Rule] = &[
     own("HEAD", "/datasets/{bucket}/{object}", Read, Whole),
     own("POST", "/datasets/{bucket}/{object}/presign", Read, Whole).body("{}"),
     own("DELETE", "/datasets/{bucket}/{object}", Write, Whole),
+    public("/monitoring/health"),
+    own("POST", "/ops/initialize", Manage, Whole),
+    own("POST", "/ops/projects", Write, Whole).body(FINANCED),
+    own("GET", "/ops/projects", Read, Whole),
+    own("POST", "/ops/projects/bulk", Write, Whole).body("[]"),
+    own("GET", "/ops/projects/{project_id}", Read, Whole),
+    own("PATCH", "/ops/projects/{project_id}", Write, Whole).body(r#"{"dscr": 1}"#),
+    own("DELETE", "/ops/projects/{project_id}", Write, Whole),
+    own("POST", "/ops/{entity}", Write, Whole).body("{}"),
+    own("GET", "/ops/{entity}", Read, Whole),
+    own("POST", "/ops/{entity}/bulk", Write, Whole).body("[]"),
+    own("GET", "/ops/{entity}/{id}", Read, Whole),
+    own("PATCH", "/ops/{entity}/{id}", Write, Whole).body(r#"{"a": 1}"#),
+    own("DELETE", "/ops/{entity}/{id}", Write, Whole),
+    own("POST", "/admin/tables", Manage, Whole),
+    own("GET", "/admin/tables", Read, Any),
+    own("GET", "/admin/tables/{table}", Read, Bucket),
+    own("PUT", "/admin/tables/{table}", Manage, Bucket).body("{}"),
+    own("DELETE", "/admin/tables/{table}", Manage, Bucket),
+    own("GET", "/admin/tables/{table}/plan", Read, Bucket),
+    own("POST", "/admin/tables/{table}/evolve", Manage, Bucket),
+    rule("GET", "/schemas", Known, Read, Any),
+    rule("GET", "/schemas/{schema}", Known, Read, Any),
+    rule("GET", "/schemas/{schema}/versions", Known, Read, Any),
+    own("POST", "/schemas/{schema}/refresh", Manage, Any),
+    rule("GET", "/schemas/{schema}/diff", Known, Read, Any),
 ];
 
 /// Routes that the document can't name: other methods, and second names.

@@ -10,6 +10,7 @@ mod lineage;
 mod logs;
 mod operations;
 mod queries;
+mod schemas;
 mod sharing;
 mod tags;
 mod tenancy;
@@ -33,6 +34,7 @@ pub use lineage::*;
 pub use logs::*;
 pub use operations::*;
 pub use queries::*;
+pub use schemas::*;
 pub use sharing::*;
 pub use tags::*;
 pub use tenancy::*;
@@ -148,6 +150,10 @@ macro_rules! metadata_contract {
                 columns_are_those_told_last,
                 events_wait_in_order,
                 lineage_is_cleared_by_project,
+                a_schema_reads_back_as_stored,
+                a_version_that_comes_back_is_the_last_again,
+                only_the_last_versions_stay,
+                tables_are_governed_one_by_one,
             ]
         }
     };
