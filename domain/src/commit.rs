@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alteration::Alteration;
+use crate::contract::Measure;
 use crate::ids::{CallerId, RequestId, SnapshotId};
 use crate::layout::Layout;
 use crate::names::{BucketName, ColumnName};
@@ -44,6 +45,16 @@ pub struct WriteRecord {
     pub origin: WriteOrigin,
     /// What it changed.
     pub change: Change,
+    /// Rules of the table's contract that it broke, and that only warn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<Measure>,
+}
+
+impl WriteRecord {
+    /// A write that broke no rule.
+    pub fn new(origin: WriteOrigin, change: Change) -> Self {
+        Self { origin, change, breaches: Vec::new() }
+    }
 }
 
 /// Where a write came from.
@@ -266,6 +277,8 @@ impl Change {
             Self::TableTruncated { .. } => "table.truncated",
             Self::RowsPurged { .. } => "rows.purged",
             Self::FilesRegistered { .. } => "files.registered",
+            Self::TableAltered { alteration: Alteration::Contract { document: Some(_) }, .. } => "contract.put",
+            Self::TableAltered { alteration: Alteration::Contract { document: None }, .. } => "contract.removed",
             Self::TableAltered { .. } => "table.altered",
             Self::TableRenamed { .. } => "table.renamed",
             Self::TableRestored { .. } => "table.restored",
@@ -364,6 +377,7 @@ mod tests {
                 fingerprint: None,
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
+            breaches: Vec::new(),
         }]);
         let text = serde_json::to_string(&info).unwrap();
         assert_eq!(

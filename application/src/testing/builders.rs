@@ -187,7 +187,7 @@ pub fn column_name(name: &str) -> ColumnName {
 /// A commit made so many seconds past noon as its snapshot counts.
 pub fn commit(snapshot: u64, changes: Vec<Change>) -> Commit {
     let number = i64::try_from(snapshot).expect("a small snapshot");
-    let write = |change| WriteRecord { origin: origin(&format!("r{snapshot}")), change };
+    let write = |change| WriteRecord::new(origin(&format!("r{snapshot}")), change);
     Commit {
         snapshot: SnapshotId::new(number).expect("a snapshot"),
         committed_at: seconds_past_noon(number),

@@ -211,7 +211,7 @@ impl Commit<'_> {
         let (started, mut files) = (SystemTime::now(), 0);
         let record = || {
             let change = Change::RowsPurged { table: target.told.name.clone(), rows };
-            self.say(vec![WriteRecord { origin: origin.clone(), change }])
+            self.say(vec![WriteRecord::new(origin.clone(), change)])
         };
         let (catalog, name) = (sql::text(&sql::catalog(self.lake)), &target.told.name);
         if self.shared.catalogs.inlines() {

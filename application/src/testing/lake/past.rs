@@ -60,7 +60,7 @@ impl Lake {
         committed_at: DateTime<Utc>,
     ) -> Committed {
         let rows = change.counts();
-        let commit = Commit { snapshot, committed_at, writes: vec![WriteRecord { origin, change }] };
+        let commit = Commit { snapshot, committed_at, writes: vec![WriteRecord::new(origin, change)] };
         self.versions.insert(snapshot, Version { commit, state });
         Committed { snapshot, rows }
     }

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::LakeError;
 use crate::alteration::{Alteration, AlterationError};
 use crate::commit::RowCounts;
+use crate::contract::Breach;
 use crate::filter::{Assignment, Filter};
 use crate::history::{Expected, TableVersion};
 use crate::ids::SnapshotId;
@@ -83,6 +84,9 @@ pub enum WriteError {
         /// How many.
         count: u64,
     },
+    /// The table would not be what its contract promises.
+    #[error("the table's contract is broken")]
+    Contract(Vec<Breach>),
     /// The lake itself failed.
     #[error(transparent)]
     Lake(#[from] LakeError),

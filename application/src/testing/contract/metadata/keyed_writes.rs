@@ -30,7 +30,7 @@ fn keyed(key_id: Option<CallerId>, key: &str, rows: u64) -> WriteRecord {
         run_id: Some("it's a run".to_owned()),
         ..origin("r1")
     };
-    WriteRecord { origin, change: Change::RowsAppended { table: table("Sales.t"), rows } }
+    WriteRecord::new(origin, Change::RowsAppended { table: table("Sales.t"), rows })
 }
 
 fn commit_of(snapshot: u64, writes: Vec<WriteRecord>) -> Commit {
@@ -58,7 +58,7 @@ pub async fn a_write_is_found_by_its_key(store: Arc<dyn MetadataStore>) {
     let (p1, p2) = (project_id("p1"), project_id("p2"));
     let long = "k".repeat(255);
     let writes = vec![
-        WriteRecord { origin: origin("r0"), change: Change::RowsAppended { table: table("t"), rows: 9 } },
+        WriteRecord::new(origin("r0"), Change::RowsAppended { table: table("t"), rows: 9 }),
         keyed(None, "it's; a \"key\"", 1),
         keyed(Some(key_id(1)), "k", 2),
         keyed(Some(key_id(2)), "k", 3),
