@@ -360,6 +360,13 @@ pub struct Commit {
     pub writes: Vec<WriteRecord>,
 }
 
+impl Commit {
+    /// Whether it makes a table of this name: one that is dropped in it, too, is the same to its users.
+    pub fn makes(&self, name: &TableRef) -> bool {
+        self.writes.iter().any(|write| matches!(&write.change, Change::TableCreated { table, .. } if table == name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

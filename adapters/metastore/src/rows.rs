@@ -291,7 +291,7 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
     serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
-fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
     row.get(column)
 }
 
@@ -303,7 +303,7 @@ where
     get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
-fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+pub(crate) fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
     parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
@@ -312,7 +312,7 @@ fn optional<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> R
 }
 
 /// One of a fixed set of words, or text of a fixed form.
-fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+pub(crate) fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
     parse(get(row, column)?).ok_or_else(|| value_fault(column, "an unknown word"))
 }
 
@@ -320,7 +320,7 @@ fn uuid(row: &Row, column: &'static str) -> Parsed<Uuid> {
     parsed(row, column, Uuid::try_parse)
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
@@ -329,7 +329,7 @@ fn optional_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Parsed
     text.map(serde_json::from_str).transpose().map_err(|error| value_fault(column, &error))
 }
 
-fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
+pub(crate) fn time(row: &Row, column: &'static str) -> Parsed<DateTime<Utc>> {
     time_of(column, get(row, column)?)
 }
 
@@ -341,7 +341,7 @@ fn time_of(column: &'static str, micros: i64) -> Parsed<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| value_fault(column, "the time is out of range"))
 }
 
-fn optional_snapshot(row: &Row, column: &'static str) -> Parsed<Option<SnapshotId>> {
+pub(crate) fn optional_snapshot(row: &Row, column: &'static str) -> Parsed<Option<SnapshotId>> {
     let number = get::<Option<i64>>(row, column)?;
     number.map(SnapshotId::new).transpose().map_err(|error| value_fault(column, &error))
 }

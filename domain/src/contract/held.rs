@@ -47,6 +47,8 @@ pub struct StoredContract {
     pub put_by: Option<String>,
     /// The snapshot that another one, or none, took its place in; none while it is in force.
     pub until: Option<SnapshotId>,
+    /// What the table was called then: of several objects in the document, it is the one of this name.
+    pub object: String,
     /// The document.
     pub document: Value,
 }

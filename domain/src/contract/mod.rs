@@ -14,8 +14,8 @@ use crate::schema::Column;
 use document::{Document, Object};
 
 pub use held::{
-    Breach, ContractResult, HeldContract, LevelReport, LoggedResult, MAX_DOCUMENT, MAX_RESULTS, MAX_SAMPLES, MAX_VERSIONS, Measure,
-    Occasion, StoredContract,
+    Breach, ContractResult, HeldContract, LevelReport, LoggedResult, MAX_DOCUMENT, MAX_RESULTS, MAX_SAMPLES,
+    MAX_VERSIONS, Measure, Occasion, StoredContract,
 };
 pub use quality::{Expectation, Metric, QualityRule, Severity, Unit};
 

@@ -76,10 +76,7 @@ impl Metric {
     /// Whether it tells rows apart one by one: then it is measured on those that are written. Any other is measured on
     /// the whole table.
     pub fn is_of_rows(&self) -> bool {
-        matches!(
-            self,
-            Self::NullValues(_) | Self::MissingValues { .. } | Self::InvalidValues { .. } | Self::Options(_)
-        )
+        matches!(self, Self::NullValues(_) | Self::MissingValues { .. } | Self::InvalidValues { .. } | Self::Options(_))
     }
 
     /// Its word in the standard.

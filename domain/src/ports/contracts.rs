@@ -46,6 +46,4 @@ pub trait ContractRepository: Send {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<LoggedResult>, StoreError>;
-    /// Forgets all of a project.
-    async fn clear_contracts(&mut self, project: &ProjectId) -> Result<(), StoreError>;
 }

@@ -17,6 +17,7 @@ use crate::ids::{ApiKeyId, CallerId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
+use crate::ports::contracts::ContractRepository;
 use crate::ports::sharing::SharingRepository;
 use crate::ports::usage::UsageRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
@@ -84,6 +85,8 @@ pub trait MetadataTx: Send {
     fn sharing(&mut self) -> &mut dyn SharingRepository;
     /// What projects' queries did, day by day.
     fn usage(&mut self) -> &mut dyn UsageRepository;
+    /// What tables are held to.
+    fn contracts(&mut self) -> &mut dyn ContractRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

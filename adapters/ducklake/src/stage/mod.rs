@@ -128,6 +128,11 @@ impl Staged {
         format!("SELECT {} FROM {}", self.key_list(schema), self.relation())
     }
 
+    /// Whether each row has its number among those of its request.
+    pub(crate) fn is_numbered(&self) -> bool {
+        matches!(self.relation, Relation::Memory(_) | Relation::File(_))
+    }
+
     /// The files that hold the rows, if they only have to be put in their place.
     pub(crate) fn files(&self) -> Option<&[SpooledFile]> {
         match &self.relation {

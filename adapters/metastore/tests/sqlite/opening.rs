@@ -49,6 +49,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE idempotency",
         "DROP TABLE operations",
         "DROP TABLE usage_days",
+        "DROP TABLE contracts",
+        "DROP TABLE contract_results",
         "ALTER TABLE projects DROP COLUMN quota",
         "DROP TABLE instances",
         "DROP TABLE queries",

@@ -1,5 +1,6 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
+mod contracts;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -25,6 +26,7 @@ use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
+use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -57,6 +59,7 @@ struct State {
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
+    contracts: BTreeMap<ProjectId, contracts::Contracts>,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
 }
 
@@ -171,6 +174,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn contracts(&mut self) -> &mut dyn ContractRepository {
         self
     }
 

@@ -4,6 +4,7 @@
 //! a head of our own. An `UPDATE` becomes a query for the rows' numbers and new values, put aside in a temporary table,
 //! and a change of those rows. So no text of a user writes, and keys and lengths are looked at before anything is.
 
+mod contracts;
 mod merge;
 mod names;
 mod read;
@@ -130,6 +131,7 @@ impl Commit<'_> {
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
             tables.into_iter().map(|table| (table.name, table.schema)).collect();
+        let held = contracts::held(&known);
         let run = Run {
             commit: self,
             scope,
@@ -151,6 +153,14 @@ impl Commit<'_> {
             Ok(results) => {
                 let made = run.changes.take();
                 let changed = !made.is_empty();
+                let mut breaches = match run.hold(&made, &held) {
+                    Ok(breaches) => breaches,
+                    Err(error) => {
+                        stopper.close();
+                        end = Some(End::Failed(error));
+                        return Ok(None);
+                    }
+                };
                 if script.dry_run || !changed {
                     stopper.close();
                     let snapshot = structure::head(self.connection, self.lake)?;
@@ -160,7 +170,11 @@ impl Commit<'_> {
                 let newest = structure::head(self.connection, self.lake)?;
                 self.before.set(Some(newest));
                 before = newest;
-                self.say(made.into_iter().map(|change| WriteRecord { origin: origin.clone(), change }).collect())?;
+                let record = |(number, change)| {
+                    let breaches = breaches.remove(&number).unwrap_or_default();
+                    WriteRecord { origin: origin.clone(), change, breaches }
+                };
+                self.say(made.into_iter().enumerate().map(record).collect())?;
                 self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {
