@@ -4,6 +4,7 @@
 //! of the rows that break it.
 
 mod query;
+pub(crate) mod table;
 
 use std::sync::Arc;
 use std::time::Duration;

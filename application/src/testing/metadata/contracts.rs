@@ -87,7 +87,10 @@ impl Contracts {
     }
 
     fn current(&self, table: &TableRef) -> Option<&StoredContract> {
-        self.of(table).find(|contract| contract.until.is_none())
+        self.all
+            .iter()
+            .find(|(known, contract)| known == table && contract.until.is_none())
+            .map(|(_, contract)| contract)
     }
 
     fn record(&mut self, table: &TableRef, result: ContractResult) {
