@@ -1,5 +1,6 @@
 //! Tables: create, list, look at, change, delete.
 
+mod contract;
 mod room;
 mod rows;
 mod shape;
@@ -24,6 +25,7 @@ use gadwall_domain::table::{Comments, Table, TableRef};
 
 use crate::access::Access;
 use crate::caller::Caller;
+use crate::contracts::Recorder;
 use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
@@ -209,6 +211,12 @@ impl Tables {
     ) -> Result<OpenTable, UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, scope).await?;
         self.open_in(project, table).await
+    }
+
+    /// Writes down which writes were refused for a contract.
+    #[must_use]
+    pub fn recording(self, recorder: Recorder) -> Self {
+        Self { writes: self.writes.recording(recorder), ..self }
     }
 
     async fn open_in(&self, project: Project, table: &TableRef) -> Result<OpenTable, UseCaseError> {

@@ -19,6 +19,9 @@ pub const MAX_VERSIONS: u32 = 100;
 /// Largest contract, in bytes of JSON: its commit carries it.
 pub const MAX_DOCUMENT: usize = 256 << 10;
 
+/// What is said of a query that answers NULL, or nothing.
+pub const NO_NUMBER: &str = "the query answered no number";
+
 /// A contract that a table is held to. Two are the same if they were put by the same commit.
 #[derive(Debug, Clone)]
 pub struct HeldContract {
@@ -98,7 +101,7 @@ impl Measure {
             unit: rule.unit,
             expected: rule.expected.to_json(),
             met: measured.is_some_and(|measured| rule.expected.is_met(measured)),
-            problem: measured.is_none().then(|| "the query answered no number".to_owned()),
+            problem: measured.is_none().then(|| NO_NUMBER.to_owned()),
         }
     }
 

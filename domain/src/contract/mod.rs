@@ -15,7 +15,7 @@ use document::{Document, Object};
 
 pub use held::{
     Breach, ContractResult, HeldContract, LevelReport, LoggedResult, MAX_DOCUMENT, MAX_RESULTS, MAX_SAMPLES,
-    MAX_VERSIONS, Measure, Occasion, StoredContract,
+    MAX_VERSIONS, Measure, NO_NUMBER, Occasion, StoredContract,
 };
 pub use quality::{Expectation, Metric, QualityRule, Severity, Unit};
 

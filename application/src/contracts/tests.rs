@@ -1,0 +1,1 @@
+//! Contracts over lakes and metadata in memory.
