@@ -118,12 +118,11 @@ impl Contracts {
         let failed = rules.iter().zip(&proposed.contract.terms.rules).find_map(|(found, rule)| {
             let problem = found.measure.problem.as_ref().filter(|_| found.measure.measured.is_none())?;
             let answers_later = matches!(rule.metric, Metric::Sql { .. });
-            (!answers_later || problem != NO_NUMBER).then(|| (rule.name.clone(), problem.clone()))
+            (!answers_later || problem != NO_NUMBER)
+                .then(|| DocumentError { path: rule.place.clone(), problem: format!("can't be measured: {problem}") })
         });
-        if let Some((rule, problem)) = failed {
-            let path = if rule.starts_with('/') { rule.clone() } else { String::new() };
-            let problem = format!("rule {rule:?} can't be measured: {problem}");
-            return Err(UseCaseError::BadContract(DocumentError { path, problem }));
+        if let Some(failed) = failed {
+            return Err(UseCaseError::BadContract(failed));
         }
         let committed = self.0.tables.set_contract(caller, &project, &found, Some(document), expected).await?;
         let mut tx = self.0.store.read().await?;

@@ -242,16 +242,22 @@ impl Expectation {
     /// As the contract has it.
     pub fn to_json(self) -> Value {
         match self {
-            Self::Equal(value) => json!({ "mustBe": value }),
-            Self::NotEqual(value) => json!({ "mustNotBe": value }),
-            Self::Greater(value) => json!({ "mustBeGreaterThan": value }),
-            Self::GreaterOrEqual(value) => json!({ "mustBeGreaterOrEqualTo": value }),
-            Self::Less(value) => json!({ "mustBeLessThan": value }),
-            Self::LessOrEqual(value) => json!({ "mustBeLessOrEqualTo": value }),
-            Self::Between(low, high) => json!({ "mustBeBetween": [low, high] }),
-            Self::NotBetween(low, high) => json!({ "mustNotBeBetween": [low, high] }),
+            Self::Equal(value) => json!({ "mustBe": number(value) }),
+            Self::NotEqual(value) => json!({ "mustNotBe": number(value) }),
+            Self::Greater(value) => json!({ "mustBeGreaterThan": number(value) }),
+            Self::GreaterOrEqual(value) => json!({ "mustBeGreaterOrEqualTo": number(value) }),
+            Self::Less(value) => json!({ "mustBeLessThan": number(value) }),
+            Self::LessOrEqual(value) => json!({ "mustBeLessOrEqualTo": number(value) }),
+            Self::Between(low, high) => json!({ "mustBeBetween": [number(low), number(high)] }),
+            Self::NotBetween(low, high) => json!({ "mustNotBeBetween": [number(low), number(high)] }),
         }
     }
+}
+
+/// A whole number without a point.
+fn number(value: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
+    if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
 
 impl DataContract {

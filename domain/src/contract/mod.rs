@@ -135,9 +135,9 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
         for (index, quality) in property.quality.iter().enumerate() {
             rules.extend(quality::rule(quality, Some(column), &format!("{path}/quality/{index}"))?);
         }
-        rules.extend(promises(&field.column));
+        rules.extend(promises(&field.column, &path));
         if property.unique == Some(true) {
-            rules.push(unique(column));
+            rules.push(unique(column, &path));
         }
     }
     if rules.len() > MAX_RULES {
@@ -156,26 +156,31 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
 }
 
 /// What a property says of its values beside their type: rules like any other.
-fn promises(column: &Column) -> impl Iterator<Item = QualityRule> {
+fn promises(column: &Column, place: &str) -> impl Iterator<Item = QualityRule> {
     let name = &column.name;
     let required = (!column.nullable)
-        .then(|| none(format!("{name} is required"), Metric::NullValues(name.clone()), "completeness"));
+        .then(|| none(format!("{name} is required"), Metric::NullValues(name.clone()), (place, "completeness")));
     let held = column.data_type.max_chars().is_some() || !column.checks.is_empty();
     let options = held.then(|| {
-        none(format!("{name} keeps its logicalTypeOptions"), Metric::Options(Box::new(column.clone())), "conformity")
+        none(
+            format!("{name} keeps its logicalTypeOptions"),
+            Metric::Options(Box::new(column.clone())),
+            (place, "conformity"),
+        )
     });
     required.into_iter().chain(options)
 }
 
 /// `unique: true` is a rule like any other.
-fn unique(column: &ColumnName) -> QualityRule {
-    none(format!("{column} is unique"), Metric::DuplicateValues(vec![column.clone()]), "uniqueness")
+fn unique(column: &ColumnName, place: &str) -> QualityRule {
+    none(format!("{column} is unique"), Metric::DuplicateValues(vec![column.clone()]), (place, "uniqueness"))
 }
 
 /// That there is none of something.
-fn none(name: String, metric: Metric, dimension: &'static str) -> QualityRule {
+fn none(name: String, metric: Metric, (place, dimension): (&str, &'static str)) -> QualityRule {
     QualityRule {
         name,
+        place: place.to_owned(),
         description: None,
         metric,
         unit: Unit::Rows,

@@ -20,6 +20,8 @@ const MAX_QUERY: usize = 20_000;
 pub struct QualityRule {
     /// By what it is called: its id, its name, or its place in the document.
     pub name: String,
+    /// Its place in the document, as a JSON Pointer.
+    pub place: String,
     /// What it is for.
     pub description: Option<String>,
     /// What is measured.
@@ -212,6 +214,7 @@ pub(super) fn rule(
     let name = given.map_or_else(|| path.to_owned(), |name| name.chars().take(200).collect());
     Ok(Some(QualityRule {
         name,
+        place: path.to_owned(),
         description: quality.description.clone(),
         metric,
         unit,
