@@ -1,7 +1,7 @@
 //! Holds a table to its contract while a write's transaction is open: what doesn't keep it is not committed.
 //!
 //! Rules that tell rows apart are measured on the rows that the write brings; all others on the table as it would be. See
-//! `docs/decisions/contracts.md`.
+//! `docs/decisions/0012-contracts-are-held-in-the-commit.md`.
 
 use std::time::Duration;
 
