@@ -27,6 +27,15 @@ pub(crate) struct Shape {
     pub(crate) folder: PathBuf,
 }
 
+/// That a table was put under a contract, or out of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ContractChange {
+    /// The snapshot in which.
+    pub(crate) at: SnapshotId,
+    /// Whether it is under one since.
+    pub(crate) put: bool,
+}
+
 /// What is known of a lake.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -39,8 +48,8 @@ pub(crate) struct Known {
 struct Inner {
     /// Asked and set by the lake's writer alone, between commits, so they are never of another state.
     shapes: HashMap<TableRef, Arc<Shape>>,
-    /// Contracts that were put or removed while this looked on, and not told of otherwise since.
-    contracts: HashMap<TableRef, Option<SnapshotId>>,
+    /// Contracts that were put or removed by this process.
+    contracts: HashMap<TableRef, ContractChange>,
     /// The last commits, without gaps.
     commits: VecDeque<Commit>,
     /// The newest snapshot that was seen.
@@ -64,7 +73,8 @@ impl Inner {
                     if self.contracts.len() >= MAX_SHAPES {
                         self.contracts.clear();
                     }
-                    self.contracts.insert(table.clone(), document.as_ref().map(|_| commit.snapshot));
+                    let change = ContractChange { at: commit.snapshot, put: document.is_some() };
+                    self.contracts.insert(table.clone(), change);
                 }
                 Change::TableDropped { table } if !commit.makes(table) => drop(self.contracts.remove(table)),
                 Change::TableRenamed { table, to } => {
@@ -99,8 +109,8 @@ impl Known {
         inner.shapes.insert(table.clone(), shape);
     }
 
-    /// The contract that a table is held to, by the snapshot that put it in force; unknown if nothing changed it so far.
-    pub(crate) fn contract(&self, table: &TableRef) -> Option<Option<SnapshotId>> {
+    /// The last change of a table's contract that this process made, if it made any.
+    pub(crate) fn contract(&self, table: &TableRef) -> Option<ContractChange> {
         self.lock().contracts.get(table).copied()
     }
 
@@ -169,6 +179,7 @@ impl Known {
     pub(crate) fn stands_at(&self, head: SnapshotId) {
         if self.head() != Some(head) {
             self.forget_shapes();
+            self.lock().contracts.clear();
             self.saw(head);
         }
     }

@@ -37,13 +37,16 @@ pub(super) enum Brought<'a> {
 }
 
 impl Commit<'_> {
-    /// Fails with [`WriteError::TableChanged`] if the caller knows another contract than the one that is in force, as far as this process has seen.
+    /// Fails with [`WriteError::TableChanged`] if the contract was changed since the caller looked, as far as this process
+    /// knows: others may have changed it again.
     pub(super) fn require_contract(&self, table: &TableRef, schema: &TableSchema) -> Result<(), WriteError> {
-        let caller = schema.contract().map(|held| held.since);
-        match self.known.contract(table) {
-            Some(known) if known != caller => Err(WriteError::TableChanged),
-            _ => Ok(()),
-        }
+        let alone = self.shared.turns.is_none();
+        let is_late = match (self.known.contract(table), schema.contract()) {
+            (Some(change), Some(held)) => held.since < change.at,
+            (Some(change), None) => change.put && alone,
+            (None, _) => false,
+        };
+        if is_late { Err(WriteError::TableChanged) } else { Ok(()) }
     }
 
     /// Holds rows that came to the rules of rows; answers broken ones that only warn.
