@@ -331,7 +331,7 @@ async fn hostile_documents_and_names_do_no_harm() -> Result<()> {
     let plain = owner.request(Method::PUT, CONTRACT).header("Content-Type", "text/plain").body("x");
     assert_eq!(send(plain).await?.status, 415);
 
-    let name = "it's ('a') [b] ${object} -- x";
+    let name = "it's ('a') [b] $x -- y";
     let columns = json!([{ "name": name, "type": "VARCHAR" }]);
     let made = owner.post(TABLES, &json!({ "name": "hostile", "columns": columns })).await?;
     assert_eq!(made.status, 201, "{}", made.text);

@@ -13,7 +13,7 @@ use gadwall_domain::table::TableRef;
 
 use super::Commit;
 use crate::error::{Failure, classify, lake_error, message};
-use crate::measure::{Looked, measure_query, within};
+use crate::measure::{Looked, count_rows, measure_query, rules_of_rows, staged_value, within};
 use crate::sql;
 use crate::stage::{REQUEST, ROW, Staged};
 
@@ -51,9 +51,8 @@ impl Commit<'_> {
 
     /// Holds rows that came to the rules of rows; answers broken ones that only warn.
     pub(super) fn hold_batch(&self, schema: &TableSchema, staged: &Staged) -> Result<Vec<Measure>, WriteError> {
-        let Some(held) = schema.contract().filter(|_| staged.rows > 0) else { return Ok(Vec::new()) };
-        let rules = of_rows(held);
-        if rules.is_empty() {
+        let rules = rules_of_rows(schema);
+        if rules.is_empty() || staged.rows == 0 {
             return Ok(Vec::new());
         }
         let value = |name: &ColumnName| staged_value(schema, staged, name);
@@ -65,7 +64,10 @@ impl Commit<'_> {
             row: staged.is_numbered().then_some(ROW),
         };
         let found = within(self.connection, LIMIT, || {
-            let counts = looked.counts(&rules, None)?.pop().unwrap_or_default();
+            let counts = match &staged.counted {
+                Some(counted) => counted.clone(),
+                None => count_rows(self.connection, schema, staged)?,
+            };
             Ok(looked.breaches(&rules, &counts))
         });
         self.judged(found, &rules)
@@ -77,8 +79,7 @@ impl Commit<'_> {
         schema: &TableSchema,
         staged: &Staged,
     ) -> Result<(Vec<usize>, Vec<(usize, Vec<Measure>)>), WriteError> {
-        let Some(held) = schema.contract() else { return Ok((Vec::new(), Vec::new())) };
-        let rules = of_rows(held);
+        let rules = rules_of_rows(schema);
         if rules.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
@@ -125,7 +126,7 @@ impl Commit<'_> {
         let over =
             |relation: String| Looked { connection: self.connection, relation, value: &value, schema, row: None };
         let mut found = Vec::new();
-        let of_rows = of_rows(held);
+        let of_rows = rules_of_rows(schema);
         let rows = match brought {
             Brought::Added => Some(over(format!("(FROM {target} WHERE {ADDED})"))),
             Brought::Any => Some(over(target.clone())),
@@ -142,7 +143,10 @@ impl Commit<'_> {
             .iter()
             .filter(|rule| match rule.metric {
                 Metric::RowCount => true,
-                Metric::DuplicateValues(_) => !matches!(brought, Brought::Nothing),
+                Metric::DuplicateValues(ref columns) => {
+                    let sure = holds_key(schema, columns) && rule.expected.is_met(0.0);
+                    !sure && !matches!(brought, Brought::Nothing)
+                }
                 _ => false,
             })
             .collect();
@@ -236,12 +240,10 @@ impl Commit<'_> {
     }
 }
 
-fn of_rows(held: &HeldContract) -> Vec<&QualityRule> {
-    held.contract.terms.rules.iter().filter(|rule| rule.metric.is_of_rows()).collect()
-}
-
-fn staged_value(schema: &TableSchema, staged: &Staged, name: &ColumnName) -> String {
-    schema.column(name).map_or_else(|| "NULL".to_owned(), |column| staged.value(column))
+/// Whether columns hold the primary key: then no two rows share their values, as every write sees to.
+fn holds_key(schema: &TableSchema, columns: &[ColumnName]) -> bool {
+    let key = schema.key_columns();
+    !key.is_empty() && key.iter().all(|name| columns.contains(name))
 }
 
 /// What can't be measured refuses, too: nobody knows whether it is kept.

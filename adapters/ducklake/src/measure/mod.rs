@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::interrupt::Stopper;
 use crate::root::Lent;
 use crate::sql;
+use crate::stage::Staged;
 
 pub(crate) use query::measure_query;
 
@@ -220,6 +221,28 @@ impl Looked<'_> {
         );
         self.told(&statement, |count, values| json!({ "values": values, "count": count }))
     }
+}
+
+/// The rules of a table's contract that tell rows apart.
+pub(crate) fn rules_of_rows(schema: &TableSchema) -> Vec<&QualityRule> {
+    let rules = schema.contract().map(|held| held.contract.terms.rules.as_slice()).unwrap_or_default();
+    rules.iter().filter(|rule| rule.metric.is_of_rows()).collect()
+}
+
+/// What they count in rows that came.
+pub(crate) fn count_rows(connection: &Connection, schema: &TableSchema, staged: &Staged) -> duckdb::Result<Vec<i64>> {
+    let rules = rules_of_rows(schema);
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let value = |name: &ColumnName| staged_value(schema, staged, name);
+    let looked = Looked { connection, relation: staged.relation(), value: &value, schema, row: None };
+    Ok(looked.counts(&rules, None)?.pop().unwrap_or_default())
+}
+
+/// How a column of rows that came is read; its default where they don't have it.
+pub(crate) fn staged_value(schema: &TableSchema, staged: &Staged, name: &ColumnName) -> String {
+    schema.column(name).map_or_else(|| "NULL".to_owned(), |column| staged.value(column))
 }
 
 /// True for a value that is one of some. A literal that is none of the column's type is no value of it.
