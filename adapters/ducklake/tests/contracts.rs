@@ -1,5 +1,5 @@
 //! Tables that are held to a contract: what each way of writing may bring, and what is told of what it may not.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Place {
         let script = Script {
             statements: sql.iter().map(statement).collect(),
             default_bucket: None,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             dry_run: false,
             at: ReadAt::Head,
             max_rows: 100,
@@ -198,7 +198,8 @@ async fn a_warning_lets_rows_through_and_is_in_the_commit() {
         place.load(&held, LoadMode::Append, five()),
         place.load(&held, LoadMode::Append, some(&[("6", Some("kg"))]))
     );
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     place.script(&held, &["INSERT INTO t (id) VALUES (7), (8)"]).await.unwrap();
     let commits = place.lakes.commits_after(lake(1), before, 10).await.unwrap();
     let mut told: Vec<(u64, Option<f64>)> = commits
@@ -354,7 +355,7 @@ async fn a_table_is_measured_as_it_is() {
     );
     let times = vec![place.shape.columns()[2].name.clone(), place.shape.columns()[1].name.clone()];
     let measuring = Measuring { table: table("main.t"), schema: held, times };
-    let measured = place.lakes.measure(lake(1), measuring, Duration::from_secs(60)).await.unwrap();
+    let measured = place.lakes.measure(lake(1), measuring, Duration::from_mins(1)).await.unwrap();
     let told: Vec<(Option<f64>, bool)> =
         measured.rules.iter().map(|breach| (breach.measure.measured, breach.measure.met)).collect();
     assert_eq!(told, [(Some(2.0), true), (Some(2.0), false), (None, false), (Some(1.0), false), (None, false)]);

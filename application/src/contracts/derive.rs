@@ -124,7 +124,7 @@ fn only_values(column: &Column, found: &ColumnProfile) -> Option<Value> {
         return None;
     }
     let mut values: Vec<&Value> = found.top.iter().map(|(value, _)| value).collect();
-    values.sort_by_key(|value| value.to_string());
+    values.sort_by_key(ToString::to_string);
     Some(json!({
         "id": format!("{}_known", column.name),
         "metric": "invalidValues",

@@ -183,7 +183,9 @@ impl Contracts {
         let mut all = tx.contracts().contract_versions(&place.project.id, &found.name).await?;
         if place.link.is_some() {
             // Who put it is the owner's business.
-            all.iter_mut().for_each(|contract| contract.put_by = None);
+            for contract in &mut all {
+                contract.put_by = None;
+            }
         }
         Ok(all)
     }

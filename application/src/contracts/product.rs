@@ -29,9 +29,9 @@ impl Contracts {
             all_of(&*self.0.store, &project.id).await?.into_iter().collect();
         let (shared, links) = {
             let mut tx = self.0.store.read().await?;
-            let shares = tx.sharing().shares_by(&project.id).await?;
+            let given = tx.sharing().shares_by(&project.id).await?;
             let grants = tx.sharing().grants(Some(&project.id), MAX_GRANTS).await?;
-            let buckets = shares.into_iter().map(|share| share.source.bucket);
+            let buckets = given.into_iter().map(|share| share.source.bucket);
             let shared: BTreeSet<BucketName> =
                 buckets.chain(grants.into_iter().map(|grant| grant.source.bucket)).filter(&may_see).collect();
             (shared, tx.sharing().links_of(&project.id).await?)

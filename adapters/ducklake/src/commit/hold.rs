@@ -18,10 +18,13 @@ use crate::sql;
 use crate::stage::{REQUEST, ROW, Staged};
 
 /// How long the rules of one write may take to measure: others wait for the writer.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// True for rows that a transaction adds: until it commits they are numbered from here.
 const ADDED: &str = "rowid >= 1000000000000000000";
+
+/// What requests are warned of, by their numbers.
+pub(super) type Warned = Vec<(usize, Vec<Measure>)>;
 
 /// What a write brings to a table.
 #[derive(Clone, Copy)]
@@ -78,7 +81,7 @@ impl Commit<'_> {
         &self,
         schema: &TableSchema,
         staged: &Staged,
-    ) -> Result<(Vec<usize>, Vec<(usize, Vec<Measure>)>), WriteError> {
+    ) -> Result<(Vec<usize>, Warned), WriteError> {
         let rules = rules_of_rows(schema);
         if rules.is_empty() {
             return Ok((Vec::new(), Vec::new()));
@@ -151,7 +154,7 @@ impl Commit<'_> {
             })
             .collect();
         if !whole.is_empty() {
-            let beside = |columns: &[ColumnName]| self.brought_values(&target, schema, brought, columns);
+            let beside = |columns: &[ColumnName]| brought_values(&target, schema, brought, columns);
             found.extend(over(target.clone()).whole(&whole, beside)?);
         }
         let scrub = &self.shared.engine.scrub;
@@ -165,30 +168,6 @@ impl Commit<'_> {
             }
         }
         Ok(found)
-    }
-
-    /// Selects the values that a write brings to some columns, where that is known.
-    fn brought_values(
-        &self,
-        target: &str,
-        schema: &TableSchema,
-        brought: Brought<'_>,
-        columns: &[ColumnName],
-    ) -> Option<String> {
-        match brought {
-            Brought::Batches(batches) => {
-                let of = |staged: &&Staged| {
-                    let named = |name: &ColumnName| {
-                        format!("{} AS {}", staged_value(schema, staged, name), sql::ident(name.as_str()))
-                    };
-                    let list: Vec<String> = columns.iter().map(named).collect();
-                    format!("SELECT {} FROM {}", list.join(", "), staged.relation())
-                };
-                Some(batches.iter().map(of).collect::<Vec<_>>().join(" UNION ALL "))
-            }
-            Brought::Added => Some(format!("SELECT {} FROM {target} WHERE {ADDED}", sql::columns(columns))),
-            Brought::Any | Brought::Nothing => None,
-        }
     }
 
     /// Holds the table of a change that isn't a load.
@@ -237,6 +216,24 @@ impl Commit<'_> {
             return Ok(warnings.into_iter().map(|breach| breach.measure).collect());
         }
         Err(WriteError::Contract(refusing.into_iter().chain(warnings).collect()))
+    }
+}
+
+/// Selects the values that a write brings to some columns, where that is known.
+fn brought_values(target: &str, schema: &TableSchema, brought: Brought<'_>, columns: &[ColumnName]) -> Option<String> {
+    match brought {
+        Brought::Batches(batches) => {
+            let of = |staged: &&Staged| {
+                let named = |name: &ColumnName| {
+                    format!("{} AS {}", staged_value(schema, staged, name), sql::ident(name.as_str()))
+                };
+                let list: Vec<String> = columns.iter().map(named).collect();
+                format!("SELECT {} FROM {}", list.join(", "), staged.relation())
+            };
+            Some(batches.iter().map(of).collect::<Vec<_>>().join(" UNION ALL "))
+        }
+        Brought::Added => Some(format!("SELECT {} FROM {target} WHERE {ADDED}", sql::columns(columns))),
+        Brought::Any | Brought::Nothing => None,
     }
 }
 

@@ -52,9 +52,11 @@ impl Looked<'_> {
             Some(by) => (by, format!(" GROUP BY {by}")),
             None => ("0", String::new()),
         };
-        let counted: String =
-            rules.iter().map(|rule| format!(", count(*) FILTER (WHERE {})", self.meant(&rule.metric))).collect();
-        let statement = format!("SELECT CAST({first} AS BIGINT), count(*){counted} FROM {}{group}", self.relation);
+        let counted: Vec<String> =
+            rules.iter().map(|rule| format!("count(*) FILTER (WHERE {})", self.meant(&rule.metric))).collect();
+        let list = [format!("CAST({first} AS BIGINT)"), "count(*)".to_owned()].into_iter().chain(counted);
+        let list = list.collect::<Vec<_>>().join(", ");
+        let statement = format!("SELECT {list} FROM {}{group}", self.relation);
         let mut prepared = self.connection.prepare(&statement)?;
         let read = |row: &duckdb::Row<'_>| (0..rules.len() + 2).map(|index| row.get(index)).collect();
         prepared.query_map([], read)?.collect()
