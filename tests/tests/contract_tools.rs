@@ -1,5 +1,4 @@
 //! Contracts that Gadwall writes are read by others: by a YAML parser and the schema of the standard, in Python.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
@@ -37,7 +36,8 @@ async fn contracts_are_as_the_standard_has_them() -> Result<()> {
     let ask = |method: Method, path: String| send(owner.request(method, &path).header("Accept", "application/yaml"));
     let proposed = ask(Method::POST, format!("{contract}/derive")).await?;
     std::fs::write(folder.path().join("proposed.yaml"), &proposed.text)?;
-    let put = owner.request(Method::PUT, &contract).header("Content-Type", "application/yaml").body(proposed.text.clone());
+    let put =
+        owner.request(Method::PUT, &contract).header("Content-Type", "application/yaml").body(proposed.text.clone());
     let put = send(put).await?;
     ensure!(put.status == 201, "{}\n{}", put.text, proposed.text);
     std::fs::write(folder.path().join("kept.yaml"), ask(Method::GET, contract).await?.text)?;
@@ -45,7 +45,7 @@ async fn contracts_are_as_the_standard_has_them() -> Result<()> {
     let files = ["proposed.yaml", "kept.yaml"].map(|name| folder.path().join(name));
     let script = Path::new(ROOT).join("infra/contracts/check.py");
     let check = move || Command::new("python3").arg(script).arg(tools).args(files).output();
-    let checked = tokio::task::spawn_blocking(check).await.unwrap()?;
+    let checked = tokio::task::spawn_blocking(check).await??;
     let told = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
     ensure!(checked.status.success() && told.contains("2 contracts"), "{told}\n{}", proposed.text);
     Ok(())
