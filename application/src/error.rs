@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use gadwall_domain::alteration::AlterationError;
+use gadwall_domain::contract::Breach;
 use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::filter::FilterError;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::LayoutError;
 use gadwall_domain::lineage::{self, EventError, RunError};
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
-use gadwall_domain::ontology::SchemaId;
+use gadwall_domain::ontology::{DocumentError, SchemaId};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::objects::ObjectError;
@@ -34,6 +35,9 @@ use crate::queries::KnownQueryError;
 use crate::records::GovernedError;
 use crate::schemas::Failure;
 use crate::transfers::FilesError;
+
+/// Most broken rules that are told one by one.
+const MAX_TOLD: usize = 50;
 
 /// The failures of all use cases.
 #[derive(Debug, Error)]
@@ -214,6 +218,33 @@ pub enum UseCaseError {
         /// How many.
         count: u64,
     },
+    /// The table would not be what its contract promises. Nothing was written.
+    #[error("{} of the contract of table {table} would be broken; nothing was written", rules(.breaches))]
+    ContractViolated {
+        /// The table.
+        table: TableRef,
+        /// The rules that are broken.
+        breaches: Vec<Breach>,
+    },
+    /// A document that isn't a contract.
+    #[error("the contract isn't accepted: {0}")]
+    BadContract(DocumentError),
+    /// The table has no contract, or none of that version.
+    #[error("table {table} has no contract{}", .since.map_or_else(String::new, |since| format!(" of version {since}")))]
+    NoContract {
+        /// The table.
+        table: TableRef,
+        /// The version.
+        since: Option<SnapshotId>,
+    },
+    /// A contract that promises columns which the table doesn't have.
+    #[error("table {table} isn't what the contract promises: {}; alter the table first", .problems.join("; "))]
+    ContractUnfit {
+        /// The table.
+        table: TableRef,
+        /// What it lacks.
+        problems: Vec<String>,
+    },
     /// The table isn't of the version that the caller named.
     #[error("table {table} changed since you read it; read it again and repeat the change on top of that")]
     NotExpected {
@@ -374,6 +405,14 @@ impl From<QuotaValueError> for UseCaseError {
     }
 }
 
+/// `1 rule` or `2 rules`, with the first one's name.
+fn rules(breaches: &[Breach]) -> String {
+    match breaches {
+        [one] => format!("rule {:?}", one.measure.rule),
+        several => format!("{} rules", several.len()),
+    }
+}
+
 fn deleted_hint(status: ProjectStatus) -> &'static str {
     match status {
         ProjectStatus::Active => "",
@@ -396,6 +435,7 @@ impl Classify for UseCaseError {
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
             | Self::NoLink { .. }
+            | Self::NoContract { .. }
             | Self::NoTag { .. } => ErrorKind::NotFound,
             Self::ProjectExists { .. }
             | Self::DefaultProject
@@ -415,6 +455,9 @@ impl Classify for UseCaseError {
             Self::NotReached { .. } => ErrorKind::Timeout,
             Self::NotExpected { .. } => ErrorKind::PreconditionFailed,
             Self::Violations { .. }
+            | Self::ContractViolated { .. }
+            | Self::BadContract(_)
+            | Self::ContractUnfit { .. }
             | Self::Invalid(_)
             | Self::NoKey(_)
             | Self::BadFilter(_)
@@ -489,6 +532,10 @@ impl Classify for UseCaseError {
             Self::TableChanged(_) => "table_changed",
             Self::Violations { .. } => "rows_invalid",
             Self::DuplicateKeys { .. } => "duplicate_key",
+            Self::ContractViolated { .. } => "contract_violated",
+            Self::BadContract(_) => "invalid_contract",
+            Self::NoContract { .. } => "contract_not_found",
+            Self::ContractUnfit { .. } => "contract_unfit",
             Self::NotExpected { .. } => "precondition_failed",
             Self::Breaking { .. } => "breaking_change",
             Self::MultipleDdl(_) => "multiple_ddl",
@@ -563,6 +610,13 @@ impl Classify for UseCaseError {
                 let version = format!("{}.{}", found.version.schema, found.version.rows);
                 Some(json!({ "table": table.to_string(), "version": version }))
             }
+            Self::ContractViolated { table, breaches } => {
+                Some(json!({ "table": table.to_string(), "breach_count": breaches.len() }))
+            }
+            Self::BadContract(error) => error.details(),
+            Self::NoContract { table, .. } | Self::ContractUnfit { table, .. } => {
+                Some(json!({ "table": table.to_string() }))
+            }
             Self::DuplicateKeys { table, count, .. } => {
                 Some(json!({ "table": table.to_string(), "duplicate_count": count }))
             }
@@ -611,6 +665,10 @@ impl Classify for UseCaseError {
             Self::Violations { violations, .. } => violations.to_json(),
             Self::Governed(error) => error.findings(),
             Self::Statement { source, .. } => source.findings(),
+            Self::ContractViolated { breaches, .. } => breaches.iter().take(MAX_TOLD).map(Breach::to_json).collect(),
+            Self::ContractUnfit { problems, .. } => {
+                problems.iter().map(|problem| json!({ "problem": problem })).collect()
+            }
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),
         }
@@ -638,6 +696,7 @@ pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(
         WriteError::Rows(error) => UseCaseError::Rows(error),
         WriteError::Violations(violations) => UseCaseError::Violations { table, violations },
         WriteError::DuplicateKeys { first, count } => UseCaseError::DuplicateKeys { table, first, count },
+        WriteError::Contract(breaches) => UseCaseError::ContractViolated { table, breaches },
         WriteError::Lake(error) => UseCaseError::Lake(error),
     }
 }

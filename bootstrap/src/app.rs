@@ -12,6 +12,7 @@ use gadwall_application::audit::{Audit, AuditRetention};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::contracts::{self, Contracts, Recorder};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::elsewhere::Elsewhere;
@@ -390,15 +391,25 @@ fn services(
         Arc::clone(&projects),
         Arc::clone(&sharing),
     );
-    let tables = Arc::new(Tables::new(
+    let tables = Tables::new(
         Arc::clone(&store),
         Arc::clone(&lakes),
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&projects),
-    ));
+    );
+    let recorder = Recorder::new(Arc::clone(&store), Arc::clone(&clock));
+    let tables = Arc::new(tables.recording(recorder.clone()));
+    let contracts = Contracts::new(contracts::Parts {
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes),
+        access: Arc::clone(&access),
+        tables: Arc::clone(&tables),
+        clock: Arc::clone(&clock),
+    });
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
-    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection)));
+    let writes = Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection));
+    let writes = Arc::new(writes.recording(recorder));
     let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
     let data = Arc::new(data);
     let schemas = Schemas::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), ontology);
@@ -508,6 +519,7 @@ fn services(
         buckets: Arc::new(buckets),
         sharing,
         tables,
+        contracts: Arc::new(contracts),
         views: Arc::new(views),
         data,
         history: Arc::new(history),

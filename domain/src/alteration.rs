@@ -1,6 +1,7 @@
 //! Changes of a table's shape: what each does to it, and whether others can go on as before.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::check::Checks;
@@ -82,6 +83,11 @@ pub enum Alteration {
         /// The text; none removes it.
         comment: Option<String>,
     },
+    /// What the table's producer promises of it: other rows are refused from then on.
+    Contract {
+        /// The contract; none ends it.
+        document: Option<Value>,
+    },
     /// How files to come are kept apart; empty ends it.
     PartitionBy {
         /// The parts.
@@ -161,6 +167,9 @@ pub enum AlterationError {
     /// The table has no key.
     #[error("the table has no primary key")]
     NoKey,
+    /// The table's contract promises other columns.
+    #[error("the table's contract doesn't allow it: {}", .0.join("; "))]
+    AgainstContract(Vec<String>),
     /// The columns and the key don't make a table.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -174,6 +183,7 @@ impl Classify for AlterationError {
         match self {
             Self::NoColumn(_) => ErrorKind::NotFound,
             Self::Schema(error) => error.kind(),
+            Self::AgainstContract(_) => ErrorKind::Unprocessable,
             Self::NoKey | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
             _ => ErrorKind::Conflict,
         }
@@ -190,6 +200,7 @@ impl Classify for AlterationError {
             Self::HasNulls { .. } => "column_has_nulls",
             Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
+            Self::AgainstContract(_) => "contract_violated",
             Self::HasKey => "primary_key_exists",
             Self::NoKey => "no_primary_key",
             Self::Schema(error) => error.code(),
@@ -285,9 +296,13 @@ impl Alteration {
                     position(&columns, column)?;
                 }
             }
-            Self::PartitionBy { .. } | Self::SortBy { .. } => {}
+            Self::PartitionBy { .. } | Self::SortBy { .. } | Self::Contract { .. } => {}
         }
-        Ok(TableSchema::new(columns, key)?)
+        let after = TableSchema::new(columns, key)?.held_to(schema.contract().cloned());
+        // Who puts another contract isn't held to the one before.
+        let held = after.contract().filter(|_| !matches!(self, Self::Contract { .. }));
+        let misfits = held.map(|held| held.contract.misfits(&after)).unwrap_or_default();
+        if misfits.is_empty() { Ok(after) } else { Err(AlterationError::AgainstContract(misfits)) }
     }
 }
 

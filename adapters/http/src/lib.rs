@@ -28,6 +28,7 @@ use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
 use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::contracts::Contracts;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::history::History;
@@ -60,6 +61,7 @@ use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
+use api::contracts::ContractsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
@@ -115,6 +117,8 @@ pub struct Services {
     pub datasets: Arc<Datasets>,
     /// Tables.
     pub tables: Arc<Tables>,
+    /// Contracts of tables.
+    pub contracts: Arc<Contracts>,
     /// Views.
     pub views: Arc<Views>,
     /// Reading tables.
@@ -226,7 +230,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 /// In groups, as a tuple of them has its limit.
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
-type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
+type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
@@ -322,6 +326,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
+        ContractsApi { contracts: Arc::clone(&services.contracts), limits: config.query_limits },
     );
     let files = (
         DatasetsApi { datasets: Arc::clone(&services.datasets) },

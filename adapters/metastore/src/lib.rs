@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod audit;
+mod contracts;
 mod copy;
 mod error;
 mod events;

@@ -317,7 +317,7 @@ fn optional<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> R
 }
 
 /// One of a fixed set of words, or text of a fixed form.
-fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+pub(crate) fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
     parse(get(row, column)?).ok_or_else(|| value_fault(column, "an unknown word"))
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
@@ -170,6 +171,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn schemas(&mut self) -> &mut dyn SchemaRepository {
+        self
+    }
+
+    fn contracts(&mut self) -> &mut dyn ContractRepository {
         self
     }
 

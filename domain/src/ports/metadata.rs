@@ -17,6 +17,7 @@ use crate::ids::{ApiKeyId, CallerId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
+use crate::ports::contracts::ContractRepository;
 use crate::ports::lineage::LineageRepository;
 use crate::ports::ontology::SchemaRepository;
 use crate::ports::sharing::SharingRepository;
@@ -90,6 +91,8 @@ pub trait MetadataTx: Send {
     fn lineage(&mut self) -> &mut dyn LineageRepository;
     /// Schemas that were fetched, and the tables that follow them.
     fn schemas(&mut self) -> &mut dyn SchemaRepository;
+    /// What tables are held to.
+    fn contracts(&mut self) -> &mut dyn ContractRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

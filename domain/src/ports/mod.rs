@@ -9,6 +9,7 @@
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
+//! | [`contracts::ContractRepository`] | what tables are held to, and what looks found | SQLite, PostgreSQL, memory |
 //! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
 //! | [`results::ResultStore`] | results that are fetched later | local files, memory |
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
@@ -20,6 +21,7 @@
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
+pub mod contracts;
 pub mod lake;
 pub mod lineage;
 pub mod metadata;

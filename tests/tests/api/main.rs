@@ -7,6 +7,7 @@ mod audit;
 mod buckets;
 mod checks;
 mod conditions;
+mod contracts;
 mod datasets;
 mod deletion;
 mod edits;

@@ -78,7 +78,7 @@ impl Commit<'_> {
                 self.touch(told)?;
             }
             Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
-            Alteration::DropPrimaryKey => self.touch(told)?,
+            Alteration::DropPrimaryKey | Alteration::Contract { .. } => self.touch(told)?,
             Alteration::Comment { column: None, comment } => {
                 self.execute(&self.comment_on_table(&target, comment.as_deref()))?;
             }

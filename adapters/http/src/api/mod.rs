@@ -7,8 +7,10 @@ pub(crate) mod batches;
 pub(crate) mod buckets;
 mod checks;
 pub(crate) mod conditions;
+pub(crate) mod contracts;
 pub(crate) mod data;
 pub(crate) mod datasets;
+mod documents;
 pub(crate) mod edits;
 mod exact;
 pub(crate) mod history;
@@ -58,6 +60,8 @@ pub(crate) enum Area {
     Sharing,
     /// Tables and their shapes.
     Tables,
+    /// What producers promise of their tables, and projects as data products.
+    Contracts,
     /// Rows put into tables, changed and deleted.
     Rows,
     /// Datasets: files of a project.

@@ -58,6 +58,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE usage_days",
         "DROP TABLE schema_versions",
         "DROP TABLE governed_tables",
+        "DROP TABLE contracts",
+        "DROP TABLE contract_results",
         "ALTER TABLE projects DROP COLUMN quota",
         "DROP TABLE instances",
         "DROP TABLE queries",

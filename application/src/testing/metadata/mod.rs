@@ -1,5 +1,6 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
+mod contracts;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -28,6 +29,7 @@ use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::ontology::{GovernedTable, SchemaVersion};
 use gadwall_domain::operation::Operation;
+use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
@@ -64,6 +66,7 @@ struct State {
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
+    contracts: BTreeMap<ProjectId, contracts::Contracts>,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
@@ -190,6 +193,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn schemas(&mut self) -> &mut dyn SchemaRepository {
+        self
+    }
+
+    fn contracts(&mut self) -> &mut dyn ContractRepository {
         self
     }
 

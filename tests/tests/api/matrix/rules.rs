@@ -79,6 +79,7 @@ const ROWS: &str = r#"[{"i": 5}]"#;
 const QUERY: &str = r#"{"query": "SELECT 1"}"#;
 const BATCH: &str = r#"{"queries": ["SELECT 1"]}"#;
 const FINANCED: &str = r#"{"project_name": "x", "total_amount": 1, "maturity_years": 1, "expected_tri": 1, "dscr": 1}"#;
+const CONTRACT: &str = r#"{"apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "version": "1", "status": "active", "schema": [{"name": "t", "properties": [{"name": "i", "logicalType": "integer"}]}]}"#;
 const KEY: &str = r#"{"name": "k", "scopes": ["manage"]}"#;
 
 const LINEAGE: &str = r#"{"eventType": "START", "eventTime": "2026-01-01T00:00:00Z",
@@ -168,6 +169,14 @@ pub(super) const RULES: &[Rule] = &[
         .body(r#"{"comment": "x"}"#),
     of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}", Manage, Bucket),
     of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/preview", Read, Bucket),
+    of_project("PUT", "/projects/{project}/buckets/{bucket}/tables/{table}/contract", Manage, Bucket).body(CONTRACT),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/contract", Read, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/contract/versions", Read, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/contract/check", Write, Bucket),
+    of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/contract/derive", Read, Bucket),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/contract/results", Read, Bucket),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}/contract", Manage, Bucket),
+    of_project("GET", "/projects/{project}/product", Read, Any),
     of_project("GET", "/projects/{project}/buckets/{bucket}/views", Read, Bucket),
     of_project("PUT", "/projects/{project}/buckets/{bucket}/views/{view}", Manage, Bucket)
         .body(r#"{"query": "SELECT 1 AS one"}"#),

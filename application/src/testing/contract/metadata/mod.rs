@@ -1,6 +1,7 @@
 //! What a metadata store promises.
 
 mod api_keys;
+mod contracts;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -25,6 +26,7 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 use crate::testing::builders::project;
 
 pub use api_keys::*;
+pub use contracts::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -49,6 +51,12 @@ macro_rules! metadata_contract {
         $crate::contract_tests! {
             $crate::testing::contract::metadata, $fresh, [
                 a_dropped_unit_of_work_leaves_nothing,
+                a_contract_is_in_force_until_another_is,
+                contracts_go_with_their_table,
+                results_are_read_in_pages,
+                only_the_newest_results_and_versions_are_kept,
+                warnings_of_a_commit_are_results,
+                contracts_are_part_of_the_index,
                 a_committed_unit_of_work_lasts,
                 a_reading_unit_of_work_refuses_writes,
                 a_reading_unit_of_work_sees_one_state,
