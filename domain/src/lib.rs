@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod instance;
 pub mod layout;
+pub mod live;
 pub mod names;
 pub mod ontology;
 pub mod operation;

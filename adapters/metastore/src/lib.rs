@@ -5,8 +5,10 @@
 #![deny(missing_docs)]
 
 mod audit;
+mod consumers;
 mod copy;
 mod error;
+mod event_tokens;
 mod events;
 mod health;
 mod idempotency;

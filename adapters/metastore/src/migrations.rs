@@ -18,12 +18,13 @@ macro_rules! scripts {
             (7, "audit", include_str!(concat!("../migrations/", $database, "/0007_audit.sql"))),
             (8, "profiles", include_str!(concat!("../migrations/", $database, "/0008_profiles.sql"))),
             (9, "quotas", include_str!(concat!("../migrations/", $database, "/0009_quotas.sql"))),
+            (12, "events", include_str!(concat!("../migrations/", $database, "/0012_events.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 9] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 9] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 10] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 10] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

@@ -10,7 +10,8 @@ use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
 use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, QueryId, RequestId, SnapshotId};
 use gadwall_domain::instance::Instance;
-use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
+use gadwall_domain::live::{ChangeConsumer, EventToken};
+use gadwall_domain::names::{BucketName, ConsumerName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
@@ -97,6 +98,28 @@ pub(crate) fn event(row: &Row) -> Parsed<LoggedEvent> {
         request_id: word(row, "request_id", RequestId::parse)?,
         snapshot: optional_snapshot(row, "snapshot")?,
         data: json(row, "data")?,
+    })
+}
+
+pub(crate) fn event_token(row: &Row) -> Parsed<EventToken> {
+    Ok(EventToken {
+        digest: key_digest("digest", get(row, "digest")?)?,
+        viewer: json(row, "viewer")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(crate) fn consumer(row: &Row) -> Parsed<ChangeConsumer> {
+    Ok(ChangeConsumer {
+        project: parsed(row, "project_id", ProjectId::parse)?,
+        table: TableRef {
+            bucket: parsed(row, "bucket", BucketName::parse)?,
+            table: parsed(row, "table_name", TableName::parse)?,
+        },
+        name: parsed(row, "name", ConsumerName::parse)?,
+        snapshot: snapshot(row, "snapshot")?,
+        created_at: time(row, "created_at")?,
+        moved_at: time(row, "moved_at")?,
     })
 }
 

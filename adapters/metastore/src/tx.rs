@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -160,6 +161,14 @@ impl MetadataTx for SqlTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn event_tokens(&mut self) -> &mut dyn EventTokens {
+        self
+    }
+
+    fn consumers(&mut self) -> &mut dyn ChangeConsumers {
         self
     }
 

@@ -5,6 +5,7 @@
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
 //! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
+//! | [`events::EventTokens`], [`events::ChangeConsumers`] | who watches events, who follows tables | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
@@ -19,6 +20,7 @@
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
+pub mod events;
 pub mod lake;
 pub mod metadata;
 pub mod objects;

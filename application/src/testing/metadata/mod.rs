@@ -1,5 +1,6 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
+mod events;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -18,13 +19,13 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use gadwall_domain::access::ApiKey;
 use gadwall_domain::audit::LoggedAudit;
-use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
 use gadwall_domain::ids::{OperationId, QueryId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
+use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -37,6 +38,7 @@ use gadwall_domain::quota::QueryUsage;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use events::Events;
 use lake_index::LakeFacts;
 use sharing::Sharing;
 
@@ -45,7 +47,7 @@ use sharing::Sharing;
 struct State {
     projects: BTreeMap<ProjectId, Project>,
     keys: Vec<ApiKey>,
-    events: Vec<LoggedEvent>,
+    events: Events,
     audit: Vec<LoggedAudit>,
     /// Entries that there ever were.
     audited: u64,
@@ -171,6 +173,14 @@ impl MetadataTx for MemoryTx {
     }
 
     fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn event_tokens(&mut self) -> &mut dyn EventTokens {
+        self
+    }
+
+    fn consumers(&mut self) -> &mut dyn ChangeConsumers {
         self
     }
 

@@ -1,6 +1,7 @@
 //! What a metadata store promises.
 
 mod api_keys;
+mod events;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -23,6 +24,7 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 use crate::testing::builders::project;
 
 pub use api_keys::*;
+pub use events::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -67,6 +69,10 @@ macro_rules! metadata_contract {
                 events_are_read_on_from_a_position,
                 an_event_reads_back_as_appended,
                 positions_grow_from_one_unit_of_work_to_the_next,
+                the_log_is_read_as_one_and_from_its_end,
+                old_events_are_forgotten_and_their_positions_remembered,
+                a_token_of_events_ends_by_itself,
+                a_consumer_of_changes_reads_back_as_stored,
                 audit_entries_come_newest_first,
                 audit_entries_come_in_pages,
                 audit_entries_are_filtered,
