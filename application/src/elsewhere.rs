@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::events::Bell;
 use crate::operations::Operations;
 use crate::queries::RunningQueries;
 
@@ -57,6 +58,8 @@ enum Message {
         ask: Uuid,
         done: Done,
     },
+    /// The log of events has: [`LOG_HAS_GROWN`].
+    LogHasGrown,
 }
 
 /// What came of it.
@@ -77,6 +80,8 @@ enum Heard {
 pub struct Elsewhere {
     peers: Arc<dyn Peers>,
     ids: Arc<dyn IdGenerator>,
+    /// Rings when another server's work is in the log of events.
+    bell: Bell,
     /// Those who wait for an answer. Bounded by requests that are served at once, each of which waits its time.
     waiting: Mutex<HashMap<Uuid, mpsc::Sender<Heard>>>,
 }
@@ -99,7 +104,13 @@ impl Drop for Waiting<'_> {
 impl Elsewhere {
     /// Talks to these servers.
     pub fn new(peers: Arc<dyn Peers>, ids: Arc<dyn IdGenerator>) -> Self {
-        Self { peers, ids, waiting: Mutex::default() }
+        Self { peers, ids, bell: Bell::default(), waiting: Mutex::default() }
+    }
+
+    /// The same, which rings that bell when the log of events has grown.
+    #[must_use]
+    pub fn with_bell(self, bell: Bell) -> Self {
+        Self { bell, ..self }
     }
 
     /// Has the server stop it that is at it. `None` where none says that it is, or none says what came of it.
@@ -140,6 +151,7 @@ impl Elsewhere {
                     match serde_json::from_str(&message?) {
                         Ok(Message::Stop { ask, work }) => stopping.push(self.stop_here(ask, work, queries, operations)),
                         Ok(Message::Found { ask }) => self.hand_over(ask, Heard::Found),
+                        Ok(Message::LogHasGrown) => self.bell.ring(),
                         Ok(Message::Done { ask, done }) => self.hand_over(ask, Heard::Done(Box::new(done))),
                         Err(_) => {}
                     }
@@ -207,6 +219,7 @@ fn fitting(message: &Message) -> serde_json::Result<String> {
 mod tests {
     use super::*;
     use crate::testing::SeqIds;
+    use gadwall_domain::ports::peers::LOG_HAS_GROWN;
 
     use async_trait::async_trait;
     use gadwall_domain::ids::RequestId;
@@ -253,6 +266,11 @@ mod tests {
             profile: None,
             progress: None,
         }
+    }
+
+    #[test]
+    fn what_is_told_of_the_log_is_understood() {
+        assert!(matches!(serde_json::from_str(LOG_HAS_GROWN), Ok(Message::LogHasGrown)));
     }
 
     #[tokio::test]

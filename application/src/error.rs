@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use crate::breaker::Refused;
 use crate::datasets::DatasetError;
+use crate::events::EventsError;
 use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
@@ -273,6 +274,9 @@ pub enum UseCaseError {
         /// The tag.
         tag: TagName,
     },
+    /// Events can't be watched so.
+    #[error(transparent)]
+    Events(#[from] EventsError),
     /// A file can't become part of the table.
     #[error("file {file} {reason}")]
     BadFile {
@@ -408,6 +412,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
+            Self::Events(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
                 LakeError::Busy
@@ -482,6 +487,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
+            Self::Events(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
@@ -541,6 +547,7 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
+            Self::Events(error) => error.details(),
             _ => None,
         }
     }

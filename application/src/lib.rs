@@ -15,6 +15,7 @@ pub mod data;
 pub mod datasets;
 pub mod elsewhere;
 pub mod error;
+pub mod events;
 mod failures;
 pub mod guarded;
 pub mod history;

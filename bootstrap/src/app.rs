@@ -15,6 +15,7 @@ use gadwall_application::caller::Caller;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::elsewhere::Elsewhere;
+use gadwall_application::events::{AnnouncingMetadata, Bell, EventSettings, Events};
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
@@ -59,6 +60,7 @@ use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::elsewhere::ElsewhereTask;
+use crate::events::{self, EventsTask};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
@@ -86,6 +88,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
     certificates: Option<Certificates>,
+    events: EventsTask,
     _housekeeping: Housekeeping,
     _linked_reads: LinkedReadsTask,
     _purges: PurgeTask,
@@ -100,7 +103,7 @@ impl Server {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         // First, as it is soon done and often wrong.
         let tls = front::tls(config).await?;
-        let Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock } =
+        let Opened { services, lakes, query_log, elsewhere, bell, generated_admin_key, background, lease, lock } =
             open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
@@ -123,9 +126,10 @@ impl Server {
             services.queries,
             (services.background, config.query.result_retention),
             Arc::clone(&services.sharing),
-            Arc::clone(&services.audit),
+            (Arc::clone(&services.audit), Arc::clone(&services.events)),
             lakes,
         );
+        let events = EventsTask::start(services.events, bell, services.process, config.events.metrics_interval);
         let linked_reads = LinkedReadsTask::start(services.sharing);
         let refusals = RefusalsTask::start(services.audit);
         let purges = PurgeTask::start(services.projects, config.projects.undelete_for);
@@ -139,6 +143,7 @@ impl Server {
             key_uses,
             refusals,
             certificates,
+            events,
             _housekeeping: housekeeping,
             _linked_reads: linked_reads,
             _purges: purges,
@@ -171,6 +176,7 @@ impl Server {
     /// Stops accepting, lets running requests finish, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
+        self.events.close();
         let served = self.serving.await;
         self.query_log.finish().await;
         self.key_uses.finish().await;
@@ -192,6 +198,7 @@ struct Opened {
     services: Services,
     query_log: QueryLogWriter,
     elsewhere: Option<ElsewhereTask>,
+    bell: Bell,
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
@@ -209,7 +216,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (store, metadata_probe) = metadata::open(config, &folders).await?;
     let breakers = Breakers::new(config);
     let past_the_breaker = Arc::clone(&store);
-    let store = breakers.metadata(store);
+    let bell = Bell::default();
+    let store: Arc<dyn MetadataStore> = Arc::new(AnnouncingMetadata::new(breakers.metadata(store), bell.clone()));
     let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
     let (objects, results) = breakers.files(objects, results);
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
@@ -249,8 +257,9 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         results,
         long_queries,
         peers: metadata::peers(config)?,
+        bell: bell.clone(),
     };
-    let settings = (query_settings(config)?, result_settings(config)?);
+    let settings = (query_settings(config)?, result_settings(config)?, events::settings(&config.events)?);
     let keys = KeyPolicy {
         admins,
         max_failures: config.auth.max_failures_per_minute,
@@ -277,7 +286,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
     let background = stop_background;
-    Ok(Opened { services, query_log, elsewhere, lakes, generated_admin_key, background, lease, lock })
+    Ok(Opened { services, query_log, elsewhere, bell, lakes, generated_admin_key, background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.
@@ -293,6 +302,8 @@ struct Outside {
     long_queries: Arc<dyn Background>,
     /// The servers with the same metadata, if there may be others.
     peers: Option<Arc<dyn Peers>>,
+    /// Rings when the log of events has grown.
+    bell: Bell,
 }
 
 /// What holds for keys and tokens.
@@ -319,9 +330,9 @@ fn services(
     keys: KeyPolicy,
     system: System,
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
-    (queries, kept): (QuerySettings, ResultSettings),
+    (queries, kept, events): (QuerySettings, ResultSettings, EventSettings),
 ) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
-    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers } =
+    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers, bell } =
         outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -418,7 +429,7 @@ fn services(
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
-    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids))));
+    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids)).with_bell(bell)));
     let queries = Arc::new(
         Queries::new(
             Arc::clone(&engine) as _,
@@ -439,6 +450,7 @@ fn services(
         running: Arc::clone(&running),
         clock: Arc::clone(&clock),
     });
+    let events = Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events);
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
     let operations =
@@ -465,6 +477,7 @@ fn services(
         scripts: Arc::new(scripts),
         access,
         audit: Arc::new(audit),
+        events: Arc::new(events),
         usage: Arc::new(usage),
         projects,
         keys: Arc::new(keys),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::audit::Audit;
+use gadwall_application::events::Events;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -30,7 +31,7 @@ impl Housekeeping {
         queries: Arc<Queries>,
         results: (Arc<BackgroundQueries>, Duration),
         sharing: Arc<Sharing>,
-        audit: Arc<Audit>,
+        (audit, events): (Arc<Audit>, Arc<Events>),
         lakes: Lakes,
     ) -> Self {
         let (results, kept_for) = results;
@@ -58,6 +59,10 @@ impl Housekeeping {
                 match audit.clean_up().await {
                     Ok(forgotten) => tracing::debug!(forgotten, "audit entries forgotten"),
                     Err(error) => tracing::warn!(error = %error, "the audit log was not cleaned up"),
+                }
+                match events.clean_up().await {
+                    Ok(forgotten) => tracing::debug!(forgotten, "events forgotten"),
+                    Err(error) => tracing::warn!(error = %error, "the log of events was not cleaned up"),
                 }
                 let removed = lakes.sweep(ORPHANED_AFTER).await;
                 tracing::debug!(removed, "files of interrupted writes removed");

@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 mod cache;
+mod cloud_events;
 mod context;
 mod layers;
 mod negotiate;
@@ -14,6 +15,7 @@ mod peer;
 mod problem;
 mod safe;
 mod server;
+mod sse;
 mod statistics;
 
 use std::any::Any;
@@ -29,6 +31,7 @@ use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::events::Events;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
@@ -57,6 +60,8 @@ use api::buckets::BucketsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
+use api::events::EventsApi;
+use api::events::clients::EventClientsApi;
 use api::history::HistoryApi;
 use api::keys::KeysApi;
 use api::operations::OperationsApi;
@@ -91,6 +96,8 @@ pub struct Services {
     pub access: Arc<Access>,
     /// The audit log.
     pub audit: Arc<Audit>,
+    /// What happens, as it happens.
+    pub events: Arc<Events>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// What projects use.
@@ -206,12 +213,13 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis);
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, EventApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
+type EventApis = (EventsApi, EventClientsApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -228,7 +236,11 @@ impl App {
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let front = Front {
             ids: Arc::clone(&services.ids),
-            access: Arc::new(AccessData { access: Arc::clone(&services.access), proxies: config.proxies.clone() }),
+            access: Arc::new(AccessData {
+                access: Arc::clone(&services.access),
+                events: Arc::clone(&services.events),
+                proxies: config.proxies.clone(),
+            }),
             active,
             idempotency: Arc::clone(&services.idempotency),
             door: door(config),
@@ -320,7 +332,19 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running, later), short)
+    let events = (
+        EventsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+        EventClientsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+    );
+    (service, tables, files, (queries, batches, running, later), short, events)
 }
 
 fn document(apis: Apis) -> OpenApiService<Apis, ()> {

@@ -59,7 +59,7 @@ impl EventLog for SqlTx {
             let into = "INSERT INTO events (project, event_type, subject, occurred_at, request_id, snapshot, data)";
             self.run(insert(into, rows)).await?;
         }
-        Ok(())
+        if events.is_empty() { Ok(()) } else { self.tell_of_events().await }
     }
 
     async fn read_after(

@@ -10,6 +10,7 @@ use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::peers::LOG_HAS_GROWN;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -98,6 +99,14 @@ impl SqlTx {
             }
         };
         self.noted(found)
+    }
+
+    /// Has the other servers told that the log of events has grown, once this is committed.
+    pub(crate) async fn tell_of_events(&mut self) -> Result<(), StoreError> {
+        match &self.inner {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(..) => self.run(postgres::tell(LOG_HAS_GROWN)).await.map(drop),
+        }
     }
 
     fn noted<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {

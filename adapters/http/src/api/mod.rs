@@ -9,6 +9,7 @@ pub(crate) mod conditions;
 pub(crate) mod data;
 pub(crate) mod datasets;
 pub(crate) mod edits;
+pub(crate) mod events;
 mod exact;
 pub(crate) mod history;
 pub(crate) mod keys;
@@ -68,6 +69,8 @@ pub(crate) enum Area {
     Short,
     /// The engine of queries: how it does and what it did.
     Engine,
+    /// What happens, as it happens.
+    Events,
     /// Who did what, and what was refused.
     Audit,
     /// The service itself.
