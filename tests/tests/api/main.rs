@@ -10,6 +10,7 @@ mod conditions;
 mod datasets;
 mod deletion;
 mod edits;
+mod events;
 mod formats;
 mod front_door;
 mod hostile;
