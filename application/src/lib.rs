@@ -11,6 +11,7 @@ pub mod audit;
 pub mod breaker;
 pub mod buckets;
 pub mod caller;
+pub mod changes;
 pub mod data;
 pub mod datasets;
 pub mod elsewhere;

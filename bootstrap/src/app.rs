@@ -12,6 +12,7 @@ use gadwall_application::audit::{Audit, AuditRetention};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::elsewhere::Elsewhere;
@@ -259,7 +260,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         peers: metadata::peers(config)?,
         bell: bell.clone(),
     };
-    let settings = (query_settings(config)?, result_settings(config)?, events::settings(&config.events)?);
+    let watched = (events::settings(&config.events)?, TimeDelta::from_std(config.events.consumer_max_hold)?);
+    let settings = (query_settings(config)?, result_settings(config)?, watched);
     let keys = KeyPolicy {
         admins,
         max_failures: config.auth.max_failures_per_minute,
@@ -330,7 +332,7 @@ fn services(
     keys: KeyPolicy,
     system: System,
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
-    (queries, kept, events): (QuerySettings, ResultSettings, EventSettings),
+    (queries, kept, events): (QuerySettings, ResultSettings, (EventSettings, TimeDelta)),
 ) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
     let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers, bell } =
         outside;
@@ -388,7 +390,7 @@ fn services(
     ));
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection)));
-    let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
+    let data = Arc::new(Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions)));
     let recovery = Recovery::new(
         Arc::clone(&lakes),
         Arc::clone(&access),
@@ -450,7 +452,24 @@ fn services(
         running: Arc::clone(&running),
         clock: Arc::clone(&clock),
     });
-    let events = Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events);
+    let (events, max_hold) = events;
+    let events =
+        Arc::new(Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events));
+    let consumers = Arc::new(Consumers::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&clock),
+        max_hold,
+    ));
+    let changes = Changes::new(
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&data),
+        Arc::clone(&events),
+        Arc::clone(&consumers),
+    );
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
     let operations =
@@ -477,7 +496,7 @@ fn services(
         scripts: Arc::new(scripts),
         access,
         audit: Arc::new(audit),
-        events: Arc::new(events),
+        events,
         usage: Arc::new(usage),
         projects,
         keys: Arc::new(keys),
@@ -485,7 +504,9 @@ fn services(
         sharing,
         tables,
         views: Arc::new(views),
-        data: Arc::new(data),
+        data,
+        changes: Arc::new(changes),
+        consumers,
         history: Arc::new(history),
         recovery: Arc::new(recovery),
         idempotency,

@@ -88,7 +88,7 @@ fn parse(block: &str) -> Result<SentEvent> {
             Some(("id", id)) => id.clone_into(&mut event.id),
             Some(("event", kind)) => kind.clone_into(&mut event.kind),
             Some(("data", data)) => event.data = serde_json::from_str(data)?,
-            Some(("retry", _)) => {}
+            Some(("retry" | "", _)) => {}
             _ => bail!("not a line of an event: {line:?}"),
         }
     }

@@ -29,6 +29,7 @@ use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
 use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::events::Events;
@@ -57,6 +58,7 @@ use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
+use api::changes::ChangesApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
@@ -98,6 +100,10 @@ pub struct Services {
     pub audit: Arc<Audit>,
     /// What happens, as it happens.
     pub events: Arc<Events>,
+    /// Tables as they change.
+    pub changes: Arc<Changes>,
+    /// Who follows tables.
+    pub consumers: Arc<Consumers>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// What projects use.
@@ -219,7 +225,7 @@ type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
-type EventApis = (EventsApi, EventClientsApi);
+type EventApis = (EventsApi, EventClientsApi, ChangesApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -342,6 +348,11 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             access: Arc::clone(&services.access),
             events: Arc::clone(&services.events),
             clock: Arc::clone(&services.clock),
+        },
+        ChangesApi {
+            changes: Arc::clone(&services.changes),
+            consumers: Arc::clone(&services.consumers),
+            limits: config.query_limits,
         },
     );
     (service, tables, files, (queries, batches, running, later), short, events)

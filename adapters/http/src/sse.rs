@@ -35,8 +35,11 @@ impl Sse {
     }
 
     /// Frames that were written already.
-    pub(crate) fn written(frames: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { body: Body::from_bytes_stream(frames), client_id: None }
+    pub(crate) fn written(
+        frames: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        client_id: String,
+    ) -> Self {
+        Self { body: Body::from_bytes_stream(frames), client_id: Some(client_id) }
     }
 }
 

@@ -226,6 +226,14 @@ impl Hub {
         }
     }
 
+    /// A client takes what it gets elsewhere.
+    pub(super) fn lives(&self, id: &str) {
+        let now = self.clock.now();
+        if let Some(client) = self.state().clients.get_mut(id) {
+            client.vitals.taken(now);
+        }
+    }
+
     /// A client is gone. One that was, with something still waiting for it, could not be written to.
     pub(super) fn leave(&self, id: &str) {
         let mut state = self.state();

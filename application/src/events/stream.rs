@@ -89,6 +89,32 @@ impl EventStream {
         }
     }
 
+    /// Passes over events that are there, for who needs to know only that something happened. Answers the last word of a
+    /// stream that was ended.
+    pub fn pass_over(&mut self) -> Option<Arc<Frame>> {
+        self.first.clear();
+        self.page.clear();
+        loop {
+            match self.shared.hub.next(&self.id)? {
+                Next::Frame(_) => {}
+                Next::Last(frame) => {
+                    self.ended = true;
+                    return Some(frame);
+                }
+                Next::Log(position) => self.cursor = Some(position),
+                Next::Nothing => break,
+            }
+        }
+        if self.cursor.is_some()
+            && let Some(position) = self.shared.hub.position()
+            && self.shared.hub.join(&self.id, position)
+        {
+            self.cursor = None;
+        }
+        self.shared.hub.lives(&self.id);
+        None
+    }
+
     /// Reads a page of the log.
     async fn read_on(&mut self, cursor: u64) -> Result<(), StoreError> {
         // What the hub has handed out by now is in the log by now.

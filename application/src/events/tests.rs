@@ -133,13 +133,12 @@ async fn a_stream_resumes_anywhere_without_gap_or_repeat() {
             if taken % 4 == 2 {
                 watched.events.follow().await.unwrap();
             }
-            let frame = match now(&mut stream) {
-                Some(frame) => frame,
-                None => {
-                    watched.events.follow().await.unwrap();
-                    now(&mut stream).unwrap()
-                }
-            };
+            let mut found = now(&mut stream);
+            if found.is_none() {
+                watched.events.follow().await.unwrap();
+                found = now(&mut stream);
+            }
+            let frame = found.unwrap();
             after = frame.position;
             all.push(frame);
         }
@@ -163,7 +162,8 @@ async fn a_slow_client_delays_nobody_and_misses_nothing() {
         watched.watch(Watched::viewer(Some("p")), Some(0)).await,
         watched.watch(Watched::viewer(Some("p")), Some(0)).await,
     );
-    (drain(&mut slow), drain(&mut quick));
+    drain(&mut slow);
+    drain(&mut quick);
     let mut seen = Vec::new();
     for number in 0..30 {
         watched.log("p", numbers(number..number + 1)).await;
@@ -309,7 +309,8 @@ async fn a_stream_ends_with_what_opened_it() {
     let of_key = Viewer { key: Some(key), ..Watched::viewer(Some("p")) };
     let short = Viewer { until: Some(noon() + TimeDelta::seconds(10)), ..Watched::viewer(Some("q")) };
     let (mut of_key, mut short) = (watched.watch(of_key, None).await, watched.watch(short, None).await);
-    (drain(&mut of_key), drain(&mut short));
+    drain(&mut of_key);
+    drain(&mut short);
     let mut revoked = event("p");
     revoked.event_type = "key.revoked";
     revoked.subject = key.to_string();
@@ -376,7 +377,9 @@ async fn words_reach_those_who_are_meant() {
     let mut ours = watched.watch(Watched::viewer(Some("r")), None).await;
     let mut theirs = watched.watch(Watched::viewer(Some("q")), None).await;
     let mut admins = watched.watch(Watched::viewer(None), None).await;
-    (drain(&mut ours), drain(&mut theirs), drain(&mut admins));
+    drain(&mut ours);
+    drain(&mut theirs);
+    drain(&mut admins);
     let say = async |project: Option<&str>, kind: &str, clients: Option<Vec<String>>| {
         let project = project.map(project_id);
         let caller = if project.is_some() { &owner } else { &watched.world.admin() };

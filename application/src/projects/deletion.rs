@@ -221,6 +221,7 @@ async fn forget(tx: &mut dyn MetadataTx, id: &ProjectId, now: DateTime<Utc>) -> 
     tx.keys().revoke_all(id, now).await?;
     tx.lake_index().clear(id).await?;
     tx.tags().clear(id).await?;
+    tx.consumers().clear(id).await?;
     tx.usage().clear(id).await?;
     tx.sharing().forget_project(id).await?;
     tx.queries().keep_newest(id, 0).await.map(drop)

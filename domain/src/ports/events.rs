@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::metadata::StoreError;
 use crate::access::KeyDigest;
+use crate::ids::SnapshotId;
 use crate::live::{ChangeConsumer, EventToken};
 use crate::names::{ConsumerName, ProjectId};
 use crate::table::TableRef;
@@ -18,6 +19,13 @@ pub trait EventTokens: Send {
     async fn find(&mut self, digest: &KeyDigest, now: DateTime<Utc>) -> Result<Option<EventToken>, StoreError>;
     /// Forgets those that have ended; answers how many.
     async fn forget_ended(&mut self, now: DateTime<Utc>) -> Result<u64, StoreError>;
+}
+
+/// Who needs old snapshots. Whoever removes snapshots asks first, and keeps these and all that come after.
+#[async_trait]
+pub trait SnapshotHolds: Send + Sync {
+    /// The oldest snapshot of a project that somebody needs: its changes are told, those after it aren't.
+    async fn oldest_needed(&self, project: &ProjectId) -> Result<Option<SnapshotId>, StoreError>;
 }
 
 /// Who follows the changes of tables.

@@ -4,6 +4,7 @@ pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod buckets;
+pub(crate) mod changes;
 mod checks;
 pub(crate) mod conditions;
 pub(crate) mod data;

@@ -1,5 +1,6 @@
 //! Events: their streams, their log, and those who watch.
 
+mod changes;
 mod clients;
 
 use std::time::Duration;

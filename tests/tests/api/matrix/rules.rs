@@ -157,6 +157,12 @@ pub(super) const RULES: &[Rule] = &[
     of_project("POST", "/projects/{project}/buckets/{bucket}/tables/{table}/rows/purge", Manage, Bucket).body(ONE),
     of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/data", Read, Bucket),
     of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/changes", Read, Bucket).query("?from=1"),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/changes/stream", Read, Bucket)
+        .query("?cursor=1&follow=false"),
+    of_project("PUT", "/projects/{project}/buckets/{bucket}/tables/{table}/consumers/{consumer}", Write, Bucket)
+        .body("{}"),
+    of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/consumers/{consumer}", Read, Bucket),
+    of_project("DELETE", "/projects/{project}/buckets/{bucket}/tables/{table}/consumers/{consumer}", Write, Bucket),
     of_project("GET", "/projects/{project}/buckets/{bucket}/tables/{table}/profile", Read, Bucket),
     of_project("GET", "/projects/{project}/snapshots", Read, Any),
     of_project("GET", "/projects/{project}/snapshots/{snapshot}", Read, Any),

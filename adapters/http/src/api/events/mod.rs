@@ -408,7 +408,7 @@ fn looked_after(auth: &Auth, access: &Access) -> ApiResult<Option<ProjectId>> {
 }
 
 /// Whether a request names a media type among those it accepts.
-fn accepts(request: &Request, media_type: &str) -> bool {
+pub(super) fn accepts(request: &Request, media_type: &str) -> bool {
     let accepted = request.headers().get_all(poem::http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|value| value.split(','))
