@@ -236,6 +236,7 @@ impl App {
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
             .nest("/docs", service.swagger_ui())
+            .at("/events/test", poem::get(api::events::page::page()))
             .nest("/", service)
             .with(catch_panics());
         let limits = config.bodies;

@@ -238,6 +238,7 @@ pub(super) const RULES: &[Rule] = &[
 pub(super) const BESIDE_THE_DOCUMENT: &[Rule] = &[
     public("/openapi.json"),
     public("/docs"),
+    public("/events/test"),
     of_project("QUERY", "/projects/{project}/query", Read, Any).body(QUERY),
     of_project("PATCH", "/projects/{project}/buckets/{bucket}/tables/{table}/rows", Write, Bucket).body(SET),
     of_project("PATCH", "/projects/{project}/buckets/{bucket}/tables/{table}/columns/{column}", Manage, Bucket)

@@ -1,6 +1,7 @@
 //! Events: streams of them, the log in pages, and the tokens that open streams in browsers.
 
 pub(crate) mod clients;
+pub(crate) mod page;
 
 use std::sync::Arc;
 
