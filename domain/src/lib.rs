@@ -43,3 +43,4 @@ pub mod table;
 pub mod transfer;
 pub mod types;
 pub mod view;
+pub mod webhook;

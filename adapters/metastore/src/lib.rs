@@ -28,6 +28,7 @@ mod statement;
 mod tags;
 mod tx;
 mod usage;
+mod webhooks;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
 pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns};

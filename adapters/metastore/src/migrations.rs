@@ -19,12 +19,13 @@ macro_rules! scripts {
             (8, "profiles", include_str!(concat!("../migrations/", $database, "/0008_profiles.sql"))),
             (9, "quotas", include_str!(concat!("../migrations/", $database, "/0009_quotas.sql"))),
             (12, "events", include_str!(concat!("../migrations/", $database, "/0012_events.sql"))),
+            (13, "webhooks", include_str!(concat!("../migrations/", $database, "/0013_webhooks.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 10] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 10] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 11] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 11] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

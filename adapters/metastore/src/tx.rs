@@ -13,6 +13,7 @@ use gadwall_domain::ports::metadata::{
 use gadwall_domain::ports::peers::LOG_HAS_GROWN;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
+use gadwall_domain::ports::webhooks::WebhookRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
 use thiserror::Error;
 
@@ -178,6 +179,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self
     }
 

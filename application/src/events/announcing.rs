@@ -11,6 +11,7 @@ use gadwall_domain::ports::metadata::{
 };
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
+use gadwall_domain::ports::webhooks::WebhookRepository;
 use tokio::sync::Notify;
 
 /// Rings when the log may have grown: here, or at another server.
@@ -95,6 +96,7 @@ impl MetadataTx for AnnouncingTx {
         usage: UsageRepository,
         event_tokens: EventTokens,
         consumers: ChangeConsumers,
+        webhooks: WebhookRepository,
     }
 
     fn events(&mut self) -> &mut dyn EventLog {

@@ -20,6 +20,7 @@ use crate::operation::Operation;
 use crate::ports::events::{ChangeConsumers, EventTokens};
 use crate::ports::sharing::SharingRepository;
 use crate::ports::usage::UsageRepository;
+use crate::ports::webhooks::WebhookRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
 use crate::query_record::{QueryFilter, QueryRecord};
 use crate::schema::Column;
@@ -89,6 +90,8 @@ pub trait MetadataTx: Send {
     fn event_tokens(&mut self) -> &mut dyn EventTokens;
     /// Who follows the changes of tables.
     fn consumers(&mut self) -> &mut dyn ChangeConsumers;
+    /// Addresses that are told of events.
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

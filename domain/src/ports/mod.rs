@@ -15,6 +15,7 @@
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
+//! | [`webhooks::WebhookSender`] | tells addresses of events | HTTP |
 //! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
@@ -33,3 +34,4 @@ pub mod tokens;
 pub mod transfer;
 pub mod turns;
 pub mod usage;
+pub mod webhooks;

@@ -24,6 +24,13 @@ pub(super) struct Events {
     consumers: BTreeMap<(ProjectId, TableRef, ConsumerName), ChangeConsumer>,
 }
 
+impl Events {
+    /// Whether a project has events after a position.
+    pub(super) fn has_after(&self, project: &ProjectId, position: u64) -> bool {
+        self.log.iter().any(|event| event.project == *project && event.position > position)
+    }
+}
+
 #[async_trait]
 impl EventLog for MemoryTx {
     async fn append(&mut self, events: &[Event]) -> Result<(), StoreError> {

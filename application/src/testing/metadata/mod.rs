@@ -10,6 +10,7 @@ mod repositories;
 mod sharing;
 mod tags;
 mod usage;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,7 @@ use gadwall_domain::access::ApiKey;
 use gadwall_domain::audit::LoggedAudit;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
-use gadwall_domain::ids::{OperationId, QueryId};
+use gadwall_domain::ids::{OperationId, QueryId, WebhookId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
 use gadwall_domain::operation::Operation;
@@ -32,6 +33,7 @@ use gadwall_domain::ports::metadata::{
 };
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
+use gadwall_domain::ports::webhooks::WebhookRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use gadwall_domain::quota::QueryUsage;
@@ -59,6 +61,7 @@ struct State {
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
+    webhooks: BTreeMap<WebhookId, webhooks::Kept>,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
 }
 
@@ -181,6 +184,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self
     }
 

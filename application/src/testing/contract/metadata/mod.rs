@@ -15,6 +15,7 @@ mod tags;
 mod tenancy;
 mod units;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
 pub use usage::*;
+pub use webhooks::*;
 
 /// Tests that an adapter keeps every promise of `MetadataStore`. The expression answers
 /// `(Arc<dyn MetadataStore>, guard)`: a fresh store for each test.
@@ -73,6 +75,9 @@ macro_rules! metadata_contract {
                 old_events_are_forgotten_and_their_positions_remembered,
                 a_token_of_events_ends_by_itself,
                 a_consumer_of_changes_reads_back_as_stored,
+                a_webhook_reads_back_as_stored,
+                a_webhook_is_due_when_there_is_something_to_tell,
+                dead_letters_are_kept_newest_first,
                 audit_entries_come_newest_first,
                 audit_entries_come_in_pages,
                 audit_entries_are_filtered,
