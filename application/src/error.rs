@@ -21,6 +21,7 @@ use gadwall_domain::rows::{RowsError, Violations};
 use gadwall_domain::schema::SchemaError;
 use gadwall_domain::table::{Table, TableRef};
 use gadwall_domain::types::TypeError;
+use gadwall_domain::webhook::WebhookUrlError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -277,6 +278,9 @@ pub enum UseCaseError {
     /// Events can't be watched so.
     #[error(transparent)]
     Events(#[from] EventsError),
+    /// A webhook's address can't be told.
+    #[error(transparent)]
+    Webhook(#[from] WebhookUrlError),
     /// A file can't become part of the table.
     #[error("file {file} {reason}")]
     BadFile {
@@ -413,6 +417,7 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Events(error) => error.kind(),
+            Self::Webhook(error) => error.kind(),
             Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
                 LakeError::Busy
@@ -488,6 +493,7 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
             Self::Events(error) => error.code(),
+            Self::Webhook(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",

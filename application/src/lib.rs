@@ -42,6 +42,7 @@ pub mod transfers;
 pub mod usage;
 pub mod versions;
 pub mod views;
+pub mod webhooks;
 pub mod writes;
 
 #[cfg(any(test, feature = "testing"))]

@@ -39,6 +39,7 @@ use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
 use gadwall_application::usage::{self, Usage};
 use gadwall_application::versions::Versions;
 use gadwall_application::views::Views;
+use gadwall_application::webhooks::Webhooks;
 use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
@@ -49,10 +50,12 @@ use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
+use gadwall_domain::ports::webhooks::WebhookSender;
 use gadwall_domain::quota::{Quota, QuotaKind};
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, Services};
 use gadwall_oidc::OidcVerifier;
+use gadwall_webhooks::HttpSender;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -130,7 +133,12 @@ impl Server {
             (Arc::clone(&services.audit), Arc::clone(&services.events)),
             lakes,
         );
-        let events = EventsTask::start(services.events, bell, services.process, config.events.metrics_interval);
+        let events = EventsTask::start(
+            (services.events, services.webhooks),
+            bell,
+            services.process,
+            config.events.metrics_interval,
+        );
         let linked_reads = LinkedReadsTask::start(services.sharing);
         let refusals = RefusalsTask::start(services.audit);
         let purges = PurgeTask::start(services.projects, config.projects.undelete_for);
@@ -259,6 +267,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         long_queries,
         peers: metadata::peers(config)?,
         bell: bell.clone(),
+        webhooks: Arc::new(HttpSender::new(config.events.webhook_private_addresses)?),
     };
     let watched = (events::settings(&config.events)?, TimeDelta::from_std(config.events.consumer_max_hold)?);
     let settings = (query_settings(config)?, result_settings(config)?, watched);
@@ -306,6 +315,7 @@ struct Outside {
     peers: Option<Arc<dyn Peers>>,
     /// Rings when the log of events has grown.
     bell: Bell,
+    webhooks: Arc<dyn WebhookSender>,
 }
 
 /// What holds for keys and tokens.
@@ -334,8 +344,20 @@ fn services(
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
     (queries, kept, events): (QuerySettings, ResultSettings, (EventSettings, TimeDelta)),
 ) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
-    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers, bell } =
-        outside;
+    let Outside {
+        store,
+        instances,
+        lakes,
+        guard,
+        objects,
+        transfers,
+        background,
+        results,
+        long_queries,
+        peers,
+        bell,
+        webhooks,
+    } = outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -463,6 +485,8 @@ fn services(
         Arc::clone(&clock),
         max_hold,
     ));
+    let webhooks =
+        Webhooks::new(Arc::clone(&store), Arc::clone(&access), webhooks, Arc::clone(&clock), Arc::clone(&ids));
     let changes = Changes::new(
         Arc::clone(&lakes),
         Arc::clone(&access),
@@ -507,6 +531,7 @@ fn services(
         data,
         changes: Arc::new(changes),
         consumers,
+        webhooks: Arc::new(webhooks),
         history: Arc::new(history),
         recovery: Arc::new(recovery),
         idempotency,

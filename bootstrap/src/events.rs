@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_application::events::{Audience, Bell, EventSettings, Events, HealthRules, HubLimits};
+use gadwall_application::webhooks::Webhooks;
 use gadwall_domain::ports::system::ProcessMonitor;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -18,12 +20,13 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct EventsTask {
     task: JoinHandle<()>,
+    webhooks: JoinHandle<()>,
     events: Arc<Events>,
 }
 
 impl EventsTask {
     pub(crate) fn start(
-        events: Arc<Events>,
+        (events, webhooks): (Arc<Events>, Arc<Webhooks>),
         bell: Bell,
         process: Arc<dyn ProcessMonitor>,
         figures_every: Duration,
@@ -55,12 +58,34 @@ impl EventsTask {
                 }
             }
         });
-        Self { task, events }
+        let webhooks = tokio::spawn(tell_webhooks(webhooks, events.reached()));
+        Self { task, webhooks, events }
     }
 
     /// Ends all streams, so that nobody waits for their ends.
     pub(crate) fn close(&self) {
         self.events.close();
+    }
+}
+
+/// Tells webhooks when the log has grown, and looks each second for those whose pause is over.
+async fn tell_webhooks(webhooks: Arc<Webhooks>, mut reached: watch::Receiver<u64>) {
+    let (mut fails, mut more) = (false, false);
+    loop {
+        if !more {
+            // Nobody appends any more once it is closed; the task ends with the server.
+            let _ = tokio::time::timeout(EVERY, reached.changed()).await;
+        }
+        let told = webhooks.deliver().await;
+        more = told.as_ref().is_ok_and(|told| told.delivered > 0);
+        match told {
+            Ok(_) => fails = false,
+            Err(error) if !fails => {
+                fails = true;
+                tracing::warn!(error = %error, "webhooks can't be told");
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -76,6 +101,7 @@ fn tell_figures(events: &Events, process: &dyn ProcessMonitor) {
 impl Drop for EventsTask {
     fn drop(&mut self) {
         self.task.abort();
+        self.webhooks.abort();
     }
 }
 

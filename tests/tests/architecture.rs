@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAX_LINES: usize = 700;
 
 /// What each member may use of the others, outside its tests.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("gadwall-domain", &[]),
     ("gadwall-application", &["gadwall-domain"]),
     ("gadwall-formats", &["gadwall-domain"]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     // The formats are a library: bytes from and to batches.
     ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
     ("gadwall-oidc", &["gadwall-domain", "gadwall-application"]),
+    ("gadwall-webhooks", &["gadwall-domain"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
     (
         "gadwall",
@@ -31,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "gadwall-objects",
             "gadwall-http",
             "gadwall-oidc",
+            "gadwall-webhooks",
         ],
     ),
     (
@@ -60,7 +62,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
     // Objects name it only to choose what TLS runs on.
-    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-oidc", "gadwall-test-services"]),
+    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-oidc", "gadwall-webhooks", "gadwall-test-services"]),
     ("ring", &["gadwall-oidc", "gadwall-test-services"]),
     ("figment", &["gadwall"]),
 ];

@@ -6,7 +6,6 @@
 mod api;
 mod auth;
 mod cache;
-mod cloud_events;
 mod context;
 mod layers;
 mod negotiate;
@@ -47,6 +46,7 @@ use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
 use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
+use gadwall_application::webhooks::Webhooks;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
@@ -80,6 +80,7 @@ use api::tables::TablesApi;
 use api::transfers::TransfersApi;
 use api::usage::UsageApi;
 use api::views::ViewsApi;
+use api::webhooks::WebhooksApi;
 use auth::AccessData;
 use layers::allow::Allowed;
 use layers::body::Bounds;
@@ -104,6 +105,8 @@ pub struct Services {
     pub changes: Arc<Changes>,
     /// Who follows tables.
     pub consumers: Arc<Consumers>,
+    /// Addresses that are told of events.
+    pub webhooks: Arc<Webhooks>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// What projects use.
@@ -225,7 +228,7 @@ type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = (ShortTablesApi, ShortDatasetsApi);
-type EventApis = (EventsApi, EventClientsApi, ChangesApi);
+type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
 impl App {
     /// Puts routes and layers together.
@@ -355,6 +358,7 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             consumers: Arc::clone(&services.consumers),
             limits: config.query_limits,
         },
+        WebhooksApi { webhooks: Arc::clone(&services.webhooks) },
     );
     (service, tables, files, (queries, batches, running, later), short, events)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gadwall_application::events::{EventStream, Form, Frame, seconds};
+use gadwall_application::events::{EventStream, Form, Frame, cloud_event, seconds};
 use poem::http::{HeaderName, HeaderValue, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -13,8 +13,6 @@ use poem_openapi::registry::{
     MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 use serde_json::json;
-
-use crate::cloud_events::cloud_event;
 
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 /// Milliseconds after which a client comes again.

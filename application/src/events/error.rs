@@ -22,6 +22,12 @@ pub enum EventsError {
     /// Too many watch.
     #[error("too many streams of events are open; close one, or come back later")]
     TooMany,
+    /// There is no such webhook.
+    #[error("there is no webhook {0} in this project")]
+    NoWebhook(String),
+    /// The project has too many webhooks.
+    #[error("a project has at most {0} webhooks; remove one first")]
+    TooManyWebhooks(usize),
     /// There is no consumer of that name.
     #[error("there is no consumer {0} of this table")]
     NoConsumer(String),
@@ -34,9 +40,9 @@ impl Classify for EventsError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoKnownKind(_) | Self::NotSpoken(_) => ErrorKind::Invalid,
-            Self::NoClient(_) | Self::NoConsumer(_) => ErrorKind::NotFound,
+            Self::NoClient(_) | Self::NoConsumer(_) | Self::NoWebhook(_) => ErrorKind::NotFound,
             Self::ClientExists(_) => ErrorKind::Conflict,
-            Self::TooManyConsumers(_) => ErrorKind::Unprocessable,
+            Self::TooManyConsumers(_) | Self::TooManyWebhooks(_) => ErrorKind::Unprocessable,
             Self::TooMany => ErrorKind::Unavailable,
         }
     }
@@ -46,6 +52,8 @@ impl Classify for EventsError {
             Self::NoKnownKind(_) | Self::NotSpoken(_) => "invalid_event_type",
             Self::NoClient(_) => "client_not_found",
             Self::NoConsumer(_) => "consumer_not_found",
+            Self::NoWebhook(_) => "webhook_not_found",
+            Self::TooManyWebhooks(_) => "too_many_webhooks",
             Self::ClientExists(_) => "client_exists",
             Self::TooManyConsumers(_) => "too_many_consumers",
             Self::TooMany => "too_many_streams",

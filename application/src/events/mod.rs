@@ -2,6 +2,7 @@
 
 mod announcing;
 mod client;
+mod cloud;
 mod error;
 mod frame;
 mod health;
@@ -32,6 +33,7 @@ use crate::error::UseCaseError;
 
 pub use announcing::{AnnouncingMetadata, Bell};
 pub use client::seconds;
+pub use cloud::cloud_event;
 pub use error::EventsError;
 pub use frame::{Form, Frame};
 pub use health::{Ailment, HealthRules, Vitals};

@@ -30,6 +30,7 @@ pub(crate) mod tables;
 pub(crate) mod transfers;
 pub(crate) mod usage;
 pub(crate) mod views;
+pub(crate) mod webhooks;
 
 use std::time::Duration;
 

@@ -35,6 +35,8 @@ section! {
         metrics_interval: Duration = seconds(30), Kind::span(1, 3_600);
         /// How long a token opens streams.
         token_lifetime: Duration = seconds(300), Kind::span(1, 86_400);
+        /// Whether webhooks may lead to private, local and reserved addresses. They are asked from where the server is.
+        webhook_private_addresses: bool = false, Kind::Switch;
         /// How long a consumer that doesn't move keeps the changes of its table from being removed.
         consumer_max_hold: Duration = seconds(7 * 86_400), Kind::span(0, 3_650 * 86_400);
     }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod clients;
+mod webhooks;
 
 use std::time::Duration;
 

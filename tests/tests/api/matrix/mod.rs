@@ -211,6 +211,7 @@ impl Matrix {
             .replace("{dataset}", "d")
             .replace("{object}", "o.csv")
             .replace("{client}", "x")
+            .replace("{webhook}", "018f0000-0000-7000-8000-000000000000")
             .replace("{consumer}", "x")
             .replace("{operation}", "018f0000-0000-7000-8000-000000000000")
             .replace("{query}", "018f0000-0000-7000-8000-000000000000");

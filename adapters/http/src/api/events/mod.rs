@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use gadwall_application::access::Access;
-use gadwall_application::events::{EventPage, Events, Form, Interest, MAX_EVENTS_LISTED, Watching};
+use gadwall_application::events::{EventPage, Events, Form, Interest, MAX_EVENTS_LISTED, Watching, cloud_event};
 use gadwall_domain::live::Viewer;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::system::Clock;
@@ -22,10 +22,10 @@ use serde_json::{Map, Value};
 
 use super::{Area, number, project_id};
 use crate::auth::{AccessData, Auth};
-use crate::cloud_events::{BATCH, cloud_event};
 use crate::problem::{ApiError, ApiResult};
 use crate::sse::{self, EVENT_STREAM, Sse};
 
+const BATCH: &str = "application/cloudevents-batch+json";
 /// Most events that are sent again to who comes anew.
 const MAX_REPLAY: u32 = 1_000;
 

@@ -1,14 +1,14 @@
 //! Events of the log as `CloudEvents` 1.0.2 (JSON format).
 
 use chrono::SecondsFormat;
-use gadwall_application::events::TYPE_PREFIX;
 use gadwall_domain::events::LoggedEvent;
 use serde_json::{Map, Value, json};
 
-pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
+use super::interest::TYPE_PREFIX;
+use crate::record::MARK;
 
 /// An event with its attributes. `id` is its position, which is unique in the log and so with its source.
-pub(crate) fn cloud_event(event: &LoggedEvent) -> Value {
+pub fn cloud_event(event: &LoggedEvent) -> Value {
     let mut attributes = Map::new();
     let mut set = |name: &str, value: Value| attributes.insert(name.to_owned(), value);
     set("specversion", json!("1.0"));
@@ -27,7 +27,7 @@ pub(crate) fn cloud_event(event: &LoggedEvent) -> Value {
     }
     let mut data = event.data.clone();
     if let Some(data) = data.as_object_mut() {
-        data.remove("request_digest");
+        data.remove(MARK);
     }
     set("data", data);
     Value::Object(attributes)
