@@ -475,8 +475,8 @@ fn services(
         clock: Arc::clone(&clock),
     });
     let (events, max_hold) = events;
-    let events =
-        Arc::new(Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events));
+    let events = Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events);
+    let events = Arc::new(events.with_elsewhere(elsewhere.clone()));
     let consumers = Arc::new(Consumers::new(
         Arc::clone(&store),
         Arc::clone(&lakes),
@@ -499,8 +499,9 @@ fn services(
     let operations =
         Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background, instances);
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
-    let elsewhere =
-        elsewhere.map(|elsewhere| ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations)));
+    let elsewhere = elsewhere.map(|elsewhere| {
+        ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations), Arc::clone(&events))
+    });
     let transfers = Transfers::new(Parts {
         lakes,
         objects: Arc::clone(&objects),

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 use crate::access::{Access, digest};
 use crate::caller::Caller;
+use crate::elsewhere::{Elsewhere, Said, Work};
 use crate::error::UseCaseError;
 
 pub use announcing::{AnnouncingMetadata, Bell};
@@ -85,6 +86,8 @@ pub struct Events {
     access: Arc<Access>,
     ids: Arc<dyn IdGenerator>,
     settings: EventSettings,
+    /// The other servers, if there may be some.
+    elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl fmt::Debug for Events {
@@ -133,7 +136,13 @@ impl Events {
         settings: EventSettings,
     ) -> Self {
         let hub = Hub::new(settings.limits, Arc::clone(&clock), Arc::clone(&ids));
-        Self { shared: Arc::new(Shared { store, clock, hub }), access, ids, settings }
+        Self { shared: Arc::new(Shared { store, clock, hub }), access, ids, settings, elsewhere: None }
+    }
+
+    /// The same, where other servers have clients, too.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Option<Arc<Elsewhere>>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// What a caller may see: of a project, or, for an admin, of all.
@@ -341,9 +350,36 @@ impl Events {
             return Err(EventsError::NotSpoken(kind.chars().take(100).collect()).into());
         }
         let id = self.ids.next_id().to_string();
-        let to = project.map_or(Audience::All, Audience::Project);
-        self.shared.hub.say(&self.shared.hub.frame(kind, data), &to, clients.as_deref());
+        let said = Said { project, kind: kind.to_owned(), data, clients };
+        self.say_here(&said);
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.pass_on(said).await?;
+        }
         Ok(id)
+    }
+
+    /// Says it to this server's clients.
+    pub(crate) fn say_here(&self, said: &Said) {
+        let to = said.project.clone().map_or(Audience::All, Audience::Project);
+        let frame = self.shared.hub.frame(&said.kind, said.data.clone());
+        self.shared.hub.say(&frame, &to, said.clients.as_deref());
+    }
+
+    pub(crate) fn disconnect_here(&self, project: Option<&ProjectId>, id: &str) -> bool {
+        self.shared.hub.disconnect(project, id)
+    }
+
+    pub(crate) fn pong_here(&self, project: Option<&ProjectId>, id: &str) -> bool {
+        self.shared.hub.pong(project, id)
+    }
+
+    /// Has the server do it whose client it is.
+    async fn do_elsewhere(&self, id: &str, work: Work) -> Result<(), UseCaseError> {
+        let done = match &self.elsewhere {
+            Some(elsewhere) => elsewhere.stop(work).await?,
+            None => None,
+        };
+        if done.is_some_and(|done| done.stopped) { Ok(()) } else { Err(EventsError::NoClient(id.to_owned()).into()) }
     }
 
     /// What is known of those who watch.
@@ -359,14 +395,18 @@ impl Events {
     /// Ends a client's stream.
     pub async fn disconnect(&self, caller: &Caller, project: Option<&ProjectId>, id: &str) -> Result<(), UseCaseError> {
         let project = self.look_after(caller, project, Scope::Manage).await?;
-        let known = self.shared.hub.disconnect(project.as_ref(), id);
-        if known { Ok(()) } else { Err(EventsError::NoClient(id.to_owned()).into()) }
+        if self.disconnect_here(project.as_ref(), id) {
+            return Ok(());
+        }
+        self.do_elsewhere(id, Work::Client { project, id: id.to_owned() }).await
     }
 
     /// Takes a client's answer to a ping.
-    pub fn pong(&self, viewer: &Viewer, id: &str) -> Result<(), UseCaseError> {
-        let known = self.shared.hub.pong(viewer.project.as_ref(), id);
-        if known { Ok(()) } else { Err(EventsError::NoClient(id.to_owned()).into()) }
+    pub async fn pong(&self, viewer: &Viewer, id: &str) -> Result<(), UseCaseError> {
+        if self.pong_here(viewer.project.as_ref(), id) {
+            return Ok(());
+        }
+        self.do_elsewhere(id, Work::Pong { project: viewer.project.clone(), id: id.to_owned() }).await
     }
 
     /// Ends the streams of those who count as dead; answers how many there were, and how many were ended.

@@ -244,10 +244,10 @@ async fn words_come_after_silence_and_pongs_count() {
     assert_eq!(kinds(&words), ["heartbeat", "ping", "heartbeat", "ping"]);
     assert!(words.iter().all(|word| word.position.is_none() && word.data["client_id"] == stream.id()));
     let ours = Watched::viewer(Some("p"));
-    watched.events.pong(&ours, stream.id()).unwrap();
+    watched.events.pong(&ours, stream.id()).await.unwrap();
     let vitals = watched.report().remove(0).vitals;
     assert_eq!((vitals.pings, vitals.missed_pings, vitals.takes_part), (2, 0, true));
-    let theirs = watched.events.pong(&Watched::viewer(Some("q")), stream.id());
+    let theirs = watched.events.pong(&Watched::viewer(Some("q")), stream.id()).await;
     assert!(matches!(theirs, Err(UseCaseError::Events(EventsError::NoClient(_)))), "{theirs:?}");
 }
 

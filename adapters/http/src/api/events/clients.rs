@@ -286,7 +286,7 @@ impl EventClientsApi {
         let missing = |name: &str| ApiError::out_of_range(format!("{name} is missing"));
         let client = client_id.0.or_else(|| body.text("client_id")).ok_or_else(|| missing("client_id"))?;
         ping_id.0.or_else(|| body.text("ping_id")).ok_or_else(|| missing("ping_id"))?;
-        self.events.pong(&viewer, &client)?;
+        self.events.pong(&viewer, &client).await?;
         Ok(Json(DoneBody { message: "Pong received successfully".to_owned() }))
     }
 
