@@ -1,7 +1,8 @@
 //! Webhooks over HTTP, told over HTTP.
 
 use anyhow::{Context as _, Result};
-use gadwall_tests::support::TestServer;
+use gadwall_tests::support::{TestServer, send};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -74,6 +75,26 @@ async fn a_webhook_is_told_until_it_takes_it() -> Result<()> {
     assert_eq!(other.get(&path.replace("/p/", "/q/")).await?.code(), "webhook_not_found");
     assert_eq!(owner.delete(&path).await?.status, 204);
     assert_eq!(owner.get(&path).await?.status, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_once_and_kept_by_no_answer() -> Result<()> {
+    let server = TestServer::start_with(|config| config.events.webhook_private_addresses = true).await?;
+    let owner = server.project("p").await?;
+    let make = async || {
+        let request = owner.request(Method::POST, "/projects/p/webhooks").header("Idempotency-Key", "k1");
+        send(request.json(&json!({ "url": "http://127.0.0.1:9/" }))).await
+    };
+    let (first, again) = (make().await?.json(), make().await?.json());
+    assert!(first["secret"].is_string() && again["secret"].is_null() && again["secret_note"].is_string());
+    assert_eq!(first["id"], again["id"]);
+    let token = async || {
+        let request = owner.request(Method::POST, "/events/token").header("Idempotency-Key", "k2");
+        anyhow::Ok(send(request).await?.json()["token"].clone())
+    };
+    let (first, again) = (token().await?, token().await?);
+    assert!(first.is_string() && first != again);
     Ok(())
 }
 
