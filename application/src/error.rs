@@ -23,11 +23,13 @@ use gadwall_domain::rows::{RowsError, Violations};
 use gadwall_domain::schema::SchemaError;
 use gadwall_domain::table::{Table, TableRef};
 use gadwall_domain::types::TypeError;
+use gadwall_domain::webhook::WebhookUrlError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::breaker::Refused;
 use crate::datasets::DatasetError;
+use crate::events::EventsError;
 use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
@@ -323,6 +325,12 @@ pub enum UseCaseError {
         /// The tag.
         tag: TagName,
     },
+    /// Events can't be watched so.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// A webhook's address can't be told.
+    #[error(transparent)]
+    Webhook(#[from] WebhookUrlError),
     /// A file can't become part of the table.
     #[error("file {file} {reason}")]
     BadFile {
@@ -487,6 +495,8 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Governed(error) => error.kind(),
+            Self::Events(error) => error.kind(),
+            Self::Webhook(error) => error.kind(),
             Self::SchemaAway { .. }
             | Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
@@ -572,6 +582,8 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
             Self::Governed(error) => error.code(),
+            Self::Events(error) => error.code(),
+            Self::Webhook(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
@@ -639,6 +651,7 @@ impl Classify for UseCaseError {
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
             Self::Governed(error) => error.details(),
+            Self::Events(error) => error.details(),
             _ => None,
         }
     }

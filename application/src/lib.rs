@@ -11,11 +11,13 @@ pub mod audit;
 pub mod breaker;
 pub mod buckets;
 pub mod caller;
+pub mod changes;
 pub mod contracts;
 pub mod data;
 pub mod datasets;
 pub mod elsewhere;
 pub mod error;
+pub mod events;
 mod failures;
 pub mod guarded;
 pub mod history;
@@ -43,6 +45,7 @@ pub mod transfers;
 pub mod usage;
 pub mod versions;
 pub mod views;
+pub mod webhooks;
 pub mod writes;
 
 #[cfg(any(test, feature = "testing"))]

@@ -7,6 +7,7 @@ mod background;
 mod breakers;
 pub mod config;
 mod elsewhere;
+mod events;
 mod files;
 mod folders;
 mod front;

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAX_LINES: usize = 700;
 
 /// What each member may use of the others, outside its tests.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("gadwall-domain", &[]),
     ("gadwall-application", &["gadwall-domain"]),
     ("gadwall-formats", &["gadwall-domain"]),
@@ -21,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
     ("gadwall-oidc", &["gadwall-domain", "gadwall-application"]),
     ("gadwall-ontology", &["gadwall-domain"]),
+    ("gadwall-webhooks", &["gadwall-domain"]),
     ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
     (
         "gadwall",
@@ -33,6 +34,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "gadwall-http",
             "gadwall-oidc",
             "gadwall-ontology",
+            "gadwall-webhooks",
         ],
     ),
     (
@@ -62,7 +64,17 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
     // Objects name it only to choose what TLS runs on.
-    ("reqwest", &["gadwall-tests", "gadwall-objects", "gadwall-oidc", "gadwall-ontology", "gadwall-test-services"]),
+    (
+        "reqwest",
+        &[
+            "gadwall-tests",
+            "gadwall-objects",
+            "gadwall-oidc",
+            "gadwall-ontology",
+            "gadwall-webhooks",
+            "gadwall-test-services",
+        ],
+    ),
     ("ring", &["gadwall-oidc", "gadwall-test-services"]),
     ("figment", &["gadwall"]),
 ];

@@ -15,6 +15,7 @@ mod peer;
 mod problem;
 mod safe;
 mod server;
+mod sse;
 mod statistics;
 
 use std::any::Any;
@@ -28,9 +29,11 @@ use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
 use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::contracts::Contracts;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::events::Events;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
@@ -48,6 +51,7 @@ use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
 use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
+use gadwall_application::webhooks::Webhooks;
 use gadwall_domain::ports::ontology::SchemaRegistry;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
@@ -61,10 +65,13 @@ use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
+use api::changes::ChangesApi;
 use api::contracts::ContractsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
+use api::events::EventsApi;
+use api::events::clients::EventClientsApi;
 use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
@@ -85,6 +92,7 @@ use api::tables::TablesApi;
 use api::transfers::TransfersApi;
 use api::usage::UsageApi;
 use api::views::ViewsApi;
+use api::webhooks::WebhooksApi;
 use auth::AccessData;
 use layers::allow::Allowed;
 use layers::body::Bounds;
@@ -103,6 +111,14 @@ pub struct Services {
     pub access: Arc<Access>,
     /// The audit log.
     pub audit: Arc<Audit>,
+    /// What happens, as it happens.
+    pub events: Arc<Events>,
+    /// Tables as they change.
+    pub changes: Arc<Changes>,
+    /// Who follows tables.
+    pub consumers: Arc<Consumers>,
+    /// Addresses that are told of events.
+    pub webhooks: Arc<Webhooks>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// What projects use.
@@ -228,13 +244,14 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis);
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis));
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
+type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
 impl App {
     /// A small ontology server instead: these schemas, and nothing else.
@@ -250,13 +267,18 @@ impl App {
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
             .nest("/docs", service.swagger_ui())
+            .at("/events/test", poem::get(api::events::page::page()))
             .nest("/", service)
             .with(catch_panics());
         let limits = config.bodies;
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let front = Front {
             ids: Arc::clone(&services.ids),
-            access: Arc::new(AccessData { access: Arc::clone(&services.access), proxies: config.proxies.clone() }),
+            access: Arc::new(AccessData {
+                access: Arc::clone(&services.access),
+                events: Arc::clone(&services.events),
+                proxies: config.proxies.clone(),
+            }),
             active,
             idempotency: Arc::clone(&services.idempotency),
             door: door(config),
@@ -369,7 +391,26 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
             records: Arc::clone(&services.records),
         },
     );
-    (service, tables, files, (queries, batches, running, later), (short, governed), lineage_apis(services))
+    let events = (
+        EventsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+        EventClientsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+        ChangesApi {
+            changes: Arc::clone(&services.changes),
+            consumers: Arc::clone(&services.consumers),
+            limits: config.query_limits,
+        },
+        WebhooksApi { webhooks: Arc::clone(&services.webhooks) },
+    );
+    let watched = (lineage_apis(services), events);
+    (service, tables, files, (queries, batches, running, later), (short, governed), watched)
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {

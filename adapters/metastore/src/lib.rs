@@ -5,9 +5,11 @@
 #![deny(missing_docs)]
 
 mod audit;
+mod consumers;
 mod contracts;
 mod copy;
 mod error;
+mod event_tokens;
 mod events;
 mod health;
 mod idempotency;
@@ -29,6 +31,7 @@ mod statement;
 mod tags;
 mod tx;
 mod usage;
+mod webhooks;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
 pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns};

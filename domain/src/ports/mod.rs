@@ -6,6 +6,7 @@
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
 //! | [`lineage::LineageRepository`] | jobs, runs, and what they read and write | SQLite, PostgreSQL, memory |
 //! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
+//! | [`events::EventTokens`], [`events::ChangeConsumers`] | who watches events, who follows tables | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
@@ -16,12 +17,14 @@
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
+//! | [`webhooks::WebhookSender`] | tells addresses of events | HTTP |
 //! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
 pub mod contracts;
+pub mod events;
 pub mod lake;
 pub mod lineage;
 pub mod metadata;
@@ -35,3 +38,4 @@ pub mod tokens;
 pub mod transfer;
 pub mod turns;
 pub mod usage;
+pub mod webhooks;

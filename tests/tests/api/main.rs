@@ -11,6 +11,7 @@ mod contracts;
 mod datasets;
 mod deletion;
 mod edits;
+mod events;
 mod formats;
 mod front_door;
 mod hostile;

@@ -5,6 +5,7 @@ pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod buckets;
+pub(crate) mod changes;
 mod checks;
 pub(crate) mod conditions;
 pub(crate) mod contracts;
@@ -12,6 +13,7 @@ pub(crate) mod data;
 pub(crate) mod datasets;
 mod documents;
 pub(crate) mod edits;
+pub(crate) mod events;
 mod exact;
 pub(crate) mod history;
 pub(crate) mod jobs;
@@ -35,6 +37,7 @@ pub(crate) mod tables;
 pub(crate) mod transfers;
 pub(crate) mod usage;
 pub(crate) mod views;
+pub(crate) mod webhooks;
 
 use std::time::Duration;
 
@@ -82,6 +85,8 @@ pub(crate) enum Area {
     Governed,
     /// The engine of queries: how it does and what it did.
     Engine,
+    /// What happens, as it happens.
+    Events,
     /// Who did what, and what was refused.
     Audit,
     /// The service itself.

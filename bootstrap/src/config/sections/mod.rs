@@ -49,12 +49,14 @@ macro_rules! section {
     (@first $value:expr) => { Some($value) };
 }
 
+mod events;
 mod features;
 mod front;
 mod lake;
 mod outside;
 mod serving;
 
+pub use events::Events;
 pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
@@ -82,6 +84,7 @@ pub(super) static SECTIONS: &[Section] = &[
     RateLimit::SECTION,
     Auth::SECTION,
     Audit::SECTION,
+    Events::SECTION,
     Projects::SECTION,
     Quota::SECTION,
     Logging::SECTION,

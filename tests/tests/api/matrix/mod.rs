@@ -218,6 +218,9 @@ impl Matrix {
             .replace("{namespace}", "ducklake")
             .replace("{event}", "1")
             .replace("{run}", "018f0000-0000-7000-8000-000000000000")
+            .replace("{client}", "x")
+            .replace("{webhook}", "018f0000-0000-7000-8000-000000000000")
+            .replace("{consumer}", "x")
             .replace("{operation}", "018f0000-0000-7000-8000-000000000000")
             .replace("{query}", "018f0000-0000-7000-8000-000000000000");
         assert!(!path.contains('{'), "{path} needs a value for a parameter");

@@ -152,7 +152,7 @@ impl Commit<'_> {
                 Ok(None)
             }
             Ok(results) => {
-                let made = run.changes.take();
+                let (made, read): (Vec<_>, Vec<_>) = run.changes.take().into_iter().unzip();
                 let changed = !made.is_empty();
                 let mut breaches = match run.hold(&made, &held) {
                     Ok(breaches) => breaches,
@@ -175,7 +175,7 @@ impl Commit<'_> {
                     let breaches = breaches.remove(&number).unwrap_or_default();
                     WriteRecord { reads, breaches, ..WriteRecord::new(origin.clone(), change) }
                 };
-                self.say(made.into_iter().enumerate().map(record).collect())?;
+                self.say(made.into_iter().zip(read).enumerate().map(record).collect())?;
                 self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod contracts;
+mod events;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -17,6 +18,7 @@ mod tags;
 mod tenancy;
 mod units;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::testing::builders::project;
 
 pub use api_keys::*;
 pub use contracts::*;
+pub use events::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -42,6 +45,7 @@ pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
 pub use usage::*;
+pub use webhooks::*;
 
 /// Tests that an adapter keeps every promise of `MetadataStore`. The expression answers
 /// `(Arc<dyn MetadataStore>, guard)`: a fresh store for each test.
@@ -79,6 +83,13 @@ macro_rules! metadata_contract {
                 events_are_read_on_from_a_position,
                 an_event_reads_back_as_appended,
                 positions_grow_from_one_unit_of_work_to_the_next,
+                the_log_is_read_as_one_and_from_its_end,
+                old_events_are_forgotten_and_their_positions_remembered,
+                a_token_of_events_ends_by_itself,
+                a_consumer_of_changes_reads_back_as_stored,
+                a_webhook_reads_back_as_stored,
+                a_webhook_is_due_when_there_is_something_to_tell,
+                dead_letters_are_kept_newest_first,
                 audit_entries_come_newest_first,
                 audit_entries_come_in_pages,
                 audit_entries_are_filtered,
