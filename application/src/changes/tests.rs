@@ -14,6 +14,7 @@ fn name(text: &str) -> ConsumerName {
     ConsumerName::parse(text).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be missing")]
 fn at(number: i64) -> Option<SnapshotId> {
     Some(SnapshotId::new(number).unwrap())
 }
