@@ -98,6 +98,11 @@ pub enum Alteration {
         /// The parts.
         sort_by: Vec<SortKey>,
     },
+    /// Several in one snapshot: any that only the commit tells of, and then one of any kind.
+    Together {
+        /// In their order.
+        steps: Vec<Alteration>,
+    },
 }
 
 /// Whether those who read and write the table can go on as before.
@@ -161,6 +166,9 @@ pub enum AlterationError {
     /// Rows that are there would have no value.
     #[error("column {0} is NOT NULL and has no default, but the table holds rows; give it a default")]
     NeedsDefault(ColumnName),
+    /// Only what the commit alone tells of goes with another change.
+    #[error("these changes can't be made in one snapshot")]
+    NotTogether,
     /// The table has a key already.
     #[error("the table has a primary key already; drop it first")]
     HasKey,
@@ -183,8 +191,14 @@ impl Classify for AlterationError {
         match self {
             Self::NoColumn(_) => ErrorKind::NotFound,
             Self::Schema(error) => error.kind(),
+<<<<<<< HEAD
             Self::AgainstContract(_) => ErrorKind::Unprocessable,
             Self::NoKey | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
+=======
+            Self::NoKey | Self::NotTogether | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => {
+                ErrorKind::Invalid
+            }
+>>>>>>> registry
             _ => ErrorKind::Conflict,
         }
     }
@@ -200,7 +214,11 @@ impl Classify for AlterationError {
             Self::HasNulls { .. } => "column_has_nulls",
             Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
+<<<<<<< HEAD
             Self::AgainstContract(_) => "contract_violated",
+=======
+            Self::NotTogether => "multiple_changes",
+>>>>>>> registry
             Self::HasKey => "primary_key_exists",
             Self::NoKey => "no_primary_key",
             Self::Schema(error) => error.code(),
@@ -224,9 +242,48 @@ impl Alteration {
             }
             Self::SetPrimaryKey { .. } => "those who write rows with a key that is there are refused",
             Self::DropPrimaryKey => "those who rely on unique rows may meet duplicates, and nobody can upsert",
+            Self::Together { steps } => {
+                let breaks = steps.iter().map(Self::compatibility).find(|step| *step != Compatibility::Compatible);
+                return breaks.unwrap_or(Compatibility::Compatible);
+            }
             _ => return Compatibility::Compatible,
         };
         Compatibility::Breaking { why }
+    }
+
+    /// Whether a table's columns, as the lake stores them, stay as they are: only the commit tells of it.
+    pub fn is_only_told(&self, schema: &TableSchema) -> bool {
+        let now = |name: &ColumnName| schema.column(name);
+        match self {
+            Self::SetChecks { .. } | Self::DropPrimaryKey => true,
+            Self::SetType { column, data_type } => {
+                now(column).is_some_and(|column| column.data_type.without_lengths() == data_type.without_lengths())
+            }
+            Self::SetPrimaryKey { columns } => {
+                columns.iter().all(|name| now(name).is_some_and(|column| !column.nullable))
+            }
+            _ => false,
+        }
+    }
+
+    /// As few changes as these can be made in, each in a snapshot of its own.
+    pub fn together(steps: Vec<Self>, schema: &TableSchema) -> Result<Vec<Self>, AlterationError> {
+        let (mut shape, mut all, mut open) = (schema.clone(), Vec::new(), Vec::new());
+        let close = |open: &mut Vec<Self>| match open.len() {
+            1 => open.pop(),
+            0 => None,
+            _ => Some(Self::Together { steps: std::mem::take(open) }),
+        };
+        for step in steps {
+            let goes_on = step.is_only_told(&shape);
+            shape = step.apply(&shape)?;
+            open.push(step);
+            if !goes_on {
+                all.extend(close(&mut open));
+            }
+        }
+        all.extend(close(&mut open));
+        Ok(all)
     }
 
     /// What the table's columns and key are after it. What depends on the rows is for the lake to check.
@@ -296,7 +353,22 @@ impl Alteration {
                     position(&columns, column)?;
                 }
             }
+<<<<<<< HEAD
             Self::PartitionBy { .. } | Self::SortBy { .. } | Self::Contract { .. } => {}
+=======
+            Self::PartitionBy { .. } | Self::SortBy { .. } => {}
+            Self::Together { steps } => {
+                let mut shape = schema.clone();
+                for (index, step) in steps.iter().enumerate() {
+                    let is_last = index + 1 == steps.len();
+                    if matches!(step, Self::Together { .. }) || !(is_last || step.is_only_told(&shape)) {
+                        return Err(AlterationError::NotTogether);
+                    }
+                    shape = step.apply(&shape)?;
+                }
+                return Ok(shape);
+            }
+>>>>>>> registry
         }
         let after = TableSchema::new(columns, key)?.held_to(schema.contract().cloned());
         // Who puts another contract isn't held to the one before.

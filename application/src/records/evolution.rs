@@ -94,8 +94,8 @@ impl Records {
     }
 
     /// Makes a table what its schema wants now. Steps that break others need `allow_breaking`. DuckLake takes one change of a
-    /// table in a snapshot, so each step is one of its own; what was done before one that fails stays, and asked again it goes
-    /// on from there.
+    /// table in a snapshot, beside rules that only the commit tells of; what was done before one that fails stays, and asked
+    /// again it goes on from there.
     pub async fn evolve(
         &self,
         caller: &Caller,
@@ -117,7 +117,7 @@ impl Records {
             return Err(GovernedError::Breaking(Box::new(evolution)).into());
         }
         let steps = evolution.plan.steps.iter().map(|step| step.alteration.clone());
-        evolution.snapshot = self.alter(caller, &project, &table, steps.collect()).await?;
+        evolution.snapshot = self.alter(caller, &project, &table, (&found.schema, steps.collect())).await?;
         self.govern(&project, &table, &evolution.to, evolution.snapshot).await?;
         Ok(evolution)
     }
@@ -142,7 +142,7 @@ impl Records {
         if let Some(why) = breaks.filter(|_| !allow_breaking) {
             return Err(UseCaseError::Breaking { table: found.name, why });
         }
-        self.alter(caller, &project, &found.name, changes.clone()).await?;
+        self.alter(caller, &project, &found.name, (&found.schema, changes.clone())).await?;
         Ok(changes)
     }
 
@@ -199,18 +199,18 @@ impl Records {
         Ok(Affected { links, views })
     }
 
-    /// Alters a table step by step; answers the last snapshot.
+    /// Alters a table in as few snapshots as can be; answers the last one.
     pub(super) async fn alter(
         &self,
         caller: &Caller,
         project: &Project,
         table: &TableRef,
-        steps: Vec<Alteration>,
+        (shape, steps): (&TableSchema, Vec<Alteration>),
     ) -> Result<Option<SnapshotId>, UseCaseError> {
         // What is left to do is found out anew each time: an idempotency key would name one of several steps.
         let caller = Caller { idempotency: None, ..caller.clone() };
         let mut snapshot = None;
-        for step in steps {
+        for step in Alteration::together(steps, shape)? {
             let meant = Meant { expected: Expected::ANY, dry_run: false };
             let done = self.tables.reshape(&caller, &project.id, table, Reshape::Alter(step), meant, true).await?;
             snapshot = done.snapshot;

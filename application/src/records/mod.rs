@@ -185,7 +185,7 @@ impl Records {
         let plan = Plan::between(&found.schema, &to.schema, Surplus::Keep);
         if !plan.is_breaking() && plan.obstacles.is_empty() {
             let steps = plan.steps.into_iter().map(|step| step.alteration).collect();
-            let snapshot = self.alter(caller, project, &found.name, steps).await?;
+            let snapshot = self.alter(caller, project, &found.name, (&found.schema, steps)).await?;
             self.govern(project, &found.name, to, snapshot).await?;
         }
         Ok(Made { table: found.name, is_new: false })

@@ -220,8 +220,8 @@ impl AdminTablesApi {
 
     /// Make a table what its schema wants
     ///
-    /// As the ontology server has it now. Each step is a snapshot of its own; if one fails, those before it stay, and asked
-    /// again it goes on from there.
+    /// As the ontology server has it now, in as few snapshots as can be: one for each change of the table, rules beside it. If
+    /// one fails, those before it stay, and asked again it goes on from there.
     #[oai(path = "/admin/tables/:table/evolve", method = "post", operation_id = "evolve_admin_table")]
     async fn evolve(
         &self,
