@@ -1,12 +1,12 @@
 //! A contract that is proposed: what a table is, and what its rows keep now.
 
-use gadwall_domain::check::Check;
+use gadwall_domain::check::{Bound, Check};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{ColumnProfile, TableProfile};
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::Table;
 use gadwall_domain::types::DataType;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 /// Values that a column may have at most to be proposed as its only ones.
 const FEW_VALUES: u64 = 8;
@@ -104,15 +104,27 @@ fn options(column: &Column) -> Map<String, Value> {
         let (name, value) = match check {
             Check::Pattern(pattern) => ("pattern", json!(pattern)),
             Check::MinLength(least) => ("minLength", json!(least)),
-            Check::Minimum(bound) if bound.exclusive => ("exclusiveMinimum", json!(bound.value)),
-            Check::Minimum(bound) => ("minimum", json!(bound.value)),
-            Check::Maximum(bound) if bound.exclusive => ("exclusiveMaximum", json!(bound.value)),
-            Check::Maximum(bound) => ("maximum", json!(bound.value)),
+            Check::Minimum(bound) if bound.exclusive => ("exclusiveMinimum", end(column, bound)),
+            Check::Minimum(bound) => ("minimum", end(column, bound)),
+            Check::Maximum(bound) if bound.exclusive => ("exclusiveMaximum", end(column, bound)),
+            Check::Maximum(bound) => ("maximum", end(column, bound)),
             Check::OneOf(_) => continue,
         };
-        options.insert(name.to_owned(), value);
+        if !value.is_null() {
+            options.insert(name.to_owned(), value);
+        }
     }
     options
+}
+
+/// An end of a range as the standard has it: numbers for numbers, text for times, and none for others.
+fn end(column: &Column, bound: &Bound) -> Value {
+    let text = bound.value.as_str();
+    match logical_type(&column.data_type) {
+        "integer" | "number" => text.trim().parse::<Number>().map_or(Value::Null, Value::Number),
+        "date" | "time" | "timestamp" => json!(text),
+        _ => Value::Null,
+    }
 }
 
 /// Text of which few values occur, each often: others are worth a warning.
