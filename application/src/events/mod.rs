@@ -80,6 +80,14 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
 }
 
+impl Shared {
+    /// Tells a client that something may be missing up to a position.
+    fn reset(&self, client: &str, requested: Option<u64>, position: u64) -> Arc<Frame> {
+        let data = json!({ "requested": requested, "position": position, "client_id": client });
+        Frame::mark("reset", self.clock.now(), data, position)
+    }
+}
+
 /// The use cases of events.
 pub struct Events {
     shared: Arc<Shared>,
@@ -244,8 +252,7 @@ impl Events {
         let hello = json!({ "client_id": stream.id, "position": begin, "subscriptions": stream.interest.names() });
         stream.first.push_back(Frame::mark("connected", now, hello, begin));
         if let Some(lost) = lost {
-            let data = json!({ "requested": after, "position": lost, "client_id": stream.id });
-            stream.first.push_back(Frame::mark("reset", now, data, lost));
+            stream.first.push_back(self.shared.reset(&stream.id, after, lost));
         }
         Ok(())
     }

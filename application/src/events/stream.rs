@@ -124,7 +124,11 @@ impl EventStream {
             Some(project) => tx.events().read_after(project, cursor, PAGE).await?,
             None => tx.events().read_all_after(cursor, PAGE).await?,
         };
+        let forgotten = tx.events().extent(self.viewer.project.as_ref()).await?.forgotten;
         drop(tx);
+        if forgotten > cursor {
+            self.first.push_back(self.shared.reset(&self.id, Some(cursor), forgotten));
+        }
         let is_end = found.len() < PAGE as usize;
         let last = found.last().map_or(cursor, |event| event.position);
         self.cursor = Some(if is_end { last.max(reached) } else { last });

@@ -303,6 +303,22 @@ async fn who_was_away_for_too_long_hears_that_something_may_be_missing() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_while_somebody_reads_is_told_as_well() {
+    let watched = Watched::new(2).await;
+    let mut stream = watched.watch(Watched::viewer(Some("p")), Some(0)).await;
+    drain(&mut stream);
+    watched.log("p", numbers(0..5)).await;
+    watched.events.follow().await.unwrap();
+    // Two fit; the others are to be read in the log, which forgets them before.
+    watched.advance(100_000);
+    watched.log("p", numbers(5..6)).await;
+    watched.events.clean_up().await.unwrap();
+    let found = drain(&mut stream);
+    assert_eq!(kinds(&found), ["rows.appended", "rows.appended", "reset", "rows.appended"]);
+    assert_eq!(subjects(&found), ["b.t0", "b.t1", "b.t5"]);
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_what_opened_it() {
     let watched = Watched::new(10).await;
     let key = ApiKeyId::new(Uuid::from_u128(7));

@@ -20,9 +20,10 @@ CREATE TABLE webhooks (
 ) STRICT;
 CREATE INDEX webhooks_by_project ON webhooks (project, id);
 
--- Events that were given up.
+-- Events that were given up. They go with their webhook, without a reference: tables are copied to another database one after the
+-- other, those that refer to projects in any order.
 CREATE TABLE webhook_dead_letters (
-    webhook    TEXT NOT NULL REFERENCES webhooks (id),
+    webhook    TEXT NOT NULL,
     position   INTEGER NOT NULL,
     event_type TEXT NOT NULL,
     subject    TEXT NOT NULL,
