@@ -92,11 +92,12 @@ lint: setup-dev lint-delivery ## check format, lints, dependencies, documentatio
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, the image, compose.yaml and workflows (no Rust)
+lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, the image, manifests and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
 	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
 	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
+	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
 	python3 infra/workflows/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT)
 
 advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
