@@ -37,7 +37,9 @@ def scripts(name, workflow, shellcheck):
         for number, step in enumerate(body.get("steps", []), 1):
             if "run" not in step or step.get("shell", "bash") != "bash":
                 continue
-            script = "#!/usr/bin/env bash\nset -eo pipefail\n" + EXPRESSION.sub("EXPRESSION", step["run"])
+            known = {name for part in (workflow, body, step) for name in part.get("env", {})}
+            given = "".join(f"export {name}=\n" for name in sorted(known))
+            script = f"#!/usr/bin/env bash\nset -eo pipefail\n{given}" + EXPRESSION.sub("EXPRESSION", step["run"])
             result = subprocess.run([shellcheck, "-"], input=script, capture_output=True, text=True)
             if result.returncode:
                 yield f"{name}: jobs.{job}, step {number} ({step.get('name', 'no name')}):\n{result.stdout}"
