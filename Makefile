@@ -10,6 +10,7 @@ PYTHON_CLIENTS := .services/python
 CONTRACT_CHECK := .tools/contract-check
 DELIVERY_CHECK := .tools/delivery-check
 ACTIONLINT := .tools/actionlint
+PULUMI := .tools/pulumi
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -19,7 +20,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint lint-delivery advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint lint-delivery test-pulumi advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,12 @@ $(COMPOSE_CHECK) $(CONTRACT_CHECK) $(DELIVERY_CHECK): .tools/%: .config/%.txt
 	@rm -rf $@ && mkdir -p $@
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+$(PULUMI): infra/pulumi/requirements.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--target $@ --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
 
 $(ACTIONLINT): .config/actionlint.json infra/workflows/fetch.py
@@ -100,6 +107,10 @@ lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
 	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
 	python3 infra/workflows/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT)
+
+# Apart from the others: what it needs is 128 MB.
+test-pulumi: $(PULUMI) ## test the Pulumi program against mocks (Python 3.10 or newer)
+	PYTHONPATH=$(PULUMI) python3 -m unittest discover --start-directory infra/pulumi
 
 advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
 	$(CARGO_DENY) check advisories
