@@ -99,13 +99,15 @@ lint: setup-dev lint-delivery ## check format, lints, dependencies, documentatio
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, the image, manifests and workflows (no Rust)
+lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
 	for tested in koyeb openapi; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
 	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
 	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
 	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
+	python3 infra/monitoring/dashboards.py --check
+	python3 infra/monitoring/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
 	python3 infra/workflows/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT)
 
 # Apart from the others: what it needs is 128 MB.
