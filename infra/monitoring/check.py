@@ -2,7 +2,8 @@
 """Checks what watches Gadwall: rules, dashboards and the configuration of Prometheus.
 
 Every expression is PromQL, every rule has what it needs, every alert has its part in docs/operations.md, and every metric that is
-asked for is one that Gadwall has: metrics.txt beside this file is what a server said. Nothing is fetched.
+asked for is one that Gadwall has: metrics.txt beside this file is what a server says of them (`curl …/metrics | grep '^#'`).
+Nothing is fetched.
 
     check.py COMPOSE_TOOLS DELIVERY_TOOLS [METRICS]     METRICS: a file, or - for standard input, instead of metrics.txt
 """
