@@ -191,14 +191,10 @@ impl Classify for AlterationError {
         match self {
             Self::NoColumn(_) => ErrorKind::NotFound,
             Self::Schema(error) => error.kind(),
-<<<<<<< HEAD
             Self::AgainstContract(_) => ErrorKind::Unprocessable,
-            Self::NoKey | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
-=======
             Self::NoKey | Self::NotTogether | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => {
                 ErrorKind::Invalid
             }
->>>>>>> registry
             _ => ErrorKind::Conflict,
         }
     }
@@ -214,11 +210,8 @@ impl Classify for AlterationError {
             Self::HasNulls { .. } => "column_has_nulls",
             Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
-<<<<<<< HEAD
             Self::AgainstContract(_) => "contract_violated",
-=======
             Self::NotTogether => "multiple_changes",
->>>>>>> registry
             Self::HasKey => "primary_key_exists",
             Self::NoKey => "no_primary_key",
             Self::Schema(error) => error.code(),
@@ -353,10 +346,7 @@ impl Alteration {
                     position(&columns, column)?;
                 }
             }
-<<<<<<< HEAD
             Self::PartitionBy { .. } | Self::SortBy { .. } | Self::Contract { .. } => {}
-=======
-            Self::PartitionBy { .. } | Self::SortBy { .. } => {}
             Self::Together { steps } => {
                 let mut shape = schema.clone();
                 for (index, step) in steps.iter().enumerate() {
@@ -368,7 +358,6 @@ impl Alteration {
                 }
                 return Ok(shape);
             }
->>>>>>> registry
         }
         let after = TableSchema::new(columns, key)?.held_to(schema.contract().cloned());
         // Who puts another contract isn't held to the one before.

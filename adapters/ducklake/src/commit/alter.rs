@@ -93,13 +93,8 @@ impl Commit<'_> {
                 find(after.columns(), column).map_or(Ok(()), |column| self.hold_rows(told, column))?;
                 self.touch(told)?;
             }
-<<<<<<< HEAD
-            Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
-            Alteration::DropPrimaryKey | Alteration::Contract { .. } => self.touch(told)?,
-=======
             Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, after)?,
-            Alteration::DropPrimaryKey => self.touch(told)?,
->>>>>>> registry
+            Alteration::DropPrimaryKey | Alteration::Contract { .. } => self.touch(told)?,
             Alteration::Comment { column: None, comment } => {
                 self.execute(&self.comment_on_table(&target, comment.as_deref()))?;
             }
