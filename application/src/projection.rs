@@ -12,7 +12,7 @@ use gadwall_domain::commit::{Change, Commit, WriteRecord};
 use gadwall_domain::events::Event;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::lineage::event_of_write;
-use gadwall_domain::ports::lake::LakeStore;
+use gadwall_domain::ports::lake::{LakeStore, LakeWrite};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
 use gadwall_domain::schema::TableSchema;
@@ -22,6 +22,7 @@ use gadwall_domain::table::TableRef;
 use tokio::sync::Notify;
 
 use crate::error::UseCaseError;
+use crate::operating::{Measured, Operation};
 
 /// Commits copied in one metadata transaction.
 const AT_ONCE: u32 = 200;
@@ -36,6 +37,8 @@ pub struct Projection {
     copied: Arc<Notify>,
     /// One entry for each lake in use.
     followed: Mutex<HashMap<LakeId, Followed>>,
+    /// Told how long writes take.
+    measured: Option<Arc<Measured>>,
 }
 
 /// How far the copying of one lake is.
@@ -65,7 +68,18 @@ impl fmt::Debug for Projection {
 impl Projection {
     /// Copies from these lakes into this store.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>) -> Self {
-        Self { store, lakes, copied: Arc::default(), followed: Mutex::default() }
+        Self { store, lakes, copied: Arc::default(), followed: Mutex::default(), measured: None }
+    }
+
+    /// Has it told how long writes take.
+    #[must_use]
+    pub fn measured_by(self, measured: Arc<Measured>) -> Self {
+        Self { measured: Some(measured), ..self }
+    }
+
+    /// Notes that a write to a lake begins.
+    pub(crate) fn measure(&self, write: &LakeWrite) -> Option<Operation> {
+        self.measured.as_ref().map(|measured| Operation::begin(measured, write.kind()))
     }
 
     /// Told when commits were copied: one who waits is woken.

@@ -13,6 +13,7 @@ use gadwall_domain::project::Project;
 use crate::caller::Caller;
 use crate::contracts::{Held, Recorder};
 use crate::error::UseCaseError;
+use crate::operating::Operation;
 use crate::projection::Projection;
 
 /// What failed after a commit can't say that nothing was written: the caller asks again, under the same key.
@@ -74,6 +75,7 @@ impl Writes {
         if let Some(before) = self.committed_before(caller, project).await? {
             return Ok(before);
         }
+        let measured = self.projection.measure(&write);
         let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
         let committed = match self.lakes.write(project.lake, write, caller.origin()).await {
             Ok(committed) => committed,
@@ -82,6 +84,7 @@ impl Writes {
                 return Err(tell(error));
             }
         };
+        measured.into_iter().for_each(Operation::succeeded);
         self.projection.catch_up(project, Some(committed.snapshot)).await.map_err(after_commit)?;
         Ok(committed)
     }

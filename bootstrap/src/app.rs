@@ -24,6 +24,7 @@ use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::{Instances, Over};
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::operating::{self, Measured, Operating, ServiceSettings};
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
 use gadwall_application::projects::{Files, Projects};
@@ -50,6 +51,7 @@ use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::background::Background;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
+use gadwall_domain::ports::operating::{EngineControl, LogControl, MachineMonitor, PoolMonitor};
 use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
@@ -79,14 +81,18 @@ use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
 use crate::lineage::LineageTask;
 use crate::linked_reads;
+use crate::machine::LocalMachine;
+use crate::measuring;
 use crate::metadata;
 use crate::ontology;
 use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::refusals::RefusalsTask;
 use crate::rounds::Rounds;
+use crate::settings;
 use crate::statistics::LocalStatistics;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
+use crate::telemetry::ProcessLog;
 
 /// A server that answers requests.
 #[derive(Debug)]
@@ -102,6 +108,7 @@ pub struct Server {
     events: EventsTask,
     _lineage: LineageTask,
     _rounds: [Rounds; 3],
+    _measuring: Vec<Rounds>,
     _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
     lease: Lease,
@@ -141,6 +148,7 @@ impl Server {
             lakes,
         };
         let housekeeping = housekeeping::start(keepers, config.query.result_retention);
+        let measuring = measuring::start(services.operating, services.measured, &config.features);
         let lineage = LineageTask::start(services.lineage);
         let linked_reads = linked_reads::start(services.sharing);
         let events = EventsTask::start(
@@ -164,6 +172,7 @@ impl Server {
             events,
             _lineage: lineage,
             _rounds: [housekeeping, linked_reads, purges],
+            _measuring: measuring,
             _elsewhere: elsewhere,
             background,
             lease,
@@ -230,7 +239,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         .create()
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
-    let (store, metadata_probe) = metadata::open(config, &folders).await?;
+    let (store, metadata_probe, pools) = metadata::open(config, &folders).await?;
     let breakers = Breakers::new(config);
     let past_the_breaker = Arc::clone(&store);
     let bell = Bell::default();
@@ -240,12 +249,21 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
+    let operators = Operators {
+        log: Arc::new(ProcessLog::new(&config.logging)),
+        machine: Arc::new(LocalMachine::new(folders.lakes(), total_memory())),
+        engines: lakes.engines(),
+        pools: vec![pools],
+        settings: settings::of(config),
+        measured: Arc::new(Measured::new(Arc::new(SystemClock), config.features.enable_performance_tracking)),
+    };
     let guard = Guard {
         probe: lakes.health(),
         statistics,
         breaker: breaker_config(config),
         outside: breakers.all(),
         limits: engine_limits(config),
+        operators,
     };
     let probes: Vec<Arc<dyn HealthProbe>> = [metadata_probe, lakes.health()].into_iter().chain(probe).collect();
     let system = System::new(probes, Arc::new(folders), lakes.broken()).with_breakers(breakers.all());
@@ -345,6 +363,17 @@ struct Guard {
     /// Those before other machines.
     outside: Vec<Arc<Breaker>>,
     limits: EngineLimits,
+    operators: Operators,
+}
+
+/// What operators look at and turn.
+struct Operators {
+    log: Arc<dyn LogControl>,
+    machine: Arc<dyn MachineMonitor>,
+    engines: Arc<dyn EngineControl>,
+    pools: Vec<Arc<dyn PoolMonitor>>,
+    settings: ServiceSettings,
+    measured: Arc<Measured>,
 }
 
 #[expect(clippy::too_many_lines, reason = "puts every use case together, one after the other")]
@@ -375,14 +404,17 @@ fn services(
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
     let process: Arc<dyn ProcessMonitor> = Arc::new(ProcessMemory { total: total_memory() });
     let breaker = Breaker::new("duckdb", guard.breaker, Arc::clone(&clock));
-    let engine = Arc::new(GuardedEngine::new(engine, breaker, Arc::clone(&clock)));
+    let measured = Arc::clone(&guard.operators.measured);
+    let engine = GuardedEngine::new(engine, breaker, Arc::clone(&clock)).measured_by(Arc::clone(&measured));
+    let engine = Arc::new(engine);
     let access = Access::new(Arc::clone(&store), Arc::clone(&clock), keys.admins);
     let access = access.with_max_failures(keys.max_failures);
     let access = Arc::new(match keys.tokens {
         Some(tokens) => access.with_tokens(tokens),
         None => access,
     });
-    let projection = Arc::new(Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _));
+    let projection = Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _).measured_by(Arc::clone(&measured));
+    let projection = Arc::new(projection);
     let quotas = Quotas::new(quota, Arc::clone(&clock));
     let (running, query_log) =
         RunningQueries::within(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&quotas));
@@ -480,6 +512,20 @@ fn services(
         running: Arc::clone(&running),
     });
     let history = History::new(Arc::clone(&store), Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&clock));
+    let operators = guard.operators;
+    let operating = Operating::new(operating::Parts {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        log: operators.log,
+        machine: operators.machine,
+        engines: operators.engines,
+        probe: Arc::clone(&guard.probe),
+        queries: Arc::clone(&engine),
+        outside: guard.outside.clone(),
+        pools: operators.pools,
+        measured: operators.measured,
+        settings: operators.settings,
+    });
     let analytics = Analytics::new(analytics::Parts {
         engine: Arc::clone(&engine),
         outside: guard.outside,
@@ -586,6 +632,8 @@ fn services(
         schemas,
         records: Arc::new(records),
         analytics: Arc::new(analytics),
+        operating: Arc::new(operating),
+        measured,
     };
     (services, query_log, elsewhere)
 }

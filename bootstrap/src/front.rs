@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gadwall_http::{
-    BodyLimits, ClientAuthority, CorsConfig, ForwardedHeader, HeadLimits, Hosts, Http2Config, HttpConfig, Networks,
-    Origins, Proxies, QueryLimits, RateLimits, RatePolicy, ServerConfig, Tls, TlsConfig,
+    BodyLimits, ClientAuthority, CorsConfig, ForwardedHeader, HeadLimits, Hosts, Http2Config, HttpConfig,
+    MetricsConfig, Networks, Origins, Proxies, QueryLimits, RateLimits, RatePolicy, ServerConfig, Tls, TlsConfig,
 };
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -34,7 +34,15 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
             min_rate: server.min_body_rate,
         },
         query_limits,
-        result_cache_bytes: config.engine.result_cache,
+        result_cache_bytes: if config.features.enable_request_caching { config.engine.result_cache } else { 0 },
+        compression: config.features.enable_data_compression,
+        metrics: MetricsConfig {
+            enabled: config.features.enable_prometheus_metrics,
+            // Without authentication there is no key to be asked for.
+            public: config.auth.metrics_public || !config.auth.enabled,
+            legacy_names: config.metrics.legacy_names,
+            scheme: if config.tls.certificate.is_some() { "https" } else { "http" },
+        },
         staging_dir: LocalFolders::new(data_dir(config)?).staging(),
         environment: config.environment.as_str().to_owned(),
         auth_enabled: config.auth.enabled,
@@ -43,11 +51,11 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
         trusted_hosts: Hosts::parse(server.trusted_hosts.iter().map(String::as_str))
             .context("server.trusted_hosts is not a list of host names")?,
         cors: CorsConfig {
-            origins: Origins::parse(config.cors.allow_origins.iter().map(String::as_str))
+            origins: Origins::parse(origins(config).iter().map(String::as_str))
                 .context("cors.allow_origins is not a list of origins")?,
             max_age: config.cors.max_age.as_secs(),
         },
-        rates: rates(&config.rate_limit),
+        rates: rates(&config.rate_limit, config.features.enable_rate_limiting),
         hsts: config.tls.hsts_max_age,
     })
 }
@@ -70,8 +78,14 @@ fn proxies(server: &config::Server) -> anyhow::Result<Proxies> {
     Ok(Proxies { networks, header })
 }
 
-fn rates(limits: &config::RateLimit) -> RateLimits {
-    let policy = |requests, window| NonZeroU32::new(requests).map(|requests| RatePolicy { requests, window });
+/// The origins whose pages may read answers.
+fn origins(config: &Config) -> &[String] {
+    if config.features.enable_cors { &config.cors.allow_origins } else { &[] }
+}
+
+fn rates(limits: &config::RateLimit, on: bool) -> RateLimits {
+    let policy =
+        |requests, window| NonZeroU32::new(requests).filter(|_| on).map(|requests| RatePolicy { requests, window });
     RateLimits {
         address: policy(limits.address_requests, limits.address_window),
         key: policy(limits.key_requests, limits.key_window),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gadwall_application::guarded::LakePorts;
 use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
+use gadwall_domain::ports::operating::EngineControl;
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{
@@ -39,6 +40,7 @@ impl Lakes {
     as_ports! {
         health: dyn HealthProbe,
         broken: dyn LakeProbe,
+        engines: dyn EngineControl,
     }
 
     pub(crate) fn ports(&self) -> LakePorts {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::operating::PoolMonitor;
 use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::system::HealthProbe;
 use gadwall_domain::ports::turns::Turns;
@@ -12,8 +13,8 @@ use gadwall_metastore::{PostgresConfig, PostgresMetadata, PostgresPeers, Postgre
 use crate::config::{CatalogKind, Config};
 use crate::folders::LocalFolders;
 
-/// The store, and how it fares.
-pub(crate) type OpenMetadata = (Arc<dyn MetadataStore>, Arc<dyn HealthProbe>);
+/// The store, and how it and its connections fare.
+pub(crate) type OpenMetadata = (Arc<dyn MetadataStore>, Arc<dyn HealthProbe>, Arc<dyn PoolMonitor>);
 
 /// Opens the store and brings it up to date.
 pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<OpenMetadata> {
@@ -22,10 +23,10 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
             tracing::warn!("metadata is kept in PostgreSQL: the metadata that is in the data directory is not used");
         }
         let store = Arc::new(PostgresMetadata::open(&postgres_config(config, url)).await?);
-        return Ok((Arc::clone(&store) as _, store));
+        return Ok((Arc::clone(&store) as _, Arc::clone(&store) as _, store));
     }
     let store = Arc::new(open_file(config, folders).await?);
-    Ok((Arc::clone(&store) as _, store))
+    Ok((Arc::clone(&store) as _, Arc::clone(&store) as _, store))
 }
 
 /// Whether the store is on another machine.

@@ -14,7 +14,7 @@ const LOAD_AGE: Duration = Duration::from_millis(500);
 /// Counting files is work; so long its result is good enough.
 const FILES_AGE: Duration = Duration::from_secs(30);
 /// Ticks of processor time in a second, as Linux tells them on every platform there is.
-const TICKS: f64 = 100.0;
+pub(crate) const TICKS: f64 = 100.0;
 
 /// Reads `/proc` and looks at the lakes' folder. Each is looked at by one caller at a time and kept for a moment, so that
 /// those who ask often cost little.
@@ -38,7 +38,7 @@ struct LoadState {
 
 /// Processor time so far, in ticks.
 #[derive(Debug, Clone, Copy)]
-struct Sample {
+pub(crate) struct Sample {
     at: Instant,
     process: u64,
     busy: u64,
@@ -94,11 +94,17 @@ impl SystemStatistics for LocalStatistics {
 }
 
 impl Sample {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let process = fs::read_to_string("/proc/self/stat").ok().and_then(|text| process_ticks(&text));
         let system = fs::read_to_string("/proc/stat").ok().and_then(|text| system_ticks(&text));
         let (busy, all) = system.unwrap_or_default();
         Self { at: Instant::now(), process: process.unwrap_or(0), busy, all }
+    }
+
+    /// How busy the machine was since an earlier look; none if that was a moment ago.
+    pub(crate) fn since(before: &Self) -> Option<(Self, f64)> {
+        let now = Self::take();
+        (now.at - before.at >= LOAD_AGE).then(|| (now, now.system_percent(before)))
     }
 
     fn process_percent(&self, before: &Self) -> f64 {
@@ -139,12 +145,14 @@ fn system_ticks(stat: &str) -> Option<(u64, u64)> {
     Some((all - idle, all))
 }
 
+/// The number in the line `Name:   12345 kB`.
+pub(crate) fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 fn memory_percent(meminfo: &str) -> Option<f64> {
-    let kilobytes = |name: &str| -> Option<u64> {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    let (total, available) = (kilobytes("MemTotal:")?, kilobytes("MemAvailable:")?);
+    let (total, available) = (kilobytes(meminfo, "MemTotal:")?, kilobytes(meminfo, "MemAvailable:")?);
     Some(percent(total.saturating_sub(available), total))
 }
 

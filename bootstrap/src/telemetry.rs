@@ -1,18 +1,25 @@
 //! Logs: one line for each event, for people or for machines.
 
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tracing_subscriber::EnvFilter;
+use gadwall_domain::ports::operating::{LogControl, LogControlError, LogSetting, LoggingLevel, ModuleName};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use crate::config::{LogFormat, Logging};
+use crate::config::{LogFormat, LogLevel, Logging};
+
+/// Modules that may have a level of their own at once.
+const MAX_MODULES: usize = 32;
+
+/// Where the filter of this process's log can be changed, once logging was started. A process has one log.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging to standard error. A second call in one process changes nothing.
 pub fn start(logging: &Logging) {
-    // Libraries say a lot on INFO that only matters when they are the suspect.
-    let directives = format!("warn,gadwall={level}", level = logging.level.as_directive());
-    let filter = EnvFilter::builder().parse_lossy(directives);
+    let setting = LogSetting { level: level(logging.level), modules: Vec::new() };
+    let (filter, handle) = reload::Layer::new(filter(&setting));
     let registry = tracing_subscriber::registry().with(filter);
     // Colours are for eyes; in a file or a journal they are noise that no search finds its way through.
     let colours = std::io::stderr().is_terminal();
@@ -21,7 +28,128 @@ pub fn start(logging: &Logging) {
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(true)).try_init(),
         LogFormat::Human => registry.with(lines.with_target(false)).try_init(),
     };
-    if started.is_err() {
+    if started.is_err() || FILTER.set(handle).is_err() {
         tracing::debug!("logging was started before");
+    }
+}
+
+fn level(configured: LogLevel) -> LoggingLevel {
+    match configured {
+        LogLevel::Trace => LoggingLevel::Trace,
+        LogLevel::Debug => LoggingLevel::Debug,
+        LogLevel::Info => LoggingLevel::Info,
+        LogLevel::Warn => LoggingLevel::Warning,
+        LogLevel::Error => LoggingLevel::Error,
+    }
+}
+
+fn word(level: LoggingLevel) -> &'static str {
+    match level {
+        LoggingLevel::Trace => "trace",
+        LoggingLevel::Debug => "debug",
+        LoggingLevel::Info => "info",
+        LoggingLevel::Warning => "warn",
+        LoggingLevel::Error | LoggingLevel::Critical => "error",
+    }
+}
+
+/// What a filter is made of.
+fn directives(setting: &LogSetting) -> String {
+    let own = word(setting.level);
+    // Libraries say a lot on INFO that only matters when they are the suspect.
+    let others = if own == "error" { "error" } else { "warn" };
+    let modules = setting.modules.iter().map(|(name, level)| format!(",{}={}", name.as_str(), word(*level)));
+    format!("{others},gadwall={own}{}", modules.collect::<String>())
+}
+
+fn filter(setting: &LogSetting) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(directives(setting))
+}
+
+/// The log of this process.
+#[derive(Debug)]
+pub(crate) struct ProcessLog(Mutex<LogSetting>);
+
+impl ProcessLog {
+    /// As it was configured.
+    pub(crate) fn new(logging: &Logging) -> Self {
+        Self(Mutex::new(LogSetting { level: level(logging.level), modules: Vec::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogSetting> {
+        // It is replaced as a whole, so a poisoned lock is still good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LogControl for ProcessLog {
+    fn setting(&self) -> LogSetting {
+        self.lock().clone()
+    }
+
+    fn set(&self, level: LoggingLevel, module: Option<&ModuleName>) -> Result<(), LogControlError> {
+        let mut setting = self.lock();
+        let mut next = LogSetting { level, modules: Vec::new() };
+        if let Some(module) = module {
+            next.clone_from(&setting);
+            next.modules.retain(|(name, _)| name != module);
+            if next.modules.len() >= MAX_MODULES {
+                return Err(LogControlError::TooManyModules(MAX_MODULES));
+            }
+            next.modules.push((module.clone(), level));
+            next.modules.sort_by(|one, other| one.0.cmp(&other.0));
+        }
+        // Where nothing was started there is no log to be changed, and only the setting is kept.
+        if let Some(log) = FILTER.get()
+            && log.reload(filter(&next)).is_err()
+        {
+            tracing::error!("the log does not take another level");
+        }
+        *setting = next;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_keep_their_level_until_all_are_set() {
+        let log = ProcessLog::new(&Logging::default());
+        let module = |name: &str| ModuleName::parse(name).unwrap();
+        log.set(LoggingLevel::Debug, Some(&module("sqlx::query"))).unwrap();
+        log.set(LoggingLevel::Error, Some(&module("gadwall_http"))).unwrap();
+        log.set(LoggingLevel::Warning, Some(&module("gadwall_http"))).unwrap();
+        assert_eq!(directives(&log.setting()), "warn,gadwall=info,gadwall_http=warn,sqlx::query=debug");
+        log.set(LoggingLevel::Critical, None).unwrap();
+        assert_eq!(directives(&log.setting()), "error,gadwall=error");
+        assert_eq!(log.setting().level.as_str(), "CRITICAL");
+    }
+
+    #[test]
+    fn what_is_set_holds_at_once() {
+        start(&Logging::default());
+        let log = ProcessLog::new(&Logging::default());
+        let seen = || tracing::enabled!(target: "gadwall_http::layers", tracing::Level::DEBUG);
+        let of_libraries = || tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG);
+        assert!(!seen());
+        log.set(LoggingLevel::Debug, None).unwrap();
+        assert!(seen() && !of_libraries());
+        log.set(LoggingLevel::Debug, ModuleName::parse("sqlx::query").as_ref()).unwrap();
+        assert!(seen() && of_libraries());
+        log.set(LoggingLevel::Error, None).unwrap();
+        assert!(!seen() && !of_libraries());
+    }
+
+    #[test]
+    fn only_so_many_modules_have_a_level() {
+        let log = ProcessLog::new(&Logging::default());
+        let set =
+            |number: usize| log.set(LoggingLevel::Debug, Some(&ModuleName::parse(&format!("m{number}")).unwrap()));
+        assert!((0..MAX_MODULES).all(|number| set(number).is_ok()));
+        assert_eq!(set(MAX_MODULES), Err(LogControlError::TooManyModules(MAX_MODULES)));
+        assert!(set(0).is_ok(), "one that is there may change");
+        assert_eq!(log.setting().modules.len(), MAX_MODULES);
     }
 }

@@ -55,7 +55,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 ];
 
 /// Drivers and runtimes, and the only members that may name them.
-const DRIVERS: [(&str, &[&str]); 9] = [
+const DRIVERS: [(&str, &[&str]); 10] = [
     ("duckdb", &["gadwall-ducklake", "gadwall-tests"]),
     // The lakes' catalogs are in PostgreSQL, too.
     ("sqlx", &["gadwall-metastore", "gadwall-ducklake", "gadwall-test-services"]),
@@ -77,6 +77,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ),
     ("ring", &["gadwall-oidc", "gadwall-test-services"]),
     ("figment", &["gadwall"]),
+    ("prometheus-client", &["gadwall-http"]),
 ];
 
 /// What the innermost crate may use of the world: data, not doing.

@@ -18,7 +18,7 @@ use crate::catalogs::Catalogs;
 use crate::config::LakeConfig;
 use crate::error::{Scrub, fault, lake_error};
 use crate::instance::{self, Serves};
-use crate::root::{Lent, Root};
+use crate::root::{Lent, ReopenError, Root};
 use crate::runtime::MissingExtension;
 
 /// Why the engine didn't start.
@@ -51,6 +51,11 @@ pub(crate) struct Lane {
 impl Lane {
     fn new(places: usize, max_waiting: usize, timeout: Duration) -> Self {
         Self { places: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0), max_waiting, timeout }
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Waits for a place; `None` when too many wait already or it takes too long.
@@ -133,6 +138,16 @@ impl Engine {
     /// Whether anything runs on it.
     pub(crate) fn is_busy(&self) -> bool {
         self.root.is_lending()
+    }
+
+    /// How many connections are at work.
+    pub(crate) fn at_work(&self) -> usize {
+        self.root.lending()
+    }
+
+    /// Lets work end, closes the instance, and opens another. Blocks.
+    pub(crate) fn reopen(&self) -> Result<(), ReopenError> {
+        self.root.reopen()
     }
 
     /// A name that no other staged rows have.

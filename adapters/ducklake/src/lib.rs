@@ -9,6 +9,7 @@ mod catalogs;
 mod cloud;
 mod commit;
 mod config;
+mod control;
 mod durable;
 mod engine;
 mod error;

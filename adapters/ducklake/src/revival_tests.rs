@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -10,11 +11,14 @@ use gadwall_application::testing::builders::{column, lake, origin, rows, schema,
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::operating::EngineControl as _;
 use gadwall_domain::ports::system::HealthProbe as _;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use tempfile::TempDir;
 
+use crate::engine::OpenError;
 use crate::error::lake_error;
+use crate::root::{ReopenError, Root};
 use crate::{DataPlace, EmbeddedLakes, LakeConfig, find_extension_dir, sql};
 
 const LONG: &str = "SELECT range FROM range(1000000000)";
@@ -163,4 +167,53 @@ async fn of_many_at_once_no_committed_row_is_lost() {
 async fn shatter_soon(lakes: &EmbeddedLakes) {
     tokio::time::sleep(Duration::from_millis(5)).await;
     shatter(lakes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_works_is_opened_anew_once_its_work_is_done() {
+    let (lakes, _dir) = filled().await;
+    let lakes = Arc::new(lakes);
+    assert_eq!(lakes.figures().await.engines, 1);
+    let writes = (0..10).map(|_| append(&lakes, lake(1)));
+    let (reopened, written) = tokio::join!(lakes.reopen(), join_all(writes));
+    assert_eq!(reopened.unwrap(), 1);
+    let written = written.into_iter().filter(Result::is_ok).count();
+    assert_eq!((written, count(&lakes, lake(1)).await), (10, Ok(11)), "work waits, or is waited for");
+    assert_eq!(count(&lakes, lake(2)).await, Ok(1));
+    assert!(lakes.check().await.ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_does_not_end_is_stopped_before_an_engine_is_opened_anew() {
+    let (lakes, _dir) = filled().await;
+    let lakes = Arc::new(lakes);
+    let stalled = query(&lakes, lake(1), LONG).await.unwrap();
+    let endless = query(&lakes, lake(2), ENDLESS);
+    let (stopped, reopened) = tokio::join!(endless, lakes.reopen());
+    assert!(reopened.is_ok(), "{reopened:?}");
+    assert!(stopped.is_err());
+    assert_eq!(count(&lakes, lake(1)).await, Ok(1));
+    drop(stalled);
+}
+
+#[test]
+fn an_engine_that_can_not_be_opened_anew_is_told_of_and_tried_again() {
+    let away = Arc::new(AtomicBool::new(false));
+    let gone = Arc::clone(&away);
+    let open = move || match gone.load(Ordering::Relaxed) {
+        true => Err(OpenError::Folder { folder: "spill", source: std::io::ErrorKind::NotFound.into() }),
+        false => Ok(duckdb::Connection::open_in_memory()?),
+    };
+    let root = Root::new(Box::new(open)).unwrap();
+    let keep = "CREATE TABLE kept AS SELECT 1 AS i";
+    root.connect().unwrap().execute_batch(keep).unwrap();
+    away.store(true, Ordering::Relaxed);
+    assert!(matches!(root.reopen(), Err(ReopenError::Failed(_))));
+    assert!(root.connect().is_err(), "it is told as it is");
+    away.store(false, Ordering::Relaxed);
+    let connection = root.connect().unwrap();
+    connection.execute_batch(keep).unwrap();
+    drop(connection);
+    root.reopen().unwrap();
+    assert!(root.connect().unwrap().execute_batch("FROM kept").is_err(), "another engine");
 }

@@ -7,6 +7,8 @@
 //! Its connections are never closed: with a transaction open in a lake, closing one would end the process (DuckLake
 //! throws where DuckDB can't catch, see docs/engine-facts.md). So a broken instance is left lying with its memory. It
 //! does nothing any more, and what it has not written is lost, as in a crash.
+//!
+//! One that works may be replaced as well: then what runs on it may end, and it is closed for good.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -21,6 +23,8 @@ use crate::error::message;
 
 /// Longest wait for what still runs on a broken instance.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time in which work may end by itself, when a working instance is to be replaced.
+const DRAIN: Duration = Duration::from_secs(4);
 /// An interrupt that comes between two statements has no effect, so it is repeated.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
@@ -40,6 +44,17 @@ struct Inner {
     generation: u64,
     lent: HashMap<u64, Arc<Interrupter>>,
     next: u64,
+    /// Whether somebody waits for the end of all work, to replace an instance that works.
+    draining: bool,
+}
+
+/// Why a working instance was not replaced.
+#[derive(Debug)]
+pub(crate) enum ReopenError {
+    /// Work on it doesn't end, or somebody else replaces it. It is there as before.
+    Busy,
+    /// No other could be opened. The next one who needs it tries again.
+    Failed(OpenError),
 }
 
 /// Interrupts a connection for as long as it is lent. The crate's own handle may not be used while its connection is
@@ -105,7 +120,7 @@ impl Drop for Lent {
 impl Root {
     /// Opens an instance; the same is done again when it broke.
     pub(crate) fn new(open: Open) -> Result<Arc<Self>, OpenError> {
-        let inner = Inner { instance: Some(open()?), generation: 0, lent: HashMap::new(), next: 0 };
+        let inner = Inner { instance: Some(open()?), generation: 0, lent: HashMap::new(), next: 0, draining: false };
         Ok(Arc::new(Self { open, inner: Mutex::new(inner), returned: Condvar::new(), broken: watch::Sender::new(0) }))
     }
 
@@ -124,6 +139,56 @@ impl Root {
         !self.lock().lent.is_empty()
     }
 
+    /// How many connections are out.
+    pub(crate) fn lending(&self) -> usize {
+        self.lock().lent.len()
+    }
+
+    /// Lets work end, closes the instance, and opens another. Whoever comes meanwhile waits for that. Blocks.
+    pub(crate) fn reopen(&self) -> Result<(), ReopenError> {
+        let mut inner = self.lock();
+        if inner.draining {
+            return Err(ReopenError::Busy);
+        }
+        // One that broke is replaced by who needs it next; there is nothing to be waited for but that.
+        let old = inner.instance.take();
+        let generation = inner.generation;
+        inner.draining = true;
+        let begun = Instant::now();
+        let deadline = begun + PATIENCE;
+        let mut told = false;
+        while !inner.lent.is_empty() && Instant::now() < deadline {
+            if begun.elapsed() >= DRAIN {
+                inner.lent.values().for_each(|connection| connection.interrupt());
+                if !told {
+                    // Those who wait for a slow reader don't hear an interrupt.
+                    self.broken.send_replace(generation);
+                    told = true;
+                }
+            }
+            let waited = self.returned.wait_timeout(inner, INTERRUPT_EVERY);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !inner.lent.is_empty() {
+            inner.draining = false;
+            // It may have broken meanwhile; then it is no good any more.
+            inner.instance = old.filter(|_| inner.generation == generation);
+            self.returned.notify_all();
+            return Err(ReopenError::Busy);
+        }
+        // Nobody gets a connection meanwhile, and those who only look need not wait.
+        drop(inner);
+        // Closed before the next one is opened: two must never be at work on the same files.
+        drop(old);
+        let opened = (self.open)();
+        let mut inner = self.lock();
+        inner.draining = false;
+        let done = opened.map(|instance| inner.instance = Some(instance)).map_err(ReopenError::Failed);
+        drop(inner);
+        self.returned.notify_all();
+        done
+    }
+
     /// A fresh connection. Blocks.
     pub(crate) fn connect(self: &Arc<Self>) -> Result<Lent, duckdb::Error> {
         let deadline = Instant::now() + PATIENCE;
@@ -133,7 +198,7 @@ impl Root {
                 let connection = instance.try_clone()?;
                 return Ok(self.lend(&mut inner, connection));
             }
-            if inner.lent.is_empty() {
+            if inner.lent.is_empty() && !inner.draining {
                 inner.instance = Some((self.open)().map_err(|error| unavailable(&error.to_string()))?);
                 tracing::info!("the engine was opened anew");
                 continue;
@@ -141,7 +206,9 @@ impl Root {
             if Instant::now() >= deadline {
                 return Err(unavailable("work on the broken one doesn't end"));
             }
-            inner.lent.values().for_each(|connection| connection.interrupt());
+            if !inner.draining {
+                inner.lent.values().for_each(|connection| connection.interrupt());
+            }
             let waited = self.returned.wait_timeout(inner, INTERRUPT_EVERY);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -49,7 +49,7 @@ pub struct EmbeddedLakes {
     pub(crate) engine: Arc<Engine>,
     pub(crate) catalogs: Arc<Catalogs>,
     pub(crate) shared: Arc<Shared>,
-    writers: Writers,
+    pub(crate) writers: Writers,
     pub(crate) profiles: Profiles,
 }
 

@@ -71,6 +71,17 @@ impl Writers {
         Self { shared, queue: queue.max(1), open: Arc::default() }
     }
 
+    /// Writes that wait for their turn.
+    pub(crate) fn queued(&self) -> usize {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+    }
+
+    /// How many may wait for one lake.
+    pub(crate) fn limit(&self) -> usize {
+        self.queue
+    }
+
     /// Queues a write and waits until it is durable or refused.
     pub(crate) async fn submit(&self, lake: LakeId, write: Ready) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();

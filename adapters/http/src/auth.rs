@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gadwall_application::access::Access;
 use gadwall_application::audit::Refused;
 use gadwall_application::caller::{Caller, Origin};
+use gadwall_application::error::UseCaseError;
 use gadwall_application::events::Events;
 use gadwall_domain::names::ProjectId;
 use poem::Request;
@@ -105,15 +106,26 @@ impl Asked {
 }
 
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Authenticated> {
-    let missing = || poem::Error::from(poem_openapi::error::AuthorizationError);
+    let caller = look_at(request, &bearer.token).await?;
+    Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
+}
+
+async fn look_at(request: &Request, token: &str) -> ApiResult<Caller> {
+    let missing = || ApiError::from(UseCaseError::Unauthenticated);
     let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
     let origin = access.origin(request).ok_or_else(missing)?;
     Asked::was_looked_at(request, None);
-    let identity = access.access.authenticate_from(&origin, Some(bearer.token.trim())).await.map_err(ApiError::from)?;
+    let identity = access.access.authenticate_from(&origin, Some(token.trim())).await?;
     door::charge(request, &identity)?;
     let caller = context::caller(request, identity, origin.address).ok_or_else(missing)?;
     Asked::was_looked_at(request, Some(&caller));
-    Ok(Authenticated { caller, named_project: request.header("X-Project").map(str::to_owned) })
+    Ok(caller)
+}
+
+/// Who asks, of a route that takes requests without a key, too.
+pub(crate) async fn caller_of(request: &Request) -> ApiResult<Caller> {
+    let token = request.header("Authorization").and_then(|value| value.strip_prefix("Bearer "));
+    look_at(request, token.ok_or(UseCaseError::Unauthenticated)?).await
 }
 
 impl Auth {

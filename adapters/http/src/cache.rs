@@ -12,6 +12,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::statistics::Statistics;
 
@@ -100,22 +101,62 @@ impl Weighter<Key, Kept> for Weight {
 }
 
 /// The results of late, up to so many bytes.
-pub(crate) struct ResultCache(Option<Cache<Key, Kept, Weight>>);
+pub(crate) struct ResultCache {
+    kept: Option<Cache<Key, Kept, Weight>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How the cache does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CacheFigures {
+    /// Results that were there.
+    pub(crate) hits: u64,
+    /// Results that were not.
+    pub(crate) misses: u64,
+    /// Results that are kept.
+    pub(crate) entries: u64,
+    /// What they take, in bytes.
+    pub(crate) bytes: u64,
+}
 
 impl ResultCache {
     /// Keeps up to so many bytes; nothing with 0.
     pub(crate) fn new(bytes: u64) -> Self {
         let guess = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX).max(16);
-        Self((bytes > 0).then(|| Cache::with_weighter(guess, bytes, Weight)))
+        let kept = (bytes > 0).then(|| Cache::with_weighter(guess, bytes, Weight));
+        Self { kept, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// How it does.
+    pub(crate) fn figures(&self) -> CacheFigures {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheFigures {
+            hits: count(&self.hits),
+            misses: count(&self.misses),
+            entries: self.kept.as_ref().map_or(0, |kept| kept.len() as u64),
+            bytes: self.kept.as_ref().map_or(0, Cache::weight),
+        }
+    }
+
+    /// Lets all results go; answers how many.
+    pub(crate) fn clear(&self) -> usize {
+        let Some(kept) = &self.kept else { return 0 };
+        let dropped = kept.len();
+        kept.clear();
+        dropped
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Kept> {
-        self.0.as_ref()?.get(key)
+        let found = self.kept.as_ref()?.get(key);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
     }
 
     /// Passes a result on, and keeps it if it is small and comes to a good end.
     pub(crate) fn keep(self: &Arc<Self>, key: Key, snapshot: SnapshotId, statistics: Statistics, body: Body) -> Body {
-        if self.0.is_none() {
+        if self.kept.is_none() {
             return body;
         }
         let begun = Some((body.into_bytes_stream(), Some(Vec::new()), Arc::clone(self)));
@@ -133,7 +174,7 @@ impl ResultCache {
                     }
                     Some(Err(error)) => Some((Err(error), None)),
                     None => {
-                        if let (Some(whole), Some(entries)) = (gathered, &cache.0) {
+                        if let (Some(whole), Some(entries)) = (gathered, &cache.kept) {
                             entries.insert(key, Kept { body: whole.into(), snapshot, statistics });
                         }
                         None

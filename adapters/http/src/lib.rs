@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod cache;
 mod context;
+mod exposition;
 mod layers;
 mod negotiate;
 mod ontology;
@@ -22,7 +23,6 @@ use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gadwall_application::access::Access;
@@ -38,6 +38,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::operating::{Measured, Operating};
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -76,6 +77,7 @@ use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
 use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
+use api::operating::{ConfigApi, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
@@ -94,11 +96,13 @@ use api::usage::UsageApi;
 use api::views::ViewsApi;
 use api::webhooks::WebhooksApi;
 use auth::AccessData;
+use cache::ResultCache;
 use layers::allow::Allowed;
 use layers::body::Bounds;
 use layers::context::{Bodies, Front, FrontEndpoint};
 use layers::door::{Cors, Door, Rates, Shield};
 
+pub use api::operating::MetricsConfig;
 pub use api::queries::QueryLimits;
 pub use layers::door::{CorsConfig, HeadLimits, Hosts, Origins, RateLimits, RatePolicy};
 pub use peer::{ForwardedHeader, Networks, Proxies};
@@ -161,6 +165,10 @@ pub struct Services {
     pub system: Arc<System>,
     /// The engine, to its operators.
     pub analytics: Arc<Analytics>,
+    /// Running the service.
+    pub operating: Arc<Operating>,
+    /// What requests did.
+    pub measured: Arc<Measured>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -190,6 +198,10 @@ pub struct HttpConfig {
     pub query_limits: QueryLimits,
     /// Memory for results that may be asked for again, in bytes.
     pub result_cache_bytes: u64,
+    /// Whether answers are compressed for who can read that.
+    pub compression: bool,
+    /// Figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// Folder for bodies that must be whole before they can be read.
     pub staging_dir: PathBuf,
     /// Shown in health answers.
@@ -244,12 +256,13 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis));
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis), OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
+type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
@@ -261,8 +274,7 @@ impl App {
 
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
-        let active = Arc::new(AtomicU64::new(0));
-        let service = document(apis(services, config, &active));
+        let service = document(apis(services, config));
         let allowed = Allowed::of_document(&service.spec());
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
@@ -279,7 +291,8 @@ impl App {
                 events: Arc::clone(&services.events),
                 proxies: config.proxies.clone(),
             }),
-            active,
+            measured: Arc::clone(&services.measured),
+            compression: config.compression,
             idempotency: Arc::clone(&services.idempotency),
             door: door(config),
             bodies: Bodies {
@@ -312,23 +325,24 @@ fn door(config: &HttpConfig) -> Door {
     }
 }
 
-fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Apis {
+fn apis(services: &Services, config: &HttpConfig) -> Apis {
     let queries = QueriesApi {
         queries: Arc::clone(&services.queries),
         background: Arc::clone(&services.background),
         scripts: Arc::clone(&services.scripts),
         transfers: Arc::clone(&services.transfers),
         clock: Arc::clone(&services.clock),
-        cache: Arc::new(cache::ResultCache::new(config.result_cache_bytes)),
+        cache: Arc::new(ResultCache::new(config.result_cache_bytes)),
         limits: config.query_limits,
     };
+    let operating = operating_apis(services, config, &queries.cache);
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
     let service = (
         SystemApi {
             system: Arc::clone(&services.system),
             clock: Arc::clone(&services.clock),
             process: Arc::clone(&services.process),
-            active: Arc::clone(active),
+            active: services.measured.active(),
             environment: config.environment.clone(),
             schemas: Arc::clone(&services.schemas),
             machine: Arc::clone(&services.machine),
@@ -410,7 +424,15 @@ fn apis(services: &Services, config: &HttpConfig, active: &Arc<AtomicU64>) -> Ap
         WebhooksApi { webhooks: Arc::clone(&services.webhooks) },
     );
     let watched = (lineage_apis(services), events);
-    (service, tables, files, (queries, batches, running, later), (short, governed), watched)
+    (service, tables, files, (queries, batches, running, later), (short, governed), watched, operating)
+}
+
+fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCache>) -> OperatingApis {
+    let parts = || (Arc::clone(&services.operating), Arc::clone(cache));
+    let (operating, cache) = parts();
+    let figures = OperatingApi { operating, cache, metrics: config.metrics };
+    let (operating, cache) = parts();
+    (figures, MemoryApi { operating, cache }, ConfigApi { operating: Arc::clone(&services.operating) })
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {
@@ -433,7 +455,7 @@ fn document(apis: Apis) -> OpenApiService<Apis, ()> {
 
 /// The API's OpenAPI document, as `/openapi.json` serves it.
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
-    document(apis(services, config, &Arc::new(AtomicU64::new(0)))).spec()
+    document(apis(services, config)).spec()
 }
 
 #[cfg(test)]

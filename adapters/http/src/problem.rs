@@ -262,6 +262,12 @@ impl ApiError {
         Self::of(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail))
     }
 
+    /// Something that a setting switches off.
+    pub(crate) fn switched_off(what: &str, setting: &str) -> Self {
+        let detail = format!("{what} are switched off; see {setting}");
+        Self::of(Problem::new(StatusCode::NOT_FOUND, "switched_off", detail))
+    }
+
     /// A path that is too long.
     pub(crate) fn uri_too_long(limit: usize) -> Self {
         let detail = format!("the path with its query is longer than {limit} bytes; send long queries in a body");

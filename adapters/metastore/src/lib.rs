@@ -19,6 +19,7 @@ mod lake_index;
 mod lineage;
 mod migrations;
 mod operations;
+mod pools;
 mod postgres;
 mod projects;
 mod queries;

@@ -15,6 +15,7 @@ use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::{ResultBatches, RowStream};
 
 use crate::breaker::{Breaker, Permit, Refused, elapsed};
+use crate::operating::{Measured, Operation};
 use crate::query_statistics::{End, QueryNumbers, QueryStatistics, operation};
 
 mod lakes;
@@ -34,6 +35,7 @@ pub struct GuardedEngine {
     engine: Arc<dyn QueryEngine>,
     breaker: Arc<Breaker>,
     statistics: Arc<QueryStatistics>,
+    measured: Option<Arc<Measured>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -46,7 +48,13 @@ impl fmt::Debug for GuardedEngine {
 impl GuardedEngine {
     /// Guards an engine.
     pub fn new(engine: Arc<dyn QueryEngine>, breaker: Arc<Breaker>, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, breaker, statistics: Arc::default(), clock }
+        Self { engine, breaker, statistics: Arc::default(), measured: None, clock }
+    }
+
+    /// Tells how long queries take here, too.
+    #[must_use]
+    pub fn measured_by(self, measured: Arc<Measured>) -> Self {
+        Self { measured: Some(measured), ..self }
     }
 
     /// The breaker.
@@ -129,12 +137,15 @@ struct Running {
     clock: Arc<dyn Clock>,
     since: DateTime<Utc>,
     end: End,
+    measured: Option<Operation>,
 }
 
 impl Running {
     fn begin(guarded: &GuardedEngine, permit: Permit, sql: &str) -> Self {
-        guarded.statistics.begin(operation(sql));
+        let operation = operation(sql);
+        guarded.statistics.begin(operation);
         Self {
+            measured: guarded.measured.as_ref().map(|measured| Operation::begin(measured, operation)),
             permit: Some(permit),
             statistics: Arc::clone(&guarded.statistics),
             clock: Arc::clone(&guarded.clock),
@@ -168,6 +179,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         let now = self.clock.now();
         self.statistics.end(self.end, elapsed(self.since, now), now);
+        // Whoever goes away says nothing of the engine.
+        if self.end != End::Failed {
+            self.measured.take().into_iter().for_each(Operation::succeeded);
+        }
     }
 }
 

@@ -44,8 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Ontology, Postgres, Projects,
-    Query, Quota, RateLimit, Server, Storage, Tls,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Metrics, Ontology, Postgres,
+    Projects, Query, Quota, RateLimit, Server, Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -83,6 +83,8 @@ pub struct Config {
     pub quota: Quota,
     /// What is written to standard error.
     pub logging: Logging,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
     /// DuckDB.
     pub engine: Engine,
     /// The circuit breakers.
@@ -154,6 +156,7 @@ impl Config {
             projects: Projects::default(),
             quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },
+            metrics: Metrics::default(),
             engine: Engine::default(),
             breaker: Breaker::default(),
             query: Query::default(),

@@ -20,6 +20,9 @@
 //! | [`webhooks::WebhookSender`] | tells addresses of events | HTTP |
 //! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
+//! | [`operating::LogControl`], [`operating::MachineMonitor`] | what is logged; the machine and this process | tracing, `/proc` |
+//! | [`operating::EngineControl`] | the engines: what they have, and to open them anew | DuckLake |
+//! | [`operating::PoolMonitor`] | connections to databases | SQLite, PostgreSQL |
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
@@ -30,6 +33,7 @@ pub mod lineage;
 pub mod metadata;
 pub mod objects;
 pub mod ontology;
+pub mod operating;
 pub mod peers;
 pub mod results;
 pub mod sharing;

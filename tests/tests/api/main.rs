@@ -23,6 +23,7 @@ mod lineage;
 mod matrix;
 mod ontology;
 mod openapi;
+mod operating;
 mod problems;
 mod projects;
 mod query;

@@ -96,6 +96,21 @@ impl CloudLakes {
         if sources.is_empty() { self.of(scope.lake).await } else { self.open.reading(scope.lake, &sources).await }
     }
 
+    /// The engines that are open.
+    pub(crate) fn engines(&self) -> Vec<Arc<EmbeddedLakes>> {
+        self.open.all()
+    }
+
+    /// Closes all engines once they are done; answers whose they were.
+    pub(crate) fn forget_all(&self) -> Vec<LakeId> {
+        self.open.forget_all()
+    }
+
+    /// Whether the catalogs' server answers.
+    pub(crate) async fn ping(&self) -> Result<(), LakeError> {
+        self.server.ping().await
+    }
+
     /// Engines that are open.
     pub fn open_engines(&self) -> usize {
         self.open.count()

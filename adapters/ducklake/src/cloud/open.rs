@@ -200,6 +200,17 @@ impl OpenLakes {
         }
     }
 
+    /// Closes all engines that are open; answers whose they were. Work that they are at goes on.
+    pub(super) fn forget_all(&self) -> Vec<LakeId> {
+        let mut slots = self.slots();
+        let open: Vec<LakeId> =
+            slots.iter().filter(|(_, slot)| slot.cell.initialized()).map(|(lake, _)| *lake).collect();
+        for slot in open.iter().filter_map(|lake| slots.remove(lake)).collect::<Vec<_>>() {
+            close(slot);
+        }
+        open
+    }
+
     pub(super) fn count(&self) -> usize {
         self.slots().values().filter(|slot| slot.cell.initialized()).count()
     }

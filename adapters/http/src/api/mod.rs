@@ -20,6 +20,7 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod lineage;
 pub(crate) mod models;
+pub(crate) mod operating;
 pub(crate) mod operations;
 pub(crate) mod paging;
 pub(crate) mod projects;
@@ -87,6 +88,8 @@ pub(crate) enum Area {
     Engine,
     /// What happens, as it happens.
     Events,
+    /// Running the service: its settings, its log, the machine, and figures.
+    Operating,
     /// Who did what, and what was refused.
     Audit,
     /// The service itself.

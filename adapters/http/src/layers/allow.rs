@@ -1,9 +1,17 @@
-//! Which methods a path takes: told with every 405, as RFC 9110 wants it.
+//! Which methods a path takes: told with every 405, as RFC 9110 wants it. And which route it is, for figures.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 /// The API's paths with their methods, read out of its own document.
-pub(crate) struct Allowed(Vec<(Vec<Segment>, String)>);
+pub(crate) struct Allowed(Vec<Known>);
+
+struct Known {
+    segments: Vec<Segment>,
+    methods: String,
+    route: Arc<str>,
+}
 
 enum Segment {
     Word(String),
@@ -18,18 +26,30 @@ impl Allowed {
         let entry = |(path, operations): (&String, &Value)| {
             let operations = operations.as_object().into_iter().flatten();
             let methods: Vec<String> = operations.map(|(method, _)| method.to_ascii_uppercase()).collect();
-            (segments(path).map(Segment::parse).collect(), methods.join(", "))
+            let segments = segments(path).map(Segment::parse).collect();
+            Known { segments, methods: methods.join(", "), route: path.as_str().into() }
         };
         Self(paths.map(entry).collect())
     }
 
     /// The methods that a path takes, if it is one of the API's.
     pub(crate) fn methods(&self, path: &str) -> Option<&str> {
+        self.find(path).map(|known| known.methods.as_str())
+    }
+
+    /// The route that a path belongs to, as in the document, if it is one of the API's.
+    pub(crate) fn route(&self, path: &str) -> Option<Arc<str>> {
+        self.find(path).map(|known| Arc::clone(&known.route))
+    }
+
+    /// Of several that fit, the one with the most words.
+    fn find(&self, path: &str) -> Option<&Known> {
         let given: Vec<&str> = segments(path).collect();
-        let found = self.0.iter().find(|(known, _)| {
-            known.len() == given.len() && known.iter().zip(&given).all(|(segment, text)| segment.fits(text))
+        let fit = self.0.iter().filter(|known| {
+            known.segments.len() == given.len()
+                && known.segments.iter().zip(&given).all(|(known, text)| known.fits(text))
         });
-        found.map(|(_, methods)| methods.as_str())
+        fit.max_by_key(|known| known.segments.iter().filter(|segment| matches!(segment, Segment::Word(_))).count())
     }
 }
 
@@ -56,11 +76,13 @@ mod tests {
 
     #[test]
     fn a_path_is_found_by_its_form() {
-        let document = r#"{"paths": {"/projects": {"get": {}, "post": {}}, "/projects/{id}/stats": {"get": {}}, "/": {"get": {}}}}"#;
+        let document = r#"{"paths": {"/projects": {"get": {}, "post": {}}, "/projects/{id}/{part}/x": {}, "/projects/{id}/stats": {"get": {}}, "/": {"get": {}}}}"#;
         let allowed = Allowed::of_document(document);
         assert_eq!(allowed.methods("/projects"), Some("GET, POST"));
         assert_eq!(allowed.methods("/projects/x/stats"), Some("GET"));
         assert_eq!(allowed.methods("/"), Some("GET"));
         assert_eq!(allowed.methods("/projects/x/other"), None);
+        assert_eq!(allowed.route("/projects/x/stats").as_deref(), Some("/projects/{id}/stats"));
+        assert_eq!(allowed.route("/projects/x/other"), None);
     }
 }

@@ -117,6 +117,7 @@ fn is_data(headers: &HeaderMap) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let data = [
         "application/json",
+        "application/openmetrics-text",
         "application/x-ndjson",
         "text/csv",
         "application/vnd.apache.arrow.stream",

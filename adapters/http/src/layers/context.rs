@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use gadwall_application::caller::Caller;
 use gadwall_application::idempotency::Idempotency;
+use gadwall_application::operating::{Measured, RequestLabels};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::system::IdGenerator;
 use poem::http::{HeaderName, HeaderValue, Method};
@@ -27,7 +28,9 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Front {
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) access: Arc<AccessData>,
-    pub(crate) active: Arc<AtomicU64>,
+    pub(crate) measured: Arc<Measured>,
+    /// Whether answers are compressed.
+    pub(crate) compression: bool,
     pub(crate) door: Door,
     pub(crate) bodies: Bodies,
     /// Answers to requests that may be repeated.
@@ -66,6 +69,7 @@ impl Bodies {
 /// Serves a request through the routes, whatever happens there.
 pub(crate) struct FrontEndpoint<E> {
     front: Front,
+    active: Arc<AtomicU64>,
     inner: Arc<Inner<E>>,
 }
 
@@ -87,10 +91,12 @@ impl<E: Endpoint> Inner<E> {
 
 impl<E: Endpoint + 'static> FrontEndpoint<E> {
     pub(crate) fn new(front: Front, allowed: Allowed, routes: E) -> Self {
-        Self { front, inner: Arc::new(Inner { routes, allowed }) }
+        let active = front.measured.active();
+        Self { front, active, inner: Arc::new(Inner { routes, allowed }) }
     }
 
-    async fn serve(&self, mut request: Request) -> Response {
+    /// Serves a request; `route` is told which one it is.
+    async fn serve(&self, mut request: Request, route: &mut Option<Arc<str>>) -> Response {
         if let Some(uri) = alias::rewrite(request.method(), request.uri()) {
             *request.uri_mut() = uri;
         }
@@ -98,6 +104,7 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
             request.set_method(method);
             *request.uri_mut() = uri;
         }
+        *route = self.inner.allowed.route(request.uri().path());
         safe::accept(&mut request);
         body::allow_none(&mut request);
         if let Some(key) = &self.front.stand_in_key
@@ -160,13 +167,14 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let span = tracing::info_span!("request", request_id = %id, method = %method, path = %path);
 
-        let _active = Active::new(&self.front.active);
+        let _active = Active::new(&self.active);
         let visit = self.front.door.visit(&mut request);
-        let coding = compress::settle(&mut request);
+        let coding = compress::settle(&mut request).filter(|_| self.front.compression);
+        let mut route = None;
         let asked = Asked::of(&mut request, &self.front.access);
         let serving = async {
             match self.front.door.admit(&request, &visit) {
-                None => self.serve(request).await,
+                None => self.serve(request, &mut route).await,
                 Some(answer) => answer,
             }
         };
@@ -181,11 +189,22 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
             response.headers_mut().insert(REQUEST_ID.clone(), value);
         }
         statistics::trail(&mut response);
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
+        // Who is turned away at the door asked for a route, too.
+        let route = route.or_else(|| self.inner.allowed.route(&path)).unwrap_or_else(|| "".into());
+        let labels = RequestLabels { method: known(&method), route, status };
+        self.front.measured.request(labels, took);
         span.in_scope(|| tracing::info!(status, duration_ms, "served"));
         Ok(response)
     }
+}
+
+/// A method by its name, if the API has it: clients may make up any.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 8] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY"];
+    KNOWN.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER")
 }
 
 /// Routes whose bodies are rows, not documents.

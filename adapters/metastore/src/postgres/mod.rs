@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
+use gadwall_domain::ports::operating::{PoolFigures, PoolMonitor};
 use gadwall_domain::ports::system::{Health, HealthProbe};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -35,9 +36,9 @@ pub use peers::PostgresPeers;
 pub(crate) use peers::tell;
 pub use turns::PostgresTurns;
 
-use crate::health;
 use crate::statement::Statement;
 use crate::tx::SqlTx;
+use crate::{health, pools};
 
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(crate) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -91,6 +92,15 @@ impl MetadataStore for PostgresMetadata {
 impl HealthProbe for PostgresMetadata {
     async fn check(&self) -> Health {
         health::of(sqlx::query(health::LOOK).fetch_one(&self.readers)).await
+    }
+}
+
+impl PoolMonitor for PostgresMetadata {
+    fn pools(&self) -> Vec<PoolFigures> {
+        let of = |name, pool: &PgPool| {
+            pools::of(name, "postgresql", pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        };
+        vec![of("metadata_readers", &self.readers), of("metadata_writer", &self.writer)]
     }
 }
 

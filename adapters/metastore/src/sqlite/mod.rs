@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
+use gadwall_domain::ports::operating::{PoolFigures, PoolMonitor};
 use gadwall_domain::ports::system::{Health, HealthProbe};
 use sqlx::SqlitePool;
 
@@ -21,8 +22,8 @@ pub use error::OpenError;
 pub(crate) use error::store_error;
 pub use open::SqliteConfig;
 
-use crate::health;
 use crate::tx::SqlTx;
+use crate::{health, pools};
 
 /// Metadata in one SQLite file.
 pub struct SqliteMetadata {
@@ -73,5 +74,14 @@ impl MetadataStore for SqliteMetadata {
 impl HealthProbe for SqliteMetadata {
     async fn check(&self) -> Health {
         health::of(sqlx::query(health::LOOK).fetch_one(&self.readers)).await
+    }
+}
+
+impl PoolMonitor for SqliteMetadata {
+    fn pools(&self) -> Vec<PoolFigures> {
+        let of = |name, pool: &SqlitePool| {
+            pools::of(name, "sqlite", pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        };
+        vec![of("metadata_readers", &self.readers), of("metadata_writer", &self.writer)]
     }
 }

@@ -61,7 +61,7 @@ pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
-pub use serving::{Audit, Auth, Logging, Projects, Quota, Server};
+pub use serving::{Audit, Auth, Logging, Metrics, Projects, Quota, Server};
 
 use super::Config;
 use super::key::Section;
@@ -70,7 +70,6 @@ use super::key::Section;
 pub(super) mod planned {
     pub(in crate::config) const CATALOG_NAMES: &str = "names of one's own for the catalogs";
     pub(in crate::config) const TIME_TRAVEL: &str = "reading a whole lake as of a snapshot";
-    pub(in crate::config) const METRICS: &str = "metrics";
     pub(in crate::config) const DETAILS: &str = "faults explained to clients";
     pub(in crate::config) const FLAGS: &str = "feature flags";
 }
@@ -88,6 +87,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Projects::SECTION,
     Quota::SECTION,
     Logging::SECTION,
+    Metrics::SECTION,
     Engine::SECTION,
     Breaker::SECTION,
     Query::SECTION,

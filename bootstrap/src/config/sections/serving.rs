@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::planned;
 use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel};
 use crate::config::issuers::Issuer;
 use crate::config::kind::{GIB, Kind, MIB, seconds};
@@ -85,8 +84,8 @@ section! {
         last_used_interval: Duration = seconds(60), Kind::span(1, 3_600);
         /// How long a rotated key's former secret goes on working, unless the request tells.
         rotation_overlap: Duration = seconds(0), Kind::span(0, 604_800);
-        /// Whether `/metrics` answers without a key.
-        metrics_public: bool = true, Kind::Switch, planned planned::METRICS;
+        /// Whether `GET /metrics` answers without a key. If not, it takes an administrator's. It tells of no project.
+        metrics_public: bool = true, Kind::Switch;
     }
 }
 
@@ -135,5 +134,13 @@ section! {
         level: LogLevel = LogLevel::Info, Kind::Choice(LogLevel::WORDS);
         /// Lines for people or for machines.
         format: LogFormat = LogFormat::Human, Kind::Choice(LogFormat::WORDS), otherwise "human; json in production";
+    }
+}
+
+section! {
+    /// Figures for Prometheus, at `GET /metrics` (see `features.enable_prometheus_metrics` and `auth.metrics_public`).
+    pub struct Metrics = "metrics" {
+        /// Whether figures are told under the older services' names, too, for dashboards that ask for these.
+        legacy_names: bool = true, Kind::Switch;
     }
 }

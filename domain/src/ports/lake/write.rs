@@ -260,6 +260,26 @@ pub enum LakeWrite {
 }
 
 impl LakeWrite {
+    /// What it does, in a word for figures.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateBucket { .. } => "create_bucket",
+            Self::DropBucket { .. } => "drop_bucket",
+            Self::CreateTable { .. } => "create_table",
+            Self::DropTable { .. } => "drop_table",
+            Self::Load { mode: LoadMode::Append, .. } => "append",
+            Self::Load { mode: LoadMode::Upsert, .. } => "upsert",
+            Self::Load { mode: LoadMode::Replace, .. } => "replace",
+            Self::Delete { .. } => "delete",
+            Self::Update { .. } => "update",
+            Self::Alter { .. } => "alter_table",
+            Self::RenameTable { .. } => "rename_table",
+            Self::Restore { .. } => "restore_table",
+            Self::Undelete { .. } => "undelete_table",
+            Self::RegisterFiles { .. } => "register_files",
+        }
+    }
+
     /// Makes a table whose files lie as they come.
     pub fn create_table(table: TableRef, schema: TableSchema) -> Self {
         Self::CreateTable { table, schema, layout: Layout::default() }
