@@ -218,7 +218,7 @@ async fn counts_that_were_written_down_survive_kill_9_and_none_counts_twice() ->
 async fn a_stream_of_events_goes_on_after_kill_9_without_gap_or_repeat() -> Result<()> {
     let data = tempfile::tempdir()?;
     let options = options_of(&data);
-    let client = gadwall_tests::client::builder().timeout(Duration::from_secs(60)).build()?;
+    let client = gadwall_tests::client::builder().timeout(Duration::from_mins(1)).build()?;
     let (mut seen, mut last) = (Vec::new(), "0".to_owned());
     let mut acknowledged = 0;
     for round in 0..ROUNDS {
