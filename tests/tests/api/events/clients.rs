@@ -109,7 +109,7 @@ async fn who_reads_nothing_is_found_dead_and_cut_and_delays_nobody() -> Result<(
         config.events.queue_size = 5;
         config.events.check_interval = Duration::from_secs(1);
         config.events.zombie_grace = Duration::from_secs(1);
-        config.server.write_stall_timeout = Duration::from_secs(60);
+        config.server.write_stall_timeout = Duration::from_mins(1);
     })
     .await?;
     let owner = server.project("p").await?;
