@@ -14,9 +14,8 @@ fn name(text: &str) -> ConsumerName {
     ConsumerName::parse(text).unwrap()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be missing")]
-fn at(number: i64) -> Option<SnapshotId> {
-    Some(SnapshotId::new(number).unwrap())
+fn at(number: i64) -> SnapshotId {
+    SnapshotId::new(number).unwrap()
 }
 
 #[tokio::test]
@@ -44,24 +43,24 @@ async fn what_a_consumer_needs_is_held_until_it_has_stood_still_for_too_long() {
     );
     let t = table("main.t");
     assert_eq!(consumers.oldest_needed(&p).await.unwrap(), None);
-    let (first, is_new) = consumers.put(&owner, &p, &t, name("a"), at(0)).await.unwrap();
+    let (first, is_new) = consumers.put(&owner, &p, &t, name("a"), Some(at(0))).await.unwrap();
     assert!(is_new && first.consumer.snapshot == SnapshotId::ZERO);
     world.clock.advance(TimeDelta::minutes(30));
     let (second, _) = consumers.put(&owner, &p, &t, name("b"), None).await.unwrap();
     assert_eq!(second.consumer.snapshot, second.newest);
-    assert_eq!(consumers.oldest_needed(&p).await.unwrap(), at(0));
+    assert_eq!(consumers.oldest_needed(&p).await.unwrap(), Some(at(0)));
     world.clock.advance(TimeDelta::minutes(30));
     assert_eq!(consumers.oldest_needed(&p).await.unwrap(), Some(second.newest), "the first was held for long enough");
-    let (first, is_new) = consumers.put(&owner, &p, &t, name("A"), at(0)).await.unwrap();
+    let (first, is_new) = consumers.put(&owner, &p, &t, name("A"), Some(at(0))).await.unwrap();
     assert!(!is_new && first.consumer.created_at < first.consumer.moved_at);
-    assert_eq!(consumers.oldest_needed(&p).await.unwrap(), at(0), "it moves again");
+    assert_eq!(consumers.oldest_needed(&p).await.unwrap(), Some(at(0)), "it moves again");
     consumers.remove(&owner, &p, &t, &name("a")).await.unwrap();
     assert_eq!(consumers.oldest_needed(&p).await.unwrap(), Some(second.newest));
     assert!(matches!(
         consumers.get(&owner, &p, &t, &name("a")).await,
         Err(UseCaseError::Events(crate::events::EventsError::NoConsumer(_)))
     ));
-    let never = consumers.put(&owner, &p, &t, name("c"), at(1_000)).await;
+    let never = consumers.put(&owner, &p, &t, name("c"), Some(at(1_000))).await;
     assert!(matches!(never, Err(UseCaseError::NoSnapshot { .. })), "{never:?}");
     assert!(consumers.get(&owner, &p, &t, &name("c")).await.is_err(), "nothing was kept of it");
 }
