@@ -22,7 +22,10 @@ class Merging(unittest.TestCase):
 
     def test_lists_of_named_things_are_merged_by_name_and_others_replaced(self):
         base = {"volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp"}], "args": ["serve"]}
-        patch = {"volumes": [{"name": "data", "emptyDir": None, "claim": 1}, {"name": "new"}], "args": ["config"]}
+        patch = {
+            "volumes": [{"name": "data", "emptyDir": None, "claim": 1}, {"name": "new"}],
+            "args": ["config"],
+        }
         self.assertEqual(
             render.merged(base, patch),
             {"volumes": [{"name": "data", "claim": 1}, {"name": "tmp"}, {"name": "new"}], "args": ["config"]},
@@ -36,10 +39,17 @@ class Rendering(unittest.TestCase):
         self.folder = Path(scratch.name)
         container = {"name": "server", "image": "gadwall"}
         self.write("base/kustomization.yaml", {"resources": ["all.yaml"]})
-        self.write("base/all.yaml", [
-            {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [container]}}}},
-            {"kind": "Service", "metadata": {"name": "a"}},
-        ])
+        self.write(
+            "base/all.yaml",
+            [
+                {
+                    "kind": "Deployment",
+                    "metadata": {"name": "a"},
+                    "spec": {"template": {"spec": {"containers": [container]}}},
+                },
+                {"kind": "Service", "metadata": {"name": "a"}},
+            ],
+        )
 
     def write(self, name, content):
         path = self.folder / name
@@ -51,7 +61,9 @@ class Rendering(unittest.TestCase):
         return render.render(self.folder / "over", parse)
 
     def test_images_and_the_namespace_are_set(self):
-        rendered = self.overlay(namespace="n", images=[{"name": "gadwall", "newName": "r/gadwall", "newTag": "2"}])
+        rendered = self.overlay(
+            namespace="n", images=[{"name": "gadwall", "newName": "r/gadwall", "newTag": "2"}]
+        )
         self.assertEqual({document["metadata"]["namespace"] for document in rendered}, {"n"})
         self.assertEqual(rendered[0]["spec"]["template"]["spec"]["containers"][0]["image"], "r/gadwall:2")
 

@@ -16,7 +16,9 @@ took_seconds_bucket{le="+Inf"} 1
 class Exposed(unittest.TestCase):
     def test_samples_count_and_what_is_only_described(self):
         names = check.exposed(TEXT)
-        self.assertLessEqual({"requests_total", "took_seconds_bucket", "took_seconds_sum", "took_seconds_count", "idle"}, names)
+        self.assertLessEqual(
+            {"requests_total", "took_seconds_bucket", "took_seconds_sum", "took_seconds_count", "idle"}, names
+        )
         self.assertNotIn("idle_count", names)
 
 
@@ -41,7 +43,13 @@ class Rules(unittest.TestCase):
             ({"for": "soon"}, "no time"),
             ({"annotations": {"runbook_url": "docs/operations.md#gadwalldown"}}, "no summary"),
             ({"annotations": {"summary": "x"}}, "runbook_url"),
-            ({"alert": "GadwallGone", "annotations": {"summary": "x", "runbook_url": "docs/operations.md#gadwallgone"}}, "no part"),
+            (
+                {
+                    "alert": "GadwallGone",
+                    "annotations": {"summary": "x", "runbook_url": "docs/operations.md#gadwallgone"},
+                },
+                "no part",
+            ),
         ]:
             with self.subTest(told):
                 self.assertRegex(" ".join(self.wrong(**changed)), told)

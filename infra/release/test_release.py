@@ -6,7 +6,22 @@ import unittest
 import notes
 import sbom
 
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n- not yet\n\n## 1.2.0 - 2026-11-21\n\n### Added\n\n- this\n\n## [1.1.0]\n\n- that\n"
+CHANGELOG = """# Changelog
+
+## Unreleased
+
+- not yet
+
+## 1.2.0 - 2026-11-21
+
+### Added
+
+- this
+
+## [1.1.0]
+
+- that
+"""
 
 
 class Notes(unittest.TestCase):
@@ -21,10 +36,12 @@ class Notes(unittest.TestCase):
 
 class Sbom(unittest.TestCase):
     def document(self, **more):
-        lock = {"package": [
-            {"name": "gadwall", "version": "1.0.0"},
-            {"name": "serde", "version": "1.0.1", "source": "elsewhere", "checksum": "ab" * 32},
-        ]}
+        lock = {
+            "package": [
+                {"name": "gadwall", "version": "1.0.0"},
+                {"name": "serde", "version": "1.0.1", "source": "elsewhere", "checksum": "ab" * 32},
+            ]
+        }
         runtime = {
             "duckdb": "1.5.5",
             "library": {"npm": "@duckdb/node-bindings", "version": "1.5.5-r.5"},
@@ -35,13 +52,18 @@ class Sbom(unittest.TestCase):
 
     def test_it_has_the_crates_of_others_and_the_engine(self):
         urls = [component["purl"] for component in self.document()["components"]]
-        self.assertEqual(urls, [
-            "pkg:cargo/serde@1.0.1",
-            "pkg:npm/%40duckdb/node-bindings-darwin-arm64@1.5.5-r.5",
-            "pkg:npm/%40duckdb/node-bindings-linux-x64@1.5.5-r.5",
-            "pkg:pypi/duckdb-extension-httpfs@1.5.5",
-        ])
-        self.assertEqual(self.document()["components"][0]["hashes"], [{"alg": "SHA-256", "content": "ab" * 32}])
+        self.assertEqual(
+            urls,
+            [
+                "pkg:cargo/serde@1.0.1",
+                "pkg:npm/%40duckdb/node-bindings-darwin-arm64@1.5.5-r.5",
+                "pkg:npm/%40duckdb/node-bindings-linux-x64@1.5.5-r.5",
+                "pkg:pypi/duckdb-extension-httpfs@1.5.5",
+            ],
+        )
+        self.assertEqual(
+            self.document()["components"][0]["hashes"], [{"alg": "SHA-256", "content": "ab" * 32}]
+        )
 
     def test_the_same_sources_give_the_same_document_but_for_its_time(self):
         self.assertEqual(json.dumps(self.document()), json.dumps(self.document()))
