@@ -42,7 +42,7 @@ def text(content):
 
 def laid_out(panels):
     """From the left to the right, and on in the next row."""
-    x = y = 0
+    x = y = tallest = 0
     for place, one in enumerate(panels, 1):
         width = one.pop("width")
         height = 3 if one["type"] == "text" else 4 if one["type"] == "stat" else HEIGHT
@@ -341,7 +341,7 @@ def writer():
             "Commits",
             "ops",
             target(
-                f'sum by (db_operation_name) (rate(db_client_operation_duration_seconds_count{{{HERE}, db_operation_name!="SELECT"}}[$__rate_interval]))',
+                f'sum by (db_operation_name) (rate(db_client_operation_duration_seconds_count{{{HERE}, db_operation_name!~"select|explain|other"}}[$__rate_interval]))',
                 "{{db_operation_name}}",
             ),
         ),
