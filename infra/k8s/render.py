@@ -13,7 +13,13 @@ from pathlib import Path
 
 KNOWN = {"apiVersion", "kind", "resources", "components", "namespace", "images", "patches"}
 # Lists of named things are merged by the name; all others are replaced.
-MERGED_BY = {"containers": "name", "initContainers": "name", "volumes": "name", "env": "name", "volumeMounts": "mountPath"}
+MERGED_BY = {
+    "containers": "name",
+    "initContainers": "name",
+    "volumes": "name",
+    "env": "name",
+    "volumeMounts": "mountPath",
+}
 
 
 class Unknown(Exception):
@@ -65,7 +71,9 @@ def render(folder, parse, documents=None):
     """What `folder` makes: of its resources, and of the documents that it is a component for."""
     kustomization = parse(folder / "kustomization.yaml")[0]
     if unknown := set(kustomization) - KNOWN:
-        raise Unknown(f"{folder.name}/kustomization.yaml: {', '.join(sorted(unknown))} isn't known to render.py")
+        raise Unknown(
+            f"{folder.name}/kustomization.yaml: {', '.join(sorted(unknown))} isn't known to render.py"
+        )
     documents = list(documents or [])
     for resource in kustomization.get("resources", []):
         path = folder / resource
@@ -88,7 +96,9 @@ def parser(tools):
     sys.path.insert(0, str(Path(tools).resolve()))
     from ruamel.yaml import YAML
 
-    return lambda path: [document for document in YAML(typ="safe", pure=True).load_all(path.read_text()) if document]
+    return lambda path: [
+        document for document in YAML(typ="safe", pure=True).load_all(path.read_text()) if document
+    ]
 
 
 def main():

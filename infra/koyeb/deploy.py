@@ -126,7 +126,9 @@ def deploy(koyeb, given, seconds=900, pause=5):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--service", required=True, help="APP/SERVICE on Koyeb")
     options.add_argument("--image", required=True, help="with a digest, so that it is what was built")
     options.add_argument("--url", required=True, help="where the service is reached")

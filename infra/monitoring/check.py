@@ -47,10 +47,16 @@ def metrics_in(parser, expression):
 
 def exposed(text):
     """The names in an exposition, with those that a histogram's or summary's samples have."""
-    names = {re.match(r"[a-zA-Z_:][\w:]*", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+    names = {
+        re.match(r"[a-zA-Z_:][\w:]*", line)[0]
+        for line in text.splitlines()
+        if line and not line.startswith("#")
+    }
     typed = re.findall(r"^# TYPE (\S+) (\w+)", text, re.MULTILINE)
     for name, kind in typed:
-        names |= {name} | ({f"{name}_{part}" for part in ("bucket", "sum", "count")} if kind == "histogram" else set())
+        names |= {name} | (
+            {f"{name}_{part}" for part in ("bucket", "sum", "count")} if kind == "histogram" else set()
+        )
     return names
 
 
@@ -85,7 +91,11 @@ def panels(path, document):
     places = set()
     for panel in document["panels"]:
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         if cells & places or place["x"] + place["w"] > 24:
             raise ValueError(f"{path.name}: {panel['title']} lies over another panel, or beyond the edge")
         places |= cells
@@ -107,7 +117,9 @@ def main():
 
     given = sys.argv[3] if len(sys.argv) > 3 else str(HERE / "metrics.txt")
     text = sys.stdin.read() if given == "-" else Path(given).read_text()
-    headings = set(re.findall(r"^#+ (Gadwall\w+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    headings = set(
+        re.findall(r"^#+ (Gadwall\w+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    )
     expressions, errors, known = [], [], exposed(text) | OWN
     alerts = set()
     for path in sorted((HERE / "rules").glob("*.yaml")):
@@ -116,7 +128,9 @@ def main():
         expressions += found
         errors += wrong
         known |= recorded
-        alerts |= {rule["alert"] for group in document["groups"] for rule in group["rules"] if "alert" in rule}
+        alerts |= {
+            rule["alert"] for group in document["groups"] for rule in group["rules"] if "alert" in rule
+        }
     errors += [f"docs/operations.md: there is no alert {name}" for name in sorted(headings - alerts)]
     for path in sorted((HERE / "grafana" / "dashboards").glob("*.json")):
         expressions += panels(path, json.loads(path.read_text()))

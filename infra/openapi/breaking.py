@@ -52,7 +52,9 @@ class Comparison:
                 continue
             if after[key].get("required") and not entry.get("required"):
                 self.add(where, f"the parameter {key[1]} is needed")
-            self.schema(f"{where}: {key[1]}", entry.get("schema", {}), after[key].get("schema", {}), sent=True)
+            self.schema(
+                f"{where}: {key[1]}", entry.get("schema", {}), after[key].get("schema", {}), sent=True
+            )
         self.contents(f"{where}: body", old.get("requestBody", {}), new.get("requestBody", {}), sent=True)
         if new.get("requestBody", {}).get("required") and not old.get("requestBody", {}).get("required"):
             self.add(where, "a body is needed")
@@ -68,7 +70,14 @@ class Comparison:
     def contents(self, where, old, new, sent):
         for media, body in old.get("content", {}).items():
             # A type's parameters, such as a charset, are no other type.
-            now = next((b for m, b in new.get("content", {}).items() if m.partition(";")[0] == media.partition(";")[0]), None)
+            now = next(
+                (
+                    b
+                    for m, b in new.get("content", {}).items()
+                    if m.partition(";")[0] == media.partition(";")[0]
+                ),
+                None,
+            )
             if now is None:
                 self.add(where, f"{media} is gone")
             else:
@@ -107,7 +116,9 @@ class Comparison:
         if before is None and after is None:
             return
         if sent and after is not None:
-            for value in (set(before) - set(after)) if before else ["others than " + ", ".join(map(str, after))]:
+            for value in (
+                (set(before) - set(after)) if before else ["others than " + ", ".join(map(str, after))]
+            ):
                 self.add(where, f"{value} isn't taken any more")
         if not sent and before is not None:
             for value in (set(after) - set(before)) if after else ["anything"]:
@@ -132,18 +143,24 @@ class Comparison:
 def document(path):
     """A document, or the one in a snapshot, which has lines of its own in front."""
     text = Path(path).read_text()
-    return json.loads(text[text.index("{"):])
+    return json.loads(text[text.index("{") :])
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("old")
     options.add_argument("new")
     options.add_argument("--allow", type=Path, help="a file of findings that are meant")
     given = options.parse_args()
     lines = given.allow.read_text().splitlines() if given.allow and given.allow.exists() else []
     meant = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
-    found = [finding for finding in Comparison(document(given.old), document(given.new)).documents() if finding not in meant]
+    found = [
+        finding
+        for finding in Comparison(document(given.old), document(given.new)).documents()
+        if finding not in meant
+    ]
     for finding in found:
         print(finding)
     return 1 if found else 0

@@ -8,30 +8,43 @@ from breaking import Comparison
 BUCKET = {
     "type": "object",
     "required": ["name", "tables"],
-    "properties": {"name": {"type": "string"}, "tables": {"type": "integer"}, "kind": {"type": "string", "enum": ["own", "linked"]}},
+    "properties": {
+        "name": {"type": "string"},
+        "tables": {"type": "integer"},
+        "kind": {"type": "string", "enum": ["own", "linked"]},
+    },
 }
 NEW_BUCKET = {
     "type": "object",
     "required": ["name"],
-    "properties": {"name": {"type": "string"}, "description": {"type": "string", "nullable": True}, "mode": {"type": "string", "enum": ["a", "b"]}},
+    "properties": {
+        "name": {"type": "string"},
+        "description": {"type": "string", "nullable": True},
+        "mode": {"type": "string", "enum": ["a", "b"]},
+    },
 }
 
 
 def document():
     reference = {"application/json": {"schema": {"$ref": "#/components/schemas/Bucket"}}}
     sent = {"application/json": {"schema": {"$ref": "#/components/schemas/NewBucket"}}}
-    return copy.deepcopy({
-        "paths": {
-            "/buckets": {
-                "get": {
-                    "parameters": [{"in": "query", "name": "limit", "schema": {"type": "integer"}}],
-                    "responses": {"200": {"content": reference}, "404": {}},
-                },
-                "post": {"requestBody": {"required": True, "content": sent}, "responses": {"201": {"content": reference}}},
-            }
-        },
-        "components": {"schemas": {"Bucket": BUCKET, "NewBucket": NEW_BUCKET}},
-    })
+    return copy.deepcopy(
+        {
+            "paths": {
+                "/buckets": {
+                    "get": {
+                        "parameters": [{"in": "query", "name": "limit", "schema": {"type": "integer"}}],
+                        "responses": {"200": {"content": reference}, "404": {}},
+                    },
+                    "post": {
+                        "requestBody": {"required": True, "content": sent},
+                        "responses": {"201": {"content": reference}},
+                    },
+                }
+            },
+            "components": {"schemas": {"Bucket": BUCKET, "NewBucket": NEW_BUCKET}},
+        }
+    )
 
 
 class Breaking(unittest.TestCase):
@@ -61,16 +74,23 @@ class Breaking(unittest.TestCase):
 
         self.assertEqual(
             self.changed(change),
-            ["Bucket (answered): tables is gone", "GET /buckets: the parameter limit is gone", "POST /buckets: is gone"],
+            [
+                "Bucket (answered): tables is gone",
+                "GET /buckets: the parameter limit is gone",
+                "POST /buckets: is gone",
+            ],
         )
 
     def test_new_needs_are_found(self):
         def change(paths, schemas):
-            paths["get"]["parameters"].append({"in": "query", "name": "tenant", "required": True, "schema": {"type": "string"}})
+            paths["get"]["parameters"].append(
+                {"in": "query", "name": "tenant", "required": True, "schema": {"type": "string"}}
+            )
             schemas["NewBucket"]["required"].append("mode")
 
         self.assertEqual(
-            self.changed(change), ["GET /buckets: the parameter tenant is needed", "NewBucket (sent): mode is needed"]
+            self.changed(change),
+            ["GET /buckets: the parameter tenant is needed", "NewBucket (sent): mode is needed"],
         )
 
     def test_other_values_are_found_by_their_direction(self):

@@ -70,7 +70,9 @@ def documents(wanted: Wanted) -> list[dict]:
     folder = MANIFESTS / "overlays" / wanted.overlay
     if not folder.is_dir():
         raise ValueError(f"there is no overlay {wanted.overlay}: name the stack dev, staging or production")
-    rendered = copy.deepcopy(render.render(folder, lambda path: [one for one in yaml.safe_load_all(path.read_text()) if one]))
+    rendered = copy.deepcopy(
+        render.render(folder, lambda path: [one for one in yaml.safe_load_all(path.read_text()) if one])
+    )
     by_kind = {document["kind"]: document for document in rendered}
     config, deployment, ingress = by_kind["ConfigMap"], by_kind["Deployment"], by_kind["Ingress"]
     config["data"] |= {name: str(value) for name, value in wanted.settings.items()}
@@ -122,7 +124,9 @@ def build(wanted: Wanted) -> Made:
         resources[document["kind"]] = resource(document, inside)
     deployment = next(document for document in rendered if document["kind"] == "Deployment")
     # Settings and volumes are there before pods look for them.
-    resources["Deployment"] = resource(deployment, pulumi.ResourceOptions(depends_on=list(resources.values())))
+    resources["Deployment"] = resource(
+        deployment, pulumi.ResourceOptions(depends_on=list(resources.values()))
+    )
     ingress = next(document for document in rendered if document["kind"] == "Ingress")
     scheme = "https" if ingress["spec"].get("tls") else "http"
     return Made(

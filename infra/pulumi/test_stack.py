@@ -43,7 +43,9 @@ class Stacks(unittest.TestCase):
     @pulumi.runtime.test
     def build(self, of):
         built = stack.build(of)
-        return pulumi.Output.all(*[made.urn for made in built.resources.values()]).apply(lambda _: self.keep(built))
+        return pulumi.Output.all(*[made.urn for made in built.resources.values()]).apply(
+            lambda _: self.keep(built)
+        )
 
     def keep(self, built):
         self.built = built
@@ -90,7 +92,10 @@ class Stacks(unittest.TestCase):
     def test_other_settings_are_other_pods(self):
         def told(settings):
             self.build(wanted("production", settings=settings))
-            self.assertEqual(MOCKS.made["ConfigMap"]["data"]["GADWALL__ENGINE__THREADS"], str(settings["GADWALL__ENGINE__THREADS"]))
+            self.assertEqual(
+                MOCKS.made["ConfigMap"]["data"]["GADWALL__ENGINE__THREADS"],
+                str(settings["GADWALL__ENGINE__THREADS"]),
+            )
             return MOCKS.made["Deployment"]["spec"]["template"]["metadata"]["annotations"]["gadwall/settings"]
 
         self.assertEqual(told({"GADWALL__ENGINE__THREADS": 2}), told({"GADWALL__ENGINE__THREADS": "2"}))
@@ -106,7 +111,9 @@ class Stacks(unittest.TestCase):
         self.assertEqual(stacks, {path.name for path in (stack.MANIFESTS / "overlays").iterdir()})
         for name in stacks:
             config = yaml.safe_load((here / f"Pulumi.{name}.yaml").read_text())["config"]
-            self.assertFalse(set(config) & {f"gadwall:{key}" for key in (stack.ADMIN_KEY | stack.SHARED).values()})
+            self.assertFalse(
+                set(config) & {f"gadwall:{key}" for key in (stack.ADMIN_KEY | stack.SHARED).values()}
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what the changelog says of a version, as the notes of its release; fails if it says nothing.
 
-    notes.py VERSION
+notes.py VERSION
 """
 
 import re
@@ -15,7 +15,7 @@ def notes(changelog, version):
     """The part below the version's heading, `## 1.2.3` with or without brackets and a date."""
     heading = re.compile(rf"^## \[?{re.escape(version)}\]?(?: .*)?$", re.MULTILINE)
     found = heading.search(changelog)
-    return changelog[found.end():].partition("\n## ")[0].strip() if found else ""
+    return changelog[found.end() :].partition("\n## ")[0].strip() if found else ""
 
 
 def main():

@@ -21,7 +21,13 @@ def crates(lock):
         if "source" not in package:
             continue
         url = f"pkg:cargo/{package['name']}@{package['version']}"
-        component = {"type": "library", "bom-ref": url, "name": package["name"], "version": package["version"], "purl": url}
+        component = {
+            "type": "library",
+            "bom-ref": url,
+            "name": package["name"],
+            "version": package["version"],
+            "purl": url,
+        }
         if "checksum" in package:
             component["hashes"] = [{"alg": "SHA-256", "content": package["checksum"]}]
         yield component
@@ -33,7 +39,9 @@ def duckdb(runtime):
     rows = sorted({row["npm"] for row in runtime["platforms"].values()})
     packages = [("duckdb", runtime["duckdb"], f"pkg:npm/{npm}-{row}@{library['version']}") for row in rows]
     for name, source in runtime["extensions"].items():
-        packages.append((f"duckdb-extension-{name}", source["version"], f"pkg:pypi/{source['pypi']}@{source['version']}"))
+        packages.append(
+            (f"duckdb-extension-{name}", source["version"], f"pkg:pypi/{source['pypi']}@{source['version']}")
+        )
     for name, version, url in packages:
         yield {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url}
 
@@ -42,7 +50,15 @@ def document(version, time, lock, runtime):
     components = [*crates(lock), *duckdb(runtime)]
     listed = json.dumps(components, sort_keys=True)
     own = f"pkg:github/gadwall/gadwall@v{version}"
-    metadata = {"component": {"type": "application", "bom-ref": own, "name": "gadwall", "version": version, "purl": own}}
+    metadata = {
+        "component": {
+            "type": "application",
+            "bom-ref": own,
+            "name": "gadwall",
+            "version": version,
+            "purl": own,
+        }
+    }
     if time:
         metadata["timestamp"] = time
     return {

@@ -39,7 +39,9 @@ def scripts(name, workflow, shellcheck):
                 continue
             known = {name for part in (workflow, body, step) for name in part.get("env", {})}
             given = "".join(f"export {name}=\n" for name in sorted(known))
-            script = f"#!/usr/bin/env bash\nset -eo pipefail\n{given}" + EXPRESSION.sub("EXPRESSION", step["run"])
+            script = f"#!/usr/bin/env bash\nset -eo pipefail\n{given}" + EXPRESSION.sub(
+                "EXPRESSION", step["run"]
+            )
             result = subprocess.run([shellcheck, "-"], input=script, capture_output=True, text=True)
             if result.returncode:
                 yield f"{name}: jobs.{job}, step {number} ({step.get('name', 'no name')}):\n{result.stdout}"

