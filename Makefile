@@ -9,6 +9,7 @@ COMPOSE_CHECK := .tools/compose-check
 PYTHON_CLIENTS := .services/python
 CONTRACT_CHECK := .tools/contract-check
 DELIVERY_CHECK := .tools/delivery-check
+KUBERNETES := .tools/kubernetes-schemas
 ACTIONLINT := .tools/actionlint
 PULUMI := .tools/pulumi
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
@@ -30,7 +31,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 	@command -v cargo >/dev/null || { echo "error: cargo is missing. Install Rust with rustup; rust-toolchain.toml names the version" >&2; exit 1; }
 	@python3 infra/duckdb/fetch.py
 
-setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## setup, and the tools that linting needs
+setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## setup, and the tools that linting needs
 
 setup-test: setup $(PYTHON_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
 	@python3 infra/services/fetch.py
@@ -59,6 +60,13 @@ $(PULUMI): infra/pulumi/requirements.txt
 	@rm -rf $@ && mkdir -p $@
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+# 17,000 small files, of which two are read: the package stays packed.
+$(KUBERNETES): .config/kubernetes-schemas.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip download --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--no-deps --dest $@ --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
 
 $(ACTIONLINT): .config/actionlint.json infra/workflows/fetch.py
@@ -99,13 +107,13 @@ lint: setup-dev lint-delivery ## check format, lints, dependencies, documentatio
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
+lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
 	for tested in k8s koyeb monitoring openapi release; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
 	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
 	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
-	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
+	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(KUBERNETES)
 	python3 infra/monitoring/dashboards.py --check
 	python3 infra/monitoring/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
 	python3 infra/workflows/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT)

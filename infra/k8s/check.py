@@ -3,12 +3,13 @@
 
 Fields that the API doesn't know are errors. Nothing is fetched, and no cluster is needed.
 
-    check.py COMPOSE_TOOLS DELIVERY_TOOLS     where `make setup-dev` puts the packages of .config
+    check.py COMPOSE_TOOLS SCHEMAS     where `make setup-dev` puts the packages of .config
 """
 
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,11 +26,11 @@ import render  # noqa: E402
 
 
 class Schemas:
-    def __init__(self, tools, version):
+    def __init__(self, package, version):
         import jsonschema_rs
 
-        folder = tools / "kubernetes_validate" / "kubernetes-json-schema" / f"{version}-local-strict"
-        self.definitions = json.loads((folder / "_definitions.json").read_text())["$defs"]
+        path = f"kubernetes_validate/kubernetes-json-schema/{version}-local-strict/_definitions.json"
+        self.definitions = json.loads(package.read(path))["$defs"]
         self.validator_for = jsonschema_rs.validator_for
         self.version = version
         self.kinds = {}
@@ -121,12 +122,14 @@ def settings(documents, known):
 
 
 def main():
-    compose_tools, tools = (Path(argument).resolve() for argument in sys.argv[1:3])
+    compose_tools, packed = (Path(argument).resolve() for argument in sys.argv[1:3])
     parse = render.parser(compose_tools)
     known = set(
         re.findall(r"^\| `([a-z0-9_.]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
     )
-    schemas = [Schemas(tools, version) for version in VERSIONS]
+    (wheel,) = packed.glob("*.whl")
+    with zipfile.ZipFile(wheel) as package:
+        schemas = [Schemas(package, version) for version in VERSIONS]
     failed = 0
     for folder in sorted((HERE / "overlays").iterdir()):
         try:

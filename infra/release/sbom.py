@@ -8,9 +8,13 @@ Nothing is fetched, and the same sources give the same document but for its time
 
 import json
 import sys
-import tomllib
 import uuid
 from pathlib import Path
+
+try:
+    import tomllib
+except ImportError:  # before Python 3.11
+    from pip._vendor import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 
