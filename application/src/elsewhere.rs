@@ -14,9 +14,11 @@ use gadwall_domain::ports::peers::{Ear, MAX_MESSAGE, Peers};
 use gadwall_domain::ports::system::IdGenerator;
 use gadwall_domain::query_record::QueryRecord;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::events::{Bell, Events};
 use crate::operations::Operations;
 use crate::queries::RunningQueries;
 
@@ -39,6 +41,10 @@ pub(crate) enum Work {
     Query { project: ProjectId, id: QueryId, own: Option<String> },
     /// An operation.
     Operation { project: ProjectId, id: OperationId },
+    /// A client of events, of this project if that is told: its stream is ended.
+    Client { project: Option<ProjectId>, id: String },
+    /// The same, which answered a ping.
+    Pong { project: Option<ProjectId>, id: String },
 }
 
 /// What a server says to the others.
@@ -57,6 +63,24 @@ enum Message {
         ask: Uuid,
         done: Done,
     },
+    /// The log of events has: [`LOG_HAS_GROWN`].
+    LogHasGrown,
+    /// Somebody says something to those who watch events.
+    Say {
+        from: Uuid,
+        said: Said,
+    },
+}
+
+/// What somebody says to those who watch events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Said {
+    /// Whose clients are meant; none for those of all.
+    pub(crate) project: Option<ProjectId>,
+    pub(crate) kind: String,
+    pub(crate) data: Value,
+    /// Only these clients.
+    pub(crate) clients: Option<Vec<String>>,
 }
 
 /// What came of it.
@@ -77,6 +101,10 @@ enum Heard {
 pub struct Elsewhere {
     peers: Arc<dyn Peers>,
     ids: Arc<dyn IdGenerator>,
+    /// Tells this server from the others.
+    own: Uuid,
+    /// Rings when another server's work is in the log of events.
+    bell: Bell,
     /// Those who wait for an answer. Bounded by requests that are served at once, each of which waits its time.
     waiting: Mutex<HashMap<Uuid, mpsc::Sender<Heard>>>,
 }
@@ -99,7 +127,14 @@ impl Drop for Waiting<'_> {
 impl Elsewhere {
     /// Talks to these servers.
     pub fn new(peers: Arc<dyn Peers>, ids: Arc<dyn IdGenerator>) -> Self {
-        Self { peers, ids, waiting: Mutex::default() }
+        let own = ids.next_id();
+        Self { peers, ids, own, bell: Bell::default(), waiting: Mutex::default() }
+    }
+
+    /// The same, which rings that bell when the log of events has grown.
+    #[must_use]
+    pub fn with_bell(self, bell: Bell) -> Self {
+        Self { bell, ..self }
     }
 
     /// Has the server stop it that is at it. `None` where none says that it is, or none says what came of it.
@@ -119,17 +154,33 @@ impl Elsewhere {
         Ok(None)
     }
 
-    /// Listens, and stops what others ask for. Never ends.
-    pub async fn serve(&self, queries: &RunningQueries, operations: &Operations) {
+    /// Has the other servers say it, too. What is too long for that is heard here alone.
+    pub(crate) async fn pass_on(&self, said: Said) -> Result<(), StoreError> {
+        let message = Message::Say { from: self.own, said };
+        let text = serde_json::to_string(&message).map_err(|error| StoreError::Fault(error.into()))?;
+        if text.len() > MAX_MESSAGE {
+            tracing::debug!(bytes = text.len(), "a broadcast is too long for the other servers");
+            return Ok(());
+        }
+        self.peers.tell(&text).await
+    }
+
+    /// Listens, and does what others ask for. Never ends.
+    pub async fn serve(&self, queries: &RunningQueries, operations: &Operations, events: &Events) {
         loop {
-            if let Err(error) = self.listen(queries, operations).await {
+            if let Err(error) = self.listen(queries, operations, events).await {
                 tracing::warn!(error = %error, "what other servers say is not heard");
             }
             tokio::time::sleep(AGAIN).await;
         }
     }
 
-    async fn listen(&self, queries: &RunningQueries, operations: &Operations) -> Result<(), StoreError> {
+    async fn listen(
+        &self,
+        queries: &RunningQueries,
+        operations: &Operations,
+        events: &Events,
+    ) -> Result<(), StoreError> {
         let mut ear: Box<dyn Ear> = self.peers.listen().await?;
         let mut stopping = FuturesUnordered::new();
         loop {
@@ -138,10 +189,15 @@ impl Elsewhere {
                 message = ear.next(), if stopping.len() < AT_ONCE => {
                     // Another version may say what this one doesn't know.
                     match serde_json::from_str(&message?) {
-                        Ok(Message::Stop { ask, work }) => stopping.push(self.stop_here(ask, work, queries, operations)),
+                        Ok(Message::Stop { ask, work }) => {
+                            stopping.push(self.stop_here(ask, work, queries, operations, events));
+                        }
                         Ok(Message::Found { ask }) => self.hand_over(ask, Heard::Found),
+                        Ok(Message::LogHasGrown) => self.bell.ring(),
+                        Ok(Message::Say { from, said }) if from != self.own => events.say_here(&said),
                         Ok(Message::Done { ask, done }) => self.hand_over(ask, Heard::Done(Box::new(done))),
-                        Err(_) => {}
+                        // One's own words have been heard here.
+                        Ok(Message::Say { .. }) | Err(_) => {}
                     }
                 }
             }
@@ -149,7 +205,14 @@ impl Elsewhere {
     }
 
     /// Stops it if this server is at it.
-    async fn stop_here(&self, ask: Uuid, work: Work, queries: &RunningQueries, operations: &Operations) {
+    async fn stop_here(
+        &self,
+        ask: Uuid,
+        work: Work,
+        queries: &RunningQueries,
+        operations: &Operations,
+        events: &Events,
+    ) {
         let done = match work {
             Work::Query { project, id, own } => {
                 let Some(live) = queries.running_of(&project, id, own.as_deref()) else { return };
@@ -161,6 +224,13 @@ impl Elsewhere {
                 let Some(stopped) = operations.stop_here(&project, id).await else { return };
                 Done { stopped, query: None }
             }
+            Work::Client { project, id } if events.disconnect_here(project.as_ref(), &id) => {
+                Done { stopped: true, query: None }
+            }
+            Work::Pong { project, id } if events.pong_here(project.as_ref(), &id) => {
+                Done { stopped: true, query: None }
+            }
+            Work::Client { .. } | Work::Pong { .. } => return,
         };
         self.answer(Message::Done { ask, done }).await;
     }
@@ -207,6 +277,7 @@ fn fitting(message: &Message) -> serde_json::Result<String> {
 mod tests {
     use super::*;
     use crate::testing::SeqIds;
+    use gadwall_domain::ports::peers::LOG_HAS_GROWN;
 
     use async_trait::async_trait;
     use gadwall_domain::ids::RequestId;
@@ -253,6 +324,11 @@ mod tests {
             profile: None,
             progress: None,
         }
+    }
+
+    #[test]
+    fn what_is_told_of_the_log_is_understood() {
+        assert!(matches!(serde_json::from_str(LOG_HAS_GROWN), Ok(Message::LogHasGrown)));
     }
 
     #[tokio::test]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use gadwall_domain::alteration::AlterationError;
+use gadwall_domain::contract::Breach;
 use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::filter::FilterError;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::LayoutError;
 use gadwall_domain::lineage::{self, EventError, RunError};
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
-use gadwall_domain::ontology::SchemaId;
+use gadwall_domain::ontology::{DocumentError, SchemaId};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::objects::ObjectError;
@@ -22,16 +23,23 @@ use gadwall_domain::rows::{RowsError, Violations};
 use gadwall_domain::schema::SchemaError;
 use gadwall_domain::table::{Table, TableRef};
 use gadwall_domain::types::TypeError;
+use gadwall_domain::webhook::WebhookUrlError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::breaker::Refused;
 use crate::datasets::DatasetError;
+use crate::events::EventsError;
 use crate::keys::KeyError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
+use crate::records::GovernedError;
+use crate::schemas::Failure;
 use crate::transfers::FilesError;
+
+/// Most broken rules that are told one by one.
+const MAX_TOLD: usize = 50;
 
 /// The failures of all use cases.
 #[derive(Debug, Error)]
@@ -71,6 +79,22 @@ pub enum UseCaseError {
     /// The ontology has no such schema.
     #[error("the ontology has no schema {0}")]
     NoSchema(SchemaId),
+    /// No such version of a schema.
+    #[error("there is no version {version:?} of schema {id}")]
+    NoSchemaVersion {
+        /// The schema.
+        id: SchemaId,
+        /// The version.
+        version: String,
+    },
+    /// The schema isn't known, and the ontology can't be asked.
+    #[error("schema {id} can't be had: {failure}")]
+    SchemaAway {
+        /// The schema.
+        id: SchemaId,
+        /// Why not.
+        failure: Failure,
+    },
     /// No such bucket in the project.
     #[error("there is no bucket {bucket} in project {project}")]
     NoBucket {
@@ -196,6 +220,33 @@ pub enum UseCaseError {
         /// How many.
         count: u64,
     },
+    /// The table would not be what its contract promises. Nothing was written.
+    #[error("{} of the contract of table {table} would be broken; nothing was written", rules(.breaches))]
+    ContractViolated {
+        /// The table.
+        table: TableRef,
+        /// The rules that are broken.
+        breaches: Vec<Breach>,
+    },
+    /// A document that isn't a contract.
+    #[error("the contract isn't accepted: {0}")]
+    BadContract(DocumentError),
+    /// The table has no contract, or none of that version.
+    #[error("table {table} has no contract{}", .since.map_or_else(String::new, |since| format!(" of version {since}")))]
+    NoContract {
+        /// The table.
+        table: TableRef,
+        /// The version.
+        since: Option<SnapshotId>,
+    },
+    /// A contract that promises columns which the table doesn't have.
+    #[error("table {table} isn't what the contract promises: {}; alter the table first", .problems.join("; "))]
+    ContractUnfit {
+        /// The table.
+        table: TableRef,
+        /// What it lacks.
+        problems: Vec<String>,
+    },
     /// The table isn't of the version that the caller named.
     #[error("table {table} changed since you read it; read it again and repeat the change on top of that")]
     NotExpected {
@@ -274,6 +325,12 @@ pub enum UseCaseError {
         /// The tag.
         tag: TagName,
     },
+    /// Events can't be watched so.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// A webhook's address can't be told.
+    #[error(transparent)]
+    Webhook(#[from] WebhookUrlError),
     /// A file can't become part of the table.
     #[error("file {file} {reason}")]
     BadFile {
@@ -339,6 +396,9 @@ pub enum UseCaseError {
     /// Files can't be read or written so.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// A governed table or record can't be had or changed.
+    #[error(transparent)]
+    Governed(#[from] GovernedError),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -350,6 +410,14 @@ pub enum UseCaseError {
 impl From<QuotaValueError> for UseCaseError {
     fn from(error: QuotaValueError) -> Self {
         Self::Invalid(error.to_string())
+    }
+}
+
+/// `1 rule` or `2 rules`, with the first one's name.
+fn rules(breaches: &[Breach]) -> String {
+    match breaches {
+        [one] => format!("rule {:?}", one.measure.rule),
+        several => format!("{} rules", several.len()),
     }
 }
 
@@ -370,10 +438,12 @@ impl Classify for UseCaseError {
             | Self::NoProjectAround(_)
             | Self::NoBucket { .. }
             | Self::NoSchema(_)
+            | Self::NoSchemaVersion { .. }
             | Self::NoTable { .. }
             | Self::NoView { .. }
             | Self::NoSnapshot { .. }
             | Self::NoLink { .. }
+            | Self::NoContract { .. }
             | Self::NoTag { .. } => ErrorKind::NotFound,
             Self::ProjectExists { .. }
             | Self::DefaultProject
@@ -393,6 +463,9 @@ impl Classify for UseCaseError {
             Self::NotReached { .. } => ErrorKind::Timeout,
             Self::NotExpected { .. } => ErrorKind::PreconditionFailed,
             Self::Violations { .. }
+            | Self::ContractViolated { .. }
+            | Self::BadContract(_)
+            | Self::ContractUnfit { .. }
             | Self::Invalid(_)
             | Self::NoKey(_)
             | Self::BadFilter(_)
@@ -421,7 +494,11 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
-            Self::Store(StoreError::Unavailable(_))
+            Self::Governed(error) => error.kind(),
+            Self::Events(error) => error.kind(),
+            Self::Webhook(error) => error.kind(),
+            Self::SchemaAway { .. }
+            | Self::Store(StoreError::Unavailable(_))
             | Self::Lake(
                 LakeError::Busy
                 | LakeError::Contended
@@ -446,6 +523,8 @@ impl Classify for UseCaseError {
             Self::DefaultProject => "default_project",
             Self::NoBucket { .. } => "bucket_not_found",
             Self::NoSchema(_) => "schema_not_found",
+            Self::NoSchemaVersion { .. } => "schema_version_not_found",
+            Self::SchemaAway { .. } => "schema_unavailable",
             Self::BucketExists { .. } => "bucket_exists",
             Self::BucketNotEmpty { .. } => "bucket_not_empty",
             Self::LinkedBucket { .. } => "read_only",
@@ -463,6 +542,10 @@ impl Classify for UseCaseError {
             Self::TableChanged(_) => "table_changed",
             Self::Violations { .. } => "rows_invalid",
             Self::DuplicateKeys { .. } => "duplicate_key",
+            Self::ContractViolated { .. } => "contract_violated",
+            Self::BadContract(_) => "invalid_contract",
+            Self::NoContract { .. } => "contract_not_found",
+            Self::ContractUnfit { .. } => "contract_unfit",
             Self::NotExpected { .. } => "precondition_failed",
             Self::Breaking { .. } => "breaking_change",
             Self::MultipleDdl(_) => "multiple_ddl",
@@ -498,6 +581,9 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
+            Self::Governed(error) => error.code(),
+            Self::Events(error) => error.code(),
+            Self::Webhook(error) => error.code(),
             Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => "storage_full",
             Self::Lake(LakeError::ReadOnly(_)) => "storage_unavailable",
             Self::Lake(LakeError::Busy | LakeError::Contended) => "busy",
@@ -536,6 +622,13 @@ impl Classify for UseCaseError {
                 let version = format!("{}.{}", found.version.schema, found.version.rows);
                 Some(json!({ "table": table.to_string(), "version": version }))
             }
+            Self::ContractViolated { table, breaches } => {
+                Some(json!({ "table": table.to_string(), "breach_count": breaches.len() }))
+            }
+            Self::BadContract(error) => error.details(),
+            Self::NoContract { table, .. } | Self::ContractUnfit { table, .. } => {
+                Some(json!({ "table": table.to_string() }))
+            }
             Self::DuplicateKeys { table, count, .. } => {
                 Some(json!({ "table": table.to_string(), "duplicate_count": count }))
             }
@@ -557,6 +650,8 @@ impl Classify for UseCaseError {
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),
+            Self::Governed(error) => error.details(),
+            Self::Events(error) => error.details(),
             _ => None,
         }
     }
@@ -581,7 +676,12 @@ impl Classify for UseCaseError {
     fn findings(&self) -> Vec<Value> {
         match self {
             Self::Violations { violations, .. } => violations.to_json(),
+            Self::Governed(error) => error.findings(),
             Self::Statement { source, .. } => source.findings(),
+            Self::ContractViolated { breaches, .. } => breaches.iter().take(MAX_TOLD).map(Breach::to_json).collect(),
+            Self::ContractUnfit { problems, .. } => {
+                problems.iter().map(|problem| json!({ "problem": problem })).collect()
+            }
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),
         }
@@ -609,6 +709,7 @@ pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(
         WriteError::Rows(error) => UseCaseError::Rows(error),
         WriteError::Violations(violations) => UseCaseError::Violations { table, violations },
         WriteError::DuplicateKeys { first, count } => UseCaseError::DuplicateKeys { table, first, count },
+        WriteError::Contract(breaches) => UseCaseError::ContractViolated { table, breaches },
         WriteError::Lake(error) => UseCaseError::Lake(error),
     }
 }

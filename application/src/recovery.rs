@@ -91,7 +91,9 @@ impl Recovery {
     ) -> Result<LakeWrite, UseCaseError> {
         let from = self.past(project, version).await?;
         let then = self.tables.require_at(project, table, ReadAt::Snapshot(from)).await?;
-        Ok(LakeWrite::Restore { table: table.clone(), from, schema: then.schema, expected })
+        // What it promises now counts for the rows of then.
+        let schema = then.schema.held_to(self.tables.contract_of(project, table).await?);
+        Ok(LakeWrite::Restore { table: table.clone(), from, schema, expected })
     }
 
     /// Brings back a dropped table, as it was last or in a version.

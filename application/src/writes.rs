@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::Principal;
+use gadwall_domain::ids::RequestId;
+use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::project::Project;
 
 use crate::caller::Caller;
+use crate::contracts::{Held, Recorder};
 use crate::error::UseCaseError;
 use crate::operating::Operation;
 use crate::projection::Projection;
@@ -26,6 +29,7 @@ pub struct Writes {
     store: Arc<dyn MetadataStore>,
     lakes: Arc<dyn LakeStore>,
     projection: Arc<Projection>,
+    recorder: Option<Recorder>,
 }
 
 impl fmt::Debug for Writes {
@@ -37,7 +41,26 @@ impl fmt::Debug for Writes {
 impl Writes {
     /// Writes to these lakes, followed by this index.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>, projection: Arc<Projection>) -> Self {
-        Self { store, lakes, projection }
+        Self { store, lakes, projection, recorder: None }
+    }
+
+    /// Writes down which writes were refused for a contract.
+    #[must_use]
+    pub fn recording(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// A write was refused.
+    pub(crate) async fn refused(
+        &self,
+        project: &ProjectId,
+        held: Option<&Held>,
+        request: &RequestId,
+        error: &WriteError,
+    ) {
+        if let Some(recorder) = &self.recorder {
+            recorder.refused(project, held, request, error).await;
+        }
     }
 
     /// Commits a write, unless the caller's idempotency key says that it was committed before: then that commit is the
@@ -53,7 +76,14 @@ impl Writes {
             return Ok(before);
         }
         let measured = self.projection.measure(&write);
-        let committed = self.lakes.write(project.lake, write, caller.origin()).await.map_err(tell)?;
+        let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
+        let committed = match self.lakes.write(project.lake, write, caller.origin()).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.refused(&project.id, held.as_ref(), &caller.request_id, &error).await;
+                return Err(tell(error));
+            }
+        };
         measured.into_iter().for_each(Operation::succeeded);
         self.projection.catch_up(project, Some(committed.snapshot)).await.map_err(after_commit)?;
         Ok(committed)

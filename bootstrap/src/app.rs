@@ -12,9 +12,12 @@ use gadwall_application::audit::{Audit, AuditRetention};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::caller::Caller;
+use gadwall_application::changes::{Changes, Consumers};
+use gadwall_application::contracts::{self, Contracts, Recorder};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
 use gadwall_application::elsewhere::Elsewhere;
+use gadwall_application::events::{AnnouncingMetadata, Bell, EventSettings, Events};
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
@@ -29,7 +32,9 @@ use gadwall_application::queries::{
     BackgroundQueries, Queries, QueryLogWriter, QuerySettings, ResultSettings, RunningQueries,
 };
 use gadwall_application::quotas::Quotas;
+use gadwall_application::records::{self, Records};
 use gadwall_application::recovery::Recovery;
+use gadwall_application::schemas::{SchemaServer, Schemas};
 use gadwall_application::scripts::{self, Scripts};
 use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
@@ -39,6 +44,7 @@ use gadwall_application::transfers::{Parts, SqlFiles, Transfers};
 use gadwall_application::usage::{self, Usage};
 use gadwall_application::versions::Versions;
 use gadwall_application::views::Views;
+use gadwall_application::webhooks::Webhooks;
 use gadwall_application::writes::Writes;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
@@ -50,10 +56,12 @@ use gadwall_domain::ports::peers::Peers;
 use gadwall_domain::ports::results::ResultStore;
 use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator, ProcessMonitor, SystemStatistics};
 use gadwall_domain::ports::transfer::BulkTransfer;
+use gadwall_domain::ports::webhooks::WebhookSender;
 use gadwall_domain::quota::{Quota, QuotaKind};
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
 use gadwall_http::{App, Services};
 use gadwall_oidc::OidcVerifier;
+use gadwall_webhooks::HttpSender;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -62,6 +70,7 @@ use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, Environment, total_memory};
 use crate::elsewhere::ElsewhereTask;
+use crate::events::{self, EventsTask};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
@@ -75,6 +84,7 @@ use crate::linked_reads;
 use crate::machine::LocalMachine;
 use crate::measuring;
 use crate::metadata;
+use crate::ontology;
 use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::refusals::RefusalsTask;
@@ -95,6 +105,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
     certificates: Option<Certificates>,
+    events: EventsTask,
     _lineage: LineageTask,
     _rounds: [Rounds; 3],
     _measuring: Vec<Rounds>,
@@ -109,7 +120,7 @@ impl Server {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         // First, as it is soon done and often wrong.
         let tls = front::tls(config).await?;
-        let Opened { services, lakes, query_log, elsewhere, generated_admin_key, background, lease, lock } =
+        let Opened { services, lakes, query_log, elsewhere, bell, generated_admin_key, background, lease, lock } =
             open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
@@ -133,12 +144,19 @@ impl Server {
             results: services.background,
             sharing: Arc::clone(&services.sharing),
             audit: Arc::clone(&services.audit),
+            events: Arc::clone(&services.events),
             lakes,
         };
         let housekeeping = housekeeping::start(keepers, config.query.result_retention);
         let measuring = measuring::start(services.operating, services.measured, &config.features);
         let lineage = LineageTask::start(services.lineage);
         let linked_reads = linked_reads::start(services.sharing);
+        let events = EventsTask::start(
+            (services.events, services.webhooks),
+            bell,
+            services.process,
+            config.events.metrics_interval,
+        );
         let refusals = RefusalsTask::start(services.audit);
         let purges = purges::start(services.projects, config.projects.undelete_for);
         tracing::info!(%address, "gadwall serves");
@@ -151,6 +169,7 @@ impl Server {
             key_uses,
             refusals,
             certificates,
+            events,
             _lineage: lineage,
             _rounds: [housekeeping, linked_reads, purges],
             _measuring: measuring,
@@ -183,6 +202,7 @@ impl Server {
     /// Stops accepting, lets running requests finish, and closes everything.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
+        self.events.close();
         let served = self.serving.await;
         self.query_log.finish().await;
         self.key_uses.finish().await;
@@ -204,6 +224,7 @@ struct Opened {
     services: Services,
     query_log: QueryLogWriter,
     elsewhere: Option<ElsewhereTask>,
+    bell: Bell,
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
@@ -221,7 +242,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (store, metadata_probe, pools) = metadata::open(config, &folders).await?;
     let breakers = Breakers::new(config);
     let past_the_breaker = Arc::clone(&store);
-    let store = breakers.metadata(store);
+    let bell = Bell::default();
+    let store: Arc<dyn MetadataStore> = Arc::new(AnnouncingMetadata::new(breakers.metadata(store), bell.clone()));
     let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
     let (objects, results) = breakers.files(objects, results);
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
@@ -260,6 +282,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     // Its breaker must not keep a server from saying that it is alive.
     let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
     let outside = Outside {
+        ontology: ontology::server(config, breakers.ontology(), Arc::clone(&background) as _)?,
         store,
         instances: Arc::clone(&instances),
         lakes: breakers.lakes(lakes.ports()),
@@ -270,8 +293,11 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         results,
         long_queries,
         peers: metadata::peers(config)?,
+        bell: bell.clone(),
+        webhooks: Arc::new(HttpSender::new(config.events.webhook_private_addresses)?),
     };
-    let settings = (query_settings(config)?, result_settings(config)?);
+    let watched = (events::settings(&config.events)?, TimeDelta::from_std(config.events.consumer_max_hold)?);
+    let settings = (query_settings(config)?, result_settings(config)?, watched);
     let keys = KeyPolicy {
         admins,
         max_failures: config.auth.max_failures_per_minute,
@@ -298,7 +324,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
     let background = stop_background;
-    Ok(Opened { services, query_log, elsewhere, lakes, generated_admin_key, background, lease, lock })
+    Ok(Opened { services, query_log, elsewhere, bell, lakes, generated_admin_key, background, lease, lock })
 }
 
 /// The adapters, as the use cases see them.
@@ -312,8 +338,13 @@ struct Outside {
     background: Arc<dyn Background>,
     results: Arc<dyn ResultStore>,
     long_queries: Arc<dyn Background>,
+    /// The server of schemas, if there is one.
+    ontology: Option<SchemaServer>,
     /// The servers with the same metadata, if there may be others.
     peers: Option<Arc<dyn Peers>>,
+    /// Rings when the log of events has grown.
+    bell: Bell,
+    webhooks: Arc<dyn WebhookSender>,
 }
 
 /// What holds for keys and tokens.
@@ -351,10 +382,23 @@ fn services(
     keys: KeyPolicy,
     system: System,
     (keep, retention, (undelete_for, quota)): (TimeDelta, AuditRetention, (TimeDelta, Quota)),
-    (queries, kept): (QuerySettings, ResultSettings),
+    (queries, kept, events): (QuerySettings, ResultSettings, (EventSettings, TimeDelta)),
 ) -> (Services, QueryLogWriter, Option<ElsewhereTask>) {
-    let Outside { store, instances, lakes, guard, objects, transfers, background, results, long_queries, peers } =
-        outside;
+    let Outside {
+        store,
+        instances,
+        lakes,
+        guard,
+        objects,
+        transfers,
+        background,
+        results,
+        long_queries,
+        ontology,
+        peers,
+        bell,
+        webhooks,
+    } = outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
@@ -405,16 +449,40 @@ fn services(
         Arc::clone(&projects),
         Arc::clone(&sharing),
     );
-    let tables = Arc::new(Tables::new(
+    let tables = Tables::new(
         Arc::clone(&store),
         Arc::clone(&lakes),
         Arc::clone(&access),
         Arc::clone(&projection),
         Arc::clone(&projects),
-    ));
+    );
+    let recorder = Recorder::new(Arc::clone(&store), Arc::clone(&clock));
+    let tables = Arc::new(tables.recording(recorder.clone()));
+    let contracts = Contracts::new(contracts::Parts {
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes),
+        access: Arc::clone(&access),
+        tables: Arc::clone(&tables),
+        clock: Arc::clone(&clock),
+    });
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
-    let writes = Arc::new(Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection)));
+    let writes = Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection));
+    let writes = Arc::new(writes.recording(recorder));
     let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
+    let data = Arc::new(data);
+    let schemas = Schemas::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), ontology);
+    let schemas = Arc::new(schemas);
+    schemas.warm_up();
+    let records = Records::new(records::Parts {
+        tables: Arc::clone(&tables),
+        data: Arc::clone(&data),
+        schemas: Arc::clone(&schemas),
+        access: Arc::clone(&access),
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
     let recovery = Recovery::new(
         Arc::clone(&lakes),
         Arc::clone(&access),
@@ -464,12 +532,12 @@ fn services(
         probe: guard.probe,
         lakes: Arc::clone(&lakes),
         access: Arc::clone(&access),
-        system: guard.statistics,
+        system: Arc::clone(&guard.statistics),
         process: Arc::clone(&process),
         clock: Arc::clone(&clock),
         limits: guard.limits,
     });
-    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids))));
+    let elsewhere = peers.map(|peers| Arc::new(Elsewhere::new(peers, Arc::clone(&ids)).with_bell(bell)));
     let queries = Arc::new(
         Queries::new(
             Arc::clone(&engine) as _,
@@ -490,13 +558,34 @@ fn services(
         running: Arc::clone(&running),
         clock: Arc::clone(&clock),
     });
+    let (events, max_hold) = events;
+    let events = Events::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), events);
+    let events = Arc::new(events.with_elsewhere(elsewhere.clone()));
+    let consumers = Arc::new(Consumers::new(
+        Arc::clone(&store),
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&tables),
+        Arc::clone(&clock),
+        max_hold,
+    ));
+    let webhooks =
+        Webhooks::new(Arc::clone(&store), Arc::clone(&access), webhooks, Arc::clone(&clock), Arc::clone(&ids));
+    let changes = Changes::new(
+        Arc::clone(&lakes),
+        Arc::clone(&access),
+        Arc::clone(&data),
+        Arc::clone(&events),
+        Arc::clone(&consumers),
+    );
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
     let operations =
         Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background, instances);
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
-    let elsewhere =
-        elsewhere.map(|elsewhere| ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations)));
+    let elsewhere = elsewhere.map(|elsewhere| {
+        ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations), Arc::clone(&events))
+    });
     let transfers = Transfers::new(Parts {
         lakes,
         objects: Arc::clone(&objects),
@@ -517,14 +606,19 @@ fn services(
         access,
         audit: Arc::new(audit),
         lineage: Arc::new(lineage),
+        events,
         usage: Arc::new(usage),
         projects,
         keys: Arc::new(keys),
         buckets: Arc::new(buckets),
         sharing,
         tables,
+        contracts: Arc::new(contracts),
         views: Arc::new(views),
-        data: Arc::new(data),
+        data,
+        changes: Arc::new(changes),
+        consumers,
+        webhooks: Arc::new(webhooks),
         history: Arc::new(history),
         recovery: Arc::new(recovery),
         idempotency,
@@ -534,6 +628,9 @@ fn services(
         clock,
         ids,
         process,
+        machine: guard.statistics,
+        schemas,
+        records: Arc::new(records),
         analytics: Arc::new(analytics),
         operating: Arc::new(operating),
         measured,

@@ -14,12 +14,16 @@ use crate::config::{CatalogKind, Config};
 use crate::metadata;
 use crate::system::SystemClock;
 
+/// The name of the ontology server's.
+const ONTOLOGY: &str = "ontology";
+
 /// Those that the configuration calls for.
 #[derive(Debug, Default)]
 pub(crate) struct Breakers {
     objects: Option<Arc<Breaker>>,
     metadata: Option<Arc<Breaker>>,
     catalog: Option<Arc<Breaker>>,
+    ontology: Option<Arc<Breaker>>,
 }
 
 impl Breakers {
@@ -28,16 +32,24 @@ impl Breakers {
         let timeout = config.breaker.outside_timeout;
         // One success tells that a machine is back; those who ask next need not come one by one.
         let settings = BreakerConfig { timeout, max_timeout: timeout, success_threshold: 1, ..breaker_config(config) };
+        // Without it there are schemas all the same: nothing is lost by leaving it alone for longer.
+        let patient = BreakerConfig { success_threshold: 1, ..breaker_config(config) };
         let one = |wanted: bool, name| wanted.then(|| Breaker::new(name, settings, Arc::new(SystemClock)));
         Self {
             objects: one(config.storage.enabled, OBJECT_STORE),
             metadata: one(metadata::is_remote(config), METADATA),
             catalog: one(config.ducklake.catalog == CatalogKind::Postgres, CATALOG),
+            ontology: (!config.ontology.use_mock).then(|| Breaker::new(ONTOLOGY, patient, Arc::new(SystemClock))),
         }
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Breaker>> {
-        [&self.objects, &self.metadata, &self.catalog].into_iter().flatten().cloned().collect()
+        [&self.objects, &self.metadata, &self.catalog, &self.ontology].into_iter().flatten().cloned().collect()
+    }
+
+    /// The one before the ontology server, if there is one.
+    pub(crate) fn ontology(&self) -> Option<Arc<Breaker>> {
+        self.ontology.clone()
     }
 
     pub(crate) fn metadata(&self, store: Arc<dyn MetadataStore>) -> Arc<dyn MetadataStore> {

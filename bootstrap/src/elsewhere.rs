@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gadwall_application::elsewhere::Elsewhere;
+use gadwall_application::events::Events;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::RunningQueries;
 use tokio::task::JoinHandle;
@@ -12,8 +13,13 @@ use tokio::task::JoinHandle;
 pub(crate) struct ElsewhereTask(JoinHandle<()>);
 
 impl ElsewhereTask {
-    pub(crate) fn start(elsewhere: Arc<Elsewhere>, queries: Arc<RunningQueries>, operations: Arc<Operations>) -> Self {
-        Self(tokio::spawn(async move { elsewhere.serve(&queries, &operations).await }))
+    pub(crate) fn start(
+        elsewhere: Arc<Elsewhere>,
+        queries: Arc<RunningQueries>,
+        operations: Arc<Operations>,
+        events: Arc<Events>,
+    ) -> Self {
+        Self(tokio::spawn(async move { elsewhere.serve(&queries, &operations, &events).await }))
     }
 }
 

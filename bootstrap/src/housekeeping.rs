@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gadwall_application::audit::Audit;
 use gadwall_application::error::UseCaseError;
+use gadwall_application::events::Events;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operations::Operations;
 use gadwall_application::queries::{BackgroundQueries, Queries};
@@ -27,6 +28,7 @@ pub(crate) struct Keepers {
     pub(crate) results: Arc<BackgroundQueries>,
     pub(crate) sharing: Arc<Sharing>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) events: Arc<Events>,
     pub(crate) lakes: Lakes,
 }
 
@@ -47,6 +49,7 @@ impl Keepers {
         tell("the history of queries", self.queries.clean_up().await);
         tell("what was read of others without a link", self.sharing.clean_up().await);
         tell("the audit log", self.audit.clean_up().await);
+        tell("the log of events", self.events.clean_up().await);
         let removed = self.lakes.sweep(ORPHANED_AFTER).await;
         tracing::debug!(removed, "files of interrupted writes removed");
         tell("results", self.results.clean_up().await);

@@ -1,13 +1,14 @@
 //! The program `gadwall`: reads its configuration, starts the server, and stops it when told to.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use gadwall::config::{Loaded, Sources};
-use gadwall::{Config, Server, migrate, ready};
+use gadwall::{Config, Server, migrate, ontology, ready};
 
 /// Statements may be nested deeply, and the engine parses and plans them on our threads. Only what is used is paid for.
 const THREAD_STACK: usize = 16 << 20;
@@ -37,6 +38,11 @@ enum Command {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// A small ontology server, to begin with and for tests.
+    Ontology {
+        #[command(subcommand)]
+        what: Ontology,
+    },
     /// Copy everything to where the configuration says, out of the data directory. No server may run on either.
     ///
     /// What is there is only read. Run again, it goes on: what was copied and is the same isn't copied again. At the end
@@ -52,6 +58,21 @@ enum Command {
         /// Only look whether it could be done, and at how much there is. Makes metadata's tables, but copies nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Ontology {
+    /// Serve the schemas in a folder: `ID.json`, or the highest of `ID@VERSION.json`, as `/schemas/ID`.
+    ///
+    /// Files may change while it runs. Set ONTO_SERVER_URL to where it listens, and USE_MOCK_ONTO_SERVER to false.
+    Serve {
+        /// The folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:8001", value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
     },
 }
 
@@ -84,6 +105,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Health { url: None } => ready::require_ready(&ready::address(&loaded()?.config)),
         Command::Migrate { from: Origin::Embedded, to: Destination::Cloud, dry_run } => {
             runtime()?.block_on(migrate::run(&loaded()?.config, *dry_run))
+        }
+        Command::Ontology { what: Ontology::Serve { folder, listen } } => {
+            let config = loaded()?.config;
+            gadwall::telemetry::start(&config.logging);
+            runtime()?.block_on(ontology::serve(&config, folder, *listen))
         }
         Command::Serve => runtime()?.block_on(serve(&loaded()?)),
     }

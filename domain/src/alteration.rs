@@ -1,6 +1,7 @@
 //! Changes of a table's shape: what each does to it, and whether others can go on as before.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::check::Checks;
@@ -82,6 +83,11 @@ pub enum Alteration {
         /// The text; none removes it.
         comment: Option<String>,
     },
+    /// What the table's producer promises of it: other rows are refused from then on.
+    Contract {
+        /// The contract; none ends it.
+        document: Option<Value>,
+    },
     /// How files to come are kept apart; empty ends it.
     PartitionBy {
         /// The parts.
@@ -91,6 +97,11 @@ pub enum Alteration {
     SortBy {
         /// The parts.
         sort_by: Vec<SortKey>,
+    },
+    /// Several in one snapshot: any that only the commit tells of, and then one of any kind.
+    Together {
+        /// In their order.
+        steps: Vec<Alteration>,
     },
 }
 
@@ -155,12 +166,18 @@ pub enum AlterationError {
     /// Rows that are there would have no value.
     #[error("column {0} is NOT NULL and has no default, but the table holds rows; give it a default")]
     NeedsDefault(ColumnName),
+    /// Only what the commit alone tells of goes with another change.
+    #[error("these changes can't be made in one snapshot")]
+    NotTogether,
     /// The table has a key already.
     #[error("the table has a primary key already; drop it first")]
     HasKey,
     /// The table has no key.
     #[error("the table has no primary key")]
     NoKey,
+    /// The table's contract promises other columns.
+    #[error("the table's contract doesn't allow it: {}", .0.join("; "))]
+    AgainstContract(Vec<String>),
     /// The columns and the key don't make a table.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -174,7 +191,10 @@ impl Classify for AlterationError {
         match self {
             Self::NoColumn(_) => ErrorKind::NotFound,
             Self::Schema(error) => error.kind(),
-            Self::NoKey | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => ErrorKind::Invalid,
+            Self::AgainstContract(_) => ErrorKind::Unprocessable,
+            Self::NoKey | Self::NotTogether | Self::Layout(_) | Self::LastColumn(_) | Self::ColumnInUse { .. } => {
+                ErrorKind::Invalid
+            }
             _ => ErrorKind::Conflict,
         }
     }
@@ -190,6 +210,8 @@ impl Classify for AlterationError {
             Self::HasNulls { .. } => "column_has_nulls",
             Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
+            Self::AgainstContract(_) => "contract_violated",
+            Self::NotTogether => "multiple_changes",
             Self::HasKey => "primary_key_exists",
             Self::NoKey => "no_primary_key",
             Self::Schema(error) => error.code(),
@@ -213,9 +235,48 @@ impl Alteration {
             }
             Self::SetPrimaryKey { .. } => "those who write rows with a key that is there are refused",
             Self::DropPrimaryKey => "those who rely on unique rows may meet duplicates, and nobody can upsert",
+            Self::Together { steps } => {
+                let breaks = steps.iter().map(Self::compatibility).find(|step| *step != Compatibility::Compatible);
+                return breaks.unwrap_or(Compatibility::Compatible);
+            }
             _ => return Compatibility::Compatible,
         };
         Compatibility::Breaking { why }
+    }
+
+    /// Whether a table's columns, as the lake stores them, stay as they are: only the commit tells of it.
+    pub fn is_only_told(&self, schema: &TableSchema) -> bool {
+        let now = |name: &ColumnName| schema.column(name);
+        match self {
+            Self::SetChecks { .. } | Self::DropPrimaryKey => true,
+            Self::SetType { column, data_type } => {
+                now(column).is_some_and(|column| column.data_type.without_lengths() == data_type.without_lengths())
+            }
+            Self::SetPrimaryKey { columns } => {
+                columns.iter().all(|name| now(name).is_some_and(|column| !column.nullable))
+            }
+            _ => false,
+        }
+    }
+
+    /// As few changes as these can be made in, each in a snapshot of its own.
+    pub fn together(steps: Vec<Self>, schema: &TableSchema) -> Result<Vec<Self>, AlterationError> {
+        let (mut shape, mut all, mut open) = (schema.clone(), Vec::new(), Vec::new());
+        let close = |open: &mut Vec<Self>| match open.len() {
+            1 => open.pop(),
+            0 => None,
+            _ => Some(Self::Together { steps: std::mem::take(open) }),
+        };
+        for step in steps {
+            let goes_on = step.is_only_told(&shape);
+            shape = step.apply(&shape)?;
+            open.push(step);
+            if !goes_on {
+                all.extend(close(&mut open));
+            }
+        }
+        all.extend(close(&mut open));
+        Ok(all)
     }
 
     /// What the table's columns and key are after it. What depends on the rows is for the lake to check.
@@ -285,9 +346,24 @@ impl Alteration {
                     position(&columns, column)?;
                 }
             }
-            Self::PartitionBy { .. } | Self::SortBy { .. } => {}
+            Self::PartitionBy { .. } | Self::SortBy { .. } | Self::Contract { .. } => {}
+            Self::Together { steps } => {
+                let mut shape = schema.clone();
+                for (index, step) in steps.iter().enumerate() {
+                    let is_last = index + 1 == steps.len();
+                    if matches!(step, Self::Together { .. }) || !(is_last || step.is_only_told(&shape)) {
+                        return Err(AlterationError::NotTogether);
+                    }
+                    shape = step.apply(&shape)?;
+                }
+                return Ok(shape);
+            }
         }
-        Ok(TableSchema::new(columns, key)?)
+        let after = TableSchema::new(columns, key)?.held_to(schema.contract().cloned());
+        // Who puts another contract isn't held to the one before.
+        let held = after.contract().filter(|_| !matches!(self, Self::Contract { .. }));
+        let misfits = held.map(|held| held.contract.misfits(&after)).unwrap_or_default();
+        if misfits.is_empty() { Ok(after) } else { Err(AlterationError::AgainstContract(misfits)) }
     }
 }
 

@@ -138,3 +138,23 @@ fn what_breaks_others_says_so() {
         assert_eq!(alteration.compatibility(), Compatibility::Compatible, "{alteration:?}");
     }
 }
+
+#[test]
+fn what_only_the_commit_tells_goes_with_another_change() {
+    let longer = Alteration::SetType { column: name("name"), data_type: DataType::parse("VARCHAR(20)").unwrap() };
+    let wider = Alteration::SetType { column: name("id"), data_type: DataType::parse("BIGINT").unwrap() };
+    let rules = Alteration::SetChecks { column: name("name"), checks: crate::check::Checks::default() };
+    let add = |text: &str| Alteration::AddColumn { column: column(text, "DATE") };
+    let all = vec![longer.clone(), rules.clone(), add("x"), wider.clone(), add("y"), rules.clone()];
+    let grouped = Alteration::together(all.clone(), &schema()).unwrap();
+    let expected =
+        [Alteration::Together { steps: vec![longer.clone(), rules.clone(), add("x")] }, wider, add("y"), rules.clone()];
+    assert_eq!(grouped, expected);
+    let one_by_one = all.iter().fold(schema(), |table, step| step.apply(&table).unwrap());
+    assert_eq!(grouped.iter().fold(schema(), |table, step| step.apply(&table).unwrap()), one_by_one);
+    assert_eq!(grouped[0].compatibility(), Compatibility::Compatible);
+    for steps in [vec![add("x"), rules], vec![Alteration::Together { steps: vec![longer] }]] {
+        assert_eq!(refused(&Alteration::Together { steps }), "multiple_changes");
+    }
+    assert_eq!(Alteration::together(Vec::new(), &schema()), Ok(Vec::new()));
+}

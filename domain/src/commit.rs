@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alteration::Alteration;
+use crate::contract::Measure;
 use crate::ids::{CallerId, RequestId, SnapshotId};
 use crate::layout::Layout;
 use crate::names::{BucketName, ColumnName};
@@ -48,12 +49,15 @@ pub struct WriteRecord {
     /// The tables and views that it made that of, as far as its text tells.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reads: BTreeSet<TableRef>,
+    /// Rules of the table's contract that it broke, and that only warn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<Measure>,
 }
 
 impl WriteRecord {
-    /// A write that reads nothing but what it was sent.
+    /// A write that reads nothing but what it was sent, and broke no rule.
     pub fn new(origin: WriteOrigin, change: Change) -> Self {
-        Self { origin, change, reads: BTreeSet::new() }
+        Self { origin, change, reads: BTreeSet::new(), breaches: Vec::new() }
     }
 }
 
@@ -277,6 +281,8 @@ impl Change {
             Self::TableTruncated { .. } => "table.truncated",
             Self::RowsPurged { .. } => "rows.purged",
             Self::FilesRegistered { .. } => "files.registered",
+            Self::TableAltered { alteration: Alteration::Contract { document: Some(_) }, .. } => "contract.put",
+            Self::TableAltered { alteration: Alteration::Contract { document: None }, .. } => "contract.removed",
             Self::TableAltered { .. } => "table.altered",
             Self::TableRenamed { .. } => "table.renamed",
             Self::TableRestored { .. } => "table.restored",
@@ -358,6 +364,13 @@ pub struct Commit {
     pub writes: Vec<WriteRecord>,
 }
 
+impl Commit {
+    /// Whether it makes a table of this name: one that is dropped in it, too, is the same to its users.
+    pub fn makes(&self, name: &TableRef) -> bool {
+        self.writes.iter().any(|write| matches!(&write.change, Change::TableCreated { table, .. } if table == name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,6 +389,7 @@ mod tests {
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
             reads: BTreeSet::new(),
+            breaches: Vec::new(),
         }]);
         let text = serde_json::to_string(&info).unwrap();
         assert_eq!(

@@ -47,6 +47,15 @@ pub struct LoggedEvent {
     pub data: Value,
 }
 
+/// How far the log of events reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogExtent {
+    /// The last position that is forgotten; 0 while all are there. Who was no farther may have missed something.
+    pub forgotten: u64,
+    /// The last position of the whole log.
+    pub last: u64,
+}
+
 /// What happens to a project itself (the rest comes out of commits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProjectFact {

@@ -65,6 +65,18 @@ impl QueryId {
 }
 
 uuid_id!(
+    /// Identifies a webhook.
+    WebhookId
+);
+
+impl WebhookId {
+    /// The id that a client sent back; none if it can't be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+uuid_id!(
     /// Identifies a long-running operation: an import, an export.
     OperationId
 );

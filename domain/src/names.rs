@@ -190,6 +190,12 @@ name_type!(
 );
 
 name_type!(
+    /// The name of somebody who follows the changes of a table.
+    ConsumerName,
+    |text| parse_plain("consumer", text)
+);
+
+name_type!(
     /// The name of a column, or of a field in a `STRUCT`.
     ///
     /// Data comes with headings such as `US Gross` or `Größe (m²)`, so letters and digits of any

@@ -1,12 +1,14 @@
 //! The shape of a table: columns, their defaults, and the primary key.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::check::Checks;
+use crate::contract::HeldContract;
 use crate::error::{Classify, ErrorKind};
 use crate::names::ColumnName;
 use crate::types::DataType;
@@ -115,11 +117,12 @@ impl PrimaryKey {
     }
 }
 
-/// A table's columns and key, checked against each other.
+/// A table's columns and key, checked against each other, and the contract that its rows are held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSchema {
     columns: Vec<Column>,
     primary_key: Option<PrimaryKey>,
+    contract: Option<Arc<HeldContract>>,
 }
 
 /// Why columns and key don't make a table.
@@ -199,7 +202,7 @@ impl TableSchema {
         for Column { name, data_type, checks, .. } in &columns {
             checks.fit(data_type).map_err(|reason| SchemaError::Checks { column: name.clone(), reason })?;
         }
-        let mut schema = Self { columns, primary_key: None };
+        let mut schema = Self { columns, primary_key: None, contract: None };
         if !primary_key.is_empty() {
             schema.check_key(&primary_key)?;
             for column in &mut schema.columns {
@@ -237,6 +240,17 @@ impl TableSchema {
             }
         }
         Ok(())
+    }
+
+    /// The same, held to a contract.
+    #[must_use]
+    pub fn held_to(self, contract: Option<Arc<HeldContract>>) -> Self {
+        Self { contract, ..self }
+    }
+
+    /// The contract that rows are held to.
+    pub fn contract(&self) -> Option<&Arc<HeldContract>> {
+        self.contract.as_ref()
     }
 
     /// The columns in table order.

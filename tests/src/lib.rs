@@ -5,5 +5,6 @@ pub mod cloud;
 pub mod demo;
 pub mod load;
 pub mod server;
+pub mod sse;
 pub mod support;
 pub mod tpch;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gadwall_tests::server::{ServerProcess, StartOptions};
+use gadwall_tests::sse::EventSource;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -210,5 +211,55 @@ async fn counts_that_were_written_down_survive_kill_9_and_none_counts_twice() ->
     let after = counted(&client, &server).await?;
     anyhow::ensure!((5..=10).contains(&after), "{after} queries are counted");
     server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_events_goes_on_after_kill_9_without_gap_or_repeat() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let options = options_of(&data);
+    let client = gadwall_tests::client::builder().timeout(Duration::from_mins(1)).build()?;
+    let (mut seen, mut last) = (Vec::new(), "0".to_owned());
+    let mut acknowledged = 0;
+    for round in 0..ROUNDS {
+        let mut server = ServerProcess::start(&options).await?;
+        let (url, key) = (server.url().to_owned(), server.admin_key().to_owned());
+        let tables = format!("{url}/projects/default/buckets/main/tables");
+        if round == 0 {
+            let table = json!({ "name": "t", "columns": [{"name": "id", "type": "BIGINT"}, {"name": "text", "type": "VARCHAR"}] });
+            post(&client, &tables, &key, &table).await?;
+        }
+        let next = Arc::new(AtomicU64::new(0));
+        let writing = tokio::spawn(append_until_killed(client.clone(), format!("{tables}/t/rows"), key.clone(), next));
+        let request = client.get(format!("{url}/projects/default/events?types=rows.appended")).bearer_auth(&key);
+        let mut stream = EventSource::open(request.header("Last-Event-ID", &last)).await?;
+        for _ in 0..10 {
+            let event = stream.next_of("rows.appended").await?;
+            seen.push(event.data["snapshotid"].clone());
+            last = event.id;
+        }
+        server.kill_9()?;
+        acknowledged += writing.await?.len() / 3;
+        // What had been sent by then counts; what broke off doesn't.
+        for event in stream.rest().await {
+            seen.push(event.data["snapshotid"].clone());
+            last = event.id;
+        }
+    }
+    let server = ServerProcess::start(&options).await?;
+    // Whoever uses the project has what the crash left out copied.
+    let tables = format!("{}/projects/default/buckets/main/tables", server.url());
+    client.get(tables).bearer_auth(server.admin_key()).send().await?.error_for_status()?;
+    let log = format!("{}/projects/default/events?types=rows.appended", server.url());
+    let get = async |url: String| -> Result<Value> {
+        Ok(client.get(url).bearer_auth(server.admin_key()).send().await?.json().await?)
+    };
+    let snapshots = |page: &Value| -> Vec<Value> {
+        page["events"].as_array().into_iter().flatten().map(|event| event["snapshotid"].clone()).collect()
+    };
+    seen.extend(snapshots(&get(format!("{log}&after={last}&limit=1000")).await?));
+    let all = snapshots(&get(format!("{log}&after=0&limit=1000")).await?);
+    assert!(all.len() >= acknowledged, "{} events of {acknowledged} requests", all.len());
+    assert_eq!(seen, all, "no gap and no repeat");
     Ok(())
 }

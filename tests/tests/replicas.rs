@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use gadwall_test_services::{Database, Postgres, S3};
 use gadwall_tests::server::{ServerProcess, StartOptions};
+use gadwall_tests::sse::EventSource;
 use gadwall_tests::support::{Reply, send};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
@@ -380,5 +381,32 @@ async fn objects_are_put_at_two_servers_as_at_one() -> Result<()> {
     let audited = a.get("/projects/p/audit").await?;
     ensure!(audited.text.contains("object.presigned"), "{}", audited.text);
     ensure!(!audited.text.contains("X-Amz"), "{}", audited.text);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_reach_those_who_watch_at_the_other_server() -> Result<()> {
+    let shared = Shared::start().await?;
+    let (a, b) = tokio::try_join!(shared.replica(), shared.replica())?;
+    a.made("/projects", &json!({ "id": "p" })).await?;
+    let watch = async |on: &Replica, path: &str| EventSource::open(on.request(Method::GET, path)).await;
+    let mut stream = watch(&a, "/events/stream?client_id=mine&replay=0").await?;
+    stream.next_of("connected").await?;
+    b.made(TABLES, &json!({ "name": "t", "columns": [{ "name": "id", "type": "BIGINT" }] })).await?;
+    let made = stream.next_of("table.created").await?;
+    ensure!(made.data["data"]["project_id"] == "p", "{made:?}");
+    // What was seen at the one is where the other goes on.
+    b.made(ROWS, &json!([{ "id": 1 }])).await?;
+    let mut other = watch(&b, &format!("/projects/p/events?after={}", made.id)).await?;
+    let appended = other.next_of("rows.appended").await?;
+    ensure!(stream.next_of("rows.appended").await?.id == appended.id);
+    b.made("/events/broadcast", &json!({ "event_type": "job_status", "data": { "x": 1 } })).await?;
+    ensure!(stream.next_of("job_status").await?.data["data"] == json!({ "x": 1 }));
+    b.made("/events/pong", &json!({ "client_id": "mine", "ping_id": "1" })).await?;
+    let ended = send(b.request(Method::DELETE, "/events/clients/mine")).await?;
+    ensure!(ended.status == 200, "{}", ended.text);
+    ensure!(stream.next_of("error").await?.data["data"]["error_type"] == "disconnected");
+    let gone = send(b.request(Method::DELETE, "/events/clients/mine")).await?;
+    ensure!(gone.status == 404, "{}", gone.text);
     Ok(())
 }

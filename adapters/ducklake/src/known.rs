@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use gadwall_domain::commit::Commit;
+use gadwall_domain::alteration::Alteration;
+use gadwall_domain::commit::{Change, Commit};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::schema::Column;
 use gadwall_domain::table::TableRef;
@@ -26,6 +27,15 @@ pub(crate) struct Shape {
     pub(crate) folder: PathBuf,
 }
 
+/// That a table was put under a contract, or out of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ContractChange {
+    /// The snapshot in which.
+    pub(crate) at: SnapshotId,
+    /// Whether it is under one since.
+    pub(crate) put: bool,
+}
+
 /// What is known of a lake.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -38,6 +48,8 @@ pub(crate) struct Known {
 struct Inner {
     /// Asked and set by the lake's writer alone, between commits, so they are never of another state.
     shapes: HashMap<TableRef, Arc<Shape>>,
+    /// Contracts that were put or removed by this process.
+    contracts: HashMap<TableRef, ContractChange>,
     /// The last commits, without gaps.
     commits: VecDeque<Commit>,
     /// The newest snapshot that was seen.
@@ -52,6 +64,31 @@ struct Inner {
 
 /// Tells the catalog's log from the one after it, which may get the same name and number.
 pub(crate) type LogFile = (u64, SystemTime);
+
+impl Inner {
+    fn follow_contracts(&mut self, commit: &Commit) {
+        for write in &commit.writes {
+            match &write.change {
+                Change::TableAltered { table, alteration: Alteration::Contract { document }, .. } => {
+                    if self.contracts.len() >= MAX_SHAPES {
+                        self.contracts.clear();
+                    }
+                    let change = ContractChange { at: commit.snapshot, put: document.is_some() };
+                    self.contracts.insert(table.clone(), change);
+                }
+                Change::TableDropped { table } if !commit.makes(table) => drop(self.contracts.remove(table)),
+                Change::TableRenamed { table, to } => {
+                    self.contracts.remove(to);
+                    if let Some(known) = self.contracts.remove(table) {
+                        self.contracts.insert(to.clone(), known);
+                    }
+                }
+                Change::BucketDropped { bucket } => self.contracts.retain(|table, _| table.bucket != *bucket),
+                _ => {}
+            }
+        }
+    }
+}
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -70,6 +107,11 @@ impl Known {
             inner.shapes.clear();
         }
         inner.shapes.insert(table.clone(), shape);
+    }
+
+    /// The last change of a table's contract that this process made, if it made any.
+    pub(crate) fn contract(&self, table: &TableRef) -> Option<ContractChange> {
+        self.lock().contracts.get(table).copied()
     }
 
     /// Something other than rows is changed.
@@ -116,6 +158,7 @@ impl Known {
     /// Keeps a commit that was made.
     pub(crate) fn committed(&self, commit: Commit) {
         let mut inner = self.lock();
+        inner.follow_contracts(&commit);
         let follows = inner.commits.back().is_none_or(|last| last.snapshot.get() + 1 == commit.snapshot.get());
         if !follows {
             inner.commits.clear();
@@ -136,6 +179,7 @@ impl Known {
     pub(crate) fn stands_at(&self, head: SnapshotId) {
         if self.head() != Some(head) {
             self.forget_shapes();
+            self.lock().contracts.clear();
             self.saw(head);
         }
     }

@@ -1,5 +1,6 @@
 //! Reading tables' rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array as _, AsArray as _};
@@ -8,7 +9,9 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::ports::lake::{ColumnProfile, LakeStore as _, StoredTable, TableProfile, TableReader};
+use gadwall_domain::ports::lake::{
+    ColumnProfile, LakeStore as _, Measured, Measuring, StoredTable, TableProfile, TableReader,
+};
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::schema::Column;
@@ -16,8 +19,10 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 
+use crate::measure::table;
 use crate::profiles::Key;
 use crate::query::{self, Work, lake_failed};
+use crate::root::Lent;
 use crate::store::EmbeddedLakes;
 
 #[async_trait]
@@ -46,6 +51,15 @@ impl TableReader for EmbeddedLakes {
     ) -> Result<RowStream, QueryError> {
         let work = Work::Changes { table: table.clone(), from, to, limit };
         Ok(query::start(&self.engine, &self.catalogs, lake, work, timeout).await?.rows)
+    }
+
+    async fn measure(&self, lake: LakeId, measuring: Measuring, timeout: Duration) -> Result<Measured, QueryError> {
+        let (catalogs, engine) = (Arc::clone(&self.catalogs), Arc::clone(&self.engine));
+        let look = move |connection: &Lent| {
+            let lease = catalogs.lease(connection, lake)?;
+            Ok(table::measure(connection, &engine.scrub, lake, &lease.known, &measuring, timeout))
+        };
+        self.engine.run(&self.engine.queries, look).await.map_err(lake_failed)?
     }
 
     async fn profile(

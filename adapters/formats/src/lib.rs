@@ -10,8 +10,10 @@ pub mod encode;
 mod input;
 mod output;
 pub mod spool;
+mod yaml;
 
 pub use decode::{CsvOptions, DecodeOptions, decode};
 pub use encode::{Encoder, Output};
 pub use input::InputFormat;
 pub use output::OutputFormat;
+pub use yaml::{from_yaml, to_yaml};

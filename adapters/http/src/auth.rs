@@ -6,6 +6,7 @@ use gadwall_application::access::Access;
 use gadwall_application::audit::Refused;
 use gadwall_application::caller::{Caller, Origin};
 use gadwall_application::error::UseCaseError;
+use gadwall_application::events::Events;
 use gadwall_domain::names::ProjectId;
 use poem::Request;
 use poem_openapi::SecurityScheme;
@@ -38,6 +39,8 @@ pub(crate) struct Authenticated {
 /// Present in every request.
 pub(crate) struct AccessData {
     pub(crate) access: Arc<Access>,
+    /// Knows tokens that open streams.
+    pub(crate) events: Arc<Events>,
     /// Those who may say whom they speak for.
     pub(crate) proxies: Proxies,
 }

@@ -10,11 +10,13 @@ mod context;
 mod exposition;
 mod layers;
 mod negotiate;
+mod ontology;
 mod output;
 mod peer;
 mod problem;
 mod safe;
 mod server;
+mod sse;
 mod statistics;
 
 use std::any::Any;
@@ -27,8 +29,11 @@ use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
 use gadwall_application::audit::Audit;
 use gadwall_application::buckets::Buckets;
+use gadwall_application::changes::{Changes, Consumers};
+use gadwall_application::contracts::Contracts;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::events::Events;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
@@ -37,7 +42,9 @@ use gadwall_application::operating::{Measured, Operating};
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
 use gadwall_application::queries::{BackgroundQueries, Queries};
+use gadwall_application::records::Records;
 use gadwall_application::recovery::Recovery;
+use gadwall_application::schemas::Schemas;
 use gadwall_application::scripts::Scripts;
 use gadwall_application::sharing::Sharing;
 use gadwall_application::system::System;
@@ -45,20 +52,27 @@ use gadwall_application::tables::Tables;
 use gadwall_application::transfers::Transfers;
 use gadwall_application::usage::Usage;
 use gadwall_application::views::Views;
-use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor};
+use gadwall_application::webhooks::Webhooks;
+use gadwall_domain::ports::ontology::SchemaRegistry;
+use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
 use poem::middleware::CatchPanic;
 use poem::{Response, Route};
 use poem_openapi::OpenApiService;
 
+use api::admin_tables::AdminTablesApi;
 use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
+use api::changes::ChangesApi;
+use api::contracts::ContractsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
 use api::edits::EditsApi;
+use api::events::EventsApi;
+use api::events::clients::EventClientsApi;
 use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
@@ -67,9 +81,11 @@ use api::operating::{ConfigApi, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
+use api::records::RecordsApi;
 use api::results::ResultsApi;
 use api::rows::Spool;
 use api::running_queries::RunningQueriesApi;
+use api::schemas::SchemasApi;
 use api::shape::ShapeApi;
 use api::sharing::SharingApi;
 use api::short_tables::ShortTablesApi;
@@ -78,6 +94,7 @@ use api::tables::TablesApi;
 use api::transfers::TransfersApi;
 use api::usage::UsageApi;
 use api::views::ViewsApi;
+use api::webhooks::WebhooksApi;
 use auth::AccessData;
 use cache::ResultCache;
 use layers::allow::Allowed;
@@ -98,6 +115,14 @@ pub struct Services {
     pub access: Arc<Access>,
     /// The audit log.
     pub audit: Arc<Audit>,
+    /// What happens, as it happens.
+    pub events: Arc<Events>,
+    /// Tables as they change.
+    pub changes: Arc<Changes>,
+    /// Who follows tables.
+    pub consumers: Arc<Consumers>,
+    /// Addresses that are told of events.
+    pub webhooks: Arc<Webhooks>,
     /// Projects.
     pub projects: Arc<Projects>,
     /// What projects use.
@@ -112,6 +137,8 @@ pub struct Services {
     pub datasets: Arc<Datasets>,
     /// Tables.
     pub tables: Arc<Tables>,
+    /// Contracts of tables.
+    pub contracts: Arc<Contracts>,
     /// Views.
     pub views: Arc<Views>,
     /// Reading tables.
@@ -148,6 +175,12 @@ pub struct Services {
     pub ids: Arc<dyn IdGenerator>,
     /// Memory of the process.
     pub process: Arc<dyn ProcessMonitor>,
+    /// How busy the machine is.
+    pub machine: Arc<dyn SystemStatistics>,
+    /// Schemas of the ontology.
+    pub schemas: Arc<Schemas>,
+    /// Governed tables and their records.
+    pub records: Arc<Records>,
 }
 
 impl fmt::Debug for Services {
@@ -223,16 +256,22 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// In groups, as a tuple of them has its limit.
-type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, LineageApis, OperatingApis);
+type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis), OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
-type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi);
+type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
-type ShortApis = (ShortTablesApi, ShortDatasetsApi);
+type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
+type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
 impl App {
+    /// A small ontology server instead: these schemas, and nothing else.
+    pub fn of_schemas(registry: Arc<dyn SchemaRegistry>) -> Self {
+        Self { routes: ontology::routes(registry) }
+    }
+
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
         let service = document(apis(services, config));
@@ -240,13 +279,18 @@ impl App {
         let routes = Route::new()
             .at("/openapi.json", service.spec_endpoint())
             .nest("/docs", service.swagger_ui())
+            .at("/events/test", poem::get(api::events::page::page()))
             .nest("/", service)
             .with(catch_panics());
         let limits = config.bodies;
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let front = Front {
             ids: Arc::clone(&services.ids),
-            access: Arc::new(AccessData { access: Arc::clone(&services.access), proxies: config.proxies.clone() }),
+            access: Arc::new(AccessData {
+                access: Arc::clone(&services.access),
+                events: Arc::clone(&services.events),
+                proxies: config.proxies.clone(),
+            }),
             measured: Arc::clone(&services.measured),
             compression: config.compression,
             idempotency: Arc::clone(&services.idempotency),
@@ -300,6 +344,8 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
             process: Arc::clone(&services.process),
             active: services.measured.active(),
             environment: config.environment.clone(),
+            schemas: Arc::clone(&services.schemas),
+            machine: Arc::clone(&services.machine),
         },
         ProjectsApi { projects: Arc::clone(&services.projects) },
         KeysApi { keys: Arc::clone(&services.keys) },
@@ -316,6 +362,7 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
         EditsApi { tables: Arc::clone(&services.tables), spool: spool.clone() },
         DataApi { data: Arc::clone(&services.data), limits: config.query_limits },
         HistoryApi { history: Arc::clone(&services.history), recovery: Arc::clone(&services.recovery) },
+        ContractsApi { contracts: Arc::clone(&services.contracts), limits: config.query_limits },
     );
     let files = (
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
@@ -340,7 +387,44 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
         queries: queries.clone(),
         process: Arc::clone(&services.process),
     };
-    (service, tables, files, (queries, batches, running, later), short, lineage_apis(services), operating)
+    let governed = (
+        RecordsApi {
+            access: Arc::clone(&services.access),
+            records: Arc::clone(&services.records),
+            limits: config.query_limits,
+        },
+        AdminTablesApi {
+            access: Arc::clone(&services.access),
+            records: Arc::clone(&services.records),
+            schemas: Arc::clone(&services.schemas),
+            tables: Arc::clone(&services.tables),
+        },
+        SchemasApi {
+            access: Arc::clone(&services.access),
+            schemas: Arc::clone(&services.schemas),
+            records: Arc::clone(&services.records),
+        },
+    );
+    let events = (
+        EventsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+        EventClientsApi {
+            access: Arc::clone(&services.access),
+            events: Arc::clone(&services.events),
+            clock: Arc::clone(&services.clock),
+        },
+        ChangesApi {
+            changes: Arc::clone(&services.changes),
+            consumers: Arc::clone(&services.consumers),
+            limits: config.query_limits,
+        },
+        WebhooksApi { webhooks: Arc::clone(&services.webhooks) },
+    );
+    let watched = (lineage_apis(services), events);
+    (service, tables, files, (queries, batches, running, later), (short, governed), watched, operating)
 }
 
 fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCache>) -> OperatingApis {

@@ -89,6 +89,23 @@ pub(crate) fn negotiate(accepts: &Accepts, format: Option<&str>, offers: &[Outpu
     })
 }
 
+/// The media type that a client likes best, of one document's forms.
+pub(crate) fn media_type(accepts: &Accepts, offers: &[&'static str]) -> ApiResult<&'static str> {
+    let accept = &accepts.0;
+    let first = offers.first().copied().unwrap_or("application/json");
+    if accept.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b',')) {
+        return Ok(first);
+    }
+    let ranges: Vec<Range> = split(accept, ',').take(MAX_RANGES).filter_map(Range::parse).collect();
+    let offered = offers.iter().enumerate().filter_map(|(place, name)| {
+        let matching = ranges.iter().filter_map(|range| Some((range.fits(name, true)?, range.quality)));
+        let (fit, quality) = matching.max()?;
+        (quality > 0).then_some(((quality, fit.is_named(), Reverse(place)), *name))
+    });
+    let best = offered.max_by_key(|(score, _)| *score).map(|(_, name)| name);
+    best.ok_or_else(|| ApiError::not_acceptable(&format!("Accept: {accept}"), &offers.join(", ")))
+}
+
 /// `None` if nothing that is offered is accepted.
 fn best(accept: &str, offers: &[OutputFormat]) -> Option<Wanted> {
     let default = offers.first().copied().map(Wanted::plain);

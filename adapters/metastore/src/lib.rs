@@ -5,8 +5,11 @@
 #![deny(missing_docs)]
 
 mod audit;
+mod consumers;
+mod contracts;
 mod copy;
 mod error;
+mod event_tokens;
 mod events;
 mod health;
 mod idempotency;
@@ -22,12 +25,14 @@ mod projects;
 mod queries;
 mod row;
 mod rows;
+mod schemas;
 mod sharing;
 mod sqlite;
 mod statement;
 mod tags;
 mod tx;
 mod usage;
+mod webhooks;
 
 pub use copy::{CopiedTable, copy, has_gone_on};
 pub use postgres::{ConnectError, PostgresConfig, PostgresMetadata, PostgresPeers, PostgresTurns};

@@ -18,13 +18,17 @@ macro_rules! scripts {
             (7, "audit", include_str!(concat!("../migrations/", $database, "/0007_audit.sql"))),
             (8, "profiles", include_str!(concat!("../migrations/", $database, "/0008_profiles.sql"))),
             (9, "quotas", include_str!(concat!("../migrations/", $database, "/0009_quotas.sql"))),
+            (10, "ontology", include_str!(concat!("../migrations/", $database, "/0010_ontology.sql"))),
+            (11, "contracts", include_str!(concat!("../migrations/", $database, "/0011_contracts.sql"))),
+            (12, "events", include_str!(concat!("../migrations/", $database, "/0012_events.sql"))),
+            (13, "webhooks", include_str!(concat!("../migrations/", $database, "/0013_webhooks.sql"))),
             (14, "lineage", include_str!(concat!("../migrations/", $database, "/0014_lineage.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 10] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 10] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 14] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 14] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

@@ -8,15 +8,17 @@ use gadwall_domain::audit::{AuditEntry, AuditOutcome, LoggedAudit};
 use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::{IdempotencyRecord, IdempotencyState, StoredAnswer};
-use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, QueryId, RequestId, SnapshotId};
+use gadwall_domain::ids::{ApiKeyId, LakeId, OperationId, QueryId, RequestId, SnapshotId, WebhookId};
 use gadwall_domain::instance::Instance;
-use gadwall_domain::names::{BucketName, ProjectId, TableName, TagName};
+use gadwall_domain::live::{ChangeConsumer, EventToken};
+use gadwall_domain::names::{BucketName, ConsumerName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
 use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
 use gadwall_domain::table::TableRef;
+use gadwall_domain::webhook::{DeadLetter, Webhook, WebhookProgress, WebhookSecret, WebhookUrl};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -100,6 +102,63 @@ pub(crate) fn event(row: &Row) -> Parsed<LoggedEvent> {
     })
 }
 
+pub(crate) fn event_token(row: &Row) -> Parsed<EventToken> {
+    Ok(EventToken {
+        digest: key_digest("digest", get(row, "digest")?)?,
+        viewer: json(row, "viewer")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(crate) fn consumer(row: &Row) -> Parsed<ChangeConsumer> {
+    Ok(ChangeConsumer {
+        project: parsed(row, "project_id", ProjectId::parse)?,
+        table: TableRef {
+            bucket: parsed(row, "bucket", BucketName::parse)?,
+            table: parsed(row, "table_name", TableName::parse)?,
+        },
+        name: parsed(row, "name", ConsumerName::parse)?,
+        snapshot: snapshot(row, "snapshot")?,
+        created_at: time(row, "created_at")?,
+        moved_at: time(row, "moved_at")?,
+    })
+}
+
+pub(crate) fn webhook(row: &Row) -> Parsed<Webhook> {
+    let secret: Vec<u8> = get(row, "secret")?;
+    let secret = secret.try_into().map_err(|_| value_fault("secret", "it is not 32 bytes long"))?;
+    Ok(Webhook {
+        id: WebhookId::new(uuid(row, "id")?),
+        project: parsed(row, "project_id", ProjectId::parse)?,
+        url: parsed(row, "url", WebhookUrl::parse)?,
+        types: get(row, "types")?,
+        secret: WebhookSecret(secret),
+        created_at: time(row, "created_at")?,
+        progress: WebhookProgress {
+            position: count(row, "position")?,
+            attempts: times(row, "attempts")?,
+            due_at: time(row, "due_at")?,
+            error: get(row, "error")?,
+        },
+    })
+}
+
+pub(crate) fn dead_letter(row: &Row) -> Parsed<DeadLetter> {
+    Ok(DeadLetter {
+        webhook: WebhookId::new(uuid(row, "webhook")?),
+        position: count(row, "position")?,
+        event_type: get(row, "event_type")?,
+        subject: get(row, "subject")?,
+        attempts: times(row, "attempts")?,
+        error: get(row, "error")?,
+        failed_at: time(row, "failed_at")?,
+    })
+}
+
+fn times(row: &Row, column: &'static str) -> Parsed<u32> {
+    u32::try_from(count(row, column)?).map_err(|error| value_fault(column, &error))
+}
+
 pub(crate) fn audit_entry(row: &Row) -> Parsed<LoggedAudit> {
     let entry = AuditEntry {
         at: time(row, "at")?,
@@ -119,7 +178,7 @@ fn audit_outcome(row: &Row) -> Parsed<AuditOutcome> {
     match get(row, "outcome")? {
         "done" => Ok(AuditOutcome::Done),
         "refused" => {
-            let times = u32::try_from(count(row, "times")?).map_err(|error| value_fault("times", &error))?;
+            let times = times(row, "times")?;
             Ok(AuditOutcome::Refused { code: present(row, "code")?, times })
         }
         _ => Err(value_fault("outcome", "an unknown word")),
@@ -296,7 +355,7 @@ pub(crate) fn to_json(column: &'static str, value: &(impl Serialize + ?Sized)) -
     serde_json::to_string(value).map_err(|error| value_fault(column, &error))
 }
 
-fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
+pub(crate) fn get<'r, T: Column<'r>>(row: &'r Row, column: &'static str) -> Parsed<T> {
     row.get(column)
 }
 
@@ -308,7 +367,7 @@ where
     get::<Option<T>>(row, column)?.ok_or_else(|| value_fault(column, "it is missing"))
 }
 
-fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
+pub(crate) fn parsed<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> Result<T, E>) -> Parsed<T> {
     parse(get(row, column)?).map_err(|error| value_fault(column, &error))
 }
 
@@ -317,7 +376,7 @@ fn optional<T, E: Display>(row: &Row, column: &'static str, parse: fn(&str) -> R
 }
 
 /// One of a fixed set of words, or text of a fixed form.
-fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+pub(crate) fn word<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
     parse(get(row, column)?).ok_or_else(|| value_fault(column, "an unknown word"))
 }
 

@@ -5,13 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gadwall_domain::ports::contracts::ContractRepository;
+use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
+use gadwall_domain::ports::peers::LOG_HAS_GROWN;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
+use gadwall_domain::ports::webhooks::WebhookRepository;
 use sqlx::{Postgres, Sqlite, Transaction};
 use thiserror::Error;
 
@@ -100,6 +105,14 @@ impl SqlTx {
         self.noted(found)
     }
 
+    /// Has the other servers told that the log of events has grown, once this is committed.
+    pub(crate) async fn tell_of_events(&mut self) -> Result<(), StoreError> {
+        match &self.inner {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(..) => self.run(postgres::tell(LOG_HAS_GROWN)).await.map(drop),
+        }
+    }
+
     fn noted<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         self.failed |= done.is_err();
         done
@@ -165,6 +178,26 @@ impl MetadataTx for SqlTx {
     }
 
     fn lineage(&mut self) -> &mut dyn LineageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
+        self
+    }
+
+    fn contracts(&mut self) -> &mut dyn ContractRepository {
+        self
+    }
+
+    fn event_tokens(&mut self) -> &mut dyn EventTokens {
+        self
+    }
+
+    fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self
     }
 

@@ -14,9 +14,9 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, Lake, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Purge, PurgeError,
-    PurgeReport, QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader,
-    ViewEngine, WriteError,
+    Committed, DroppedTable, Lake, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Measured, Measuring, Purge,
+    PurgeError, PurgeReport, QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile,
+    TableReader, ViewEngine, WriteError,
 };
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
 use gadwall_domain::rows::RowStream;
@@ -214,6 +214,10 @@ impl TableReader for GuardedLakes {
         timeout: Duration,
     ) -> Result<RowStream, QueryError> {
         self.ask_both(self.ports.lakes.changes(lake, table, from, to, limit, timeout)).await
+    }
+
+    async fn measure(&self, lake: LakeId, measuring: Measuring, timeout: Duration) -> Result<Measured, QueryError> {
+        self.ask_both(self.ports.lakes.measure(lake, measuring, timeout)).await
     }
 
     async fn profile(

@@ -1,14 +1,13 @@
 //! OpenLineage events as they come in.
 
-use chrono::{DateTime, Utc};
 use gadwall_domain::access::Scope;
-use gadwall_domain::events::Event;
-use gadwall_domain::lineage::{EventError, EventKind, LineageEvent, Merged, NodeName, RunEvent, RunId};
+use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, RunId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::MetadataTx;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Lineage;
+use super::told::{Stage, Teller};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
@@ -69,13 +68,17 @@ impl Lineage {
         let waiting: Vec<Value> =
             events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
         tx.lineage().enqueue(project, &waiting, now).await?;
-        let told: Vec<Event> = events
-            .iter()
-            .filter_map(|(_, event)| match event {
-                LineageEvent::Run(event) => run_told(caller, project, event, now),
-                LineageEvent::Job(_) | LineageEvent::Dataset(_) => None,
-            })
-            .collect();
+        let teller = Teller { project, request: &caller.request_id, now };
+        let mut told = Vec::new();
+        for (_, event) in events {
+            let waits = has_datasets(event);
+            let LineageEvent::Run(event) = event else { continue };
+            told.push(teller.lineage(event, Stage::Processing));
+            if !waits {
+                told.push(teller.lineage(event, Stage::Completed));
+            }
+            told.extend(teller.job(event));
+        }
         tx.events().append(&told).await?;
         tx.commit().await?;
         if !waiting.is_empty() {
@@ -135,33 +138,4 @@ fn has_datasets(event: &LineageEvent) -> bool {
         LineageEvent::Job(event) => !event.inputs.is_empty() || !event.outputs.is_empty(),
         LineageEvent::Dataset(_) => true,
     }
-}
-
-/// The type under which those who watch hear of a run.
-pub(super) fn run_type(kind: EventKind) -> Option<&'static str> {
-    match kind {
-        EventKind::Start | EventKind::Running => Some("run.started"),
-        EventKind::Complete => Some("run.completed"),
-        EventKind::Fail => Some("run.failed"),
-        EventKind::Abort => Some("run.aborted"),
-        EventKind::Other => None,
-    }
-}
-
-/// What those who watch hear of a run.
-pub(super) fn run_told(caller: &Caller, project: &ProjectId, event: &RunEvent, now: DateTime<Utc>) -> Option<Event> {
-    Some(Event {
-        project: project.clone(),
-        event_type: run_type(event.kind)?,
-        subject: event.job.name().to_owned(),
-        occurred_at: now,
-        request_id: caller.request_id.clone(),
-        snapshot: None,
-        data: json!({
-            "event_type": event.kind.as_str(),
-            "run_id": event.run.to_string(),
-            "job_name": event.job.name(),
-            "metadata": { "namespace": event.job.namespace() },
-        }),
-    })
 }

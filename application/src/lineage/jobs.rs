@@ -6,7 +6,8 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::RunFilter;
 use serde_json::{Map, Value, json};
 
-use super::ingest::{known, put_jobs_and_runs, run_told};
+use super::ingest::{known, put_jobs_and_runs};
+use super::told::{Stage, Teller};
 use super::{FullRun, Lineage};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
@@ -178,12 +179,16 @@ impl Lineage {
         }
         put_jobs_and_runs(&mut *tx, project, &merged).await?;
         super::queue::put_datasets(&mut *tx, project, merged, &[&event], now).await?;
-        if let LineageEvent::Run(event) = &event
-            && let Some(told) = run_told(caller, project, event, now)
-        {
-            let entry = caller.entry(now, told.event_type, project, format!("{} {}", event.job.name(), event.run));
+        if let LineageEvent::Run(event) = &event {
+            let teller = Teller { project, request: &caller.request_id, now };
+            let (before, after) = (teller.job_before(event), teller.job(event));
+            let [taking, taken] = [Stage::Processing, Stage::Completed].map(|stage| teller.lineage(event, stage));
+            // A run begins before its lineage is told, and has ended once that is done.
+            let told: Vec<_> = [before, taking, taken].into_iter().chain(after).collect();
+            let operation = format!("run.{}", event.kind.as_str().to_ascii_lowercase());
+            let entry = caller.entry(now, &operation, project, format!("{} {}", event.job.name(), event.run));
             tx.audit().append(&[entry]).await?;
-            tx.events().append(&[told]).await?;
+            tx.events().append(&told).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -9,6 +9,7 @@ mod jobs;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;

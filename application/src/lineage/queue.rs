@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::Scope;
-use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName};
+use gadwall_domain::ids::RequestId;
+use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{Backlog, QueuedEvent};
 use gadwall_domain::ports::metadata::MetadataTx;
 
 use super::Lineage;
 use super::ingest::{known, put_jobs_and_runs};
+use super::told::{Stage, Teller};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
@@ -30,6 +32,7 @@ impl Lineage {
         let waiting = tx.lineage().waiting(AT_ONCE).await?;
         let mut done = Vec::with_capacity(waiting.len());
         let mut dead = Vec::new();
+        let mut told = Vec::new();
         let mut by_project: BTreeMap<ProjectId, Vec<(u64, LineageEvent)>> = BTreeMap::new();
         for QueuedEvent { position, project, event, .. } in &waiting {
             match LineageEvent::parse(event) {
@@ -48,13 +51,23 @@ impl Lineage {
             }
             put_jobs_and_runs(&mut *tx, &project, &merged).await?;
             let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
-            for (number, (position, _)) in events.iter().enumerate() {
-                match failed.iter().find(|(failed, _)| *failed == number) {
+            for (number, (position, event)) in events.iter().enumerate() {
+                let failure = failed.iter().find(|(failed, _)| *failed == number);
+                if let LineageEvent::Run(event) = event
+                    && event.job.namespace() != OWN_JOBS
+                {
+                    let request = RequestId::minted(self.ids.next_id());
+                    let teller = Teller { project: &project, request: &request, now };
+                    let stage = if failure.is_some() { Stage::Failed } else { Stage::Completed };
+                    told.push(teller.lineage(event, stage));
+                }
+                match failure {
                     Some((_, error)) => dead.push((*position, error.to_string())),
                     None => done.push(*position),
                 }
             }
         }
+        tx.events().append(&told).await?;
         tx.lineage().take_out(&done).await?;
         for (position, reason) in dead {
             tx.lineage().set_aside(position, &reason).await?;

@@ -76,7 +76,8 @@ async fn a_run_begins_ends_once_and_says_what_it_read() {
     let known = lineage.job(&caller, &p, &job).await.unwrap();
     assert_eq!((known.total_runs, known.latest_run), (1, Some(run)));
     let events = world.events("p").await;
-    assert_eq!(events[events.len() - 2..], ["run.started", "run.completed"]);
+    let of_a_run = ["job_status", "lineage_event", "lineage_event", "job_status"];
+    assert_eq!(events[events.len() - 8..], [of_a_run, of_a_run].concat());
 }
 
 #[tokio::test]

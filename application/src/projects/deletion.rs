@@ -222,7 +222,10 @@ async fn forget(tx: &mut dyn MetadataTx, id: &ProjectId, now: DateTime<Utc>) -> 
     tx.lake_index().clear(id).await?;
     tx.tags().clear(id).await?;
     tx.lineage().clear(id).await?;
+    tx.consumers().clear(id).await?;
+    tx.webhooks().clear(id).await?;
     tx.usage().clear(id).await?;
+    tx.schemas().release(id, None).await?;
     tx.sharing().forget_project(id).await?;
     tx.queries().keep_newest(id, 0).await.map(drop)
 }

@@ -10,8 +10,8 @@ use gadwall_domain::history::Tag;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::{BucketName, TableName, TagName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeWrite, Purge, PurgeError, PurgeReport, SnapshotFilter,
-    StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeWrite, Measured, Measuring, Purge, PurgeError, PurgeReport,
+    SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
 };
 use gadwall_domain::query::QueryError;
 use gadwall_domain::rows::RowStream;
@@ -115,6 +115,7 @@ mockall::mock! {
             limit: Option<u64>,
             timeout: Duration,
         ) -> Result<RowStream, QueryError>;
+        async fn measure(&self, lake: LakeId, measuring: Measuring, timeout: Duration) -> Result<Measured, QueryError>;
         async fn profile(
             &self,
             lake: LakeId,

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::caller::Caller;
+use crate::contracts::Held;
 use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
@@ -303,6 +304,8 @@ impl Scripts {
         if turn.is_stopped() {
             return Err(QueryError::Cancelled.into());
         }
+        let held: Vec<Held> =
+            tables.iter().filter_map(|known| Held::new(&known.name, known.schema.contract())).collect();
         let run = |tables| {
             let (scope, script) = (scope.clone(), script.clone());
             self.0.engine.execute(scope, script, tables, caller.origin(), turn.stop_signal())
@@ -316,6 +319,10 @@ impl Scripts {
             }
             done => done,
         };
+        if let Err(ScriptError { fault: ScriptFault::Write(fault), .. }) = &done {
+            let held = held.iter().find(|held| Some(held.table()) == fault.table.as_ref());
+            self.0.writes.refused(&project.id, held, &caller.request_id, &fault.source).await;
+        }
         Ok((done.map_err(|error| tell(&project.id, error, many))?, room))
     }
 

@@ -1,5 +1,6 @@
 //! Tables: create, list, look at, change, delete.
 
+mod contract;
 mod room;
 mod rows;
 mod shape;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::Scope;
+use gadwall_domain::contract::{DataContract, HeldContract, StoredContract};
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::layout::Layout;
 use gadwall_domain::names::{BucketName, ProjectId};
@@ -23,6 +25,7 @@ use gadwall_domain::table::{Comments, Table, TableRef};
 
 use crate::access::Access;
 use crate::caller::Caller;
+use crate::contracts::Recorder;
 use crate::error::{UseCaseError, about_table};
 use crate::projection::Projection;
 use crate::projects::Projects;
@@ -210,6 +213,12 @@ impl Tables {
         self.open_in(project, table).await
     }
 
+    /// Writes down which writes were refused for a contract.
+    #[must_use]
+    pub fn recording(self, recorder: Recorder) -> Self {
+        Self { writes: self.writes.recording(recorder), ..self }
+    }
+
     async fn open_in(&self, project: Project, table: &TableRef) -> Result<OpenTable, UseCaseError> {
         self.projection.ensure(&project).await?;
         let (known, changes) = self.projection.known_table(project.lake, table);
@@ -252,9 +261,37 @@ impl Tables {
         let Some(stored) = self.lakes.table(project.lake, &table.bucket, &table.table, at).await? else {
             return Ok(None);
         };
-        let facts = self.store.read().await?.lake_index().table(&project.id, table, at).await?;
-        put_together(&stored, facts.as_ref()).map(Some)
+        let mut tx = self.store.read().await?;
+        let facts = tx.lake_index().table(&project.id, table, at).await?;
+        let contract = match at {
+            ReadAt::Head => tx.contracts().contract(&project.id, table).await?,
+            ReadAt::Snapshot(_) => None,
+        };
+        drop(tx);
+        let mut found = put_together(&stored, facts.as_ref())?;
+        if let Some(contract) = contract {
+            found.schema = found.schema.held_to(Some(Arc::new(held(&contract)?)));
+        }
+        Ok(Some(found))
     }
+
+    /// The contract that a table is held to.
+    pub(crate) async fn contract_of(
+        &self,
+        project: &Project,
+        table: &TableRef,
+    ) -> Result<Option<Arc<HeldContract>>, UseCaseError> {
+        self.projection.ensure(project).await?;
+        let found = self.store.read().await?.contracts().contract(&project.id, table).await?;
+        found.map(|contract| held(&contract).map(Arc::new)).transpose()
+    }
+}
+
+/// A contract as it was stored. It was read before it was: if it can't be any more, nobody may write past it.
+pub(crate) fn held(stored: &StoredContract) -> Result<HeldContract, UseCaseError> {
+    let read = DataContract::parse(&stored.object, &stored.document);
+    let contract = read.map_err(|error| UseCaseError::Lake(LakeError::Fault(Box::new(error))))?;
+    Ok(HeldContract { since: stored.since, contract })
 }
 
 /// What the lake stores, completed by what its commits say: lengths, checks, key, time of creation.

@@ -6,6 +6,7 @@
 //! | `MetadataStore` | [`MemoryMetadata`] |
 //! | `ObjectStorage` | [`MemoryObjects`] |
 //! | `ResultStore` | [`MemoryResults`] |
+//! | `SchemaRegistry` | [`MemoryRegistry`] |
 //! | `Lake`, `ViewEngine` | [`MemoryLake`] |
 //! | `Clock`, `IdGenerator` | [`FixedClock`], [`SeqIds`] |
 
@@ -15,11 +16,13 @@ mod lake;
 pub mod lines;
 mod metadata;
 mod objects;
+mod registry;
 mod results;
 mod system;
 
 pub use lake::MemoryLake;
 pub use metadata::MemoryMetadata;
 pub use objects::MemoryObjects;
+pub use registry::MemoryRegistry;
 pub use results::MemoryResults;
 pub use system::{FixedClock, SeqIds};

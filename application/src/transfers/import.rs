@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::files::{Found, find};
 use super::{FilesError, LIMIT, MAX_LISTED, Parts, Transfers};
 use crate::caller::Caller;
+use crate::contracts::Held;
 use crate::error::{UseCaseError, about_table};
 use crate::operations::{Running, Started};
 
@@ -131,8 +132,14 @@ impl Transfers {
         let files = found.iter().map(|found| found.file.clone()).collect();
         let schema = Arc::unwrap_or_clone(open.schema());
         let write = LakeWrite::RegisterFiles { table: table.clone(), schema, files, expected: Expected::ANY };
-        let written = self.parts.lakes.write(project.lake, write, caller.origin()).await;
-        let committed = written.map_err(about_table(&project.id, &table))?;
+        let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
+        let committed = match self.parts.lakes.write(project.lake, write, caller.origin()).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.parts.tables.refused(&project.id, held.as_ref(), &caller.request_id, &error).await;
+                return Err(about_table(&project.id, &table)(error));
+            }
+        };
         self.parts.after_change(&project, committed).await?;
         // They are in what was measured by now.
         drop(room);
@@ -188,6 +195,7 @@ impl Import {
             rows: RowSource::Parquet(read.file),
             expected: Expected::ANY,
         };
+        let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
         match parts.lakes.write(self.project.lake, write, self.origin.clone()).await {
             Ok(committed) => {
                 parts.after_change(&self.project, committed).await?;
@@ -195,6 +203,7 @@ impl Import {
                 Ok(self.result(committed, bytes))
             }
             Err(error) => {
+                parts.tables.refused(&self.project.id, held.as_ref(), &self.origin.request_id, &error).await;
                 if let Some(made) = made {
                     self.unmake(parts, made).await;
                 }

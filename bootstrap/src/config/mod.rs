@@ -44,8 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Features, Logging, Metadata, Metrics, Ontology, Postgres, Projects,
-    Query, Quota, RateLimit, Server, Storage, Tls,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Metrics, Ontology, Postgres,
+    Projects, Query, Quota, RateLimit, Server, Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -75,6 +75,8 @@ pub struct Config {
     pub auth: Auth,
     /// The log of who did what.
     pub audit: Audit,
+    /// What happens, as it happens.
+    pub events: Events,
     /// Projects.
     pub projects: Projects,
     /// What a project may hold and do.
@@ -150,6 +152,7 @@ impl Config {
             rate_limit: RateLimit::default(),
             auth: Auth::default(),
             audit: Audit::default(),
+            events: Events::default(),
             projects: Projects::default(),
             quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },

@@ -1,6 +1,7 @@
 //! Data contracts: what a producer promises of a table, as an Open Data Contract (ODCS 3.1.0).
 
 mod document;
+mod held;
 mod quality;
 #[cfg(test)]
 mod tests;
@@ -9,8 +10,13 @@ use serde_json::Value;
 
 use crate::names::ColumnName;
 use crate::ontology::{DocumentError, OntologySchema};
+use crate::schema::Column;
 use document::{Document, Object};
 
+pub use held::{
+    Breach, ContractResult, HeldContract, LevelReport, LoggedResult, MAX_DOCUMENT, MAX_RESULTS, MAX_SAMPLES,
+    MAX_VERSIONS, Measure, NO_NUMBER, Occasion, StoredContract,
+};
 pub use quality::{Expectation, Metric, QualityRule, Severity, Unit};
 
 /// Most rules of a table.
@@ -129,8 +135,9 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
         for (index, quality) in property.quality.iter().enumerate() {
             rules.extend(quality::rule(quality, Some(column), &format!("{path}/quality/{index}"))?);
         }
+        rules.extend(promises(&field.column, &path));
         if property.unique == Some(true) {
-            rules.push(unique(column));
+            rules.push(unique(column, &path));
         }
     }
     if rules.len() > MAX_RULES {
@@ -148,15 +155,37 @@ fn rules(object: &Object, schema: &OntologySchema, path: &str) -> Result<Vec<Qua
     }
 }
 
+/// What a property says of its values beside their type: rules like any other.
+fn promises(column: &Column, place: &str) -> impl Iterator<Item = QualityRule> {
+    let name = &column.name;
+    let required = (!column.nullable)
+        .then(|| none(format!("{name} is required"), Metric::NullValues(name.clone()), (place, "completeness")));
+    let held = column.data_type.max_chars().is_some() || !column.checks.is_empty();
+    let options = held.then(|| {
+        none(
+            format!("{name} keeps its logicalTypeOptions"),
+            Metric::Options(Box::new(column.clone())),
+            (place, "conformity"),
+        )
+    });
+    required.into_iter().chain(options)
+}
+
 /// `unique: true` is a rule like any other.
-fn unique(column: &ColumnName) -> QualityRule {
+fn unique(column: &ColumnName, place: &str) -> QualityRule {
+    none(format!("{column} is unique"), Metric::DuplicateValues(vec![column.clone()]), (place, "uniqueness"))
+}
+
+/// That there is none of something.
+fn none(name: String, metric: Metric, (place, dimension): (&str, &'static str)) -> QualityRule {
     QualityRule {
-        name: format!("{column} is unique"),
+        name,
+        place: place.to_owned(),
         description: None,
-        metric: Metric::DuplicateValues(vec![column.clone()]),
+        metric,
         unit: Unit::Rows,
         expected: Expectation::Equal(0.0),
         severity: Severity::Error,
-        dimension: Some("uniqueness"),
+        dimension: Some(dimension),
     }
 }

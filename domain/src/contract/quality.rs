@@ -1,5 +1,6 @@
 //! Rules of quality: what is measured, and what it must be.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::document::{Dimension, Quality, QualityKind};
@@ -7,6 +8,7 @@ use crate::check::MAX_PATTERN;
 use crate::filter::Literal;
 use crate::names::ColumnName;
 use crate::ontology::DocumentError;
+use crate::schema::Column;
 
 /// Most values that an argument lists.
 const MAX_VALUES: usize = 1_000;
@@ -18,6 +20,8 @@ const MAX_QUERY: usize = 20_000;
 pub struct QualityRule {
     /// By what it is called: its id, its name, or its place in the document.
     pub name: String,
+    /// Its place in the document, as a JSON Pointer.
+    pub place: String,
     /// What it is for.
     pub description: Option<String>,
     /// What is measured.
@@ -55,7 +59,9 @@ pub enum Metric {
         /// A regular expression (RE2) that valid text matches.
         pattern: Option<String>,
     },
-    /// Rows whose values in these columns another row has, too.
+    /// Rows whose value is longer than the property allows, or breaks what its `logicalTypeOptions` say.
+    Options(Box<Column>),
+    /// Rows whose values in these columns another row has, too. NULL is like nothing else.
     DuplicateValues(Vec<ColumnName>),
     /// Rows of the table.
     RowCount,
@@ -69,12 +75,19 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Whether it tells rows apart one by one: then it is measured on those that are written. Any other is measured on
+    /// the whole table.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(self, Self::NullValues(_) | Self::MissingValues { .. } | Self::InvalidValues { .. } | Self::Options(_))
+    }
+
     /// Its word in the standard.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NullValues(_) => "nullValues",
             Self::MissingValues { .. } => "missingValues",
             Self::InvalidValues { .. } => "invalidValues",
+            Self::Options(_) => "logicalTypeOptions",
             Self::DuplicateValues(_) => "duplicateValues",
             Self::RowCount => "rowCount",
             Self::Sql { .. } => "sql",
@@ -87,6 +100,7 @@ impl Metric {
             Self::NullValues(column) | Self::MissingValues { column, .. } | Self::InvalidValues { column, .. } => {
                 vec![column]
             }
+            Self::Options(column) => vec![&column.name],
             Self::DuplicateValues(columns) => columns.iter().collect(),
             Self::RowCount => Vec::new(),
             Self::Sql { column, .. } => column.iter().collect(),
@@ -95,7 +109,8 @@ impl Metric {
 }
 
 /// How a measure is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// In rows, or as a query answers it.
     Rows,
@@ -104,7 +119,8 @@ pub enum Unit {
 }
 
 /// What happens when a rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The write goes through, and the breach is recorded.
     Warning,
@@ -198,6 +214,7 @@ pub(super) fn rule(
     let name = given.map_or_else(|| path.to_owned(), |name| name.chars().take(200).collect());
     Ok(Some(QualityRule {
         name,
+        place: path.to_owned(),
         description: quality.description.clone(),
         metric,
         unit,

@@ -50,13 +50,14 @@ fn rules_are_read_with_what_they_stand_at() {
         "rowCount must be between 0 and 100 Rows Error",
         "duplicateValues must be 0 Rows Error",
         "sql must be greater than 0 Rows Error",
+        "nullValues must be 0 Rows Error",
         "duplicateValues must be 0 Rows Error",
         "invalidValues must be less than 5 Percent Warning",
         "missingValues must be 0 Rows Error",
         "nullValues must not be 3 Rows Error",
     ];
     assert_eq!(told, expected);
-    assert_eq!(read.terms.rules[4].name, "known");
+    assert_eq!(read.terms.rules[5].name, "known");
     assert_eq!(read.terms.rules[0].name, "/schema/0/quality/0", "without a name it is its place");
     assert_eq!(read.terms.schema.table().columns().len(), 2);
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// One level of a document; what is below is text still.
 #[derive(Debug)]
-pub(super) enum Json<'a> {
+pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     /// As it was written: no digit is lost.
@@ -20,7 +20,7 @@ pub(super) enum Json<'a> {
 
 impl<'a> Json<'a> {
     /// Reads the outermost level.
-    pub(super) fn read(text: &'a str) -> Result<Self, String> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, String> {
         let text = text.trim_matches([' ', '\n', '\r', '\t']);
         let told = |error: serde_json::Error| {
             let what = error.to_string();
@@ -42,10 +42,10 @@ impl<'a> Json<'a> {
 
 /// The members of an object, as they came. None comes twice.
 #[derive(Debug)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get())
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::ColumnName;
 
+pub(crate) use json::{Json, Members};
 pub use parse::FilterError;
 
 /// A condition on rows. As in SQL, a row is meant when it is true: not when it is false or unknown (NULL).

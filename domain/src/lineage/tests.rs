@@ -143,7 +143,7 @@ fn write(change: Change) -> WriteRecord {
         fingerprint: None,
     };
     let reads = [TableRef::parse("raw.orders").unwrap()].into();
-    WriteRecord { origin, change, reads }
+    WriteRecord { reads, ..WriteRecord::new(origin, change) }
 }
 
 #[test]

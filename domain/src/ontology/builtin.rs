@@ -14,11 +14,12 @@ const PROJECT_SCHEMA: &str = "project_schema";
 #[expect(clippy::expect_used, reason = "a constant that is read in a test")]
 pub fn builtin() -> (SchemaId, OntologySchema) {
     let id = SchemaId::parse(PROJECT_SCHEMA).expect("a legal id");
-    let schema = OntologySchema::parse(&id, &document()).expect("the built-in schema");
+    let schema = OntologySchema::parse(&id, &builtin_document()).expect("the built-in schema");
     (id, schema)
 }
 
-fn document() -> serde_json::Value {
+/// Its document.
+pub fn builtin_document() -> serde_json::Value {
     json!({
         "name": "projects",
         "version": "builtin-1",

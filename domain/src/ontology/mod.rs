@@ -9,8 +9,10 @@ mod evolve;
 mod json_schema;
 mod node;
 mod odcs;
+mod record;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::fmt;
 
@@ -21,8 +23,10 @@ use crate::error::{Classify, ErrorKind};
 use crate::names::{ColumnName, TableName};
 use crate::schema::{Column, SchemaError, TableSchema};
 
-pub use builtin::builtin;
+pub use builtin::{builtin, builtin_document};
 pub use evolve::{Obstacle, Plan, Step, Surplus};
+pub use record::{Filled, Reading, Record, RecordChange, RecordError};
+pub use versions::{GovernedTable, KnownVersion, SchemaVersion};
 
 /// Longest id of a schema, in characters.
 pub const MAX_ID: usize = 128;

@@ -10,16 +10,20 @@ use uuid::Uuid;
 use crate::access::{ApiKey, KeyDigest};
 use crate::audit::{AuditAge, AuditEntry, AuditFilter, LoggedAudit};
 use crate::commit::{Commit, WriteRecord};
-use crate::events::{Event, LoggedEvent};
+use crate::events::{Event, LogExtent, LoggedEvent};
 use crate::history::{ReadAt, Tag};
 use crate::idempotency::{IdempotencyRecord, StoredAnswer};
 use crate::ids::{ApiKeyId, CallerId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
 use crate::operation::Operation;
+use crate::ports::contracts::ContractRepository;
+use crate::ports::events::{ChangeConsumers, EventTokens};
 use crate::ports::lineage::LineageRepository;
+use crate::ports::ontology::SchemaRepository;
 use crate::ports::sharing::SharingRepository;
 use crate::ports::usage::UsageRepository;
+use crate::ports::webhooks::WebhookRepository;
 use crate::project::{Project, ProjectSize, ProjectStatus};
 use crate::query_record::{QueryFilter, QueryRecord};
 use crate::schema::Column;
@@ -87,6 +91,16 @@ pub trait MetadataTx: Send {
     fn usage(&mut self) -> &mut dyn UsageRepository;
     /// Jobs, runs, datasets, and what lies between them.
     fn lineage(&mut self) -> &mut dyn LineageRepository;
+    /// Schemas that were fetched, and the tables that follow them.
+    fn schemas(&mut self) -> &mut dyn SchemaRepository;
+    /// What tables are held to.
+    fn contracts(&mut self) -> &mut dyn ContractRepository;
+    /// Tokens that open streams of events.
+    fn event_tokens(&mut self) -> &mut dyn EventTokens;
+    /// Who follows the changes of tables.
+    fn consumers(&mut self) -> &mut dyn ChangeConsumers;
+    /// Addresses that are told of events.
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -164,6 +178,15 @@ pub trait EventLog: Send {
         position: u64,
         limit: u32,
     ) -> Result<Vec<LoggedEvent>, StoreError>;
+    /// The same of all projects together.
+    async fn read_all_after(&mut self, position: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError>;
+    /// The newest events, of one project or of all; oldest first.
+    async fn newest(&mut self, project: Option<&ProjectId>, limit: u32) -> Result<Vec<LoggedEvent>, StoreError>;
+    /// How far the log reaches, to who reads it for one project or for all.
+    async fn extent(&mut self, project: Option<&ProjectId>) -> Result<LogExtent, StoreError>;
+    /// Forgets events that happened before a time, the first in the log first, up to the first that happened since;
+    /// answers how many. Which positions are gone is remembered.
+    async fn forget_before(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// The log of who did what.

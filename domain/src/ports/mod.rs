@@ -6,15 +6,18 @@
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
 //! | [`lineage::LineageRepository`] | jobs, runs, and what they read and write | SQLite, PostgreSQL, memory |
 //! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
+//! | [`events::EventTokens`], [`events::ChangeConsumers`] | who watches events, who follows tables | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
+//! | [`contracts::ContractRepository`] | what tables are held to, and what looks found | SQLite, PostgreSQL, memory |
 //! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
 //! | [`results::ResultStore`] | results that are fetched later | local files, memory |
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
+//! | [`webhooks::WebhookSender`] | tells addresses of events | HTTP |
 //! | [`turns::Turns`] | one at a time changes a dataset | process, PostgreSQL |
 //! | [`tokens::TokenVerifier`] | is this token of a known issuer? | OIDC |
 //! | [`operating::LogControl`], [`operating::MachineMonitor`] | what is logged; the machine and this process | tracing, `/proc` |
@@ -23,6 +26,8 @@
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
+pub mod contracts;
+pub mod events;
 pub mod lake;
 pub mod lineage;
 pub mod metadata;
@@ -37,3 +42,4 @@ pub mod tokens;
 pub mod transfer;
 pub mod turns;
 pub mod usage;
+pub mod webhooks;

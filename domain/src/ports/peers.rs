@@ -4,6 +4,8 @@ use async_trait::async_trait;
 
 use crate::ports::metadata::StoreError;
 
+/// What all servers hear when the log of events has grown: told with the commit, by whoever appends.
+pub const LOG_HAS_GROWN: &str = "\"log_has_grown\"";
 /// Most bytes of a message.
 pub const MAX_MESSAGE: usize = 7_500;
 

@@ -12,6 +12,7 @@
 mod container;
 mod folder;
 mod issuer;
+mod ontology;
 mod postgres;
 mod proxy;
 mod recorder;
@@ -20,6 +21,7 @@ mod supervisor;
 
 pub use folder::service;
 pub use issuer::{Answers, Issuer, SigningKey};
+pub use ontology::{Ontology, Says};
 pub use postgres::{Database, Postgres, PostgresProcess};
 pub use proxy::{Mode, Proxy};
 pub use recorder::{Recorded, Recorder};

@@ -54,6 +54,7 @@ fn out_edges(node: &Value) -> Vec<String> {
         .collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an answer is looked at once")]
 fn of(reply: Reply, status: u16) -> Value {
     assert_eq!(reply.status, status, "{}", reply.text);
     reply.json()

@@ -45,5 +45,11 @@ async fn what_the_readme_says_works_as_written() -> Result<()> {
     }
     let table = server.with_key("admin-secret").get("/projects/acme/buckets/sales/tables/orders").await?.json();
     assert_eq!((&table["row_count"], &table["sort_by"]), (&0.into(), &serde_json::json!(["buyer", "id desc"])));
+
+    let governed = block(&readme, "<!-- governed tables")?.replace("localhost:8000", &host);
+    let text = run(format!("set -eu\nKEY=admin-secret\n{governed}")).await?;
+    for told in ["Project created successfully", r#""expected_tri":7.26"#, r#""drift":false"#] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
     Ok(())
 }

@@ -9,9 +9,9 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Purge, PurgeError, PurgeReport,
-    QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, ViewEngine,
-    WriteError,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeLink, LakeStore, LakeWrite, Measured, Measuring, Purge,
+    PurgeError, PurgeReport, QueryEngine, ScriptEngine, SnapshotFilter, StoredBucket, StoredTable, TableProfile,
+    TableReader, ViewEngine, WriteError,
 };
 use gadwall_domain::ports::system::{BrokenLakes, Health, HealthProbe, LakeProbe};
 use gadwall_domain::query::{Query, QueryError, QueryOutput, ReadScope};
@@ -176,6 +176,10 @@ impl TableReader for CloudLakes {
         timeout: Duration,
     ) -> Result<RowStream, QueryError> {
         self.of(lake).await.map_err(lake_failed)?.changes(lake, table, from, to, limit, timeout).await
+    }
+
+    async fn measure(&self, lake: LakeId, measuring: Measuring, timeout: Duration) -> Result<Measured, QueryError> {
+        self.of(lake).await.map_err(lake_failed)?.measure(lake, measuring, timeout).await
     }
 
     async fn profile(

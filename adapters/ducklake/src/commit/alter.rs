@@ -45,10 +45,26 @@ impl Commit<'_> {
             return Err(WriteError::TableChanged);
         }
         let after = alteration.apply(schema)?;
+        self.carry_out(told, schema, alteration, &after)?;
+        Ok(Change::TableAltered {
+            table: table.clone(),
+            alteration: alteration.clone(),
+            columns: after.columns().to_vec(),
+            primary_key: after.key_columns().to_vec(),
+        })
+    }
+
+    fn carry_out(
+        &self,
+        told: &Told,
+        schema: &TableSchema,
+        alteration: &Alteration,
+        after: &TableSchema,
+    ) -> Result<(), WriteError> {
         let target = sql::table(self.lake, &told.name);
         let change = |what: String| self.execute(&format!("ALTER TABLE {target} {what}"));
         match alteration {
-            Alteration::AddColumn { column } => self.add_column(told, &after, column)?,
+            Alteration::AddColumn { column } => self.add_column(told, after, column)?,
             Alteration::DropColumn { column } => {
                 refuse_layout_column(&told.layout, column)?;
                 change(format!("DROP COLUMN {}", sql::ident(column.as_str())))?;
@@ -57,7 +73,7 @@ impl Commit<'_> {
             Alteration::SetType { column, data_type } => self.set_type(told, column, data_type)?,
             Alteration::SetNotNull { column } => {
                 self.refuse_nulls(told, column)?;
-                self.set_not_null(told, std::slice::from_ref(column), &after)?;
+                self.set_not_null(told, std::slice::from_ref(column), after)?;
             }
             Alteration::DropNotNull { column } if find(&told.columns, column).is_some_and(|column| column.nullable) => {
                 self.touch(told)?;
@@ -77,8 +93,8 @@ impl Commit<'_> {
                 find(after.columns(), column).map_or(Ok(()), |column| self.hold_rows(told, column))?;
                 self.touch(told)?;
             }
-            Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, &after)?,
-            Alteration::DropPrimaryKey => self.touch(told)?,
+            Alteration::SetPrimaryKey { columns } => self.set_key(told, columns, after)?,
+            Alteration::DropPrimaryKey | Alteration::Contract { .. } => self.touch(told)?,
             Alteration::Comment { column: None, comment } => {
                 self.execute(&self.comment_on_table(&target, comment.as_deref()))?;
             }
@@ -94,13 +110,27 @@ impl Commit<'_> {
                 let layout = Layout { partition_by: Vec::new(), sort_by: sort_by.clone() };
                 self.set_layout(told, schema, &layout, "SORTED", told.layout.sort_by.is_empty())?;
             }
+            Alteration::Together { steps } => self.alter_together(told, schema, steps)?,
         }
-        Ok(Change::TableAltered {
-            table: table.clone(),
-            alteration: alteration.clone(),
-            columns: after.columns().to_vec(),
-            primary_key: after.key_columns().to_vec(),
-        })
+        Ok(())
+    }
+
+    /// What only the commit tells of changes nothing here: its rows must fit. The last one makes the snapshot.
+    fn alter_together(&self, told: &Told, schema: &TableSchema, steps: &[Alteration]) -> Result<(), WriteError> {
+        let Some((last, before)) = steps.split_last() else { return self.touch(told) };
+        let mut shape = schema.clone();
+        for step in before {
+            shape = step.apply(&shape)?;
+            match step {
+                Alteration::SetChecks { column, .. } => {
+                    find(shape.columns(), column).map_or(Ok(()), |column| self.hold_rows(told, column))?;
+                }
+                Alteration::SetPrimaryKey { columns } => self.refuse_duplicates(told, columns)?,
+                _ => {}
+            }
+        }
+        let after = last.apply(&shape)?;
+        self.carry_out(told, &shape, last, &after)
     }
 
     /// Once a table is partitioned by buckets, DuckLake looks for a value only in files of its bucket, and finds nothing
@@ -168,11 +198,16 @@ impl Commit<'_> {
     }
 
     fn set_key(&self, told: &Told, key: &[ColumnName], after: &TableSchema) -> Result<(), WriteError> {
+        self.refuse_duplicates(told, key)?;
+        self.set_not_null(told, key, after)
+    }
+
+    /// Rows that are there must be told apart by a key.
+    fn refuse_duplicates(&self, told: &Told, key: &[ColumnName]) -> Result<(), WriteError> {
         key.iter().try_for_each(|column| self.refuse_nulls(told, column))?;
         let (names, target) = (sql::columns(key), sql::table(self.lake, &told.name));
         let twice = format!("SELECT {names} FROM {target} GROUP BY ALL HAVING count(*) > 1");
-        duplicates(self.connection, &twice, key)?;
-        self.set_not_null(told, key, after)
+        duplicates(self.connection, &twice, key)
     }
 
     fn refuse_nulls(&self, told: &Told, column: &ColumnName) -> Result<(), WriteError> {

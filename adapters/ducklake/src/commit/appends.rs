@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use gadwall_domain::commit::{Change, RowCounts, WriteOrigin, WriteRecord};
+use gadwall_domain::contract::Measure;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{Committed, WriteError};
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
+use super::hold::Brought;
 use super::{Commit, Load, same_shape};
 use crate::error::lake_error;
 use crate::known::Shape;
@@ -59,6 +61,8 @@ struct Target<'a> {
     table: &'a TableRef,
     schema: &'a TableSchema,
     parts: Vec<Part<'a>>,
+    /// Rules of the contract that a request breaks, and that only warn.
+    warnings: HashMap<usize, Vec<Measure>>,
 }
 
 impl Commit<'_> {
@@ -108,7 +112,16 @@ impl Commit<'_> {
                 continue;
             };
             match &load.rows {
-                Incoming::Staged(staged) => parts.push(Part::One(number, staged)),
+                // Broken rules are told to its caller alone.
+                Incoming::Staged(staged) => match self.hold_batch(&load.schema, staged) {
+                    Ok(warnings) => {
+                        parts.push(Part::One(number, staged));
+                        if let Some(target) = targets.iter_mut().find(|target| *target.table == load.table) {
+                            target.warnings.insert(number, warnings);
+                        }
+                    }
+                    Err(_) => drop(done.remove(&number)),
+                },
                 Incoming::Few(few) => {
                     let fits = |(other, members): &&mut (&Load, Vec<(usize, &Few)>)| {
                         other.table == load.table && members.first().is_some_and(|(_, first)| first.same_columns(few))
@@ -122,12 +135,25 @@ impl Commit<'_> {
         }
         for (load, members) in groups {
             match stage_group(&self.shared.engine, self.connection, &load.schema, &members) {
-                Ok((staged, refused)) => {
+                Ok((staged, mut refused)) => {
+                    let held = self.hold_requests(&load.schema, &staged).and_then(|(broken, warned)| {
+                        staged.leave_out(self.connection, &broken)?;
+                        Ok((broken, warned))
+                    });
+                    // What can't be looked at together is looked at by itself.
+                    let (broken, warned) = held.unwrap_or_else(|error| {
+                        tracing::debug!(error = %error, "rows of a group are held to their contract one by one");
+                        (members.iter().map(|(number, _)| *number).collect(), Vec::new())
+                    });
+                    refused.extend(broken);
                     let numbers = members.iter().map(|(number, _)| *number);
                     let members = numbers.filter(|number| !refused.contains(number)).collect();
                     done.retain(|number| !refused.contains(number));
                     if let Some(parts) = parts_of(&mut targets, load) {
                         parts.push(Part::Many(members, staged));
+                    }
+                    if let Some(target) = targets.iter_mut().find(|target| *target.table == load.table) {
+                        target.warnings.extend(warned);
                     }
                 }
                 Err(error) => {
@@ -150,6 +176,7 @@ impl Commit<'_> {
         let started = SystemTime::now();
         let committed = self.transaction_of_rows(|| {
             let mut filled = Vec::new();
+            let mut warnings: HashMap<usize, Vec<Measure>> = HashMap::new();
             for target in targets {
                 let Some(shape) = self.shape_for(target)? else {
                     done.retain(|number| target.members().all(|member| member != *number));
@@ -169,6 +196,13 @@ impl Commit<'_> {
                 if !relations.is_empty() {
                     self.insert(&sql::table(self.lake, target.table), &relations)?;
                     filled.push(shape);
+                    let batches: Vec<&Staged> = relations.iter().map(|(staged, _)| *staged).collect();
+                    // Broken by all of them together: each is tried by itself then.
+                    let of_all = self.hold_table(target.table, target.schema, Brought::Batches(&batches))?;
+                    warnings.extend(target.warnings.clone());
+                    if let Some(last) = target.members().filter(|number| done.contains(number)).last() {
+                        warnings.entry(last).or_default().extend(of_all);
+                    }
                 }
             }
             if done.is_empty() {
@@ -177,7 +211,8 @@ impl Commit<'_> {
             let record = |number: &usize| {
                 let (load, origin) = (loads.get(*number)?, origins.get(*number)?);
                 let change = Change::RowsAppended { table: load.table.clone(), rows: load.count() };
-                Some(WriteRecord::new(origin.clone(), change))
+                let breaches = warnings.get(number).cloned().unwrap_or_default();
+                Some(WriteRecord { breaches, ..WriteRecord::new(origin.clone(), change) })
             };
             self.say(done.iter().filter_map(record).collect())?;
             filled.iter().try_for_each(|shape| self.make_files_last(shape, started))?;
@@ -188,6 +223,9 @@ impl Commit<'_> {
 
     /// The table's shape, if it is the one that the rows were made for.
     fn shape_for(&self, target: &Target<'_>) -> Result<Option<Arc<Shape>>, WriteError> {
+        if self.require_contract(target.table, target.schema).is_err() {
+            return Ok(None);
+        }
         match self.shape(target.table) {
             Ok(shape) => Ok(same_shape(&shape.columns, target.schema).then_some(shape)),
             Err(WriteError::NoTable) => Ok(None),
@@ -242,7 +280,8 @@ fn parts_of<'a, 'b>(targets: &'b mut Vec<Target<'a>>, load: &'a Load) -> Option<
     let known = targets.iter().position(|target| *target.table == load.table);
     let index = known.unwrap_or(targets.len());
     if known.is_none() {
-        targets.push(Target { table: &load.table, schema: &load.schema, parts: Vec::new() });
+        let (table, schema) = (&load.table, &load.schema);
+        targets.push(Target { table, schema, parts: Vec::new(), warnings: HashMap::new() });
     }
     targets.get_mut(index).filter(|target| *target.schema == load.schema).map(|target| &mut target.parts)
 }

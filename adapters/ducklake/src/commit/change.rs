@@ -35,8 +35,12 @@ impl Commit<'_> {
         let done = self.transaction_of_rows(|| {
             let Some(change) = self.apply(write)? else { return Ok(None) };
             rows = change.counts();
+            if let Some((table, schema)) = held(write) {
+                self.require_contract(table, schema)?;
+            }
+            let breaches = self.hold_change(write)?;
             let Some(origin) = origin.filter(|_| !self.dry.get()) else { return Ok(None) };
-            self.say(vec![WriteRecord::new(origin, change)])?;
+            self.say(vec![WriteRecord { breaches, ..WriteRecord::new(origin, change) }])?;
             if let Some(table) = write.table().filter(|_| rows.total() > 0 || self.wrote_elsewhere.get()) {
                 self.make_written_last(table, started)?;
             }
@@ -123,5 +127,17 @@ impl Commit<'_> {
     /// Makes a snapshot in which the table is as it was: what changed, only the commit's document says.
     pub(super) fn touch(&self, told: &Told) -> Result<(), WriteError> {
         Ok(self.execute(&self.comment_on_table(&sql::table(self.lake, &told.name), told.comments.table.as_deref()))?)
+    }
+}
+
+/// The table whose contract the caller must know, and what the caller knows of it.
+fn held(write: &LakeWrite) -> Option<(&TableRef, &TableSchema)> {
+    match write {
+        LakeWrite::Delete { table, schema, .. }
+        | LakeWrite::Update { table, schema, .. }
+        | LakeWrite::Alter { table, schema, .. }
+        | LakeWrite::Restore { table, schema, .. }
+        | LakeWrite::RegisterFiles { table, schema, .. } => Some((table, schema)),
+        _ => None,
     }
 }

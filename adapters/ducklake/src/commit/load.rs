@@ -8,6 +8,7 @@ use gadwall_domain::ports::lake::{Committed, LoadMode, WriteError};
 use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
+use super::hold::Brought;
 use super::{Commit, same_shape};
 use crate::error::{io_error, lake_error};
 use crate::known::Shape;
@@ -79,13 +80,16 @@ impl Commit<'_> {
             if !same_shape(&shape.columns, &load.schema) {
                 return Err(WriteError::TableChanged);
             }
+            self.require_contract(&load.table, &load.schema)?;
+            let mut breaches = self.hold_batch(&load.schema, staged)?;
             let change = self.put(load, staged, &shape)?;
+            breaches.extend(self.hold_table(&load.table, &load.schema, Brought::Batches(&[staged]))?);
             let counts = change.counts();
             // No rows in the place of none: DuckLake would make no snapshot of it either.
             if counts.total() == 0 {
                 return Ok(None);
             }
-            self.say(vec![WriteRecord::new(origin.clone(), change)])?;
+            self.say(vec![WriteRecord { breaches, ..WriteRecord::new(origin.clone(), change) }])?;
             self.make_files_last(&shape, started)?;
             Ok(Some(counts))
         })?;
@@ -239,6 +243,8 @@ impl Commit<'_> {
         if !same_shape(&stored, &load.schema) {
             return Err(WriteError::TableChanged);
         }
+        self.require_contract(&load.table, &load.schema)?;
+        self.hold_batch(&load.schema, staged)?;
         let target = sql::table(self.lake, &load.table);
         let (inserted, updated, deleted) = match load.mode {
             LoadMode::Append => {

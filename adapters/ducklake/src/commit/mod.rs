@@ -5,6 +5,7 @@ mod appends;
 mod build;
 mod change;
 mod edit;
+mod hold;
 mod load;
 mod purge;
 mod register;

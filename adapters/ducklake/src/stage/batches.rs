@@ -17,6 +17,7 @@ use super::source::Source;
 use super::{Incoming, Spool, SpooledFile, Staged, step};
 use crate::engine::Engine;
 use crate::error::fault;
+use crate::measure::count_rows;
 
 /// What still counts as few rows.
 const FEW_ROWS: usize = 2048;
@@ -110,11 +111,11 @@ async fn stage_batches(
     if piece.staged.rows > 0 {
         whole.add(spool, &schema, piece).await?;
     }
-    let (files, found) = whole.end().await?;
+    let (files, found, counted) = whole.end().await?;
     if !found.is_empty() {
         return Err(WriteError::Violations(found));
     }
-    let staged = spool.staged(&schema, files, rows);
+    let staged = spool.staged(&schema, files, rows, counted);
     let unique = move |connection: &Connection| check_unique(connection, &schema, &staged).map(|()| staged);
     step(engine, unique).await
 }
@@ -197,13 +198,16 @@ impl Piece {
     }
 }
 
-type Written = Result<(Option<SpooledFile>, Violations), WriteError>;
+/// A piece's file, what is wrong with it, and what the rules of a contract count in it.
+type Written = Result<(Option<SpooledFile>, Violations, Option<Vec<i64>>), WriteError>;
 
 /// Pieces that are in files, and the one that is being written.
 #[derive(Default)]
 struct Whole {
     files: Vec<SpooledFile>,
     found: Violations,
+    /// What the rules of a contract count; none where that failed.
+    counted: Option<Vec<i64>>,
     writing: Option<JoinHandle<Written>>,
 }
 
@@ -226,15 +230,20 @@ impl Whole {
 
     async fn settle(&mut self) -> Result<(), WriteError> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
-        let (file, found) = writing.await.map_err(|error| fault(format!("staging stopped: {error}")))??;
+        let (file, found, counted) = writing.await.map_err(|error| fault(format!("staging stopped: {error}")))??;
+        self.counted = match (self.counted.take(), counted) {
+            (Some(before), Some(more)) => Some(before.iter().zip(more).map(|(before, more)| before + more).collect()),
+            (None, counted) if self.files.is_empty() => counted,
+            _ => None,
+        };
         self.files.extend(file);
         self.found.merge(found);
         Ok(())
     }
 
-    async fn end(mut self) -> Result<(Vec<SpooledFile>, Violations), WriteError> {
+    async fn end(mut self) -> Result<(Vec<SpooledFile>, Violations, Option<Vec<i64>>), WriteError> {
         self.settle().await?;
-        Ok((self.files, self.found))
+        Ok((self.files, self.found, self.counted))
     }
 }
 
@@ -243,14 +252,17 @@ fn write_piece(connection: &Connection, spool: &Spool, schema: &TableSchema, pie
     let Piece { mut staged, sources, mut found, .. } = piece;
     check_missing(schema, &sources, staged.rows, &mut found);
     check_values(connection, &staged, &sources, &mut found)?;
+    let mut counted = None;
     let file = if found.is_empty() && !futile {
         staged.read_as(&sources);
+        // While the next piece comes. What fails here is looked at once more when all are together.
+        counted = count_rows(connection, schema, &staged).ok();
         Some(spool.write(connection, schema, &staged)?)
     } else {
         None
     };
     staged.remove(connection);
-    Ok((file, found))
+    Ok((file, found, counted))
 }
 
 /// Loads and checks the few rows of one request by themselves.

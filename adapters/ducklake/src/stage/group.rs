@@ -67,7 +67,7 @@ impl Staged {
     }
 
     /// Takes the rows of these requests out again.
-    fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
+    pub(crate) fn leave_out(&self, connection: &Connection, requests: &[usize]) -> Result<(), WriteError> {
         if requests.is_empty() {
             return Ok(());
         }

@@ -52,6 +52,8 @@ pub(crate) struct Staged {
     pub(crate) columns: Vec<(ColumnName, String)>,
     /// How many rows.
     pub(crate) rows: u64,
+    /// What the rules of a contract count in them, as far as that is known.
+    pub(crate) counted: Option<Vec<i64>>,
 }
 
 enum Relation {
@@ -87,7 +89,11 @@ impl Staged {
     fn in_memory(engine: &Arc<Engine>) -> (Self, String) {
         let name = engine.next_stage();
         let relation = Relation::Memory(name.clone());
-        (Self { engine: Arc::clone(engine), relation, columns: Vec::new(), rows: 0 }, name)
+        (Self::of(engine, relation, 0), name)
+    }
+
+    fn of(engine: &Arc<Engine>, relation: Relation, rows: u64) -> Self {
+        Self { engine: Arc::clone(engine), relation, columns: Vec::new(), rows, counted: None }
     }
 
     /// Says how to read the rows as the table's types.
@@ -126,6 +132,11 @@ impl Staged {
     /// `SELECT` of the key's values of all rows.
     pub(crate) fn key_values(&self, schema: &TableSchema) -> String {
         format!("SELECT {} FROM {}", self.key_list(schema), self.relation())
+    }
+
+    /// Whether each row has its number among those of its request.
+    pub(crate) fn is_numbered(&self) -> bool {
+        matches!(self.relation, Relation::Memory(_) | Relation::File(_))
     }
 
     /// The files that hold the rows, if they only have to be put in their place.

@@ -13,6 +13,7 @@ use super::source::Source;
 use super::{Relation, Spool, Staged, engine_refused};
 use crate::engine::Engine;
 use crate::error::{Failure, classify, message};
+use crate::measure::count_rows;
 use crate::sql;
 
 /// Looks into the file and holds its rows to the table's rules.
@@ -51,13 +52,14 @@ pub(super) fn stage_parquet(
         .query_row(&format!("SELECT count(*) FROM read_parquet({path})"), [], |row| row.get(0))
         .map_err(|error| refused(&error))?;
     let rows = u64::try_from(rows).unwrap_or_default();
-    let staged = Staged { engine: Arc::clone(engine), relation: Relation::File(file), columns: Vec::new(), rows };
+    let staged = Staged::of(engine, Relation::File(file), rows);
     let staged = check(connection, schema, staged, &sources, Violations::default(), keys)?;
     if !spool.takes(rows) {
         return Ok(staged);
     }
     let file = spool.write(connection, schema, &staged)?;
-    Ok(spool.staged(schema, vec![file], rows))
+    let counted = count_rows(connection, schema, &staged).ok();
+    Ok(spool.staged(schema, vec![file], rows, counted))
 }
 
 fn malformed_parquet(engine: &Engine, error: &duckdb::Error) -> RowsError {

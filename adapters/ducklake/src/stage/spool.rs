@@ -77,13 +77,20 @@ impl Spool {
     }
 
     /// Rows that are all in files.
-    pub(super) fn staged(&self, schema: &TableSchema, files: Vec<SpooledFile>, rows: u64) -> Staged {
+    pub(super) fn staged(
+        &self,
+        schema: &TableSchema,
+        files: Vec<SpooledFile>,
+        rows: u64,
+        counted: Option<Vec<i64>>,
+    ) -> Staged {
         let columns = schema.columns().iter();
         Staged {
             engine: Arc::clone(&self.shared.engine),
             relation: Relation::Spooled(files),
             columns: columns.map(|column| (column.name.clone(), sql::ident(column.name.as_str()))).collect(),
             rows,
+            counted,
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::output::{OBJECTS, Streamed, respond, usual};
 use crate::problem::{ApiError, ApiResult};
 
 /// Most rows of a page; a whole table is read without pages.
-const MAX_PAGE: u32 = 10_000;
+pub(super) const MAX_PAGE: u32 = 10_000;
 
 pub(crate) struct DataApi {
     pub(crate) data: Arc<Data>,
@@ -123,21 +123,21 @@ pub(crate) struct TopValue {
 
 /// Where a page begins.
 #[derive(Debug, Serialize, Deserialize)]
-struct Cursor {
+pub(super) struct Cursor {
     /// The snapshot that all pages are of.
-    snapshot: u64,
+    pub(super) snapshot: u64,
     /// Rows before it.
-    offset: u64,
+    pub(super) offset: u64,
     /// Tells the question that it belongs to.
-    question: u64,
+    pub(super) question: u64,
 }
 
 impl Cursor {
-    fn encode(&self) -> String {
+    pub(super) fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    fn decode(text: &str, question: u64) -> ApiResult<Self> {
+    pub(super) fn decode(text: &str, question: u64) -> ApiResult<Self> {
         let decoded = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let cursor = decoded.ok_or_else(|| ApiError::out_of_range("cursor is not one that was given out"))?;
         if cursor.question != question {
@@ -296,7 +296,7 @@ impl DataApi {
     }
 }
 
-fn hash(question: &impl Hash) -> u64 {
+pub(super) fn hash(question: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     question.hash(&mut hasher);
     hasher.finish()
@@ -311,16 +311,16 @@ fn column_names(text: &str) -> ApiResult<Vec<ColumnName>> {
     names.collect()
 }
 
-fn order(text: &str) -> ApiResult<Vec<SortKey>> {
+pub(super) fn order(text: &str) -> ApiResult<Vec<SortKey>> {
     text.split(',').map(|part| Ok(SortKey::parse(part)?)).collect()
 }
 
-fn condition(text: &str, schema: &TableSchema) -> ApiResult<Filter> {
+pub(super) fn condition(text: &str, schema: &TableSchema) -> ApiResult<Filter> {
     Ok(Filter::parse(text, schema.columns())?)
 }
 
 /// The same question from another row on.
-fn page_link(uri: &Uri, cursor: &str) -> String {
+pub(super) fn page_link(uri: &Uri, cursor: &str) -> String {
     let asked = uri.query().unwrap_or_default().split('&');
     let kept = asked.filter(|part| !part.is_empty() && !part.starts_with("cursor="));
     let query: Vec<&str> = kept.collect();
@@ -329,7 +329,7 @@ fn page_link(uri: &Uri, cursor: &str) -> String {
 }
 
 /// Reads a page and tells whether there is more. A page is small, so it may wait in memory.
-async fn cut(rows: RowStream, page: usize) -> ApiResult<(RowStream, bool)> {
+pub(super) async fn cut(rows: RowStream, page: usize) -> ApiResult<(RowStream, bool)> {
     let RowStream { schema, mut batches } = rows;
     let (mut kept, mut count, mut more) = (Vec::new(), 0, false);
     while let Some(batch) = batches.next().await.transpose()? {

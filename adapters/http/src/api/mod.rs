@@ -1,14 +1,19 @@
 //! The endpoints, one file for each area. Each parses, calls one use case, and presents.
 
+pub(crate) mod admin_tables;
 pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod batches;
 pub(crate) mod buckets;
+pub(crate) mod changes;
 mod checks;
 pub(crate) mod conditions;
+pub(crate) mod contracts;
 pub(crate) mod data;
 pub(crate) mod datasets;
+mod documents;
 pub(crate) mod edits;
+pub(crate) mod events;
 mod exact;
 pub(crate) mod history;
 pub(crate) mod jobs;
@@ -20,9 +25,11 @@ pub(crate) mod operations;
 pub(crate) mod paging;
 pub(crate) mod projects;
 pub(crate) mod queries;
+pub(crate) mod records;
 pub(crate) mod results;
 pub(crate) mod rows;
 pub(crate) mod running_queries;
+pub(crate) mod schemas;
 pub(crate) mod shape;
 pub(crate) mod sharing;
 pub(crate) mod short_tables;
@@ -31,6 +38,7 @@ pub(crate) mod tables;
 pub(crate) mod transfers;
 pub(crate) mod usage;
 pub(crate) mod views;
+pub(crate) mod webhooks;
 
 use std::time::Duration;
 
@@ -56,6 +64,8 @@ pub(crate) enum Area {
     Sharing,
     /// Tables and their shapes.
     Tables,
+    /// What producers promise of their tables, and projects as data products.
+    Contracts,
     /// Rows put into tables, changed and deleted.
     Rows,
     /// Datasets: files of a project.
@@ -71,8 +81,13 @@ pub(crate) enum Area {
     /// Tables and files of one's own project, under shorter names.
     #[oai(rename = "Short routes")]
     Short,
+    /// Tables and records that follow schemas of the ontology.
+    #[oai(rename = "Governed tables")]
+    Governed,
     /// The engine of queries: how it does and what it did.
     Engine,
+    /// What happens, as it happens.
+    Events,
     /// Running the service: its settings, its log, the machine, and figures.
     Operating,
     /// Who did what, and what was refused.

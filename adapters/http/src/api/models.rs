@@ -84,6 +84,8 @@ impl From<Project> for ProjectBody {
     }
 }
 
+/// What a repeated creation says in place of another secret.
+pub(crate) const SECRET_WAS_SHOWN: &str = "the secret was shown once, in the first answer to this request";
 /// What a repeated creation says in place of the key.
 pub(crate) const KEY_WAS_SHOWN: &str = "the API key was shown once, in the first answer to this request";
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
+use gadwall_application::schemas::Schemas;
 use gadwall_application::system::{ServiceHealth, System};
-use gadwall_domain::ports::system::{Clock, Folder, ProcessMonitor};
+use gadwall_domain::ports::system::{Clock, Folder, ProcessMonitor, SystemStatistics};
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -20,6 +21,8 @@ use crate::problem::{ApiError, ApiResult};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Bytes in what the older services call MB.
 const MB: f64 = 1024.0 * 1024.0;
+/// Percent in use from which something is scarce.
+const SCARCE: f64 = 95.0;
 
 pub(crate) struct SystemApi {
     pub(crate) system: Arc<System>,
@@ -27,6 +30,8 @@ pub(crate) struct SystemApi {
     pub(crate) process: Arc<dyn ProcessMonitor>,
     pub(crate) active: Arc<AtomicU64>,
     pub(crate) environment: String,
+    pub(crate) schemas: Arc<Schemas>,
+    pub(crate) machine: Arc<dyn SystemStatistics>,
 }
 
 /// What this is and where to go on.
@@ -58,6 +63,31 @@ struct Probe {
     /// Each part, where asked for.
     #[oai(skip_serializing_if_is_none)]
     checks: Option<JsonObject>,
+}
+
+/// Whether anything is scarce.
+#[derive(Debug, Object)]
+struct MonitoringHealth {
+    /// `healthy` or `degraded`.
+    status: String,
+    service: String,
+    timestamp: DateTime<Utc>,
+    checks: MonitoringChecks,
+}
+
+/// Each part.
+#[derive(Debug, Object)]
+struct MonitoringChecks {
+    /// `ok` or `warning`.
+    cpu: String,
+    /// `ok` or `warning`.
+    memory: String,
+    /// `ok` or `warning`.
+    disk: String,
+    /// `ok` or `error`.
+    onto_server: String,
+    /// `ok` or `error`: metadata, lakes and storage.
+    database: String,
 }
 
 /// How the service is doing.
@@ -163,9 +193,36 @@ impl SystemApi {
         let health = self.system.health().await;
         require_health(&health)?;
         let told = verbose.0.is_some_and(|value| !matches!(value.as_str(), "false" | "0"));
-        let checks = told.then(|| poem_openapi::types::Any(checks(&health)));
+        let checks =
+            if told { Some(poem_openapi::types::Any(self.with_ontology(checks(&health)).await)) } else { None };
         let status = if health.degraded() { "degraded" } else { "ok" };
         Ok(Json(Probe { status: status.to_owned(), checks }))
+    }
+
+    /// Is anything scarce?
+    ///
+    /// `warning` where processors, memory or disk are 95 % in use; `onto_server` and `database` are `ok` or `error`.
+    /// `degraded` if any of them isn't ok.
+    #[oai(path = "/monitoring/health", method = "get", operation_id = "get_monitoring_health")]
+    async fn monitoring_health(&self) -> Json<MonitoringHealth> {
+        let (load, health) = (self.machine.load().await, self.system.health().await);
+        let scarce = |percent: f64| if percent >= SCARCE { "warning" } else { "ok" };
+        let sound = |well: bool| if well { "ok" } else { "error" };
+        let checks = MonitoringChecks {
+            cpu: scarce(load.system_cpu).to_owned(),
+            memory: scarce(load.system_memory).to_owned(),
+            disk: scarce(load.disk).to_owned(),
+            onto_server: sound(self.schemas.server_is_well().await).to_owned(),
+            database: sound(health.healthy()).to_owned(),
+        };
+        let all = [&checks.cpu, &checks.memory, &checks.disk, &checks.onto_server, &checks.database];
+        let status = if all.iter().all(|check| *check == "ok") { "healthy" } else { "degraded" };
+        Json(MonitoringHealth {
+            status: status.to_owned(),
+            service: "gadwall".to_owned(),
+            timestamp: self.clock.now(),
+            checks,
+        })
     }
 
     /// Has it started?
@@ -239,6 +296,14 @@ impl SystemApi {
         self.system.remove_backend(auth.caller())?;
         let message = "Nothing was removed: data goes with its project, not with the backend (no-op)".to_owned();
         Ok(Json(StorageBody { success: true, message, storage_paths: None }))
+    }
+}
+
+impl SystemApi {
+    async fn with_ontology(&self, mut checks: Map<String, Value>) -> Map<String, Value> {
+        let state = if self.schemas.server_is_well().await { "ok" } else { "error" };
+        checks.insert("onto_server".to_owned(), state.into());
+        checks
     }
 }
 

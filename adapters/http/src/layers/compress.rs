@@ -20,6 +20,10 @@ const CODINGS: [(&str, CompressionAlgo); 4] = [
     ("deflate", CompressionAlgo::DEFLATE),
 ];
 
+/// Marks an answer whose parts must go out as they come: a coder would wait for more.
+#[derive(Clone, Copy)]
+pub(crate) struct AsItComes;
+
 /// A coding that a client can read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Coding(&'static str, CompressionAlgo);
@@ -89,6 +93,7 @@ pub(crate) fn encode(coding: Option<Coding>, mut response: Response) -> Response
         return response;
     }
     let plain = response.status() == StatusCode::OK
+        && response.extensions().get::<AsItComes>().is_none()
         && !response.headers().contains_key(header::CONTENT_ENCODING)
         && !response.headers().contains_key(header::CONTENT_RANGE);
     if !plain || is_small(&mut response) {

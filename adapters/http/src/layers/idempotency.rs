@@ -22,7 +22,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
-use crate::api::models::KEY_WAS_SHOWN;
+use crate::api::models::{KEY_WAS_SHOWN, SECRET_WAS_SHOWN};
 use crate::auth::{AccessData, Asked};
 use crate::context;
 use crate::layers::door;
@@ -57,9 +57,10 @@ pub(crate) fn key_of(request: &Request) -> Result<Option<String>, ApiError> {
     Ok(Some(key.to_owned()))
 }
 
-/// Queries of tables are sent by POST and change nothing.
+/// Queries of tables are sent by POST and change nothing; answers to pings and tokens of the moment change nothing that
+/// lasts, and a token must not be kept.
 fn only_reads(path: &str) -> bool {
-    path.starts_with("/tables/") && path.ends_with("/query")
+    (path.starts_with("/tables/") && path.ends_with("/query")) || ["/events/token", "/events/pong"].contains(&path)
 }
 
 /// Who asks, if their key is good; others are refused, and counted, by the routes.
@@ -168,8 +169,12 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 fn without_secrets(body: &Bytes) -> Option<Vec<u8>> {
     let mut document: Value = serde_json::from_slice(body).ok()?;
     let members = document.as_object_mut()?;
-    members.shift_remove("api_key")?;
-    members.insert("api_key_note".to_owned(), KEY_WAS_SHOWN.into());
+    if members.shift_remove("api_key").is_some() {
+        members.insert("api_key_note".to_owned(), KEY_WAS_SHOWN.into());
+    } else {
+        members.shift_remove("secret")?;
+        members.insert("secret_note".to_owned(), SECRET_WAS_SHOWN.into());
+    }
     serde_json::to_vec(&document).ok()
 }
 

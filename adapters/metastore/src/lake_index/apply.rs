@@ -14,10 +14,10 @@ use crate::statement::sql;
 use crate::tx::SqlTx;
 
 /// Where in a project's history a change stands.
-pub(super) struct At<'a> {
-    pub(super) project: &'a str,
-    pub(super) snapshot: i64,
-    pub(super) time: DateTime<Utc>,
+pub(crate) struct At<'a> {
+    pub(crate) project: &'a str,
+    pub(crate) snapshot: i64,
+    pub(crate) time: DateTime<Utc>,
 }
 
 impl SqlTx {
@@ -29,6 +29,7 @@ impl SqlTx {
         }
         for (index, write) in commit.writes.iter().enumerate() {
             self.apply_change(&at, &write.change).await?;
+            self.follow_contracts(&at, commit, write).await?;
             self.keep_key(&at, index, write).await?;
         }
         Ok(true)

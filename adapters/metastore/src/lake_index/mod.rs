@@ -12,6 +12,8 @@ use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, LakeIndex, StoreError, TableFacts};
 use gadwall_domain::table::TableRef;
 
+pub(crate) use apply::At;
+
 use crate::rows::{self, micros, number};
 use crate::statement::sql;
 use crate::tx::SqlTx;
@@ -25,7 +27,9 @@ pub(crate) const TABLES: &str = "
      WHERE project = $1 AND end_snapshot > $2 AND begin_snapshot <= $2 AND bucket_key = coalesce($3, bucket_key)
      ORDER BY bucket_key, table_key";
 pub(crate) const FORGET_KEYS: &str = "DELETE FROM keyed_writes WHERE committed_at < $1";
-const FORGET: [&str; 4] = [
+const FORGET: [&str; 6] = [
+    "DELETE FROM contract_results WHERE project = $1",
+    "DELETE FROM contracts WHERE project = $1",
     "DELETE FROM table_facts WHERE project = $1",
     "DELETE FROM bucket_facts WHERE project = $1",
     "DELETE FROM keyed_writes WHERE project = $1",

@@ -33,6 +33,7 @@ pub use error::ConnectError;
 pub(crate) use error::store_error;
 pub use open::PostgresConfig;
 pub use peers::PostgresPeers;
+pub(crate) use peers::tell;
 pub use turns::PostgresTurns;
 
 use crate::statement::Statement;

@@ -12,6 +12,7 @@ use sqlx::postgres::PgListener;
 use super::error::ConnectError;
 use super::open::{self, PostgresConfig};
 use super::{store_error, within};
+use crate::statement::{Statement, sql};
 
 /// The channel's name.
 const CHANNEL: &str = "gadwall";
@@ -41,6 +42,11 @@ impl PostgresPeers {
         let pool = open::pool(config, CONNECTIONS).connect_lazy_with(options);
         Ok(Self { pool, limit: config.statement_timeout + config.acquire_timeout })
     }
+}
+
+/// Says something to all once the transaction is committed.
+pub(crate) fn tell(message: &str) -> Statement<'_> {
+    sql("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(message)
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::open::{self, SqliteConfig};
-use crate::{audit, idempotency, lake_index, lineage, operations, projects, queries};
+use crate::{audit, event_tokens, idempotency, lake_index, lineage, operations, projects, queries};
 
 #[tokio::test]
 async fn statements_over_growing_tables_use_an_index() {
@@ -19,6 +19,7 @@ async fn statements_over_growing_tables_use_an_index() {
         (lake_index::FORGET_KEYS, &["keyed_writes_by_age"]),
         (audit::OF_PROJECT, &["audit_by_project"]),
         (audit::FORGET, &["audit_by_age"]),
+        (event_tokens::FORGET, &["event_tokens_by_end"]),
         (projects::TO_PURGE, &["projects_by_purge"]),
         (idempotency::FORGET_BEFORE, &["idempotency_by_age"]),
         (operations::LIST, &["operations_by_project"]),

@@ -10,6 +10,7 @@ use gadwall_domain::history::{ReadAt, Tag};
 use gadwall_domain::idempotency::StoredAnswer;
 use gadwall_domain::ids::{OperationId, QueryId, SnapshotId};
 use gadwall_domain::names::TagName;
+use gadwall_domain::ontology::{GovernedTable, SchemaId, SchemaVersion};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, OperationFilter, ProjectFilter, StoreError};
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
@@ -36,6 +37,8 @@ async fn filled() -> (std::sync::Arc<SqliteMetadata>, TempDir) {
     assert!(tx.idempotency().answer("admin", "k", "f", &answer).await.unwrap());
     tx.operations().insert(&failed()).await.unwrap();
     tx.queries().insert(&asked()).await.unwrap();
+    tx.schemas().record(&schema_version(), 9).await.unwrap();
+    tx.schemas().govern(&governed()).await.unwrap();
     tx.commit().await.unwrap();
     (store, folder)
 }
@@ -55,6 +58,29 @@ fn tag() -> Tag {
         description: None,
         created_at: noon(),
         created_by: "admin".to_owned(),
+    }
+}
+
+fn schema_version() -> SchemaVersion {
+    SchemaVersion {
+        id: SchemaId::parse("orders").unwrap(),
+        version: "1".to_owned(),
+        digest: "d".to_owned(),
+        document: serde_json::json!({}),
+        tag: None,
+        first_seen: noon(),
+        last_seen: noon(),
+    }
+}
+
+fn governed() -> GovernedTable {
+    GovernedTable {
+        project: project_id("p1"),
+        table: table("t"),
+        schema: schema_version().id,
+        version: "1".to_owned(),
+        snapshot: SnapshotId::new(1).unwrap(),
+        applied_at: noon(),
     }
 }
 
@@ -119,6 +145,11 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
             tx.queries().find(&p1, asked().id).await?;
             tx.queries().list(&p1, &all).await.map(drop)
         }
+        "schema_versions" => {
+            tx.schemas().list(9).await?;
+            tx.schemas().latest(&schema_version().id).await.map(drop)
+        }
+        "governed_tables" => tx.schemas().governed(&p1, &table("t")).await.map(drop),
         _ => {
             tx.lake_index().table(&p1, &table("t"), ReadAt::Head).await?;
             tx.lake_index().tables(&p1, None, ReadAt::Head).await.map(drop)
@@ -170,6 +201,12 @@ async fn a_row_that_does_not_parse_is_a_fault() {
         ("operations", "outcome = '{'"),
         ("operations", "rows_done = -1"),
         ("operations", "finished_at = -9223372036854775808"),
+        ("schema_versions", "schema_id = 'a b'"),
+        ("schema_versions", "document = '{'"),
+        ("schema_versions", "last_seen = 9223372036854775807"),
+        ("governed_tables", "bucket = 'a b'"),
+        ("governed_tables", "schema_id = ''"),
+        ("governed_tables", "snapshot = -1"),
         ("queries", "request_id = ''"),
         ("queries", "state = 'running'"),
         ("queries", "rows_read = -1"),

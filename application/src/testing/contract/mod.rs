@@ -17,6 +17,7 @@ pub mod lake;
 pub mod links;
 pub mod metadata;
 pub mod objects;
+pub mod registry;
 pub mod results;
 pub mod turns;
 pub mod views;
@@ -89,6 +90,7 @@ mod tests {
         let metadata = include_str!("metadata/mod.rs");
         let files = [
             include_str!("metadata/api_keys.rs"),
+            include_str!("metadata/contracts.rs"),
             include_str!("metadata/idempotency.rs"),
             include_str!("metadata/instances.rs"),
             include_str!("metadata/keyed_writes.rs"),

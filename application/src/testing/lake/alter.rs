@@ -32,8 +32,24 @@ impl State {
         stored.expect_shape(schema)?;
         stored.expect_defaults(schema)?;
         let after = alteration.apply(schema)?;
-        check(stored, &alteration, &after)?;
-        change(stored, &alteration, now);
+        let last = match &alteration {
+            Alteration::Together { steps } => {
+                let mut shape = schema.clone();
+                for step in steps {
+                    shape = step.apply(&shape)?;
+                    check(stored, step, &shape)?;
+                }
+                steps.last()
+            }
+            one => {
+                check(stored, one, &after)?;
+                Some(one)
+            }
+        };
+        // Those before the last change nothing but what the commit tells.
+        if let Some(last) = last {
+            change(stored, last, now);
+        }
         stored.columns = after.columns().iter().map(stored_column).collect();
         stored.version.schema = now;
         let primary_key = after.key_columns().to_vec();

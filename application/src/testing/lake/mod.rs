@@ -5,6 +5,7 @@ mod alter;
 mod change;
 mod checks;
 mod filter;
+mod measure;
 mod past;
 mod profile;
 mod read;
@@ -26,8 +27,8 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::lake::{
-    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, LoadMode, Purge, PurgeError, PurgeReport,
-    SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
+    Committed, DroppedTable, LakeError, LakeHistory, LakeStore, LakeWrite, LoadMode, Measured, Measuring, Purge,
+    PurgeError, PurgeReport, SnapshotFilter, StoredBucket, StoredTable, TableProfile, TableReader, WriteError,
 };
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::query::QueryError;
@@ -287,6 +288,13 @@ impl TableReader for MemoryLake {
         _: Duration,
     ) -> Result<RowStream, QueryError> {
         self.query(lake, |lake| Ok(read::stream(read::changes(lake, table, from, to, limit)?)))
+    }
+
+    async fn measure(&self, lake: LakeId, measuring: Measuring, _: Duration) -> Result<Measured, QueryError> {
+        self.query(lake, |lake| {
+            let (snapshot, stored) = read::find(lake, &measuring.table, ReadAt::Head)?;
+            Ok(measure::measure(stored, snapshot, &measuring))
+        })
     }
 
     async fn profile(

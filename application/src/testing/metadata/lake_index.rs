@@ -136,11 +136,13 @@ impl LakeIndex for MemoryTx {
     async fn apply(&mut self, project: &ProjectId, commit: &Commit) -> Result<bool, StoreError> {
         let state = self.change()?;
         let project = state.project(project)?.id.clone();
-        let facts = state.lakes.entry(project).or_default();
+        let facts = state.lakes.entry(project.clone()).or_default();
         if commit.snapshot <= facts.applied() {
             return Ok(false);
         }
         facts.apply(commit);
+        let contracts = state.contracts.entry(project).or_default();
+        commit.writes.iter().for_each(|write| contracts.follow(commit, write));
         Ok(true)
     }
 
@@ -193,7 +195,9 @@ impl LakeIndex for MemoryTx {
     }
 
     async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {
-        self.change()?.lakes.remove(project);
+        let state = self.change()?;
+        state.lakes.remove(project);
+        state.contracts.remove(project);
         Ok(())
     }
 }

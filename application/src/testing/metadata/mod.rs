@@ -1,5 +1,7 @@
 //! A metadata store in memory: each unit of work has a state of its own, which commit puts in place.
 
+mod contracts;
+mod events;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -7,9 +9,11 @@ mod lineage;
 mod operations;
 mod queries;
 mod repositories;
+mod schemas;
 mod sharing;
 mod tags;
 mod usage;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,26 +23,32 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use gadwall_domain::access::ApiKey;
 use gadwall_domain::audit::LoggedAudit;
-use gadwall_domain::events::LoggedEvent;
 use gadwall_domain::history::Tag;
 use gadwall_domain::idempotency::IdempotencyRecord;
-use gadwall_domain::ids::{OperationId, QueryId};
+use gadwall_domain::ids::{OperationId, QueryId, WebhookId};
 use gadwall_domain::instance::Instance;
 use gadwall_domain::names::{ProjectId, TagName};
+use gadwall_domain::ontology::{GovernedTable, SchemaVersion};
 use gadwall_domain::operation::Operation;
+use gadwall_domain::ports::contracts::ContractRepository;
+use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::lineage::LineageRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
 };
+use gadwall_domain::ports::ontology::SchemaRepository;
 use gadwall_domain::ports::sharing::SharingRepository;
 use gadwall_domain::ports::usage::UsageRepository;
+use gadwall_domain::ports::webhooks::WebhookRepository;
 use gadwall_domain::project::Project;
 use gadwall_domain::query_record::QueryRecord;
 use gadwall_domain::quota::QueryUsage;
+use gadwall_domain::table::TableRef;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
+use events::Events;
 use lake_index::LakeFacts;
 use lineage::{Lineage, Queue};
 use sharing::Sharing;
@@ -48,7 +58,7 @@ use sharing::Sharing;
 struct State {
     projects: BTreeMap<ProjectId, Project>,
     keys: Vec<ApiKey>,
-    events: Vec<LoggedEvent>,
+    events: Events,
     audit: Vec<LoggedAudit>,
     /// Entries that there ever were.
     audited: u64,
@@ -60,9 +70,13 @@ struct State {
     operations: BTreeMap<OperationId, Operation>,
     queries: BTreeMap<QueryId, QueryRecord>,
     sharing: Sharing,
+    contracts: BTreeMap<ProjectId, contracts::Contracts>,
+    webhooks: BTreeMap<WebhookId, webhooks::Kept>,
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
+    schemas: Vec<SchemaVersion>,
+    governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }
 
 impl State {
@@ -180,6 +194,26 @@ impl MetadataTx for MemoryTx {
     }
 
     fn lineage(&mut self) -> &mut dyn LineageRepository {
+        self
+    }
+
+    fn schemas(&mut self) -> &mut dyn SchemaRepository {
+        self
+    }
+
+    fn contracts(&mut self) -> &mut dyn ContractRepository {
+        self
+    }
+
+    fn event_tokens(&mut self) -> &mut dyn EventTokens {
+        self
+    }
+
+    fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self
     }
 

@@ -1,4 +1,4 @@
-//! Projects, keys, events and audit entries as lists.
+//! Projects, keys and audit entries as lists.
 
 use std::cmp::Reverse;
 
@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest};
 use gadwall_domain::audit::{AuditAge, AuditEntry, AuditFilter, AuditOutcome, LoggedAudit};
-use gadwall_domain::events::{Event, LoggedEvent};
 use gadwall_domain::ids::ApiKeyId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{
-    ApiKeyRepository, AuditLog, EventLog, KeyFilter, ProjectFilter, ProjectRepository, StoreError,
+    ApiKeyRepository, AuditLog, KeyFilter, ProjectFilter, ProjectRepository, StoreError,
 };
 use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 
@@ -151,38 +150,6 @@ impl ApiKeyRepository for MemoryTx {
         let keys = &mut self.change()?.keys;
         let open = keys.iter_mut().filter(|key| key.project == *project && key.revoked_at.is_none());
         Ok(open.map(|key| key.revoked_at = Some(at)).count() as u64)
-    }
-}
-
-#[async_trait]
-impl EventLog for MemoryTx {
-    async fn append(&mut self, events: &[Event]) -> Result<(), StoreError> {
-        let state = self.change()?;
-        for event in events {
-            let project = state.project(&event.project)?.id.clone();
-            let event = event.clone();
-            state.events.push(LoggedEvent {
-                position: state.events.len() as u64 + 1,
-                project,
-                event_type: event.event_type.to_owned(),
-                subject: event.subject,
-                occurred_at: event.occurred_at,
-                request_id: event.request_id,
-                snapshot: event.snapshot,
-                data: event.data,
-            });
-        }
-        Ok(())
-    }
-
-    async fn read_after(
-        &mut self,
-        project: &ProjectId,
-        position: u64,
-        limit: u32,
-    ) -> Result<Vec<LoggedEvent>, StoreError> {
-        let later = self.state.events.iter().filter(|event| event.project == *project && event.position > position);
-        Ok(later.take(limit as usize).cloned().collect())
     }
 }
 

@@ -49,12 +49,14 @@ macro_rules! section {
     (@first $value:expr) => { Some($value) };
 }
 
+mod events;
 mod features;
 mod front;
 mod lake;
 mod outside;
 mod serving;
 
+pub use events::Events;
 pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
@@ -67,7 +69,6 @@ use super::key::Section;
 /// Names of the capabilities whose settings are accepted before anything uses them.
 pub(super) mod planned {
     pub(in crate::config) const CATALOG_NAMES: &str = "names of one's own for the catalogs";
-    pub(in crate::config) const ONTOLOGY: &str = "the ontology service";
     pub(in crate::config) const TIME_TRAVEL: &str = "reading a whole lake as of a snapshot";
     pub(in crate::config) const DETAILS: &str = "faults explained to clients";
     pub(in crate::config) const FLAGS: &str = "feature flags";
@@ -82,6 +83,7 @@ pub(super) static SECTIONS: &[Section] = &[
     RateLimit::SECTION,
     Auth::SECTION,
     Audit::SECTION,
+    Events::SECTION,
     Projects::SECTION,
     Quota::SECTION,
     Logging::SECTION,

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::planned;
 use crate::config::choices::SslMode;
 use crate::config::kind::{Kind, seconds};
 use crate::config::secret::Secret;
@@ -63,11 +62,15 @@ section! {
 section! {
     /// The service that knows the schemas of governed records.
     pub struct Ontology = "ontology" {
-        /// Its address.
-        url: String = "http://localhost:8001".to_owned(), Kind::Url, planned planned::ONTOLOGY;
-        /// Longest wait for its answer.
-        timeout: Duration = seconds(5), Kind::span(1, 300), planned planned::ONTOLOGY;
-        /// Whether built-in schemas stand in for it.
-        use_mock: bool = true, Kind::Switch, planned planned::ONTOLOGY;
+        /// Its address; `/schemas/{id}` and `/health` come after it.
+        url: String = "http://localhost:8001".to_owned(), Kind::Url;
+        /// Longest wait for its answer, with all that is tried again.
+        timeout: Duration = seconds(5), Kind::span(1, 300);
+        /// Whether built-in schemas stand in for it: then nothing is asked.
+        use_mock: bool = true, Kind::Switch;
+        /// So long a schema holds without it being asked again.
+        fresh_for: Duration = seconds(300), Kind::span(1, 86_400);
+        /// So long the last schema stands in for one that doesn't answer; then built-in ones do, where there are any.
+        stale_for: Duration = seconds(7 * 86_400), Kind::span(1, 365 * 86_400);
     }
 }

@@ -221,3 +221,18 @@ fn the_smaller_memory_limit_holds() {
         assert_eq!(config.effective_memory_limit(total), limit, "{total}");
     }
 }
+
+#[test]
+fn the_ontology_is_asked_once_the_stand_in_is_switched_off() {
+    assert_eq!(Given::nothing().shown("ontology.use_mock"), "true");
+    for word in ["true", "True", "TRUE", "1", "yes", "on"] {
+        assert_eq!(Given::nothing().env("USE_MOCK_ONTO_SERVER", word).shown("ontology.use_mock"), "true", "{word}");
+    }
+    for word in ["false", "False", "FALSE", "0", "no", "off"] {
+        assert_eq!(Given::nothing().env("USE_MOCK_ONTO_SERVER", word).shown("ontology.use_mock"), "false", "{word}");
+    }
+    let given = Given::nothing().env("ONTO_SERVER_URL", "http://onto:8001").env("ONTO_SERVER_TIMEOUT", "7");
+    assert_eq!(given.shown("ontology.url"), "\"http://onto:8001\"");
+    assert_eq!(given.shown("ontology.timeout"), "\"7s\"");
+    assert!(!Given::nothing().env("USE_MOCK_ONTO_SERVER", "perhaps").problems().is_empty());
+}

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use super::LakeError;
 use crate::commit::Commit;
+use crate::contract::Breach;
 use crate::history::ReadAt;
 use crate::ids::{LakeId, SnapshotId};
 use crate::names::{BucketName, ColumnName};
 use crate::query::QueryError;
 use crate::rows::RowStream;
+use crate::schema::TableSchema;
 use crate::selection::Selection;
 use crate::table::TableRef;
 
@@ -95,6 +97,28 @@ pub struct TableProfile {
     pub columns: Vec<ColumnProfile>,
 }
 
+/// What is measured of a table.
+#[derive(Debug, Clone)]
+pub struct Measuring {
+    /// Which table.
+    pub table: TableRef,
+    /// Its columns and key as the caller knows them, with the rules: those of the contract that it is held to, in force or not.
+    pub schema: TableSchema,
+    /// Columns of which the earliest and the latest time is asked for.
+    pub times: Vec<ColumnName>,
+}
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The snapshot it is of.
+    pub snapshot: SnapshotId,
+    /// What each rule found, in their order, with some of the rows that break it.
+    pub rules: Vec<Breach>,
+    /// The earliest and the latest time of each column that was asked for; none where there is none.
+    pub times: Vec<Option<(DateTime<Utc>, DateTime<Utc>)>>,
+}
+
 /// Reads tables' rows. A dropped stream cancels the reading.
 ///
 /// A table is found by its name in the version that is read: `UnknownTable` if it wasn't there under that name,
@@ -123,6 +147,9 @@ pub trait TableReader: Send + Sync {
         limit: Option<u64>,
         timeout: Duration,
     ) -> Result<RowStream, QueryError>;
+
+    /// Measures the rules of a contract on a table as it is now. A rule that can't be measured says so.
+    async fn measure(&self, lake: LakeId, measuring: Measuring, timeout: Duration) -> Result<Measured, QueryError>;
 
     /// What a table's columns hold.
     async fn profile(

@@ -1,10 +1,13 @@
 //! What is written to a lake, and how that can fail.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::LakeError;
 use crate::alteration::{Alteration, AlterationError};
 use crate::commit::RowCounts;
+use crate::contract::{Breach, HeldContract};
 use crate::filter::{Assignment, Filter};
 use crate::history::{Expected, TableVersion};
 use crate::ids::SnapshotId;
@@ -83,6 +86,9 @@ pub enum WriteError {
         /// How many.
         count: u64,
     },
+    /// The table would not be what its contract promises.
+    #[error("the table's contract is broken")]
+    Contract(Vec<Breach>),
     /// The lake itself failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -287,6 +293,19 @@ impl LakeWrite {
     /// Adds rows to a table, whatever version its rows are of.
     pub fn append(table: TableRef, schema: TableSchema, rows: RowSource) -> Self {
         Self::Load { table, schema, mode: LoadMode::Append, rows, expected: Expected::ANY }
+    }
+
+    /// The table whose contract it is held to, and that contract as the caller knows it; none where it brings no rows.
+    pub fn held(&self) -> Option<(&TableRef, Option<&Arc<HeldContract>>)> {
+        match self {
+            Self::Load { table, schema, .. }
+            | Self::Delete { table, schema, .. }
+            | Self::Update { table, schema, .. }
+            | Self::Restore { table, schema, .. }
+            | Self::RegisterFiles { table, schema, .. }
+            | Self::Alter { table, schema, .. } => Some((table, schema.contract())),
+            _ => None,
+        }
     }
 
     /// The table it is about, if it is about one.

@@ -201,6 +201,10 @@ impl Matrix {
         let path = rule
             .path
             .replace("{project}", "ours")
+            .replace("{project_id}", "3b241101-e2bb-4255-8caf-4136c566a962")
+            .replace("{entity}", "things")
+            .replace("{id}", "1")
+            .replace("{schema}", "project_schema")
             .replace("{key}", &self.spare)
             .replace("{bucket}", if is_short { "d" } else { "b" })
             .replace("{table}", if is_short { "b.t" } else { "t" })
@@ -214,6 +218,9 @@ impl Matrix {
             .replace("{namespace}", "ducklake")
             .replace("{event}", "1")
             .replace("{run}", "018f0000-0000-7000-8000-000000000000")
+            .replace("{client}", "x")
+            .replace("{webhook}", "018f0000-0000-7000-8000-000000000000")
+            .replace("{consumer}", "x")
             .replace("{operation}", "018f0000-0000-7000-8000-000000000000")
             .replace("{query}", "018f0000-0000-7000-8000-000000000000");
         assert!(!path.contains('{'), "{path} needs a value for a parameter");

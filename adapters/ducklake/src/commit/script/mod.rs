@@ -4,6 +4,7 @@
 //! a head of our own. An `UPDATE` becomes a query for the rows' numbers and new values, put aside in a temporary table,
 //! and a change of those rows. So no text of a user writes, and keys and lengths are looked at before anything is.
 
+mod contracts;
 mod merge;
 mod names;
 mod read;
@@ -131,6 +132,7 @@ impl Commit<'_> {
         let started = SystemTime::now();
         let known: HashMap<TableRef, TableSchema> =
             tables.into_iter().map(|table| (table.name, table.schema)).collect();
+        let held = contracts::held(&known);
         let run = Run {
             commit: self,
             scope,
@@ -150,8 +152,16 @@ impl Commit<'_> {
                 Ok(None)
             }
             Ok(results) => {
-                let made = run.changes.take();
+                let (made, read): (Vec<_>, Vec<_>) = run.changes.take().into_iter().unzip();
                 let changed = !made.is_empty();
+                let mut breaches = match run.hold(&made, &held) {
+                    Ok(breaches) => breaches,
+                    Err(error) => {
+                        stopper.close();
+                        end = Some(End::Failed(error));
+                        return Ok(None);
+                    }
+                };
                 if script.dry_run || !changed {
                     stopper.close();
                     let snapshot = structure::head(self.connection, self.lake)?;
@@ -161,8 +171,11 @@ impl Commit<'_> {
                 let newest = structure::head(self.connection, self.lake)?;
                 self.before.set(Some(newest));
                 before = newest;
-                let write = |(change, reads)| WriteRecord { reads, ..WriteRecord::new(origin.clone(), change) };
-                self.say(made.into_iter().map(write).collect())?;
+                let record = |(number, (change, reads))| {
+                    let breaches = breaches.remove(&number).unwrap_or_default();
+                    WriteRecord { reads, breaches, ..WriteRecord::new(origin.clone(), change) }
+                };
+                self.say(made.into_iter().zip(read).enumerate().map(record).collect())?;
                 self.make_all_last(started)?;
                 // From here on an interruption would leave open whether the commit stands.
                 if !stopper.begin_commit() {

@@ -154,13 +154,18 @@ impl LineageApi {
         node: Query<String>,
         /// So many steps far: 0 to 100, 20 unless told.
         depth: Query<Option<i64>>,
-        /// Whether what is made of them is told, too.
+        /// Whether what is made of them is told, too: `true` or `false`, in any case.
         #[oai(name = "withDownstream")]
-        with_downstream: Query<Option<bool>>,
+        with_downstream: Query<Option<String>>,
     ) -> ApiResult<Json<ColumnNodes>> {
         let project = self.project(&auth)?;
         let depth = number("depth", depth.0, 0..=MAX_DEPTH, DEPTH)?;
-        let way = if with_downstream.0.unwrap_or(false) { Way::Both } else { Way::Upstream };
+        // Python's clients write `True`.
+        let way = match with_downstream.0.map(|word| word.to_ascii_lowercase()).as_deref() {
+            None | Some("false") => Way::Upstream,
+            Some("true") => Way::Both,
+            Some(_) => return Err(ApiError::out_of_range("withDownstream is true or false")),
+        };
         let asked = asked_columns(&node.0);
         if asked.is_empty() {
             let wanted = "nodeId is dataset:NAMESPACE:NAME or datasetField:NAMESPACE:NAME:FIELD";

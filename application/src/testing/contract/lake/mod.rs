@@ -138,6 +138,7 @@ macro_rules! lake_contract {
                 changes_of_upserts_and_replaces_add_up,
                 a_profile_says_what_columns_hold,
                 an_added_columns_default_fills_rows_that_are_there,
+                rules_change_together_with_the_table,
                 a_required_column_is_added_with_a_default,
                 a_dropped_columns_values_are_gone_and_there_in_old_versions,
                 a_renamed_column_keeps_its_values,

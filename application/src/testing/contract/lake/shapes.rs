@@ -77,6 +77,28 @@ pub async fn an_added_columns_default_fills_rows_that_are_there(store: Arc<dyn L
     assert_eq!(rows_of(&store, "t").await[0], "1|ann|10|it's|7");
 }
 
+/// What only the commit tells of changes together with the table, in one snapshot; all of it, or nothing.
+pub async fn rules_change_together_with_the_table(store: Arc<dyn Lake>) {
+    let shape = people(&store).await;
+    let checks = |least: &str| Alteration::SetChecks {
+        column: id("n"),
+        checks: serde_json::from_value(json!({ "minimum": { "value": least } })).unwrap(),
+    };
+    let add = |name: &str| Alteration::AddColumn { column: defaulted(name, "INTEGER", "7") };
+    let error = refusal(&store, &shape, Alteration::Together { steps: vec![checks("20"), add("more")] }).await;
+    assert!(matches!(error, WriteError::Alteration(AlterationError::BreaksChecks { rows: 1, .. })), "{error:?}");
+    let error = refusal(&store, &shape, Alteration::Together { steps: vec![add("more"), checks("0")] }).await;
+    assert!(matches!(error, WriteError::Alteration(AlterationError::NotTogether)), "{error:?}");
+    let steps = vec![checks("5"), Alteration::DropPrimaryKey, add("more")];
+    let steps: Vec<_> = steps
+        .into_iter()
+        .filter(|step| *step != Alteration::DropPrimaryKey || !shape.key_columns().is_empty())
+        .collect();
+    let shape = altered(&store, &shape, Alteration::Together { steps }).await;
+    assert_eq!(rows_of(&store, "t").await, ["1|ann|10|7", "2|bob|NULL|7", "3|NULL|30|7"]);
+    altered(&store, &shape, Alteration::Together { steps: vec![checks("6"), checks("7")] }).await;
+}
+
 /// A column that may not be NULL is added to rows that are there only with a default.
 pub async fn a_required_column_is_added_with_a_default(store: Arc<dyn Lake>) {
     let shape = people(&store).await;

@@ -1,6 +1,8 @@
 //! What a metadata store promises.
 
 mod api_keys;
+mod contracts;
+mod events;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -10,11 +12,13 @@ mod lineage;
 mod logs;
 mod operations;
 mod queries;
+mod schemas;
 mod sharing;
 mod tags;
 mod tenancy;
 mod units;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -24,6 +28,8 @@ use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
 use crate::testing::builders::project;
 
 pub use api_keys::*;
+pub use contracts::*;
+pub use events::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -33,11 +39,13 @@ pub use lineage::*;
 pub use logs::*;
 pub use operations::*;
 pub use queries::*;
+pub use schemas::*;
 pub use sharing::*;
 pub use tags::*;
 pub use tenancy::*;
 pub use units::*;
 pub use usage::*;
+pub use webhooks::*;
 
 /// Tests that an adapter keeps every promise of `MetadataStore`. The expression answers
 /// `(Arc<dyn MetadataStore>, guard)`: a fresh store for each test.
@@ -47,6 +55,12 @@ macro_rules! metadata_contract {
         $crate::contract_tests! {
             $crate::testing::contract::metadata, $fresh, [
                 a_dropped_unit_of_work_leaves_nothing,
+                a_contract_is_in_force_until_another_is,
+                contracts_go_with_their_table,
+                results_are_read_in_pages,
+                only_the_newest_results_and_versions_are_kept,
+                warnings_of_a_commit_are_results,
+                contracts_are_part_of_the_index,
                 a_committed_unit_of_work_lasts,
                 a_reading_unit_of_work_refuses_writes,
                 a_reading_unit_of_work_sees_one_state,
@@ -69,6 +83,13 @@ macro_rules! metadata_contract {
                 events_are_read_on_from_a_position,
                 an_event_reads_back_as_appended,
                 positions_grow_from_one_unit_of_work_to_the_next,
+                the_log_is_read_as_one_and_from_its_end,
+                old_events_are_forgotten_and_their_positions_remembered,
+                a_token_of_events_ends_by_itself,
+                a_consumer_of_changes_reads_back_as_stored,
+                a_webhook_reads_back_as_stored,
+                a_webhook_is_due_when_there_is_something_to_tell,
+                dead_letters_are_kept_newest_first,
                 audit_entries_come_newest_first,
                 audit_entries_come_in_pages,
                 audit_entries_are_filtered,
@@ -148,6 +169,10 @@ macro_rules! metadata_contract {
                 columns_are_those_told_last,
                 events_wait_in_order,
                 lineage_is_cleared_by_project,
+                a_schema_reads_back_as_stored,
+                a_version_that_comes_back_is_the_last_again,
+                only_the_last_versions_stay,
+                tables_are_governed_one_by_one,
             ]
         }
     };
