@@ -189,7 +189,14 @@ async fn work_that_does_not_end_is_stopped_before_an_engine_is_opened_anew() {
     let lakes = Arc::new(lakes);
     let stalled = query(&lakes, lake(1), LONG).await.unwrap();
     let endless = query(&lakes, lake(2), ENDLESS);
-    let (stopped, reopened) = tokio::join!(endless, lakes.reopen());
+    let reopening = async {
+        // One that comes later waits, and runs on the next engine.
+        while lakes.engine.at_work() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        lakes.reopen().await
+    };
+    let (stopped, reopened) = tokio::join!(endless, reopening);
     assert!(reopened.is_ok(), "{reopened:?}");
     assert!(stopped.is_err());
     assert_eq!(count(&lakes, lake(1)).await, Ok(1));
