@@ -11,7 +11,7 @@ use gadwall_domain::layout::LayoutError;
 use gadwall_domain::lineage::{self, EventError, RunError};
 use gadwall_domain::names::{BucketName, NameError, ProjectId, TagName};
 use gadwall_domain::ontology::{DocumentError, SchemaId};
-use gadwall_domain::ports::lake::{LakeError, WriteError};
+use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::objects::ObjectError;
 use gadwall_domain::ports::results::ResultError;
@@ -37,6 +37,8 @@ use crate::queries::KnownQueryError;
 use crate::records::GovernedError;
 use crate::schemas::Failure;
 use crate::transfers::FilesError;
+
+pub(crate) use crate::refused_writes::about_table;
 
 /// Most broken rules that are told one by one.
 const MAX_TOLD: usize = 50;
@@ -685,31 +687,5 @@ impl Classify for UseCaseError {
             Self::DuplicateKeys { first, .. } => first.iter().map(|key| json!({ "key": key })).collect(),
             _ => Vec::new(),
         }
-    }
-}
-
-/// Tells a write's failure in terms of what it was about.
-pub(crate) fn about_table(project: &ProjectId, table: &TableRef) -> impl FnOnce(WriteError) -> UseCaseError {
-    let (project, table) = (project.clone(), table.clone());
-    move |error| match error {
-        WriteError::BucketExists => UseCaseError::BucketExists { project, bucket: table.bucket },
-        WriteError::NoBucket => UseCaseError::NoBucket { project, bucket: table.bucket },
-        WriteError::BucketNotEmpty => UseCaseError::BucketNotEmpty { bucket: table.bucket },
-        WriteError::TableExists => UseCaseError::TableExists { project, table },
-        WriteError::ViewExists => UseCaseError::ViewExists { project, view: table },
-        WriteError::NoView => UseCaseError::NoView { project, view: table },
-        WriteError::NoTable => UseCaseError::NoTable { project, table },
-        WriteError::TableChanged => UseCaseError::TableChanged(table),
-        WriteError::NotExpected { .. } => UseCaseError::NotExpected { table, found: None },
-        WriteError::NoKey => UseCaseError::NoKey(table),
-        WriteError::BadFilter(reason) => UseCaseError::BadFilter(reason),
-        WriteError::Alteration(error) => UseCaseError::Alteration(error),
-        WriteError::NoSnapshot => UseCaseError::NoSnapshot { project, snapshot: "of that number".to_owned() },
-        WriteError::BadFile { file, reason } => UseCaseError::BadFile { file, reason },
-        WriteError::Rows(error) => UseCaseError::Rows(error),
-        WriteError::Violations(violations) => UseCaseError::Violations { table, violations },
-        WriteError::DuplicateKeys { first, count } => UseCaseError::DuplicateKeys { table, first, count },
-        WriteError::Contract(breaches) => UseCaseError::ContractViolated { table, breaches },
-        WriteError::Lake(error) => UseCaseError::Lake(error),
     }
 }

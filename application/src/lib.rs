@@ -36,6 +36,7 @@ pub mod quotas;
 mod record;
 pub mod records;
 pub mod recovery;
+mod refused_writes;
 pub mod schemas;
 pub mod scripts;
 pub mod sharing;

@@ -1,29 +1,22 @@
 //! The composition root: opens adapters, makes use cases, serves them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use gadwall_application::access::{AdminPolicy, digest};
-use gadwall_application::analytics::EngineLimits;
 use gadwall_application::audit::AuditRetention;
 use gadwall_application::caller::Caller;
 use gadwall_application::events::{AnnouncingMetadata, Bell};
 use gadwall_application::instances::{Instances, Over};
 use gadwall_application::operating::Measured;
-use gadwall_application::queries::{QueryLogWriter, QuerySettings, ResultSettings};
+use gadwall_application::queries::QueryLogWriter;
 use gadwall_application::system::System;
-use gadwall_application::tokens::Tokens;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::metadata::MetadataStore;
-use gadwall_domain::ports::system::{Clock, HealthProbe, IdGenerator};
-use gadwall_domain::quota::{Quota, QuotaKind};
-use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
+use gadwall_domain::ports::system::{HealthProbe, IdGenerator};
 use gadwall_http::{App, Services};
-use gadwall_oidc::OidcVerifier;
 use gadwall_webhooks::HttpSender;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -31,14 +24,13 @@ use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
 use crate::breakers::{Breakers, breaker_config};
-use crate::config::{CatalogKind, Config, Environment, total_memory};
+use crate::config::{CatalogKind, Config, total_memory};
 use crate::elsewhere::ElsewhereTask;
 use crate::events::{self, EventsTask};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
 use crate::front::{self, Certificates, http_config};
 use crate::housekeeping::{self, Keepers};
-use crate::issuers;
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
@@ -48,6 +40,9 @@ use crate::machine::LocalMachine;
 use crate::measuring;
 use crate::metadata;
 use crate::ontology;
+use crate::policies::{
+    admin_policy, data_dir, default_quota, engine_limits, lake_config, query_settings, result_settings, tokens,
+};
 use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::refusals::RefusalsTask;
@@ -289,119 +284,4 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     work.mark_interrupted().await?;
     let background = stop_background;
     Ok(Opened { services, query_log, elsewhere, bell, lakes, generated_admin_key, background, lease, lock })
-}
-
-fn query_settings(config: &Config) -> anyhow::Result<QuerySettings> {
-    Ok(QuerySettings {
-        max_concurrent: config.query.max_concurrent,
-        max_concurrent_per_project: config.query.max_concurrent_per_project,
-        max_queued: config.query.max_queued,
-        queue_timeout: config.query.queue_timeout,
-        history_limit: config.query.history_limit,
-        history_retention: TimeDelta::from_std(config.query.history_retention)?,
-    })
-}
-
-/// The limits of projects of which nothing else is said.
-fn default_quota(config: &Config) -> anyhow::Result<Quota> {
-    let quota = &config.quota;
-    let given = [
-        (QuotaKind::TableBytes, quota.table_bytes),
-        (QuotaKind::DatasetBytes, quota.dataset_bytes),
-        (QuotaKind::Tables, quota.tables.into()),
-        (QuotaKind::Buckets, quota.buckets.into()),
-        (QuotaKind::QueriesPerMinute, quota.queries_per_minute.into()),
-        (QuotaKind::ConcurrentQueries, quota.concurrent_queries.into()),
-        (QuotaKind::RowsPerAppend, quota.rows_per_append),
-    ];
-    let with = |all: Quota, (kind, limit): (QuotaKind, u64)| all.with(kind, limit.into());
-    Ok(given.into_iter().try_fold(Quota::default(), with)?)
-}
-
-fn result_settings(config: &Config) -> anyhow::Result<ResultSettings> {
-    let retention = TimeDelta::from_std(config.query.result_retention)?;
-    Ok(ResultSettings { retention, limit: config.query.result_limit })
-}
-
-pub(crate) fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
-    // The engine's sandbox compares paths as text, so they must not depend on the working directory or on links.
-    std::fs::create_dir_all(&config.data_dir).and_then(|()| config.data_dir.canonicalize()).with_context(|| {
-        format!(
-            "the data directory {} can't be used; set data_dir (DATA_DIR) to one that can be written",
-            config.data_dir.display()
-        )
-    })
-}
-
-pub(crate) fn lake_config(
-    config: &Config,
-    folders: &LocalFolders,
-    bucket: Option<S3Place>,
-) -> anyhow::Result<LakeConfig> {
-    /// Engines that are at work at the same time share the memory; others hold next to none.
-    const AT_WORK: usize = 4;
-    let engine = &config.engine;
-    let sharing = match config.ducklake.catalog {
-        CatalogKind::Files => 1,
-        CatalogKind::Postgres => config.ducklake.max_open.min(AT_WORK),
-    };
-    let memory = config.effective_memory_limit(total_memory()) / sharing as u64;
-    Ok(LakeConfig {
-        files_dir: Some(bucket.as_ref().map_or_else(|| folders.files(), S3Place::root)),
-        data: bucket.map_or(DataPlace::Local, DataPlace::S3),
-        lakes_dir: folders.lakes(),
-        staging_dir: folders.staging(),
-        spill_dir: folders.spill(),
-        extension_dir: find_extension_dir(engine.extension_dir.as_deref())?,
-        memory_limit: memory,
-        spill_limit: engine.spill_limit,
-        threads: engine.threads,
-        max_queries: engine.max_queries,
-        max_waiting: engine.max_waiting_queries,
-        queue_timeout: engine.queue_timeout,
-        max_attached: engine.max_attached_lakes,
-        writer_queue: engine.writer_queue,
-        inlining_row_limit: config.ducklake.data_inlining_row_limit,
-        encrypted: config.ducklake.encrypted,
-        profiling: config.query.profiling,
-    })
-}
-
-fn engine_limits(config: &Config) -> EngineLimits {
-    EngineLimits {
-        memory: config.effective_memory_limit(total_memory()),
-        threads: config.engine.threads,
-        queries: config.engine.max_queries,
-    }
-}
-
-/// Tokens of the identity providers; none where there are none. Their keys begin to be fetched.
-fn tokens(config: &Config) -> anyhow::Result<Option<Tokens>> {
-    let issuers = &config.auth.oidc;
-    if issuers.is_empty() {
-        return Ok(None);
-    }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let rules = issuers.iter().map(|issuer| Ok((issuer.issuer.clone(), issuers::rules(issuer)?)));
-    let rules = rules.collect::<anyhow::Result<Vec<_>>>()?;
-    let verifier = OidcVerifier::new(issuers.iter().map(issuers::adapter).collect(), Arc::clone(&clock))?;
-    verifier.warm_up();
-    Ok(Some(Tokens::new(Arc::new(verifier), rules, clock)))
-}
-
-/// Who is an admin; and the key that had to be made because none is configured.
-fn admin_policy(config: &Config) -> anyhow::Result<(AdminPolicy, Option<String>)> {
-    if !config.auth.enabled {
-        return Ok((AdminPolicy::Everyone, None));
-    }
-    let keys: Vec<_> = config.auth.admin_keys.iter().map(|key| digest(key.expose())).collect();
-    if !keys.is_empty() {
-        return Ok((AdminPolicy::Keys(keys), None));
-    }
-    anyhow::ensure!(
-        config.environment != Environment::Production,
-        "no admin key is configured; set ADMIN_API_KEY (production starts only with one)"
-    );
-    let key = format!("admin_{}", hex::encode(SystemIds.secret()));
-    Ok((AdminPolicy::Keys(vec![digest(&key)]), Some(key)))
 }

@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 
 use gadwall_application::operating::{HistogramFigures, ServiceFigures};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text as openmetrics_text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text as openmetrics_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -73,13 +73,13 @@ impl Figure {
             Samples::Counters(samples) => {
                 let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
                 for (labels, value) in samples {
-                    metric.encode_family(labels)?.encode_counter::<NoLabelSet, _, f64>(value, None)?;
+                    labelled(&mut metric, labels, |metric| metric.encode_counter::<NoLabelSet, _, f64>(value, None))?;
                 }
             }
             Samples::Gauges(samples) => {
                 let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?;
                 for (labels, value) in samples {
-                    metric.encode_family(labels)?.encode_gauge(value)?;
+                    labelled(&mut metric, labels, |metric| metric.encode_gauge(value))?;
                 }
             }
             Samples::Histograms(samples) => {
@@ -88,12 +88,32 @@ impl Figure {
                     // The last class has no bound, which is how the largest number is written.
                     let classes: Vec<(f64, u64)> =
                         classes.iter().map(|(bound, count)| (bound.unwrap_or(f64::MAX), *count)).collect();
-                    metric.encode_family(labels)?.encode_histogram::<NoLabelSet>(*sum, *count, &classes, None)?;
+                    labelled(&mut metric, labels, |metric| {
+                        metric.encode_histogram::<NoLabelSet>(*sum, *count, &classes, None)
+                    })?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Encodes a sample with its labels; without any, there are no braces either.
+fn labelled(
+    metric: &mut MetricEncoder<'_>,
+    labels: &Labels,
+    encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if labels.is_empty() {
+        return encode(metric);
+    }
+    let escaped: Labels = labels.iter().map(|(name, value)| (*name, escaped(value))).collect();
+    encode(&mut metric.encode_family(&escaped)?)
+}
+
+/// The library writes labels as they are.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// All figures; with the older services' names if wanted.
