@@ -28,6 +28,7 @@ mod query_log;
 pub mod ready;
 mod refusals;
 mod rounds;
+mod services;
 mod settings;
 mod statistics;
 mod system;

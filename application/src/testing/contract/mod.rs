@@ -91,6 +91,7 @@ mod tests {
         let files = [
             include_str!("metadata/api_keys.rs"),
             include_str!("metadata/contracts.rs"),
+            include_str!("metadata/events.rs"),
             include_str!("metadata/idempotency.rs"),
             include_str!("metadata/instances.rs"),
             include_str!("metadata/keyed_writes.rs"),
@@ -100,11 +101,13 @@ mod tests {
             include_str!("metadata/logs.rs"),
             include_str!("metadata/operations.rs"),
             include_str!("metadata/queries.rs"),
+            include_str!("metadata/schemas.rs"),
             include_str!("metadata/sharing.rs"),
             include_str!("metadata/tags.rs"),
             include_str!("metadata/tenancy.rs"),
             include_str!("metadata/units.rs"),
             include_str!("metadata/usage.rs"),
+            include_str!("metadata/webhooks.rs"),
         ];
         assert_eq!(promises(&files), listed(metadata));
         let lake = include_str!("lake/mod.rs");
