@@ -12,9 +12,9 @@ use gadwall_http::{
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::app::data_dir;
 use crate::config::{self, ClientCertificates, Config};
 use crate::folders::LocalFolders;
+use crate::policies::data_dir;
 
 pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
     let server = &config.server;

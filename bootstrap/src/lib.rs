@@ -23,6 +23,7 @@ mod measuring;
 mod metadata;
 pub mod migrate;
 pub mod ontology;
+mod policies;
 mod purges;
 mod query_log;
 pub mod ready;

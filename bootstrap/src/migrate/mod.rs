@@ -18,10 +18,10 @@ use gadwall_ducklake::{LakeMigration, MigrationError, Source};
 use gadwall_metastore::{PostgresMetadata, SqliteMetadata, copy, has_gone_on};
 use thiserror::Error;
 
-use crate::app::{data_dir, lake_config};
 use crate::config::{CatalogKind, Config};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
+use crate::policies::{data_dir, lake_config};
 use crate::system::SystemClock;
 use crate::{lakes, metadata};
 use datasets::copy_datasets;
