@@ -1,3 +1,5 @@
+//! What is told of jobs, runs and datasets, and what is made of it.
+
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::lineage::{NodeId, RunState};
 use gadwall_domain::names::ProjectId;

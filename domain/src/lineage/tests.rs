@@ -1,3 +1,5 @@
+//! What is told of jobs, runs and datasets, and what is made of it.
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
