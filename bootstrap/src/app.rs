@@ -45,6 +45,7 @@ use crate::policies::{
 };
 use crate::purges;
 use crate::query_log::QueryLogTask;
+use crate::queue_status;
 use crate::refusals::RefusalsTask;
 use crate::rounds::Rounds;
 use crate::services::{Guard, KeyPolicy, Operators, Outside, services};
@@ -66,7 +67,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     events: EventsTask,
     _lineage: LineageTask,
-    _rounds: [Rounds; 3],
+    _rounds: [Rounds; 4],
     _measuring: Vec<Rounds>,
     _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
@@ -108,6 +109,12 @@ impl Server {
         };
         let housekeeping = housekeeping::start(keepers, config.query.result_retention);
         let measuring = measuring::start(services.operating, services.measured, &config.features);
+        let queue_status = queue_status::start(
+            Arc::clone(&services.lineage),
+            Arc::clone(&services.events),
+            Arc::clone(&services.clock),
+            config.events.metrics_interval,
+        );
         let lineage = LineageTask::start(services.lineage);
         let linked_reads = linked_reads::start(services.sharing);
         let events = EventsTask::start(
@@ -130,7 +137,7 @@ impl Server {
             certificates,
             events,
             _lineage: lineage,
-            _rounds: [housekeeping, linked_reads, purges],
+            _rounds: [housekeeping, linked_reads, purges, queue_status],
             _measuring: measuring,
             _elsewhere: elsewhere,
             background,

@@ -26,6 +26,7 @@ pub mod ontology;
 mod policies;
 mod purges;
 mod query_log;
+mod queue_status;
 pub mod ready;
 mod refusals;
 mod rounds;

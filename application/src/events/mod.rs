@@ -331,6 +331,11 @@ impl Events {
         self.shared.hub.say(&self.shared.hub.frame(kind, data), to, None)
     }
 
+    /// The projects that are watched; none stands for those who watch all.
+    pub fn watched(&self) -> Vec<Option<ProjectId>> {
+        self.shared.hub.counts().into_keys().collect()
+    }
+
     /// Tells how many watch: each project of itself, and admins of all.
     pub fn announce_clients(&self) {
         let counts = self.shared.hub.counts();

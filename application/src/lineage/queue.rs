@@ -82,9 +82,9 @@ impl Lineage {
         Ok(self.store.read().await?.lineage().backlog(Some(&project.id)).await?)
     }
 
-    /// How much waits in all projects: a figure of the service.
-    pub async fn whole_backlog(&self) -> Result<Backlog, UseCaseError> {
-        Ok(self.store.read().await?.lineage().backlog(None).await?)
+    /// How much waits in a project, or in all of them, where nobody asks: to be told to those who watch.
+    pub async fn backlog_of(&self, project: Option<&ProjectId>) -> Result<Backlog, UseCaseError> {
+        Ok(self.store.read().await?.lineage().backlog(project).await?)
     }
 
     /// Events of a project that can't be worked off, oldest first.

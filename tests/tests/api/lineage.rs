@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gadwall_tests::sse::EventSource;
 use gadwall_tests::support::{Client, Reply, TestServer, send};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -246,5 +247,42 @@ async fn hostile_events_are_refused_or_set_aside() -> Result<()> {
     let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
     let drawn = owner.get(&path).await?;
     assert_eq!(drawn.status, 200, "{}", drawn.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_is_watched_step_by_step_and_the_queue_with_it() -> Result<()> {
+    let server = TestServer::start_with(|config| config.events.metrics_interval = Duration::from_secs(1)).await?;
+    let owner = server.project("p").await?;
+    let mut jobs =
+        EventSource::open(owner.request(Method::GET, "/events/stream?events=job_status,lineage_event")).await?;
+    jobs.next_of("connected").await?;
+    let begun = of(owner.post("/jobs/nightly/runs", &json!({})).await?, 200);
+    let run = begun["run_id"].as_str().context("no run")?;
+    of(owner.put(&format!("/jobs/nightly/runs/{run}/complete"), &json!({})).await?, 200);
+    let mut told = Vec::new();
+    for _ in 0..8 {
+        let event = jobs.next().await?.context("the stream ended")?;
+        assert_eq!((&event.data["data"]["job_name"], &event.data["data"]["run_id"]), (&json!("nightly"), &json!(run)));
+        told.push(format!("{} {}", event.kind, event.data["data"]["status"].as_str().unwrap_or_default()));
+    }
+    assert_eq!(
+        told,
+        [
+            "job_status starting",
+            "lineage_event processing",
+            "lineage_event completed",
+            "job_status running",
+            "job_status completing",
+            "lineage_event processing",
+            "lineage_event completed",
+            "job_status completed",
+        ]
+    );
+    let mut figures = EventSource::open(owner.request(Method::GET, "/events/metrics")).await?;
+    let queue = figures.next_of("queue_status").await?.data["data"].clone();
+    let names: Vec<&String> = queue.as_object().context("no figures")?.keys().collect();
+    let wanted = ["lineage_events", "lineage_events_dlq", "lineage_notifications", "total_messages", "timestamp"];
+    assert_eq!(names, wanted, "{queue}");
     Ok(())
 }
