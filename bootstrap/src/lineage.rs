@@ -7,8 +7,7 @@ use gadwall_application::lineage::Lineage;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// How long the queue isn't looked at, unless something comes here. Those of other
-/// servers wait so long if these stop.
+/// How long the queue isn't looked at, unless something comes here. What another server left behind waits so long.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The task; it ends with this. What it was at is done by who comes next.

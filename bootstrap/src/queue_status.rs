@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use gadwall_application::events::{Audience, Events};
 use gadwall_application::lineage::Lineage;
 use gadwall_domain::ports::lineage::Backlog;
@@ -33,7 +33,7 @@ async fn tell(lineage: Arc<Lineage>, events: Arc<Events>, clock: Arc<dyn Clock>)
 }
 
 /// In the words that clients know. Nothing is queued to be told: who watches follows the log.
-fn told(backlog: Backlog, now: chrono::DateTime<Utc>) -> Value {
+fn told(backlog: Backlog, now: DateTime<Utc>) -> Value {
     json!({
         "lineage_events": backlog.waiting,
         "lineage_events_dlq": backlog.dead,
