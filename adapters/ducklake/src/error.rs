@@ -80,7 +80,9 @@ pub(crate) fn classify(error: &duckdb::Error) -> Failure {
         return Failure::Interrupted;
     }
     if message.starts_with("Out of Memory Error") {
-        return Failure::OutOfMemory;
+        // A length out of a damaged log asks for more memory than there can be.
+        let is_of_log = message.contains("while replaying WAL file") && message.contains("Allocation failure");
+        return if is_of_log { Failure::Damaged } else { Failure::OutOfMemory };
     }
     if STATEMENT.iter().any(|class| message.starts_with(class)) { Failure::Statement } else { Failure::Fault }
 }
@@ -287,6 +289,10 @@ mod tests {
             ("Conversion Error: Error while reading file \"/x\"", Failure::Fault),
             ("INTERRUPT Error: Interrupted!", Failure::Interrupted),
             ("Out of Memory Error: could not allocate", Failure::OutOfMemory),
+            (
+                "Out of Memory Error: Failed to attach \"x\"Failure while replaying WAL file \"/x.wal\": Allocation failure",
+                Failure::Damaged,
+            ),
             ("IO Error: Could not write: No space left on device", Failure::StorageFull),
             ("IO Error: Cannot open file \"/x\": Permission denied", Failure::ReadOnly),
             ("IO Error: Cannot open file \"/x\": Read-only file system", Failure::ReadOnly),

@@ -57,9 +57,31 @@ fn damages(good: &Catalog) -> Vec<(&'static str, Catalog)> {
         ("a log of garbage", with_log(b"garbage".repeat(500))),
         ("a log of another database", with_log(log.iter().map(|byte| byte ^ 0xff).collect())),
         ("flipped in the log's beginning", with_log(flipped(9..25))),
-        ("flipped in the log's midst", with_log(flipped(log.len() / 2..log.len() / 2 + 64))),
+        ("flipped in the log's midst", with_log(flipped(record_in_the_midst(log)))),
         ("gone", damage(&|_| ()).into_iter().filter(|(name, _)| *name != CATALOG).collect()),
     ]
+}
+
+/// What a record of the log in its midst says. In front of that stand its length and checksum; the engine takes a length
+/// that reaches past the end for the trace of a crash, and the log for as long as it came before.
+fn record_in_the_midst(log: &[u8]) -> Range<usize> {
+    const HEAD: usize = 16;
+    let records = |begin: usize| {
+        let (mut at, mut found) = (begin, Vec::new());
+        while let Some(head) = log.get(at..at + HEAD) {
+            let length = u64::from_le_bytes(head[..8].try_into().unwrap_or_default());
+            let says = at + HEAD..(at + HEAD).saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            if length == 0 || says.end > log.len() {
+                break;
+            }
+            at = says.end;
+            found.push(says);
+        }
+        (at == log.len()).then_some(found)
+    };
+    // How long the log's own head is is the engine's business: behind it records follow upon each other to the end.
+    let records = (0..log.len()).find_map(|begin| records(begin).filter(|found| found.len() > 2)).unwrap_or_default();
+    records[records.len() / 2].clone()
 }
 
 fn lakes(data: &Path) -> Result<Vec<PathBuf>> {
