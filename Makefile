@@ -100,6 +100,8 @@ test-unit: ## run the tests of the inner crates, which need no DuckDB
 test-chaos: setup ## kill the server over and over under load (KILLS=50)
 	cargo build --workspace --bins
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
+	GADWALL_TEST_STORM=1 cargo run --quiet --bin with-services -- \
+		cargo test -p gadwall-tests --test replicas -- --nocapture every_row_that_was_answered_for
 
 lint: setup-dev lint-delivery ## check format, lints, dependencies, documentation, and what lint-delivery checks
 	cargo fmt --all --check

@@ -1,5 +1,7 @@
 //! Two servers on one PostgreSQL and one S3: as if there were one, also when one of them dies.
 
+mod races;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,9 +25,10 @@ const ENDLESS: &str = "SELECT a.range + b.range AS x FROM range(1000000) a, rang
 const LONG: &str = "SELECT max(a.range * b.range) FROM range(10000000) a, range(10000000) b";
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
-const WRITERS: usize = 8;
-/// How long they write.
-const WRITING: Duration = Duration::from_secs(10);
+/// How many write, how long, and how often a server is killed meanwhile.
+const STORM: (usize, Duration, u32) = (8, Duration::from_secs(10), 1);
+/// The same with `GADWALL_TEST_STORM` set (`make test-chaos`).
+const LONG_STORM: (usize, Duration, u32) = (32, Duration::from_mins(1), 2);
 
 /// The database and the bucket that servers share.
 struct Shared {
@@ -69,6 +72,7 @@ impl Shared {
             ("STORAGE__SECRET_KEY", &s3.secret_key),
             ("STORAGE__DEFAULT_BUCKET", &s3.bucket),
             ("STORAGE__PREFIX", &self.prefix),
+            ("AUTH__LAST_USED_INTERVAL", "1"),
             ("METADATA__INSTANCE_RENEWAL", "1"),
             ("METADATA__INSTANCE_TIMEOUT", "3"),
             ("ENGINE__MEMORY_LIMIT", "1GB"),
@@ -258,22 +262,30 @@ async fn write(number: usize, replicas: Arc<[RwLock<Replica>; 2]>, until: Instan
     Ok(done)
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a test takes is no business of the server's configuration")]
+fn is_long() -> bool {
+    std::env::var_os("GADWALL_TEST_STORM").is_some()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_row_that_was_answered_for_is_there_once_when_a_server_dies() -> Result<()> {
     let shared = Shared::start().await?;
     let (a, b) = tokio::try_join!(shared.replica(), shared.replica())?;
     table_in_a_project(&a).await?;
     let replicas = Arc::new([RwLock::new(a), RwLock::new(b)]);
-    let until = Instant::now() + WRITING;
+    let (count, long, kills) = if is_long() { LONG_STORM } else { STORM };
+    let until = Instant::now() + long;
     let mut writers = JoinSet::new();
-    for number in 0..WRITERS {
+    for number in 0..count {
         writers.spawn(write(number, Arc::clone(&replicas), until));
     }
-    tokio::time::sleep(WRITING / 3).await;
-    let pid =
-        rustix::process::Pid::from_raw(i32::try_from(replicas[0].read().await.server.pid())?).context("no pid")?;
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
-    replicas[0].write().await.start_again().await?;
+    for _ in 0..kills {
+        tokio::time::sleep(long / (kills + 2)).await;
+        let pid = i32::try_from(replicas[0].read().await.server.pid())?;
+        let pid = rustix::process::Pid::from_raw(pid).context("no pid")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+        replicas[0].write().await.start_again().await?;
+    }
 
     let mut answered = BTreeMap::new();
     while let Some(done) = writers.join_next().await {
