@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope, Standing};
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::ids::ApiKeyId;
-use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::names::{BucketName, ProjectId, TableName};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::Clock;
 use gadwall_domain::ports::tokens::TokenError;
 use gadwall_domain::project::{Project, ProjectStatus};
-use gadwall_domain::sharing::KnownLink;
+use gadwall_domain::sharing::{KnownLink, SourceBucket};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -21,9 +21,9 @@ use crate::audit::{Refusals, Refused};
 use crate::caller::{Caller, Identity, Origin};
 use crate::error::UseCaseError;
 use crate::failures::Failures;
-use crate::key_uses::KeyUses;
 use crate::keys::KeyError;
-use crate::sharing::{LinkReads, Place};
+use crate::noted::Noted;
+use crate::sharing::{LinkReads, Place, Readers, Reads, readerships};
 use crate::tokens::{Tokens, is_token};
 
 /// The digest under which a key is kept.
@@ -74,7 +74,9 @@ pub struct Access {
     cache: AccessCache,
     failures: Failures,
     refusals: Refusals,
-    uses: KeyUses,
+    /// When keys were used.
+    uses: Noted<ApiKeyId, DateTime<Utc>>,
+    readers: Readers,
     /// Tokens of identity providers, where there are any.
     tokens: Option<Tokens>,
     link_reads: Arc<LinkReads>,
@@ -89,9 +91,9 @@ impl fmt::Debug for Access {
 impl Access {
     /// Authenticates against the store's keys and the admins' policy.
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
-        let (cache, uses) = (AccessCache::default(), KeyUses::default());
+        let (cache, uses, readers) = (AccessCache::default(), Noted::default(), Noted::default());
         let (failures, refusals, link_reads) = (Failures::new(0), Refusals::default(), Arc::default());
-        Self { store, clock, admins, cache, failures, refusals, uses, tokens: None, link_reads }
+        Self { store, clock, admins, cache, failures, refusals, uses, readers, tokens: None, link_reads }
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -197,25 +199,39 @@ impl Access {
 
     /// When a key was last used, as far as that isn't written down yet.
     pub(crate) fn used_at(&self, key: ApiKeyId) -> Option<DateTime<Utc>> {
-        self.uses.of(key)
+        self.uses.of(&key)
     }
 
-    /// Writes down when keys were last used; answers of how many.
+    /// Notes that a project reads another's table now.
+    pub(crate) fn note_read(&self, source: &SourceBucket, table: &TableName, reader: &ProjectId) {
+        self.readers.read(source, table, reader, self.clock.now());
+    }
+
+    /// Reads through links that are not written down yet.
+    pub(crate) fn unwritten_reads(&self) -> Vec<((SourceBucket, TableName, ProjectId), Reads)> {
+        self.readers.all()
+    }
+
+    /// Writes down when keys were last used, and who read through links; answers of how many.
     pub async fn write_uses(&self) -> Result<usize, UseCaseError> {
-        let uses = self.uses.take();
-        if uses.is_empty() {
+        let (uses, reads) = (self.uses.take(), self.readers.take());
+        if uses.is_empty() && reads.is_empty() {
             return Ok(0);
         }
         let written = async {
             let mut tx = self.store.write().await?;
             tx.keys().record_uses(&uses).await?;
+            tx.sharing().add_reads(&readerships(&reads)).await?;
             tx.commit().await
         };
-        if let Err(error) = written.await {
+        let result = written.await;
+        let count = uses.len() + reads.len();
+        if let Err(error) = result {
             self.uses.put_back(uses);
+            self.readers.put_back(reads);
             return Err(error.into());
         }
-        Ok(uses.len())
+        Ok(count)
     }
 
     async fn find_key(&self, presented: &KeyDigest) -> Result<Option<ApiKey>, UseCaseError> {

@@ -119,14 +119,17 @@ impl Data {
     ) -> Result<(RowStream, SnapshotId), UseCaseError> {
         let (lake, name) = (opened.project.lake, &opened.name);
         let rows = async { Ok(self.lakes.rows(lake, name, selection, opened.at, timeout).await?) };
-        self.watched(opened.link.as_ref(), rows).await
+        self.watched(opened.link.as_ref(), name, rows).await
     }
 
     /// What an opened table's columns hold.
     pub async fn profile(&self, opened: &OpenedTable, timeout: Duration) -> Result<TableProfile, UseCaseError> {
         let profile = async { Ok(self.lakes.profile(opened.project.lake, &opened.name, opened.at, timeout).await?) };
-        let Some(read) = self.begin(opened.link.as_ref()).await? else { return profile.await };
-        read.during(profile).await
+        let link = opened.link.as_ref();
+        let Some(read) = self.begin(link).await? else { return profile.await };
+        let profile = read.during(profile).await?;
+        self.note(link, &opened.name);
+        Ok(profile)
     }
 
     /// What happened to a table's rows in `from..=to`; up to the newest snapshot without `to`. Answers the changes and
@@ -162,7 +165,7 @@ impl Data {
         let found = found.map_err(|error| place.told(error))?;
         let changes =
             async { Ok((self.lakes.changes(project.lake, &found.name, from, to, limit, timeout).await?, to)) };
-        self.watched(place.link.as_ref(), changes).await
+        self.watched(place.link.as_ref(), &found.name, changes).await
     }
 
     /// Whether a table was there in a version.
@@ -186,11 +189,20 @@ impl Data {
     async fn watched(
         &self,
         link: Option<&Link>,
+        table: &TableRef,
         rows: impl Future<Output = Result<(RowStream, SnapshotId), UseCaseError>>,
     ) -> Result<(RowStream, SnapshotId), UseCaseError> {
         let Some(read) = self.begin(link).await? else { return rows.await };
         let (rows, snapshot) = rows.await?;
+        self.note(link, table);
         Ok((read.rows(rows), snapshot))
+    }
+
+    /// Notes that a table is read through a link, for its owner.
+    fn note(&self, link: Option<&Link>, table: &TableRef) {
+        if let Some(link) = link {
+            self.access.note_read(&link.source, &table.table, &link.project);
+        }
     }
 
     /// Enters a read through a link, if it is one.

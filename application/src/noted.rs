@@ -1,47 +1,69 @@
-//! When keys were last used: noted in memory, written down from time to time.
+//! What happens too often to be written down each time: noted in memory, written down from time to time.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use gadwall_domain::ids::ApiKeyId;
 
-/// Keys noted at once; uses of more are noted after the next round.
+/// Things noted at once; more of them are noted after the next round.
 const MAX_NOTED: usize = 10_000;
 
-/// Uses that are not written down yet. A crash loses them: no more than an interval's worth.
-#[derive(Default)]
-pub(crate) struct KeyUses(Mutex<HashMap<ApiKeyId, DateTime<Utc>>>);
+/// What two notes of the same thing make.
+pub(crate) trait Merge {
+    /// Adds the other one.
+    fn merge(&mut self, other: Self);
+}
 
-impl KeyUses {
-    fn noted(&self) -> MutexGuard<'_, HashMap<ApiKeyId, DateTime<Utc>>> {
+/// Of two times the later one.
+impl Merge for DateTime<Utc> {
+    fn merge(&mut self, other: Self) {
+        *self = (*self).max(other);
+    }
+}
+
+/// Notes that are not written down yet. A crash loses them: no more than an interval's worth.
+pub(crate) struct Noted<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Noted<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Merge + Clone> Noted<K, V> {
+    fn noted(&self) -> MutexGuard<'_, HashMap<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a key is used now.
-    pub(crate) fn note(&self, key: ApiKeyId, now: DateTime<Utc>) {
-        let mut noted = self.noted();
-        if noted.len() < MAX_NOTED || noted.contains_key(&key) {
-            noted.insert(key, now);
-        }
+    /// Adds to what is noted of a thing.
+    pub(crate) fn note(&self, of: K, note: V) {
+        self.put_back(vec![(of, note)]);
     }
 
-    /// When a key was used since its uses were last written down.
-    pub(crate) fn of(&self, key: ApiKeyId) -> Option<DateTime<Utc>> {
-        self.noted().get(&key).copied()
+    /// What is noted of a thing since notes were last written down.
+    pub(crate) fn of(&self, of: &K) -> Option<V> {
+        self.noted().get(of).cloned()
     }
 
-    /// All that is noted, which is to be written down or put back.
-    pub(crate) fn take(&self) -> Vec<(ApiKeyId, DateTime<Utc>)> {
+    /// All notes.
+    pub(crate) fn all(&self) -> Vec<(K, V)> {
+        self.noted().iter().map(|(of, note)| (of.clone(), note.clone())).collect()
+    }
+
+    /// All notes, which are to be written down or put back.
+    pub(crate) fn take(&self) -> Vec<(K, V)> {
         std::mem::take(&mut *self.noted()).into_iter().collect()
     }
 
-    /// Notes again what could not be written down, unless there is something newer.
-    pub(crate) fn put_back(&self, uses: Vec<(ApiKeyId, DateTime<Utc>)>) {
-        let mut noted = self.noted();
-        for (key, at) in uses {
-            if noted.len() < MAX_NOTED {
-                noted.entry(key).or_insert(at);
+    /// Notes again what could not be written down.
+    pub(crate) fn put_back(&self, notes: Vec<(K, V)>) {
+        let mut all = self.noted();
+        for (of, note) in notes {
+            if let Some(known) = all.get_mut(&of) {
+                known.merge(note);
+            } else if all.len() < MAX_NOTED {
+                all.insert(of, note);
             }
         }
     }
@@ -49,25 +71,28 @@ impl KeyUses {
 
 #[cfg(test)]
 mod tests {
+    use gadwall_domain::ids::ApiKeyId;
     use uuid::Uuid;
 
     use super::*;
     use crate::testing::builders::{noon, seconds_past_noon};
+
+    type KeyUses = Noted<ApiKeyId, DateTime<Utc>>;
 
     fn key(number: usize) -> ApiKeyId {
         ApiKeyId::new(Uuid::from_u128(number as u128))
     }
 
     #[test]
-    fn there_is_room_for_so_many_keys() {
+    fn there_is_room_for_so_many() {
         let uses = KeyUses::default();
         for number in 0..=MAX_NOTED {
             uses.note(key(number), noon());
         }
         uses.note(key(0), seconds_past_noon(1));
-        assert_eq!((uses.of(key(0)), uses.of(key(MAX_NOTED))), (Some(seconds_past_noon(1)), None));
+        assert_eq!((uses.of(&key(0)), uses.of(&key(MAX_NOTED))), (Some(seconds_past_noon(1)), None));
         assert_eq!(uses.take().len(), MAX_NOTED);
-        assert_eq!(uses.of(key(0)), None);
+        assert_eq!(uses.of(&key(0)), None);
     }
 
     #[test]
@@ -77,6 +102,6 @@ mod tests {
         let taken = uses.take();
         uses.note(key(1), seconds_past_noon(1));
         uses.put_back(taken);
-        assert_eq!(uses.of(key(1)), Some(seconds_past_noon(1)));
+        assert_eq!(uses.of(&key(1)), Some(seconds_past_noon(1)));
     }
 }

@@ -15,6 +15,7 @@ use crate::ports::lake::EngineFile;
 use crate::query_figures::FiguresLater;
 use crate::quota::QuotaExceeded;
 use crate::rows::RowStream;
+use crate::table::TableRef;
 
 /// What a caller may read, settled by authorisation before the query is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub struct QueryOutput {
     pub snapshot: SnapshotId,
     /// Whether the same query gives the same rows as long as nothing is committed: no clock, no chance.
     pub deterministic: bool,
+    /// The tables that it reads through links, by the names that they have there.
+    pub linked: Vec<TableRef>,
     /// What it took, once the last row was read.
     pub figures: FiguresLater,
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::SnapshotId;
-use crate::names::{BucketName, ProjectId};
+use crate::names::{BucketName, ProjectId, TableName};
 
 /// A bucket, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,21 @@ pub struct KnownLink {
     pub link: Link,
     /// Whether there is a share or grant for it, or none is needed.
     pub open: bool,
+}
+
+/// How often a project read a table of another's bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readership {
+    /// The bucket.
+    pub source: SourceBucket,
+    /// The table or view, as its owner calls it.
+    pub table: TableName,
+    /// The project that reads.
+    pub reader: ProjectId,
+    /// How often it did: a statement or request counts once.
+    pub reads: u64,
+    /// When it last did.
+    pub last_read_at: DateTime<Utc>,
 }
 
 /// What happens to a share, a grant or a link.

@@ -48,6 +48,11 @@ pub(crate) fn as_written(scope: &ReadScope, full: &ResolvedTable) -> Option<Tabl
     Some(TableRef { bucket: link.name.clone(), ..table })
 }
 
+/// What of it is read through links, by the names that they have there.
+pub(crate) fn linked(scope: &ReadScope, tables: &[ResolvedTable]) -> Vec<TableRef> {
+    tables.iter().filter(|table| table.linked.is_some()).filter_map(|table| as_written(scope, table)).collect()
+}
+
 fn parsed(full: &ResolvedTable) -> Option<TableRef> {
     let (bucket, table) = (BucketName::parse(&full.schema).ok()?, TableName::parse(&full.table).ok()?);
     Some(TableRef { bucket, table })

@@ -32,7 +32,7 @@ use crate::error::{EngineFault, files_error};
 use crate::explain::explained;
 use crate::gate::{NamedValue, Names, ResolvedTable};
 use crate::known::Known;
-use crate::names::VisibleTables;
+use crate::names::{VisibleTables, linked};
 use crate::reading::Reading;
 use crate::root::Interrupter;
 use crate::settled::{Kept, Version};
@@ -62,6 +62,7 @@ struct Head {
     schema: SchemaRef,
     snapshot: SnapshotId,
     deterministic: bool,
+    linked: Vec<TableRef>,
 }
 
 /// Starts work and answers once its columns are known.
@@ -106,10 +107,10 @@ pub(crate) async fn start(
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
 
-    let Head { schema, snapshot, deterministic } =
+    let Head { schema, snapshot, deterministic, linked } =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
     let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
-    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic, figures })
+    Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic, linked, figures })
 }
 
 /// Interrupts the statement when its deadline passes or its reader goes away.
@@ -293,7 +294,11 @@ impl Running {
         }
         let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         let values = values(&prepared, &runs.values)?;
-        let of = (snapshot, runs.deterministic);
+        let linked = match work {
+            Work::Checked { scope, .. } => linked(scope, &runs.tables),
+            _ => Vec::new(),
+        };
+        let of = (snapshot, runs.deterministic, linked);
         if let Some(rows) = self.stream(&mut prepared, values, of, started, batches)? {
             let profile = profiled.then(|| profiling::measured(&connection)).flatten();
             self.figures.tell(Figures { rows, execution: begun.elapsed(), profile });
@@ -306,7 +311,7 @@ impl Running {
         &self,
         prepared: &mut duckdb::Statement<'_>,
         values: Vec<Bound>,
-        (snapshot, deterministic): (SnapshotId, bool),
+        (snapshot, deterministic, linked): (SnapshotId, bool, Vec<TableRef>),
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
     ) -> Result<Option<u64>, QueryError> {
@@ -318,7 +323,7 @@ impl Running {
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
         let Some(waiting) = started.take() else { return Ok(None) };
-        if waiting.send(Ok(Head { schema, snapshot, deterministic })).is_err() {
+        if waiting.send(Ok(Head { schema, snapshot, deterministic, linked })).is_err() {
             return Ok(None);
         }
         let mut sent = 0;

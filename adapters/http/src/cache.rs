@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::query::{Linked, Parameters, ReadScope};
+use gadwall_domain::table::TableRef;
 use poem::Body;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -86,7 +87,15 @@ fn linked(scope: &ReadScope) -> String {
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) body: Bytes,
+    pub(crate) about: About,
+}
+
+/// What is known of a result beside its rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
     pub(crate) snapshot: SnapshotId,
+    /// What it read through links.
+    pub(crate) linked: Arc<[TableRef]>,
     /// Of the query that it was made for.
     pub(crate) statistics: Statistics,
 }
@@ -155,13 +164,13 @@ impl ResultCache {
     }
 
     /// Passes a result on, and keeps it if it is small and comes to a good end.
-    pub(crate) fn keep(self: &Arc<Self>, key: Key, snapshot: SnapshotId, statistics: Statistics, body: Body) -> Body {
+    pub(crate) fn keep(self: &Arc<Self>, key: Key, about: About, body: Body) -> Body {
         if self.kept.is_none() {
             return body;
         }
         let begun = Some((body.into_bytes_stream(), Some(Vec::new()), Arc::clone(self)));
         let passed = futures_util::stream::unfold(begun, move |state| {
-            let statistics = statistics.clone();
+            let about = about.clone();
             async move {
                 let (mut chunks, mut gathered, cache) = state?;
                 match chunks.next().await {
@@ -175,7 +184,7 @@ impl ResultCache {
                     Some(Err(error)) => Some((Err(error), None)),
                     None => {
                         if let (Some(whole), Some(entries)) = (gathered, &cache.kept) {
-                            entries.insert(key, Kept { body: whole.into(), snapshot, statistics });
+                            entries.insert(key, Kept { body: whole.into(), about });
                         }
                         None
                     }
@@ -240,19 +249,16 @@ mod tests {
     #[tokio::test]
     async fn small_whole_results_are_kept_and_no_others() {
         let cache = Arc::new(ResultCache::new(1 << 20));
-        let snapshot = SnapshotId::new(3).unwrap();
+        let about = About { snapshot: SnapshotId::new(3).unwrap(), ..About::default() };
         let (small, large, broken) = (Key([1; 32]), Key([2; 32]), Key([3; 32]));
         let read = async |body: Body| body.into_vec().await;
-        assert_eq!(
-            read(cache.keep(small, snapshot, Statistics::default(), Body::from("rows"))).await.unwrap(),
-            b"rows"
-        );
+        assert_eq!(read(cache.keep(small, about.clone(), Body::from("rows"))).await.unwrap(), b"rows");
         assert_eq!(cache.get(&small).unwrap().body, "rows");
-        read(cache.keep(large, snapshot, Statistics::default(), Body::from(vec![0; MAX_ENTRY + 1]))).await.unwrap();
+        read(cache.keep(large, about.clone(), Body::from(vec![0; MAX_ENTRY + 1]))).await.unwrap();
         assert!(cache.get(&large).is_none());
         let halves = [Ok(Bytes::from("half")), Err(std::io::Error::other("gone"))];
         let body = Body::from_bytes_stream(futures_util::stream::iter(halves));
-        assert!(read(cache.keep(broken, snapshot, Statistics::default(), body)).await.is_err());
+        assert!(read(cache.keep(broken, about.clone(), body)).await.is_err());
         assert!(cache.get(&broken).is_none());
         assert!(ResultCache::new(0).get(&small).is_none());
     }

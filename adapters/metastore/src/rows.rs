@@ -16,7 +16,7 @@ use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progre
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
-use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
+use gadwall_domain::sharing::{Grant, KnownLink, Link, Readership, Share, SourceBucket};
 use gadwall_domain::table::TableRef;
 use gadwall_domain::webhook::{DeadLetter, Webhook, WebhookProgress, WebhookSecret, WebhookUrl};
 use serde::Serialize;
@@ -248,6 +248,16 @@ pub(crate) fn link(row: &Row) -> Parsed<KnownLink> {
     };
     let open = link.unconditional || count(row, "shares")? > 0 || count(row, "grants")? > 0;
     Ok(KnownLink { link, open })
+}
+
+pub(crate) fn readership(row: &Row) -> Parsed<Readership> {
+    Ok(Readership {
+        source: source_bucket(row)?,
+        table: parsed(row, "table_name", TableName::parse)?,
+        reader: parsed(row, "reader", ProjectId::parse)?,
+        reads: count(row, "reads")?,
+        last_read_at: time(row, "last_read_at")?,
+    })
 }
 
 pub(crate) fn idempotency_record(row: &Row) -> Parsed<IdempotencyRecord> {

@@ -1,14 +1,43 @@
-//! Shares, grants and links, by folded names.
+//! Shares, grants, links and reads through them, by folded names.
 
 use async_trait::async_trait;
 use gadwall_domain::names::{BucketName, ProjectId};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::sharing::SharingRepository;
-use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
+use gadwall_domain::sharing::{Grant, KnownLink, Link, Readership, Share, SourceBucket};
 
 use crate::rows::{self, micros, number};
-use crate::statement::sql;
+use crate::statement::{Value, sql, with_rows};
 use crate::tx::SqlTx;
+
+/// Rows of reads that are written by one statement.
+const AT_ONCE: usize = 500;
+/// In front of new reads: of projects that are there.
+const ADD_READS: &str = "INSERT INTO readerships
+        (source, bucket_key, bucket, table_key, table_name, reader, reads, last_read_at)
+    SELECT n.column1, n.column2, n.column3, n.column4, n.column5, n.column6, n.column7, n.column8 FROM (";
+/// Behind them. `WHERE` also tells SQLite that what follows is no join's condition.
+const TO_THOSE_KNOWN: &str = ") AS n
+    WHERE EXISTS (SELECT 1 FROM projects p WHERE p.id_key = n.column1)
+      AND EXISTS (SELECT 1 FROM projects p WHERE p.id_key = n.column6)
+    ON CONFLICT (source, bucket_key, table_key, reader) DO UPDATE SET
+        reads = readerships.reads + excluded.reads,
+        last_read_at = CASE WHEN excluded.last_read_at > readerships.last_read_at
+                            THEN excluded.last_read_at ELSE readerships.last_read_at END";
+
+/// Reads as they are added.
+fn added(read: &Readership) -> Result<[Value<'_>; 8], StoreError> {
+    Ok([
+        read.source.project.folded().into(),
+        read.source.bucket.folded().into(),
+        read.source.bucket.as_str().into(),
+        read.table.folded().into(),
+        read.table.as_str().into(),
+        read.reader.folded().into(),
+        number("reads", read.reads)?.into(),
+        micros(read.last_read_at).into(),
+    ])
+}
 
 /// Links that fit a condition, with what opens them.
 macro_rules! known_links {
@@ -140,11 +169,29 @@ impl SharingRepository for SqlTx {
         self.run(statement).await.map(drop)
     }
 
+    async fn add_reads(&mut self, reads: &[Readership]) -> Result<(), StoreError> {
+        for some in reads.chunks(AT_ONCE) {
+            let rows = some.iter().map(added).collect::<Result<Vec<_>, _>>()?;
+            self.run(with_rows(ADD_READS, rows, TO_THOSE_KNOWN)).await?;
+        }
+        Ok(())
+    }
+
+    async fn readers(&mut self, owner: &ProjectId, limit: u32) -> Result<Vec<Readership>, StoreError> {
+        let statement = sql("SELECT s.id AS source, r.bucket, r.table_name, p.id AS reader, r.reads, r.last_read_at
+               FROM readerships r JOIN projects s ON s.id_key = r.source JOIN projects p ON p.id_key = r.reader
+              WHERE r.source = $1 ORDER BY r.bucket_key, r.table_key, r.reader LIMIT $2")
+        .bind(owner.folded())
+        .bind(i64::from(limit));
+        self.all(statement).await?.iter().map(rows::readership).collect()
+    }
+
     async fn forget_bucket(&mut self, source: &SourceBucket) -> Result<(), StoreError> {
         for text in [
             "DELETE FROM links WHERE source = $1 AND bucket_key = $2",
             "DELETE FROM shares WHERE source = $1 AND bucket_key = $2",
             "DELETE FROM read_grants WHERE source = $1 AND bucket_key = $2",
+            "DELETE FROM readerships WHERE source = $1 AND bucket_key = $2",
         ] {
             self.run(sql(text).bind(source.project.folded()).bind(source.bucket.folded())).await?;
         }
@@ -156,6 +203,7 @@ impl SharingRepository for SqlTx {
             "DELETE FROM links WHERE source = $1 OR project = $1",
             "DELETE FROM shares WHERE source = $1 OR target = $1",
             "DELETE FROM read_grants WHERE source = $1",
+            "DELETE FROM readerships WHERE source = $1 OR reader = $1",
         ] {
             self.run(sql(text).bind(project.folded())).await?;
         }

@@ -49,6 +49,7 @@ impl QueryEngine for Script {
             rows: RowStream { schema, batches },
             snapshot: SnapshotId::ZERO,
             deterministic: true,
+            linked: Vec::new(),
             figures: FiguresLater::default(),
         })
     }

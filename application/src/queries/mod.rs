@@ -28,12 +28,13 @@ use gadwall_domain::query_figures::FiguresLater;
 use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::sharing::SourceBucket;
+use gadwall_domain::table::TableRef;
 
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::elsewhere::{Elsewhere, Work};
 use crate::error::UseCaseError;
-use crate::sharing::{Reading, is_open, reading};
+use crate::sharing::{Reading, is_open, note_linked, reading};
 use crate::transfers::SqlFiles;
 use crate::versions::{Version, Versions};
 
@@ -74,6 +75,8 @@ pub struct Answer {
     pub snapshot: SnapshotId,
     /// Whether the same query gives the same rows as long as nothing is committed.
     pub deterministic: bool,
+    /// The tables that it reads through links, by the names that they have there.
+    pub linked: Vec<TableRef>,
     /// How long it took up to here.
     pub timing: Timing,
     /// What it took in all, once the last row was read.
@@ -223,6 +226,11 @@ impl Queries {
         }
     }
 
+    /// Notes that an answer was given again that reads these tables through links.
+    pub fn read_again(&self, opened: &Opened, linked: &[TableRef]) {
+        note_linked(&self.access, &opened.project.id, &opened.scope.links, &opened.sources, linked);
+    }
+
     /// Runs one read-only statement over what the caller may read.
     pub async fn run(&self, caller: &Caller, project: &ProjectId, query: Query) -> Result<Answer, UseCaseError> {
         let opened = self.open(caller, project, &Version::Head, &query).await?;
@@ -250,6 +258,7 @@ impl Queries {
         query: Query,
     ) -> Result<Answer, UseCaseError> {
         let Opened { project, mut scope, sources, .. } = opened;
+        let links = scope.links.clone();
         let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
             let place = place.await?;
@@ -269,8 +278,9 @@ impl Queries {
             Ok(Ok((place, queued, output))) => {
                 let rows = entry.watch(output.rows, output.figures.clone(), place)?;
                 let timing = Timing { queued, begun: asked.elapsed().saturating_sub(queued) };
-                let QueryOutput { snapshot, deterministic, figures, .. } = output;
-                Ok(Answer { query_id, rows, snapshot, deterministic, timing, figures })
+                let QueryOutput { snapshot, deterministic, linked, figures, .. } = output;
+                note_linked(&self.access, &project.id, &links, &sources, &linked);
+                Ok(Answer { query_id, rows, snapshot, deterministic, linked, timing, figures })
             }
             // What another server ended fails in some way or other.
             Ok(Err(_)) if !is_open(&self.access, &project.id, &sources).await.unwrap_or(true) => {

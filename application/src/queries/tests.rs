@@ -65,6 +65,7 @@ impl QueryEngine for Engine {
             rows,
             snapshot: SnapshotId::new(7).unwrap(),
             deterministic: true,
+            linked: Vec::new(),
             figures: self.figures.clone(),
         })
     }

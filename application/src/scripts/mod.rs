@@ -33,7 +33,7 @@ use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::queries::{RunningQueries, ScriptTurn};
 use crate::quotas::Reservation;
-use crate::sharing::{Reading, is_open, reading};
+use crate::sharing::{Reading, is_open, note_linked, reading};
 use crate::tables::Tables;
 use crate::transfers::SqlFiles;
 use crate::writes::Writes;
@@ -323,7 +323,12 @@ impl Scripts {
             let held = held.iter().find(|held| Some(held.table()) == fault.table.as_ref());
             self.0.writes.refused(&project.id, held, &caller.request_id, &fault.source).await;
         }
-        Ok((done.map_err(|error| tell(&project.id, error, many))?, room))
+        let done = done.map_err(|error| tell(&project.id, error, many))?;
+        if !script.dry_run {
+            let read: Vec<TableRef> = done.results.iter().flat_map(|result| result.touched.reads.clone()).collect();
+            note_linked(&self.0.access, &project.id, &scope.links, &sources, &read);
+        }
+        Ok((done, room))
     }
 
     /// The tables that are changed, as far as they are there.

@@ -2,6 +2,7 @@
 //! time it is read.
 
 mod place;
+mod readers;
 mod reading;
 mod reads;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::error::UseCaseError;
 use crate::queries::RunningQueries;
 
 pub(crate) use place::Place;
+pub(crate) use readers::{Readers, Reads, note_linked, readerships};
 pub(crate) use reading::{Reading, is_open, reading};
 pub(crate) use reads::{LinkRead, LinkReads};
 

@@ -25,7 +25,7 @@ use crate::caller::Caller;
 use crate::datasets::{about_dataset, about_object};
 use crate::error::UseCaseError;
 use crate::operations::{Running, Started};
-use crate::sharing::{Reading, is_open, reading};
+use crate::sharing::{Reading, is_open, note_linked, reading};
 
 /// Longest time that looking for the files of a statement may take.
 const RESOLVE: Duration = Duration::from_secs(30);
@@ -184,6 +184,14 @@ async fn carry_out(
 ) -> Result<Value, UseCaseError> {
     // Entered first: whoever ends a share from now on finds it.
     let read = parts.access.link_reads().begin(&project.id, linked.clone());
+    let links = match &source {
+        ExportSource::Query { scope, .. } => scope.links.clone(),
+        ExportSource::Table { .. } => Vec::new(),
+    };
+    let table = match &source {
+        ExportSource::Query { .. } => None,
+        ExportSource::Table { table, .. } => Some(table.table.clone()),
+    };
     let exported = read
         .during(async {
             if !is_open(&parts.access, &project.id, &linked).await? {
@@ -192,6 +200,10 @@ async fn carry_out(
             Ok::<_, UseCaseError>(parts.bulk.export(source, format, running.watcher(expected), LIMIT).await?)
         })
         .await?;
+    note_linked(&parts.access, &project.id, &links, &linked, &exported.linked);
+    if let (Some(table), [source]) = (&table, &linked[..]) {
+        parts.access.note_read(source, table, &project.id);
+    }
     running.progress(Progress { percent: None, rows: exported.rows, bytes: exported.bytes });
     let room = parts.projects.reserve(project, QuotaKind::DatasetBytes, exported.bytes).await?;
     // Up to here it can be stopped; the rest is quick, and whole or not at all.

@@ -68,7 +68,7 @@ impl BulkTransfer for FakeBulk {
         _: Duration,
     ) -> Result<Exported, TransferError> {
         watcher(Progress { percent: None, rows: 0, bytes: 1 });
-        Ok(Exported { file: self.file(), rows: 1, bytes: 2, snapshot: SnapshotId::ZERO })
+        Ok(Exported { file: self.file(), rows: 1, bytes: 2, snapshot: SnapshotId::ZERO, linked: Vec::new() })
     }
 }
 

@@ -1,10 +1,10 @@
-//! What is kept of shares, grants and links.
+//! What is kept of shares, grants and links, and of who read through them.
 
 use async_trait::async_trait;
 
 use crate::names::{BucketName, ProjectId};
 use crate::ports::metadata::StoreError;
-use crate::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
+use crate::sharing::{Grant, KnownLink, Link, Readership, Share, SourceBucket};
 
 /// Shares, grants and links. Lists come by name.
 #[async_trait]
@@ -36,8 +36,13 @@ pub trait SharingRepository: Send {
     /// Lets no link of that project to that bucket be read without a share or grant.
     async fn end_unconditional(&mut self, source: &SourceBucket, target: &ProjectId) -> Result<(), StoreError>;
 
-    /// Forgets all shares, grants and links of a bucket that is gone.
+    /// Adds reads to those known of the same bucket, table and reader. Reads of projects that are gone are left out.
+    async fn add_reads(&mut self, reads: &[Readership]) -> Result<(), StoreError>;
+    /// Who read a project's buckets, at most so many: by bucket, table and reader.
+    async fn readers(&mut self, owner: &ProjectId, limit: u32) -> Result<Vec<Readership>, StoreError>;
+
+    /// Forgets all shares, grants, links and reads of a bucket that is gone.
     async fn forget_bucket(&mut self, source: &SourceBucket) -> Result<(), StoreError>;
-    /// Forgets all shares, grants and links by and to a project that is gone.
+    /// Forgets all shares, grants, links and reads by and to a project that is gone.
     async fn forget_project(&mut self, project: &ProjectId) -> Result<(), StoreError>;
 }

@@ -68,6 +68,8 @@ pub struct Exported {
     pub bytes: u64,
     /// The snapshot that it shows.
     pub snapshot: SnapshotId,
+    /// The tables that its statement read through links, by the names that they have there.
+    pub linked: Vec<TableRef>,
 }
 
 /// Files that were read.

@@ -472,3 +472,54 @@ async fn shares_and_links_are_events() -> Result<()> {
     assert_eq!(types("b").await?, ["bucket.shared", "bucket.linked", "bucket.unshared", "bucket.unlinked"]);
     Ok(())
 }
+
+/// Who reads what of `a`: bucket, table, project and how often.
+async fn readers(owner: &Client<'_>, filter: &str) -> Result<Value> {
+    let reply = owner.get(&format!("/projects/a/readers{filter}")).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let readers = reply.json()["readers"].as_array().cloned().unwrap_or_default();
+    let told = |reader: &Value| {
+        assert!(reader["last_read_at"].is_string(), "{reader}");
+        json!([reader["bucket_name"], reader["table_name"], reader["project_id"], reader["reads"]])
+    };
+    Ok(readers.iter().map(told).collect())
+}
+
+#[tokio::test]
+async fn an_owner_sees_who_reads_what_and_how_often() -> Result<()> {
+    let server = TestServer::start().await?;
+    let (owner, reader) = linked(&server).await?;
+    rows(&owner, "a", "CREATE VIEW sales.v AS SELECT id FROM sales.t").await?;
+    // Names in texts and lists are no reads, nor is what is refused or only tried.
+    for sql in ["SELECT 'ext.t'", "SHOW TABLES", "SELECT table_name FROM information_schema.tables"] {
+        rows(&reader, "b", sql).await?;
+    }
+    assert_eq!(run(&reader, "b", "SELECT nothing FROM ext.t").await?.status, 400);
+    let tried = json!({ "query": "SELECT * FROM ext.t" });
+    assert_eq!(reader.post("/projects/b/query?dry_run=true", &tried).await?.status, 200);
+    assert_eq!(readers(&owner, "").await?, json!([]));
+
+    // The second one may be kept; it counts.
+    for _ in 0..2 {
+        rows(&reader, "b", "SELECT count(*) FROM ext.t").await?;
+    }
+    // In SQL a view is what it reads.
+    rows(&reader, "b", "SELECT * FROM ext.v JOIN mine USING (id)").await?;
+    assert_eq!(reader.get("/projects/b/buckets/ext/tables/t/preview").await?.status, 200);
+    assert_eq!(readers(&owner, "").await?, json!([["sales", "t", "b", 4]]));
+    rows(&reader, "b", "CREATE TABLE copied AS SELECT * FROM ext.t").await?;
+    let batch = json!({ "queries": [{ "query": "SELECT 1" }, { "query": "SELECT * FROM ext.t" }] });
+    assert_eq!(reader.post("/projects/b/batch", &batch).await?.status, 200);
+    assert_eq!(readers(&owner, "?bucket=SALES").await?, json!([["sales", "t", "b", 6]]));
+    assert_eq!(readers(&owner, "?bucket=secret").await?, json!([]));
+    // The owner's own reads are nobody else's business, and stay so when the share ends.
+    rows(&owner, "a", "SELECT * FROM sales.t").await?;
+    unshare(&owner).await?;
+    assert_eq!(run(&reader, "b", "SELECT * FROM ext.t").await?.status, 400);
+    assert_eq!(readers(&owner, "").await?, json!([["sales", "t", "b", 6]]));
+    assert_eq!(told(&reader.get("/projects/a/readers").await?), (403, "forbidden".to_owned()));
+    // They go with the bucket.
+    assert_eq!(owner.delete("/projects/a/buckets/sales").await?.status, 204);
+    assert_eq!(readers(&owner, "").await?, json!([]));
+    Ok(())
+}

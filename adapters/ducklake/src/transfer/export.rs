@@ -15,6 +15,7 @@ use super::scan::describe;
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::{files_error, io_error};
+use crate::names::linked;
 use crate::query::{checked, lake_failed};
 use crate::reading::Reading;
 use crate::{links, sql, structure};
@@ -52,9 +53,13 @@ impl Exporter<'_> {
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;
         let snapshot = self.snapshot(lake, at)?;
         let reading = Reading { connection: self.connection, lake };
-        let select = match source {
-            ExportSource::Table { table, selection, .. } => reading.rows(table, selection, at)?,
-            ExportSource::Query { scope, query } => checked(self.connection, scope, query, None, &failed)?.text,
+        let (select, linked) = match source {
+            ExportSource::Table { table, selection, .. } => (reading.rows(table, selection, at)?, Vec::new()),
+            ExportSource::Query { scope, query } => {
+                let checked = checked(self.connection, scope, query, None, &failed)?;
+                let linked = linked(scope, &checked.tables);
+                (checked.text, linked)
+            }
         };
         let shaped = self.shaped(&select, format).map_err(|error| failed(&error))?;
         let path = sql::text(&target.path().to_string_lossy());
@@ -62,7 +67,7 @@ impl Exporter<'_> {
         let rows: i64 = self.connection.query_row(&copy, [], |row| row.get(0)).map_err(|error| failed(&error))?;
         self.connection.execute_batch("ROLLBACK").map_err(|error| failed(&error))?;
         let bytes = std::fs::metadata(target.path()).map_err(io_error)?.len();
-        Ok(Exported { file: target, rows: u64::try_from(rows).unwrap_or_default(), bytes, snapshot })
+        Ok(Exported { file: target, rows: u64::try_from(rows).unwrap_or_default(), bytes, snapshot, linked })
     }
 
     fn snapshot(&self, lake: LakeId, at: ReadAt) -> Result<SnapshotId, QueryError> {

@@ -32,7 +32,7 @@ use super::conditions::is_known;
 use super::results::{AcceptedQuery, Answered, Prefers};
 use super::{Area, number, project_id, since, version};
 use crate::auth::Auth;
-use crate::cache::{Key, ResultCache};
+use crate::cache::{About, Key, ResultCache};
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, Wanted, negotiate};
 use crate::output::{ARRAYS, OBJECTS, Streamed, precise, respond, usual};
 use crate::problem::{ApiError, ApiResult};
@@ -354,9 +354,10 @@ impl QueriesApi {
                 return Ok(Streamed::unchanged(wanted, tag(&key, wanted)));
             }
             if let Some(kept) = self.cache.get(&key) {
-                let statistics = kept.statistics.again(opened.scope());
+                self.queries.read_again(&opened, &kept.about.linked);
+                let statistics = kept.about.statistics.again(opened.scope());
                 let body = statistics.close_whole(wanted.format, kept.body);
-                let again = Streamed::again(body, wanted, NAME).with_snapshot(kept.snapshot);
+                let again = Streamed::again(body, wanted, NAME).with_snapshot(kept.about.snapshot);
                 let again = again.with_etag(Some(tag(&key, wanted))).with_cached(Some("hit"));
                 return Ok(again.with_statistics(statistics));
             }
@@ -369,7 +370,8 @@ impl QueriesApi {
         let statistics = Statistics::running(output.query_id, output.timing, opened.scope(), output.figures);
         let Some(key) = exact else { return Ok(closed(answer, wanted, statistics)) };
         let answer = answer.with_etag(Some(tag(&key, wanted))).with_cached(Some("miss"));
-        let answer = answer.map_body(|body| self.cache.keep(key, snapshot, statistics.clone(), body));
+        let about = About { snapshot, linked: output.linked.into(), statistics: statistics.clone() };
+        let answer = answer.map_body(|body| self.cache.keep(key, about, body));
         Ok(closed(answer, wanted, statistics))
     }
 }

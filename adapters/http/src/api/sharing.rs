@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::sharing::{NewLink, Offer, Sharing};
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::sharing::{Grant, KnownLink, Share, SourceBucket};
+use gadwall_domain::sharing::{Grant, KnownLink, Readership, Share, SourceBucket};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -138,6 +138,31 @@ pub(crate) struct OfferList {
     total: u64,
 }
 
+/// How often another project read a table.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Reader")]
+pub(crate) struct ReaderBody {
+    /// The bucket.
+    bucket_name: String,
+    /// The table or view.
+    table_name: String,
+    /// Who reads it.
+    project_id: String,
+    /// How often it did: a statement or request counts once, also when its answer was kept.
+    reads: u64,
+    /// When it last did.
+    last_read_at: DateTime<Utc>,
+}
+
+/// Who reads what a project shares.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct ReaderList {
+    /// By bucket, table and project.
+    readers: Vec<ReaderBody>,
+    /// How many there are.
+    total: u64,
+}
+
 #[derive(ApiResponse)]
 pub(crate) enum Shared {
     /// It is shared.
@@ -253,6 +278,24 @@ impl SharingApi {
         Ok(Json(ShareList { total: shares.len() as u64, shares }))
     }
 
+    /// List who reads what a project shares
+    ///
+    /// Each table that another project read through a link, how often, and when last; also by links that have ended. In SQL a view
+    /// counts as the bucket's tables that it reads. Another server's reads of the last minute may be missing.
+    #[oai(path = "/projects/:project/readers", method = "get", operation_id = "list_readers")]
+    async fn readers(
+        &self,
+        auth: Auth,
+        project: Path<String>,
+        /// Only of this bucket.
+        bucket: Query<Option<String>>,
+    ) -> ApiResult<Json<ReaderList>> {
+        let bucket = bucket.0.as_deref().map(bucket_name).transpose()?;
+        let readers = self.sharing.readers(auth.caller(), &project_id(&project.0)?, bucket.as_ref()).await?;
+        let readers: Vec<ReaderBody> = readers.into_iter().map(ReaderBody::from).collect();
+        Ok(Json(ReaderList { total: readers.len() as u64, readers }))
+    }
+
     /// List what a project links
     #[oai(path = "/projects/:project/links", method = "get", operation_id = "list_links")]
     async fn links(&self, auth: Auth, project: Path<String>) -> ApiResult<Json<LinkList>> {
@@ -288,6 +331,18 @@ impl From<Grant> for ShareBody {
             target_project_id: None,
             created_at: grant.created_at,
             created_by: grant.created_by,
+        }
+    }
+}
+
+impl From<Readership> for ReaderBody {
+    fn from(known: Readership) -> Self {
+        Self {
+            bucket_name: known.source.bucket.to_string(),
+            table_name: known.table.to_string(),
+            project_id: known.reader.to_string(),
+            reads: known.reads,
+            last_read_at: known.last_read_at,
         }
     }
 }

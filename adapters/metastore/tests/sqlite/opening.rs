@@ -68,6 +68,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "ALTER TABLE projects DROP COLUMN quota",
         "DROP TABLE instances",
         "DROP TABLE queries",
+        "DROP TABLE readerships",
         "DROP TABLE shares",
         "DROP TABLE read_grants",
         "DROP TABLE links",

@@ -1,12 +1,12 @@
-//! Shares, grants and links as maps.
+//! Shares, grants, links and reads as maps.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use gadwall_domain::names::{BucketName, ProjectId};
+use gadwall_domain::names::{BucketName, ProjectId, TableName};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::sharing::SharingRepository;
-use gadwall_domain::sharing::{Grant, KnownLink, Link, Share, SourceBucket};
+use gadwall_domain::sharing::{Grant, KnownLink, Link, Readership, Share, SourceBucket};
 
 use super::{MemoryTx, State};
 
@@ -16,11 +16,12 @@ pub(super) struct Sharing {
     shares: BTreeMap<(SourceBucket, ProjectId), Share>,
     grants: BTreeMap<SourceBucket, Grant>,
     links: BTreeMap<(ProjectId, BucketName), Link>,
+    reads: BTreeMap<(SourceBucket, TableName, ProjectId), Readership>,
 }
 
 impl Sharing {
     fn known(&self, wanted: impl Fn(&Link) -> bool) -> Vec<KnownLink> {
-        let Self { shares, grants, links } = self;
+        let Self { shares, grants, links, .. } = self;
         let known = |link: &Link| {
             let open = link.unconditional
                 || shares.contains_key(&(link.source.clone(), link.project.clone()))
@@ -115,11 +116,31 @@ impl SharingRepository for MemoryTx {
         Ok(())
     }
 
+    async fn add_reads(&mut self, reads: &[Readership]) -> Result<(), StoreError> {
+        let state = self.change()?;
+        for read in reads {
+            let (Ok(source), Ok(reader)) = (state.spelled(&read.source), state.project(&read.reader)) else { continue };
+            let new = Readership { source, reader: reader.id.clone(), ..read.clone() };
+            let place = (new.source.clone(), new.table.clone(), new.reader.clone());
+            let none = Readership { reads: 0, ..new.clone() };
+            let known = state.sharing.reads.entry(place).or_insert(none);
+            known.reads += new.reads;
+            known.last_read_at = known.last_read_at.max(new.last_read_at);
+        }
+        Ok(())
+    }
+
+    async fn readers(&mut self, owner: &ProjectId, limit: u32) -> Result<Vec<Readership>, StoreError> {
+        let reads = self.state.sharing.reads.values().filter(|read| read.source.project == *owner);
+        Ok(reads.take(limit as usize).cloned().collect())
+    }
+
     async fn forget_bucket(&mut self, source: &SourceBucket) -> Result<(), StoreError> {
         let sharing = &mut self.change()?.sharing;
         sharing.shares.retain(|(of, _), _| of != source);
         sharing.grants.remove(source);
         sharing.links.retain(|_, link| link.source != *source);
+        sharing.reads.retain(|_, read| read.source != *source);
         Ok(())
     }
 
@@ -128,6 +149,7 @@ impl SharingRepository for MemoryTx {
         sharing.shares.retain(|(of, target), _| of.project != *project && target != project);
         sharing.grants.retain(|of, _| of.project != *project);
         sharing.links.retain(|(of, _), link| of != project && link.source.project != *project);
+        sharing.reads.retain(|_, read| read.reader != *project && read.source.project != *project);
         Ok(())
     }
 }

@@ -170,6 +170,7 @@ pub(super) const RULES: &[Rule] = &[
     of_project("GET", "/projects/{project}/shares", Read, Any),
     of_project("GET", "/projects/{project}/links", Read, Any),
     of_project("GET", "/projects/{project}/offers", Read, Whole),
+    of_project("GET", "/projects/{project}/readers", Read, Any),
     rule("GET", "/api/v1/duckdb", Known, Read, Any),
     rule("GET", "/api/v1/duckdb/statistics", Own, Read, Any),
     rule("POST", "/api/v1/duckdb/circuit-breaker/reset", Engine, Manage, Any),

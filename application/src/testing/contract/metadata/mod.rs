@@ -157,6 +157,7 @@ macro_rules! metadata_contract {
                 a_link_reads_back_as_stored,
                 a_link_is_open_by_a_share_a_grant_or_an_admin,
                 what_is_gone_ends_its_shares_and_links,
+                reads_through_links_add_up,
                 a_quota_reads_back_as_stored,
                 counts_of_a_day_add_up,
                 old_counts_are_forgotten,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::names::BucketName;
+use gadwall_domain::names::{BucketName, TableName};
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
-use gadwall_domain::sharing::{Grant, Link, Share, SourceBucket};
+use gadwall_domain::sharing::{Grant, Link, Readership, Share, SourceBucket};
 
 use super::insert;
 use crate::testing::builders::{bucket, project_id, seconds_past_noon};
@@ -179,4 +179,32 @@ pub async fn what_is_gone_ends_its_shares_and_links(store: Arc<dyn MetadataStore
     tx.sharing().forget_project(&project_id("b")).await.unwrap();
     assert!(tx.sharing().shares_by(&project_id("a")).await.unwrap().is_empty());
     assert!(tx.sharing().links_of(&project_id("b")).await.unwrap().is_empty());
+}
+
+fn read(of: &SourceBucket, name: &str, reader: &str, reads: u64, last: i64) -> Readership {
+    let (reader, last_read_at) = (project_id(reader), seconds_past_noon(last));
+    Readership { source: of.clone(), table: TableName::parse(name).unwrap(), reader, reads, last_read_at }
+}
+
+/// Reads add up by bucket, table and reader, in whatever case they are named; the latest time counts. They go with what is gone.
+pub async fn reads_through_links_add_up(store: Arc<dyn MetadataStore>) {
+    all_projects(&store).await;
+    let (x, y) = (source("A", "x"), source("A", "y"));
+    let mut tx = store.write().await.unwrap();
+    let first =
+        [read(&y, "t", "b", 1, 5), read(&x, "t", "b", 2, 9), read(&x, "t", "c", 1, 1), read(&x, "r", "c", 4, 2)];
+    tx.sharing().add_reads(&first).await.unwrap();
+    let gone = read(&x, "t", "nobody", 1, 1);
+    tx.sharing().add_reads(&[read(&source("a", "X"), "T", "B", 3, 7), read(&x, "t", "c", 1, 8), gone]).await.unwrap();
+    tx.sharing().add_reads(&[]).await.unwrap();
+    let known = tx.sharing().readers(&project_id("a"), 9).await.unwrap();
+    let wanted =
+        [read(&x, "r", "c", 4, 2), read(&x, "t", "b", 5, 9), read(&x, "t", "c", 2, 8), read(&y, "t", "b", 1, 5)];
+    assert_eq!(known, wanted);
+    assert_eq!(tx.sharing().readers(&project_id("a"), 2).await.unwrap(), wanted[..2]);
+    assert!(tx.sharing().readers(&project_id("b"), 9).await.unwrap().is_empty());
+    tx.sharing().forget_bucket(&source("a", "Y")).await.unwrap();
+    tx.sharing().forget_project(&project_id("b")).await.unwrap();
+    let left = tx.sharing().readers(&project_id("a"), 9).await.unwrap();
+    assert_eq!(left, [wanted[0].clone(), wanted[2].clone()]);
 }
