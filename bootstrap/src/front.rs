@@ -36,6 +36,7 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
         query_limits,
         result_cache_bytes: if config.features.enable_request_caching { config.engine.result_cache } else { 0 },
         compression: config.features.enable_data_compression,
+        traced: config.traces.endpoint.is_some(),
         metrics: MetricsConfig {
             enabled: config.features.enable_prometheus_metrics,
             // Without authentication there is no key to be asked for.

@@ -35,6 +35,7 @@ mod settings;
 mod statistics;
 mod system;
 pub mod telemetry;
+mod traces;
 
 pub use app::{Server, openapi};
 pub use config::Config;

@@ -151,7 +151,7 @@ async fn openapi() -> anyhow::Result<()> {
 }
 
 async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
-    gadwall::telemetry::start(&loaded.config.logging);
+    let telemetry = gadwall::telemetry::start_all(&loaded.config)?;
     for notice in loaded.config.notices() {
         tracing::warn!("{notice}");
     }
@@ -163,7 +163,9 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     }
     stop_asked(&server).await?;
     tracing::info!("stopping");
-    server.stop().await
+    let stopped = server.stop().await;
+    telemetry.finish().await;
+    stopped
 }
 
 /// Waits for SIGTERM or an interrupt from the keyboard. Meanwhile SIGHUP has files read again.

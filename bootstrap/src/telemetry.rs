@@ -1,14 +1,17 @@
-//! Logs: one line for each event, for people or for machines.
+//! Logs: one line for each event, for people or for machines; and traces beside them.
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gadwall_domain::ports::operating::{LogControl, LogControlError, LogSetting, LoggingLevel, ModuleName};
+use gadwall_telemetry::Traces;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
-use crate::config::{LogFormat, LogLevel, Logging};
+use crate::config::{Config, LogFormat, LogLevel, Logging};
+use crate::traces;
 
 /// Modules that may have a level of their own at once.
 const MAX_MODULES: usize = 32;
@@ -16,18 +19,49 @@ const MAX_MODULES: usize = 32;
 /// Where the filter of this process's log can be changed, once logging was started. A process has one log.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
+/// What a server tells the world of itself, until it is finished.
+#[derive(Debug)]
+pub struct Telemetry(Option<Traces>);
+
+impl Telemetry {
+    /// Sends the last spans.
+    pub async fn finish(self) {
+        if let Some(traces) = self.0 {
+            // It waits for the collector.
+            let _ = tokio::task::spawn_blocking(move || traces.finish()).await;
+        }
+    }
+}
+
+/// Starts logging, and traces if there is a collector for them. To be called on the runtime.
+///
+/// # Errors
+/// When the settings of traces can't be used.
+pub fn start_all(config: &Config) -> anyhow::Result<Telemetry> {
+    let traces = traces::start(&config.traces)?;
+    start_with(&config.logging, traces.as_ref());
+    Ok(Telemetry(traces))
+}
+
 /// Starts logging to standard error. A second call in one process changes nothing.
 pub fn start(logging: &Logging) {
+    start_with(logging, None);
+}
+
+fn start_with(logging: &Logging, traces: Option<&Traces>) {
     let setting = LogSetting { level: level(logging.level), modules: Vec::new() };
     let (filter, handle) = reload::Layer::new(filter(&setting));
-    let registry = tracing_subscriber::registry().with(filter);
+    // Spans are sent whatever the log leaves out.
+    let spans =
+        traces.map(|traces| traces.layer().with_filter(Targets::new().with_target("gadwall", LevelFilter::INFO)));
     // Colours are for eyes; in a file or a journal they are noise that no search finds its way through.
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
-    let started = match logging.format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(true)).try_init(),
-        LogFormat::Human => registry.with(lines.with_target(false)).try_init(),
+    let lines = match logging.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
+        LogFormat::Human => lines.with_target(false).with_filter(filter).boxed(),
     };
+    let started = tracing_subscriber::registry().with(lines).with(spans).try_init();
     if started.is_err() || FILTER.set(handle).is_err() {
         tracing::debug!("logging was started before");
     }

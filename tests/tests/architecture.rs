@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAX_LINES: usize = 700;
 
 /// What each member may use of the others, outside its tests.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("gadwall-domain", &[]),
     ("gadwall-application", &["gadwall-domain"]),
     ("gadwall-formats", &["gadwall-domain"]),
@@ -20,9 +20,11 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     // The formats are a library: bytes from and to batches.
     ("gadwall-objects", &["gadwall-domain", "gadwall-formats"]),
     ("gadwall-oidc", &["gadwall-domain", "gadwall-application"]),
-    ("gadwall-ontology", &["gadwall-domain"]),
+    // So is telemetry: a place in a trace from and to headers, and where spans go.
+    ("gadwall-telemetry", &[]),
+    ("gadwall-ontology", &["gadwall-domain", "gadwall-telemetry"]),
     ("gadwall-webhooks", &["gadwall-domain"]),
-    ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats"]),
+    ("gadwall-http", &["gadwall-domain", "gadwall-application", "gadwall-formats", "gadwall-telemetry"]),
     (
         "gadwall",
         &[
@@ -34,6 +36,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "gadwall-http",
             "gadwall-oidc",
             "gadwall-ontology",
+            "gadwall-telemetry",
             "gadwall-webhooks",
         ],
     ),
@@ -71,6 +74,7 @@ const DRIVERS: [(&str, &[&str]); 10] = [
             "gadwall-objects",
             "gadwall-oidc",
             "gadwall-ontology",
+            "gadwall-telemetry",
             "gadwall-webhooks",
             "gadwall-test-services",
         ],

@@ -181,7 +181,9 @@ impl Engine {
         F: FnOnce(&Lent) -> Result<T, LakeError> + Send + 'static,
     {
         let engine = Arc::clone(self);
+        let span = tracing::Span::current();
         let joined = tokio::task::spawn_blocking(move || {
+            let _inside = span.entered();
             let _place = place;
             let connection = engine.connect().map_err(|error| lake_error(&error))?;
             work(&connection)

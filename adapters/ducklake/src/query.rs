@@ -270,6 +270,7 @@ impl Running {
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // Without a watcher, which goes only with the runtime, nobody would stop it.
         handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
+        let catalog = tracing::info_span!("catalog").entered();
         let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         let _linked = match work {
             Work::Checked { scope, .. } => links::lease(&connection, &self.catalogs, scope)?,
@@ -278,6 +279,7 @@ impl Running {
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = self.snapshot(&connection, &lease.known, work)?;
+        drop(catalog);
         let reading = Reading { connection: &connection, lake: self.lake };
         let ours = |text| Statement::bare(text, true, Vec::new());
         let runs = match work {
@@ -285,7 +287,8 @@ impl Running {
             Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => {
-                self.checked(&connection, scope, query, lease.known.settled.version(snapshot))?
+                let gate = tracing::info_span!("gate");
+                gate.in_scope(|| self.checked(&connection, scope, query, lease.known.settled.version(snapshot)))?
             }
         };
         let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });

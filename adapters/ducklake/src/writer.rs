@@ -11,6 +11,7 @@ use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use crate::area::Area;
 use crate::catalogs::Catalogs;
@@ -42,6 +43,7 @@ struct Group {
     loads: Vec<Load>,
     origins: Vec<WriteOrigin>,
     answers: Vec<Answer>,
+    asked: Vec<Span>,
 }
 
 type Answer = oneshot::Sender<Result<Committed, WriteError>>;
@@ -49,6 +51,10 @@ type Answer = oneshot::Sender<Result<Committed, WriteError>>;
 struct Job {
     write: Ready,
     answer: Answer,
+    /// Where it was asked for.
+    asked: Span,
+    /// Its time in the queue: over when this is dropped.
+    waits: Span,
 }
 
 /// The writers of all lakes.
@@ -85,7 +91,8 @@ impl Writers {
     /// Queues a write and waits until it is durable or refused.
     pub(crate) async fn submit(&self, lake: LakeId, write: Ready) -> Result<Committed, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(lake, Job { write, answer })?;
+        let (asked, waits) = (Span::current(), tracing::info_span!("write.queue"));
+        self.enqueue(lake, Job { write, answer, asked, waits })?;
         answered.await.unwrap_or_else(|_| Err(fault("the writer stopped before it answered").into()))
     }
 
@@ -143,7 +150,7 @@ async fn work(
 async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
     let mut group = Group::default();
     let mut next = Some(job);
-    while let Some(Job { write, answer }) = next.take() {
+    while let Some(Job { write, answer, asked, waits }) = next.take() {
         if answer.is_closed() {
             // Its client went away before its turn: nothing was promised.
         } else {
@@ -153,22 +160,24 @@ async fn commit_next(shared: &Arc<Shared>, lake: LakeId, job: Job, jobs: &mut mp
                     let sociable = load.is_sociable();
                     if !sociable && !group.loads.is_empty() {
                         commit_loads(shared, lake, group).await;
-                        return Some(Job { write: Ready::Load(load, origin), answer });
+                        return Some(Job { write: Ready::Load(load, origin), answer, asked, waits });
                     }
                     group.loads.push(*load);
                     group.origins.push(origin);
                     group.answers.push(answer);
+                    group.asked.push(asked);
                     if !sociable {
                         break;
                     }
                 }
                 Ready::Alone(work) if group.loads.is_empty() => {
-                    do_alone(shared, lake, work, answer).await;
+                    drop(waits);
+                    do_alone(shared, lake, work, answer, &asked).await;
                     return None;
                 }
                 Ready::Alone(_) => {
                     commit_loads(shared, lake, group).await;
-                    return Some(Job { write, answer });
+                    return Some(Job { write, answer, asked, waits });
                 }
             }
         }
@@ -207,20 +216,34 @@ async fn in_turn<T: Send + 'static>(
     done
 }
 
-async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer) {
-    let done = in_turn(shared, lake, move |commit| Ok(work(commit)));
+/// What is committed for these: a part of the first one's trace, and told to follow from the others.
+fn committing(asked: &[Span]) -> Span {
+    let writes = asked.len();
+    let Some((first, others)) = asked.split_first() else { return Span::none() };
+    let span = tracing::info_span!(parent: first, "commit", writes);
+    for other in others {
+        span.follows_from(other);
+    }
+    span
+}
+
+async fn do_alone(shared: &Arc<Shared>, lake: LakeId, work: Work, answer: Answer, asked: &Span) {
+    let span = committing(std::slice::from_ref(asked));
+    let done = in_turn(shared, lake, move |commit| Ok(work(commit))).instrument(span);
     let result = done.await.unwrap_or_else(|error| Err(error.into()));
     // The client may be gone by now; the write stands all the same.
     let _ = answer.send(result);
 }
 
 async fn commit_loads(shared: &Arc<Shared>, lake: LakeId, group: Group) {
-    let Group { loads, origins, answers } = group;
+    let Group { loads, origins, answers, asked } = group;
+    let span = committing(&asked);
     let area = Arc::clone(&shared.area);
     let done = in_turn(shared, lake, move |commit| {
         area.require_room()?;
         Ok(commit.loads(&loads, &origins))
     });
+    let done = done.instrument(span);
     match done.await {
         Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),
         Err(error) => {

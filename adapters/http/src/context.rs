@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use gadwall_application::caller::{Caller, Identity};
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
+use gadwall_telemetry::TraceParent;
 use poem::Request;
 
 tokio::task_local! {
@@ -31,9 +32,10 @@ pub(crate) async fn scope<F: Future>(id: RequestId, path: String, work: F) -> F:
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
     pub(crate) id: RequestId,
+    /// Where it stands in a trace: here, or where it came from if no traces are made here.
+    pub(crate) trace: Option<TraceParent>,
 }
 
-const TRACEPARENT_LENGTH: usize = 55;
 /// Longest run id that is kept.
 const MAX_TOKEN: usize = 255;
 
@@ -49,7 +51,7 @@ pub(crate) fn caller(request: &Request, identity: Identity, address: Option<IpAd
         identity,
         request_id: context.id.clone(),
         address,
-        traceparent: token("traceparent").filter(|value| value.len() == TRACEPARENT_LENGTH),
+        traceparent: context.trace.map(|place| place.to_string()),
         run_id: token("X-Run-Id"),
         idempotency: request.extensions().get::<IdempotentRequest>().cloned(),
     })

@@ -200,6 +200,8 @@ pub struct HttpConfig {
     pub result_cache_bytes: u64,
     /// Whether answers are compressed for who can read that.
     pub compression: bool,
+    /// Whether traces are made of requests.
+    pub traced: bool,
     /// Figures for Prometheus.
     pub metrics: MetricsConfig,
     /// Folder for bodies that must be whole before they can be read.
@@ -293,6 +295,7 @@ impl App {
             }),
             measured: Arc::clone(&services.measured),
             compression: config.compression,
+            traced: config.traced,
             idempotency: Arc::clone(&services.idempotency),
             door: door(config),
             bodies: Bodies {

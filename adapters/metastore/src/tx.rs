@@ -201,6 +201,7 @@ impl MetadataTx for SqlTx {
         self
     }
 
+    #[tracing::instrument(name = "metadata.commit", skip_all)]
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let Self { inner, access_version, access_touched, failed } = *self;
         if failed {

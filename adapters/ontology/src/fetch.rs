@@ -78,6 +78,7 @@ impl Fetcher {
     }
 
     /// The document of a schema, unless it is still the one of that tag.
+    #[tracing::instrument(name = "ontology.fetch", skip_all, fields(schema.id = %id))]
     pub(crate) async fn document(&self, id: &SchemaId, known: Option<&str>) -> Result<Fetched, RegistryError> {
         let url = format!("{}/schemas/{id}", self.url);
         self.in_time(async {
@@ -114,6 +115,10 @@ impl Fetcher {
         let request = self.client.get(url).header(ACCEPT, DOCUMENTS);
         let request = match known {
             Some(tag) => request.header(IF_NONE_MATCH, tag),
+            None => request,
+        };
+        let request = match gadwall_telemetry::traceparent(&tracing::Span::current()) {
+            Some(place) => request.header("traceparent", place.to_string()),
             None => request,
         };
         Ok(request.send().await.map_err(unreachable)?)

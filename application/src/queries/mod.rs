@@ -29,6 +29,7 @@ use gadwall_domain::query_record::{QueryFilter, QueryRecord, QueryState};
 use gadwall_domain::rows::RowStream;
 use gadwall_domain::sharing::SourceBucket;
 use gadwall_domain::table::TableRef;
+use tracing::Instrument as _;
 
 use crate::access::Access;
 use crate::caller::Caller;
@@ -261,7 +262,7 @@ impl Queries {
         let links = scope.links.clone();
         let (query_id, asked) = (entry.live.id(), Instant::now());
         let work = async {
-            let place = place.await?;
+            let place = place.instrument(tracing::info_span!("query.queue")).await?;
             let queued = asked.elapsed();
             entry.begin();
             // Entered first: whoever ends a share from now on finds it.
@@ -272,7 +273,8 @@ impl Queries {
             if let Some(files) = &self.files {
                 scope.files = files.resolve(caller, &project, [query.sql.as_str()], query.timeout).await?;
             }
-            Ok((place, queued, self.engine.query(scope, query).await.map_err(UseCaseError::from)?))
+            let engine = tracing::info_span!("query.engine", db.system.name = "other_sql");
+            Ok((place, queued, self.engine.query(scope, query).instrument(engine).await.map_err(UseCaseError::from)?))
         };
         match Abortable::new(work, registration).await {
             Ok(Ok((place, queued, output))) => {

@@ -24,6 +24,7 @@ use gadwall_domain::script::{
 };
 use gadwall_domain::table::TableRef;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::access::Access;
 use crate::caller::Caller;
@@ -308,7 +309,8 @@ impl Scripts {
             tables.iter().filter_map(|known| Held::new(&known.name, known.schema.contract())).collect();
         let run = |tables| {
             let (scope, script) = (scope.clone(), script.clone());
-            self.0.engine.execute(scope, script, tables, caller.origin(), turn.stop_signal())
+            let engine = tracing::info_span!("script.engine", db.system.name = "other_sql");
+            self.0.engine.execute(scope, script, tables, caller.origin(), turn.stop_signal()).instrument(engine)
         };
         let done = match run(tables).await {
             // Somebody changed a table's shape since it was looked at: once more with what it is now.

@@ -101,6 +101,22 @@ impl LogFormat {
     pub(super) const WORDS: &'static [Choice] = &[word("human"), word("json")];
 }
 
+/// How a collector of traces is spoken to, by the names that OpenTelemetry has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum TraceProtocol {
+    /// Protocol buffers over HTTP.
+    #[default]
+    #[serde(rename = "http/protobuf")]
+    Http,
+    /// gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+}
+
+impl TraceProtocol {
+    pub(super) const WORDS: &'static [Choice] = &[aliased("http/protobuf", &["http"]), word("grpc")];
+}
+
 /// What keeps the lakes' catalogs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

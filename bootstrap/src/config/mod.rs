@@ -36,7 +36,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use choices::{CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode};
+pub use choices::{
+    CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode, TraceProtocol,
+};
 pub use error::{ConfigError, Origin, Problem};
 pub use issuers::Issuer;
 pub use load::Loaded;
@@ -45,7 +47,7 @@ pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
     Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Metrics, Ontology, Postgres,
-    Projects, Query, Quota, RateLimit, Server, Storage, Tls,
+    Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
 };
 pub use sources::Sources;
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub quota: Quota,
     /// What is written to standard error.
     pub logging: Logging,
+    /// Traces of what the server does.
+    pub traces: Traces,
     /// Figures for Prometheus.
     pub metrics: Metrics,
     /// DuckDB.
@@ -156,6 +160,7 @@ impl Config {
             projects: Projects::default(),
             quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },
+            traces: Traces::default(),
             metrics: Metrics::default(),
             engine: Engine::default(),
             breaker: Breaker::default(),

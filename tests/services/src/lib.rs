@@ -8,6 +8,7 @@
 //! one), and a test that starts its own can stop it, too. Between a test and a server a proxy can fail on command.
 #![deny(missing_docs)]
 
+mod collector;
 #[cfg(feature = "containers")]
 mod container;
 mod folder;
@@ -19,6 +20,7 @@ mod recorder;
 mod s3;
 mod supervisor;
 
+pub use collector::{Collector, SeenSpan};
 pub use folder::service;
 pub use issuer::{Answers, Issuer, SigningKey};
 pub use ontology::{Ontology, Says};

@@ -94,7 +94,7 @@ async fn serve(client: TcpStream, seen: Arc<Mutex<Vec<Recorded>>>) -> Option<()>
     }
 }
 
-async fn head(client: &mut BufReader<TcpStream>) -> Option<Recorded> {
+pub(crate) async fn head(client: &mut BufReader<TcpStream>) -> Option<Recorded> {
     let first = line(client).await?;
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next()?, words.next()?);

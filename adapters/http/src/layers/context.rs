@@ -9,9 +9,11 @@ use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operating::{Measured, RequestLabels};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::system::IdGenerator;
+use gadwall_telemetry::TraceParent;
 use poem::http::{HeaderName, HeaderValue, Method};
 use poem::{Endpoint, IntoResponse, Request, Response};
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::allow::Allowed;
 use super::door::{self, Door};
@@ -31,6 +33,8 @@ pub(crate) struct Front {
     pub(crate) measured: Arc<Measured>,
     /// Whether answers are compressed.
     pub(crate) compression: bool,
+    /// Whether traces are made.
+    pub(crate) traced: bool,
     pub(crate) door: Door,
     pub(crate) bodies: Bodies,
     /// Answers to requests that may be repeated.
@@ -163,9 +167,18 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let started = Instant::now();
         let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
         let id = given.and_then(RequestId::parse).unwrap_or_else(|| RequestId::minted(self.front.ids.next_id()));
-        request.extensions_mut().insert(RequestContext { id: id.clone() });
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let span = tracing::info_span!("request", request_id = %id, method = %method, path = %path);
+        let came_in = request.header("traceparent").and_then(TraceParent::parse);
+        // Said only where somebody hears it: in a log it is noise.
+        let kind = self.front.traced.then_some("server");
+        let span = tracing::info_span!(
+            "request", request_id = %id, method = %method, path = %path, trace_id = Empty, otel.kind = kind
+        );
+        let trace = if self.front.traced { traced(&span, came_in, &request) } else { came_in };
+        if let Some(place) = trace {
+            span.record("trace_id", place.trace_id());
+        }
+        request.extensions_mut().insert(RequestContext { id: id.clone(), trace });
 
         let _active = Active::new(&self.active);
         let visit = self.front.door.visit(&mut request);
@@ -194,11 +207,22 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let status = response.status().as_u16();
         // Who is turned away at the door asked for a route, too.
         let route = route.or_else(|| self.inner.allowed.route(&path)).unwrap_or_else(|| "".into());
+        if self.front.traced {
+            gadwall_telemetry::served(&span, known(&method), &path, &route, status);
+        }
         let labels = RequestLabels { method: known(&method), route, status };
         self.front.measured.request(labels, took);
         span.in_scope(|| tracing::info!(status, duration_ms, "served"));
         Ok(response)
     }
+}
+
+/// Where a request's span stands: in the trace that the request came in, or at the beginning of one.
+fn traced(span: &Span, came_in: Option<TraceParent>, request: &Request) -> Option<TraceParent> {
+    if let Some(parent) = came_in {
+        gadwall_telemetry::adopt(span, parent, request.header("tracestate"));
+    }
+    gadwall_telemetry::traceparent(span)
 }
 
 /// A method by its name, if the API has it: clients may make up any.

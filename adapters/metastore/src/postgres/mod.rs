@@ -81,6 +81,7 @@ impl MetadataStore for PostgresMetadata {
         Ok(Box::new(SqlTx::postgres(tx, self.limit)))
     }
 
+    #[tracing::instrument(name = "metadata.turn", skip_all)]
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
         within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;

@@ -59,6 +59,7 @@ impl MetadataStore for SqliteMetadata {
         Ok(Box::new(SqlTx::sqlite(tx, None)))
     }
 
+    #[tracing::instrument(name = "metadata.turn", skip_all)]
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         // Taking the write lock at once: a transaction that starts by reading could not be promoted later.
         let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;

@@ -132,6 +132,7 @@ impl Inner {
         Ok((Some(info), head.meta.e_tag.map_or(Found::Untagged, Found::Tagged)))
     }
 
+    #[tracing::instrument(name = "object_store.put", skip_all)]
     async fn put(
         self: &Arc<Self>,
         lake: LakeId,
@@ -179,6 +180,7 @@ impl ObjectStorage for S3Objects {
         self.inner.delete_dataset(lake, dataset).await
     }
 
+    #[tracing::instrument(name = "object_store.list", skip_all)]
     async fn list(
         &self,
         lake: LakeId,
@@ -199,6 +201,7 @@ impl ObjectStorage for S3Objects {
         self.inner.put(lake, dataset, object, content, options).await
     }
 
+    #[tracing::instrument(name = "object_store.head", skip_all)]
     async fn head(&self, lake: LakeId, dataset: &DatasetName, object: &ObjectName) -> Result<ObjectInfo, ObjectError> {
         let key = self.inner.store.keys.object(lake, dataset, object)?;
         match self.inner.current(&key, object).await? {
@@ -207,6 +210,7 @@ impl ObjectStorage for S3Objects {
         }
     }
 
+    #[tracing::instrument(name = "object_store.get", skip_all)]
     async fn get(
         &self,
         lake: LakeId,
@@ -221,6 +225,7 @@ impl ObjectStorage for S3Objects {
         }
     }
 
+    #[tracing::instrument(name = "object_store.delete", skip_all)]
     async fn delete(
         &self,
         lake: LakeId,
@@ -260,6 +265,7 @@ impl ObjectStorage for S3Objects {
         Ok(Some(url.into()))
     }
 
+    #[tracing::instrument(name = "object_store.adopt", skip_all)]
     async fn adopt(
         &self,
         lake: LakeId,

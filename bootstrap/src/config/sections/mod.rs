@@ -61,7 +61,7 @@ pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
 pub use outside::{Ontology, Postgres, Storage};
-pub use serving::{Audit, Auth, Logging, Metrics, Projects, Quota, Server};
+pub use serving::{Audit, Auth, Logging, Metrics, Projects, Quota, Server, Traces};
 
 use super::Config;
 use super::key::Section;
@@ -87,6 +87,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Projects::SECTION,
     Quota::SECTION,
     Logging::SECTION,
+    Traces::SECTION,
     Metrics::SECTION,
     Engine::SECTION,
     Breaker::SECTION,

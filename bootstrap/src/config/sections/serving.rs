@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel};
+use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel, TraceProtocol};
 use crate::config::issuers::Issuer;
 use crate::config::kind::{GIB, Kind, MIB, seconds};
 use crate::config::secret::Secret;
@@ -134,6 +134,23 @@ section! {
         level: LogLevel = LogLevel::Info, Kind::Choice(LogLevel::WORDS);
         /// Lines for people or for machines.
         format: LogFormat = LogFormat::Human, Kind::Choice(LogFormat::WORDS), otherwise "human; json in production";
+    }
+}
+
+section! {
+    /// Traces (OpenTelemetry) of what the server does, sent to a collector by OTLP. A trace that comes with a request (`traceparent`)
+    /// goes on in it.
+    pub struct Traces = "traces" {
+        /// The collector's address, such as `http://localhost:4318`, or `http://localhost:4317` with gRPC. Without one no trace is made.
+        endpoint: Option<String> = None, Kind::Url, otherwise "none";
+        /// How the collector is spoken to.
+        protocol: TraceProtocol = TraceProtocol::Http, Kind::Choice(TraceProtocol::WORDS);
+        /// What is sent along with each request to it: `name=value`, with commas between several.
+        headers: Option<Secret> = None, Kind::Secret, otherwise "none";
+        /// Of 100 traces that begin here, how many are kept. One that came with a request is kept if it is kept there.
+        sampled_percent: u32 = 10, Kind::integer(0, 100);
+        /// How long sending may take.
+        timeout: Duration = seconds(10), Kind::span(1, 300);
     }
 }
 

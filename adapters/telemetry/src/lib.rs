@@ -1,0 +1,11 @@
+//! Traces: a request's place in one, and where its spans are sent.
+//!
+//! A library beside the adapters, as the formats are. Code says what it does in spans of `tracing`; with traces switched off
+//! that is all, and costs what a span of the log costs. Switched on, spans go to a collector by OTLP, and a trace that came with a
+//! request (W3C Trace Context) goes on in it, and in the requests that are made for it.
+
+mod context;
+mod export;
+
+pub use context::{TraceParent, adopt, served, traceparent};
+pub use export::{Protocol, TraceError, TraceSettings, Traces};
