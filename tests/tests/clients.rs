@@ -3,28 +3,64 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
-use gadwall_tests::support::TestServer;
+use anyhow::{Context as _, Result, ensure};
+use gadwall::Config;
+use gadwall_tests::support::{ADMIN_KEY, TestServer};
 
 /// Where `make setup-test` puts the clients.
 fn packages() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../.services/python")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../.services/python-clients")
 }
 
-async fn run(script: &'static str, arguments: Vec<String>) -> Result<()> {
+/// Runs a script and answers what it says.
+async fn run(script: &'static str, arguments: Vec<String>) -> Result<String> {
+    ensure!(packages().is_dir(), "the packages of .config/python-clients.txt are missing; run: make setup-test");
     let done = tokio::task::spawn_blocking(move || {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
-        Command::new("python3").arg(script).args(arguments).env("PYTHONPATH", packages()).output()
+        let python = Command::new("python3").arg(script).args(arguments).env("PYTHONPATH", packages()).output();
+        python.context("python3 is missing")
     });
     let output = done.await??;
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "run make setup-test, should a module be missing: {told}");
-    Ok(())
+    ensure!(output.status.success(), "run make setup-test, should a module be missing: {told}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
-#[tokio::test]
+fn address(server: &TestServer) -> String {
+    server.url("").trim_end_matches('/').to_owned()
+}
+
+/// The document that `gadwall openapi` prints, in a file.
+async fn document() -> Result<tempfile::NamedTempFile> {
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::default();
+    folder.path().clone_into(&mut config.data_dir);
+    let file = tempfile::Builder::new().suffix(".json").tempfile()?;
+    std::fs::write(file.path(), gadwall::openapi(&config).await?)?;
+    Ok(file)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openlineage_sends_and_marquez_reads() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
-    run("lineage.py", vec![server.url("").trim_end_matches('/').to_owned(), owner.key().to_owned()]).await
+    run("lineage.py", vec![address(&server), owner.key().to_owned()]).await?;
+    Ok(())
+}
+
+/// With `GADWALL_FUZZ_SECONDS` as long as that, and each time with other requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_tells_how_the_server_answers() -> Result<()> {
+    let server = TestServer::start_with(|config| {
+        config.auth.max_failures_per_minute = 0;
+        config.features.enable_rate_limiting = false;
+    })
+    .await?;
+    let document = document().await?;
+    let long = std::env::var("GADWALL_FUZZ_SECONDS").ok();
+    let seconds = long.clone().unwrap_or_else(|| "300".to_owned());
+    let mut arguments = vec![address(&server), ADMIN_KEY.to_owned(), document.path().display().to_string(), seconds];
+    arguments.extend(long.map(|_| "--long".to_owned()));
+    println!("{}", run("fuzz.py", arguments).await?);
+    Ok(())
 }
