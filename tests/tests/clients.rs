@@ -48,6 +48,41 @@ async fn openlineage_sends_and_marquez_reads() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_made_of_the_document_does_what_the_readme_starts_with() -> Result<()> {
+    let server = TestServer::start().await?;
+    let document = document().await?;
+    let path = document.path().display().to_string();
+    println!("{}", run("generated.py", vec![address(&server), ADMIN_KEY.to_owned(), path]).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn typescript_takes_the_document() -> Result<()> {
+    if Command::new("node").arg("--version").output().is_err() {
+        eprintln!("not tested: Node.js is missing, so no types for TypeScript are made of the document");
+        return Ok(());
+    }
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.services/node-clients/node_modules").canonicalize();
+    let packages = packages.context("the packages of .config/node-clients are missing; run: make setup-test")?;
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("types.ts");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/types.ts"), &script)?;
+    let types = folder.path().join("api.d.ts");
+    let document = document().await?;
+    let steps = [
+        ("openapi-typescript/bin/cli.js", vec![document.path(), "--output".as_ref(), &types]),
+        ("typescript/bin/tsc", vec!["--noEmit".as_ref(), "--strict".as_ref(), &script]),
+    ];
+    for (tool, arguments) in steps {
+        let output = Command::new("node").arg(packages.join(tool)).args(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{tool}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    ensure!(std::fs::metadata(&types)?.len() > 100_000, "the types are made of the whole document");
+    Ok(())
+}
+
 /// With `GADWALL_FUZZ_SECONDS` as long as that, and each time with other requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_tells_how_the_server_answers() -> Result<()> {

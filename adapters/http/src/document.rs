@@ -59,7 +59,9 @@ fn limit(parameter: &mut Value) {
 /// generators of clients make a type of that, or give up.
 fn tidy(property: &mut Value) {
     if let Some(Value::Array(parts)) = property.get_mut("allOf") {
-        parts.retain(|part| part.as_object().is_none_or(|part| part.keys().any(|key| key != "description")));
+        parts.retain(|part| {
+            part.as_object().is_none_or(|part| part.keys().any(|key| key != "description" && key != "default"))
+        });
     }
 }
 
