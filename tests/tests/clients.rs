@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use gadwall::Config;
+use gadwall::config::Secret;
 use gadwall_tests::support::{ADMIN_KEY, TestServer};
 
 /// Where `make setup-test` puts the clients.
@@ -80,6 +81,33 @@ async fn typescript_takes_the_document() -> Result<()> {
         ensure!(output.status.success(), "{tool}: {said}{}", String::from_utf8_lossy(&output.stderr));
     }
     ensure!(std::fs::metadata(&types)?.len() > 100_000, "the types are made of the whole document");
+    Ok(())
+}
+
+/// The README and what is in `docs`, each file against a server of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_documentation_shows_can_be_done() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let mut files = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs"))? {
+        files.push(entry?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.sort();
+    let mut blocks = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file)?;
+        if !["```sh", "```bash", "```python"].iter().any(|fence| text.contains(fence)) {
+            continue;
+        }
+        let admin = "admin-secret";
+        let server = TestServer::start_with(|config| config.auth.admin_keys = vec![Secret::new(admin)]).await?;
+        let told = run("docs.py", vec![file.display().to_string(), address(&server), admin.to_owned()]).await?;
+        println!("{told}");
+        let count = told.split_once(": ").and_then(|(_, rest)| rest.split_once(" blocks ran"));
+        blocks += count.and_then(|(count, _)| count.parse::<u32>().ok()).context("it says how many ran")?;
+    }
+    ensure!(blocks >= 20, "only {blocks} blocks ran");
     Ok(())
 }
 
