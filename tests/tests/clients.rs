@@ -84,6 +84,13 @@ async fn typescript_takes_the_document() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_events_goes_on_where_it_was_cut() -> Result<()> {
+    let server = TestServer::start().await?;
+    run("events.py", vec![address(&server), ADMIN_KEY.to_owned()]).await?;
+    Ok(())
+}
+
 /// The README and what is in `docs`, each file against a server of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_documentation_shows_can_be_done() -> Result<()> {
