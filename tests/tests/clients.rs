@@ -91,6 +91,21 @@ async fn a_stream_of_events_goes_on_where_it_was_cut() -> Result<()> {
     Ok(())
 }
 
+/// No browser is among what `make setup-test` fetches: the test is one where the machine has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_shows_events_as_they_happen() -> Result<()> {
+    let known = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(known) else {
+        eprintln!(
+            "not tested: Chromium is missing, so nobody looked at /events/test (Debian: apt-get install chromium)"
+        );
+        return Ok(());
+    };
+    let server = TestServer::start().await?;
+    run("browser.py", vec![browser.to_owned(), address(&server), ADMIN_KEY.to_owned()]).await?;
+    Ok(())
+}
+
 /// The README and what is in `docs`, each file against a server of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_documentation_shows_can_be_done() -> Result<()> {

@@ -51,8 +51,9 @@ async fn what_earlier_versions_wrote_is_read_as_they_read_it() -> Result<()> {
     ensure!(!versions.is_empty(), "no version's data is kept");
     for version in versions {
         let folder = tempfile::tempdir()?;
-        let unpacked = Command::new("tar").arg("-xf").arg(version.join("data.tar.xz")).arg("-C").arg(folder.path());
-        ensure!({ unpacked }.status()?.success(), "{} can't be unpacked", version.display());
+        let packed = version.join("data.tar.xz");
+        let unpacked = Command::new("tar").arg("-xf").arg(packed).arg("-C").arg(folder.path()).status()?;
+        ensure!(unpacked.success(), "{} can't be unpacked", version.display());
         let told: Value = serde_json::from_str(&std::fs::read_to_string(version.join("answers.json"))?)?;
         let server = TestServer::start_in(folder, |_| {}).await?;
         let asked = told["asked"].as_array().context("answers")?;
