@@ -22,9 +22,9 @@ async fn run(script: &'static str, arguments: Vec<String>) -> Result<String> {
         python.context("python3 is missing")
     });
     let output = done.await??;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "run make setup-test, should a module be missing: {told}");
-    Ok(String::from_utf8(output.stdout)?)
+    let (said, told) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{said}\nrun make setup-test, should a module be missing: {told}");
+    Ok(said)
 }
 
 fn address(server: &TestServer) -> String {
