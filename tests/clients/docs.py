@@ -1,7 +1,8 @@
 """Runs the blocks of a Markdown file against a server, in their order, as a reader would who types them all.
 
-Called with the file, the address of a fresh server and an administrator's key. Blocks of `sh`, `bash` and `python` are run,
-in a folder of their own and with one another's variables; `localhost:8000` is the server. A block that can't be run here
+Called with the file, the address of a fresh server, an administrator's key, and the folder of the program `gadwall`. Blocks of `sh`, `bash` and `python` are run,
+in a folder of their own and with one another's variables; `localhost:8000` is the server, 8001 and 8002 are ports for servers
+that a block starts with `gadwall`, which end with it. A block that can't be run here
 says why behind its language: ```sh no-run needs a cluster. What a reader has already, and what a block should have brought
 about, stands in comments: <!-- run: commands -->. A request that is refused fails its block.
 """
@@ -9,6 +10,7 @@ about, stands in comments: <!-- run: commands -->. A request that is refused fai
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,8 +44,15 @@ def pieces(text):
             yield line, language, kept[1], block
 
 
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 def script(text, host):
     lines, kept = ["set -aeuo pipefail"], []
+    places = {"localhost:8000": host} | {f"127.0.0.1:{port}": f"127.0.0.1:{free_port()}" for port in (8001, 8002)}
     count = 0
     for line, language, reason, block in pieces(text):
         if reason:
@@ -51,13 +60,15 @@ def script(text, host):
             continue
         count += language is not None
         lines.append(f"LINE={line}")
-        block = block.replace("localhost:8000", host)
+        for told, place in places.items():
+            block = block.replace(told, place).replace(f"PORT={told[-4:]} ", f"PORT={place.rsplit(':')[-1]} ")
         lines.append(f"python3 - <<'END_OF_BLOCK'\n{block}\nEND_OF_BLOCK" if language == "python" else block)
-    return "\n".join(["trap 'echo \"the block at line $LINE failed\" >&2' EXIT", *lines, "trap - EXIT"]), count, kept
+    end = "trap 'echo \"the block at line $LINE failed\" >&2; kill $(jobs -p) 2>/dev/null' EXIT"
+    return "\n".join([end, *lines, "trap - EXIT", "kill $(jobs -p) 2>/dev/null || true"]), count, kept
 
 
 def main():
-    file, url, key = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    file, url, key, programs = Path(sys.argv[1]), *sys.argv[2:5]
     commands, count, kept = script(file.read_text(), url.removeprefix("http://"))
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder) / "tools"
@@ -67,7 +78,8 @@ def main():
         (tools / "curl").chmod(0o755)
         work = Path(folder) / "work"
         work.mkdir()
-        environment = dict(os.environ, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", GADWALL=url, ADMIN_API_KEY=key)
+        path = os.pathsep.join([str(tools), programs, os.environ["PATH"]])
+        environment = dict(os.environ, PATH=path, GADWALL=url, ADMIN_API_KEY=key)
         done = subprocess.run(
             ["bash", "-c", commands], cwd=work, env=environment, capture_output=True, text=True, timeout=240
         )

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use gadwall::Config;
 use gadwall::config::Secret;
+use gadwall_tests::server::profile_dir;
 use gadwall_tests::support::{ADMIN_KEY, TestServer};
 
 /// Where `make setup-test` puts the clients.
@@ -124,7 +125,10 @@ async fn what_the_documentation_shows_can_be_done() -> Result<()> {
         }
         let admin = "admin-secret";
         let server = TestServer::start_with(|config| config.auth.admin_keys = vec![Secret::new(admin)]).await?;
-        let told = run("docs.py", vec![file.display().to_string(), address(&server), admin.to_owned()]).await?;
+        let programs = profile_dir()?;
+        ensure!(programs.join("gadwall").is_file(), "gadwall is missing; build it first: cargo build --bin gadwall");
+        let given = [file.display().to_string(), address(&server), admin.to_owned(), programs.display().to_string()];
+        let told = run("docs.py", given.to_vec()).await?;
         println!("{told}");
         let count = told.split_once(": ").and_then(|(_, rest)| rest.split_once(" blocks ran"));
         blocks += count.and_then(|(count, _)| count.parse::<u32>().ok()).context("it says how many ran")?;
