@@ -25,7 +25,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 .PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos test-api-fuzz lint lint-delivery test-pulumi advisories bench openapi demo release clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards)
 	@command -v python3 >/dev/null || { echo "error: python3 is missing. Install Python 3.8 or newer with pip (Debian: apt-get install python3-pip)" >&2; exit 1; }
