@@ -138,6 +138,7 @@ async fn what_the_documentation_shows_can_be_done() -> Result<()> {
 }
 
 /// With `GADWALL_FUZZ_SECONDS` as long as that, and each time with other requests.
+#[expect(clippy::disallowed_methods, reason = "`make test-api-fuzz` says how long")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_tells_how_the_server_answers() -> Result<()> {
     let server = TestServer::start_with(|config| {

@@ -26,8 +26,8 @@ fn difference(before: &Value, now: &Value, place: &str) -> Option<String> {
             difference(value, now.get(name).unwrap_or(&Value::Null), &format!("{place}/{name}"))
         }),
         (Value::Array(before), Value::Array(now)) if before.len() == now.len() => {
-            let pairs = before.iter().zip(now).enumerate();
-            pairs.filter_map(|(at, (before, now))| difference(before, now, &format!("{place}/{at}"))).next()
+            let mut pairs = before.iter().zip(now).enumerate();
+            pairs.find_map(|(at, (before, now))| difference(before, now, &format!("{place}/{at}")))
         }
         _ => (before != now).then(|| format!("{place} was {before} and is {now}")),
     }
