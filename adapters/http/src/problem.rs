@@ -50,7 +50,7 @@ pub(crate) struct Problem {
     #[oai(skip_serializing_if_is_none)]
     details: Option<Any<Value>>,
     /// Single findings, where there are several.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(skip_serializing_if_is_empty, default)]
     errors: Vec<Any<Value>>,
     /// As `code`.
     error: String,

@@ -54,7 +54,7 @@ struct RuleBody {
     #[oai(skip_serializing_if_is_none)]
     problem: Option<String>,
     /// Some of the rows that break it, of a check that was just made.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(skip_serializing_if_is_empty, default)]
     samples: Vec<Any<Value>>,
 }
 

@@ -25,8 +25,8 @@ use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::models::{ColumnBody, JsonObject};
-use super::queries::QueryLimits;
+use super::models::JsonObject;
+use super::queries::{QueryLimits, ResultColumn};
 use super::{Area, number, project_id, snapshot_id, table_ref, version};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, Offers as _, negotiate};
@@ -45,7 +45,7 @@ pub(crate) struct DataApi {
 #[derive(Debug, Object)]
 pub(crate) struct TableData {
     /// The columns that were read.
-    columns: Vec<ColumnBody>,
+    columns: Vec<ResultColumn>,
     /// Rows as objects.
     rows: Vec<JsonObject>,
     /// How many rows these are.

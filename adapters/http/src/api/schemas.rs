@@ -87,7 +87,7 @@ pub(crate) struct FieldBody {
     #[oai(skip_serializing_if_is_none)]
     checks: Option<ChecksBody>,
     /// Names that it had.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(skip_serializing_if_is_empty, default)]
     aliases: Vec<String>,
     /// Whether the server fills it in.
     filled_by_server: bool,

@@ -198,7 +198,7 @@ struct UsageBody {
     /// The limits, and how much of them is used.
     quota: Vec<ShareBody>,
     /// The days asked for, oldest first.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(skip_serializing_if_is_empty, default)]
     days: Vec<DayBody>,
 }
 

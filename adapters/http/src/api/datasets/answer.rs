@@ -123,10 +123,12 @@ impl ApiResponse for ObjectAnswer {
             schema: text(),
         };
         let versions = [("ETag", "This version of the object."), ("Last-Modified", "When it was put.")];
-        let bytes = || MetaMediaType {
-            content_type: "application/octet-stream",
+        let bytes = |content_type| MetaMediaType {
+            content_type,
             schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary"))),
         };
+        // Objects come under any type; what comes without one is octets.
+        let bytes = || vec![bytes("application/octet-stream"), bytes("*/*")];
         let response = |status, description, content: Vec<MetaMediaType>, more: &[(&str, &str)]| MetaResponse {
             description,
             status: Some(status),
@@ -137,8 +139,8 @@ impl ApiResponse for ObjectAnswer {
         let range = [("Content-Range", "Which bytes, of how many.")];
         MetaResponses {
             responses: vec![
-                response(200, "The object, under the content type it was put with.", vec![bytes()], &[]),
-                response(206, "The part of it asked for by `Range`.", vec![bytes()], &range),
+                response(200, "The object, under the content type it was put with.", bytes(), &[]),
+                response(206, "The part of it asked for by `Range`.", bytes(), &range),
                 response(304, "The client has this version.", vec![], &[]),
             ],
         }

@@ -43,7 +43,8 @@ impl<'a> ApiExtractor<'a> for FileBody {
                 MetaMediaType { content_type: "application/octet-stream", schema: file() },
                 MetaMediaType { content_type: "multipart/form-data", schema: MetaSchemaRef::Inline(Box::new(form)) },
             ],
-            required: true,
+            // An empty file comes without one.
+            required: false,
         })
     }
 

@@ -18,7 +18,7 @@ use gadwall_domain::names::ProjectId;
 use poem_openapi::param::Query;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Any;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use serde_json::Value;
 
 use super::{Area, number};
@@ -78,11 +78,14 @@ enum FormatWord {
 
 #[derive(ApiResponse)]
 enum GraphResponse {
-    /// The graph.
+    /// The graph: its nodes, or a text to be drawn.
     #[oai(status = 200)]
+    Found(GraphContent),
+}
+
+#[derive(ResponseContent)]
+enum GraphContent {
     Json(Json<GraphNodes>),
-    /// The graph, to be drawn.
-    #[oai(status = 200)]
     Drawn(PlainText<String>),
 }
 
@@ -135,11 +138,11 @@ impl LineageApi {
         let depth = number("depth", depth.0, 0..=MAX_DEPTH, DEPTH)?;
         let way = direction.0.map_or(Way::Both, Way::from);
         let graph = self.lineage.graph(auth.caller(), &project, &node.0, depth, way).await?;
-        Ok(match format.0.unwrap_or(FormatWord::Json) {
-            FormatWord::Json => GraphResponse::Json(Json(GraphNodes::from(graph))),
-            FormatWord::Mermaid => GraphResponse::Drawn(PlainText(render::mermaid(&graph))),
-            FormatWord::Dot => GraphResponse::Drawn(PlainText(render::dot(&graph))),
-        })
+        Ok(GraphResponse::Found(match format.0.unwrap_or(FormatWord::Json) {
+            FormatWord::Json => GraphContent::Json(Json(GraphNodes::from(graph))),
+            FormatWord::Mermaid => GraphContent::Drawn(PlainText(render::mermaid(&graph))),
+            FormatWord::Dot => GraphContent::Drawn(PlainText(render::dot(&graph))),
+        }))
     }
 
     /// Follow columns

@@ -9,7 +9,7 @@ use gadwall_application::operating::{Operating, Performance, Tally};
 use gadwall_domain::ports::operating::{LogSetting, MachineFigures};
 use poem::Request;
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 use serde_json::{Map, Value};
 
 use super::Area;
@@ -209,14 +209,19 @@ fn told(tally: &Tally, per_second: f64) -> Map<String, Value> {
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Figures in the format that the client prefers.
 #[derive(ApiResponse)]
 enum Exposition {
-    /// Prometheus' text format, version 0.0.4.
-    #[oai(status = 200, content_type = "text/plain; version=0.0.4; charset=utf-8")]
+    /// Figures in Prometheus' text format, version 0.0.4; in OpenMetrics for clients that name it in `Accept`.
+    #[oai(status = 200)]
+    Told(ExpositionContent),
+}
+
+/// Figures in the format that the client prefers.
+#[derive(ResponseContent)]
+enum ExpositionContent {
+    #[oai(content_type = "text/plain; version=0.0.4; charset=utf-8")]
     Text(PlainText<String>),
-    /// OpenMetrics, for clients that name it in `Accept`.
-    #[oai(status = 200, content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")]
+    #[oai(content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")]
     OpenMetrics(PlainText<String>),
 }
 
@@ -275,11 +280,11 @@ impl OperatingApi {
         let exposed = Exposed { service, cache, scheme: self.metrics.scheme };
         let accept = request.header("Accept").unwrap_or_default();
         let figures = exposition::figures(&exposed, self.metrics.legacy_names);
-        Ok(if exposition::prefers_openmetrics(accept) {
-            Exposition::OpenMetrics(PlainText(exposition::openmetrics(figures)))
+        Ok(Exposition::Told(if exposition::prefers_openmetrics(accept) {
+            ExpositionContent::OpenMetrics(PlainText(exposition::openmetrics(figures)))
         } else {
-            Exposition::Text(PlainText(exposition::text(figures)))
-        })
+            ExpositionContent::Text(PlainText(exposition::text(figures)))
+        }))
     }
 }
 
