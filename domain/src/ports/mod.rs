@@ -9,6 +9,7 @@
 //! | [`events::EventTokens`], [`events::ChangeConsumers`] | who watches events, who follows tables | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
+//! | [`lake::LakeMaintenance`] | keeps a lake's files few and its past short | DuckLake, memory |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
 //! | [`contracts::ContractRepository`] | what tables are held to, and what looks found | SQLite, PostgreSQL, memory |
 //! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
