@@ -26,6 +26,7 @@ pub mod instances;
 mod key_uses;
 pub mod keys;
 pub mod lineage;
+pub mod maintenance;
 pub mod operating;
 pub mod operations;
 pub mod projection;

@@ -1,11 +1,15 @@
 //! Settings that are allowed alone but not together.
 
+use std::time::Duration;
+
 use super::error::{ConfigError, Problem};
 use super::human::show_span;
 use super::{CatalogKind, ClientCertificates, Config, Environment};
 
 /// Shortest key of an administrator in production: what 16 random characters hold can't be guessed.
 const MIN_ADMIN_KEY: usize = 16;
+/// How long production keeps files that no snapshot shows, at least.
+const MIN_FILE_AGE: Duration = Duration::from_hours(24);
 
 impl Config {
     /// Whether the settings go together. Loading has done this already; it is for a configuration made by hand.
@@ -56,6 +60,25 @@ impl Config {
                  that is alive would be taken for dead",
                 show_span(metadata.instance_timeout),
                 show_span(metadata.instance_renewal)
+            ),
+        );
+        let maintenance = &self.maintenance;
+        unless(
+            maintenance.small_file_size < maintenance.target_file_size,
+            "maintenance.small_file_size",
+            format!(
+                "maintenance.small_file_size ({}) is not less than maintenance.target_file_size ({}): what was merged would be \
+                 merged again",
+                maintenance.small_file_size, maintenance.target_file_size
+            ),
+        );
+        unless(
+            !production || maintenance.keep_files_for >= MIN_FILE_AGE,
+            "maintenance.keep_files_for",
+            format!(
+                "maintenance.keep_files_for ({}) is too short: production keeps files for {} that queries may still read",
+                show_span(maintenance.keep_files_for),
+                show_span(MIN_FILE_AGE)
             ),
         );
         let cloud = self.ducklake.catalog == CatalogKind::Postgres;
