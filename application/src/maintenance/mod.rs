@@ -111,6 +111,8 @@ impl Parts {
 #[derive(Debug)]
 pub struct Maintenance {
     parts: Arc<Parts>,
+    /// Who begins a run does so alone.
+    beginning: futures_util::lock::Mutex<()>,
 }
 
 /// How a project's lake is, and how it is maintained.
@@ -131,7 +133,7 @@ pub struct Upkeep {
 impl Maintenance {
     /// Maintains these.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), beginning: futures_util::lock::Mutex::default() }
     }
 
     /// How a project's lake is.
@@ -256,6 +258,7 @@ impl Maintenance {
         project: Project,
         steps: BTreeSet<MaintenanceStep>,
     ) -> Result<Operation, UseCaseError> {
+        let _alone = self.beginning.lock().await;
         let unfinished = self.parts.store.read().await?.operations().unfinished().await?;
         let same = |other: &&Operation| other.project == project.id && other.kind == OperationKind::Maintenance;
         if let Some(other) = unfinished.iter().find(same) {

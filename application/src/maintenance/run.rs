@@ -67,6 +67,9 @@ impl Run {
     /// Does the steps.
     pub(super) async fn carry_out(mut self, steps: &BTreeSet<MaintenanceStep>) -> Result<RunReport, UseCaseError> {
         for step in MaintenanceStep::ALL.into_iter().filter(|step| steps.contains(step)) {
+            if self.is_paused().await? {
+                break;
+            }
             self.report.steps.entry(step.as_str()).or_default();
             match step {
                 MaintenanceStep::RewriteFiles | MaintenanceStep::MergeFiles => self.compact(step).await?,
@@ -79,9 +82,6 @@ impl Run {
                     let floor = self.parts.settings.floors().unknown;
                     self.slice(step, Slice::DeleteUnknown(floor)).await?;
                 }
-            }
-            if self.report.paused {
-                break;
             }
         }
         self.parts.projects.refresh_size(&self.project).await?;
