@@ -97,7 +97,11 @@ async fn many_small_files_become_few_and_nothing_else_changes() -> Result<()> {
 
     assert_eq!(counted(&owner, "").await?, now);
     assert_eq!(counted(&owner, "?tag=before").await?, then);
-    assert_eq!(owner.get(TABLE).await?.header("etag"), etag, "the table is as it was");
+    // Behind the version is the table's size, which the document tells.
+    let version = |etag: &str| etag.rsplit_once('.').map(|(version, _)| version.to_owned());
+    let compacted = owner.get(TABLE).await?.header("etag").to_owned();
+    assert_eq!(version(&compacted), version(&etag), "the table is as it was");
+    assert_ne!(compacted, etag);
     let after = owner.get(&changes).await?;
     assert_eq!((after.status, after.text), (200, told.text), "no row changed");
     let taken = owner.post(&format!("{TABLE}/rows"), &json!({ "rows": [{ "id": 7, "v": "x" }] })).await?;
@@ -198,7 +202,7 @@ async fn a_paused_project_is_left_alone_and_a_policy_is_checked() -> Result<()> 
         assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_maintenance_policy"), "{}", refused.text);
     }
     let refused = owner.post(&format!("{AT}/runs"), &json!({ "steps": ["nonsense"] })).await?;
-    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert_eq!(refused.status, 422, "{}", refused.text);
     assert_eq!(owner.post(&format!("{AT}/pause"), &Value::Null).await?.status, 204);
     assert_eq!(ok(owner.get(AT).await).await?["paused"], true);
     let refused = owner.post(&format!("{AT}/runs"), &json!({})).await?;
