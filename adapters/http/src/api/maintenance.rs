@@ -184,6 +184,7 @@ pub(crate) struct RunRequest {
 }
 
 #[derive(ApiResponse)]
+#[expect(clippy::large_enum_variant, reason = "an answer is made once, and sent")]
 pub(crate) enum RunBegun {
     /// What would be done.
     #[oai(status = 200)]

@@ -214,9 +214,9 @@ pub async fn an_expired_snapshot_is_gone_and_the_others_stay(store: Store) {
     merge(&store).await;
     rewrite(&store).await;
     let head = store.head(lake(LAKE)).await.unwrap();
-    let held = made[4];
+    let tagged = made[4];
     let (then, now) =
-        (rows_at(&store, ReadAt::Snapshot(held)).await.unwrap(), rows_at(&store, ReadAt::Head).await.unwrap());
+        (rows_at(&store, ReadAt::Snapshot(tagged)).await.unwrap(), rows_at(&store, ReadAt::Head).await.unwrap());
     let gone: Vec<SnapshotId> = store
         .condition(lake(LAKE), eager(), NO_FLOORS)
         .await
@@ -224,20 +224,20 @@ pub async fn an_expired_snapshot_is_gone_and_the_others_stay(store: Store) {
         .snapshots
         .into_iter()
         .map(|kept| kept.id)
-        .filter(|id| *id != held && *id < head)
+        .filter(|id| *id != tagged && *id < head)
         .collect();
     let report = maintain(&store, Slice::Expire(gone.clone())).await;
     assert_eq!((report.expired, report.snapshot), (gone.len() as u64, None));
     assert_eq!(maintain(&store, Slice::Expire(gone)).await.expired, 0, "again is fine");
     while maintain(&store, Slice::DeleteUnused(Duration::ZERO)).await.more {}
     let told = store.condition(lake(LAKE), eager(), NO_FLOORS).await.unwrap();
-    assert_eq!(told.snapshots.iter().map(|kept| kept.id).collect::<Vec<_>>(), [held, head]);
+    assert_eq!(told.snapshots.iter().map(|kept| kept.id).collect::<Vec<_>>(), [tagged, head]);
     assert_eq!((told.waiting.files, told.deletable.files), (0, 0));
-    assert_eq!(rows_at(&store, ReadAt::Snapshot(held)).await.unwrap(), then);
+    assert_eq!(rows_at(&store, ReadAt::Snapshot(tagged)).await.unwrap(), then);
     assert_eq!(rows_at(&store, ReadAt::Head).await.unwrap(), now);
     let missing = rows_at(&store, ReadAt::Snapshot(made[2])).await;
     assert!(matches!(missing, Err(QueryError::NoSnapshot(_))), "{missing:?}");
-    let missing = changes(&store, held, head).await;
+    let missing = changes(&store, tagged, head).await;
     assert!(matches!(missing, Err(QueryError::NoSnapshot(_))), "a gap hides changes: {missing:?}");
     assert!(store.snapshot(lake(LAKE), made[2]).await.unwrap().is_none());
     // It goes on.
