@@ -62,25 +62,6 @@ impl Config {
                 show_span(metadata.instance_renewal)
             ),
         );
-        let maintenance = &self.maintenance;
-        unless(
-            maintenance.small_file_size < maintenance.target_file_size,
-            "maintenance.small_file_size",
-            format!(
-                "maintenance.small_file_size ({}) is not less than maintenance.target_file_size ({}): what was merged would be \
-                 merged again",
-                maintenance.small_file_size, maintenance.target_file_size
-            ),
-        );
-        unless(
-            !production || maintenance.keep_files_for >= MIN_FILE_AGE,
-            "maintenance.keep_files_for",
-            format!(
-                "maintenance.keep_files_for ({}) is too short: production keeps files for {} that queries may still read",
-                show_span(maintenance.keep_files_for),
-                show_span(MIN_FILE_AGE)
-            ),
-        );
         let cloud = self.ducklake.catalog == CatalogKind::Postgres;
         unless(
             !cloud || self.ducklake.secret_key.as_ref().is_some_and(|key| key.expose().len() >= MIN_ADMIN_KEY),
@@ -97,6 +78,9 @@ impl Config {
         );
         for (key, fine, message) in self.tls_contradictions() {
             unless(fine, key, message.to_owned());
+        }
+        for (key, fine, message) in self.maintenance_contradictions() {
+            unless(fine, key, message);
         }
         for (key, value) in
             [("storage.access_key", &self.storage.access_key), ("storage.secret_key", &self.storage.secret_key)]
@@ -122,6 +106,31 @@ impl Config {
         );
         problems.extend(self.auth.issuer_problems(self.environment));
         problems
+    }
+
+    /// What maintenance needs: a key, whether it is so, and what to say if it isn't.
+    fn maintenance_contradictions(&self) -> [(&'static str, bool, String); 2] {
+        let maintenance = &self.maintenance;
+        [
+            (
+                "maintenance.small_file_size",
+                maintenance.small_file_size < maintenance.target_file_size,
+                format!(
+                    "maintenance.small_file_size ({}) is not less than maintenance.target_file_size ({}): what was merged would \
+                     be merged again",
+                    maintenance.small_file_size, maintenance.target_file_size
+                ),
+            ),
+            (
+                "maintenance.keep_files_for",
+                self.environment != Environment::Production || maintenance.keep_files_for >= MIN_FILE_AGE,
+                format!(
+                    "maintenance.keep_files_for ({}) is too short: production keeps files for {} that queries may still read",
+                    show_span(maintenance.keep_files_for),
+                    show_span(MIN_FILE_AGE)
+                ),
+            ),
+        ]
     }
 
     /// What TLS needs: a key, whether it is there, and what to say if it isn't.
