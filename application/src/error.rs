@@ -31,6 +31,7 @@ use crate::breaker::Refused;
 use crate::datasets::DatasetError;
 use crate::events::EventsError;
 use crate::keys::KeyError;
+use crate::maintenance::MaintenanceError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
 use crate::queries::KnownQueryError;
@@ -389,6 +390,9 @@ pub enum UseCaseError {
     /// An operation can't be started or isn't there.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// Maintenance.
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
     /// A query can't be seen or stopped.
     #[error(transparent)]
     KnownQuery(#[from] KnownQueryError),
@@ -493,6 +497,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.kind(),
             Self::LineageName(error) => error.kind(),
             Self::Operation(error) => error.kind(),
+            Self::Maintenance(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
             Self::Files(error) => error.kind(),
@@ -580,6 +585,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.code(),
             Self::LineageName(error) => error.code(),
             Self::Operation(error) => error.code(),
+            Self::Maintenance(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
             Self::Files(error) => error.code(),
@@ -649,6 +655,7 @@ impl Classify for UseCaseError {
             Self::Deletion(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
+            Self::Maintenance(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),
             Self::Files(error) => error.details(),

@@ -16,6 +16,7 @@ use gadwall_domain::table::TableRef;
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::maintenance::ends;
 
 /// Longest description of a tag, in characters.
 const MAX_DESCRIPTION: usize = 1_000;
@@ -169,6 +170,9 @@ impl History {
         match tx.tags().insert(&tag).await {
             Err(StoreError::AlreadyExists) => return Err(taken()),
             done => done?,
+        }
+        if ends(&mut *tx, &project.id, wanted, false).await? {
+            return Err(UseCaseError::NoSnapshot { project: project.id, snapshot: wanted.to_string() });
         }
         tx.audit().append(&[caller.entry(tag.created_at, "tag.created", &project.id, name.as_str())]).await?;
         tx.commit().await?;

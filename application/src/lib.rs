@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod instances;
 pub mod keys;
 pub mod lineage;
+pub mod maintenance;
 mod noted;
 pub mod operating;
 pub mod operations;

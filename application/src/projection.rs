@@ -239,6 +239,7 @@ fn only_rows(commit: &Commit) -> bool {
                 | Change::RowsUpdated { .. }
                 | Change::RowsDeleted { .. }
                 | Change::TableTruncated { .. }
+                | Change::FilesCompacted { .. }
         )
     };
     !commit.writes.is_empty() && commit.writes.iter().all(rows)

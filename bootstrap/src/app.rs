@@ -37,6 +37,7 @@ use crate::lease::{Lease, Work};
 use crate::lineage::LineageTask;
 use crate::linked_reads;
 use crate::machine::LocalMachine;
+use crate::maintenance;
 use crate::measuring;
 use crate::metadata;
 use crate::ontology;
@@ -67,7 +68,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     events: EventsTask,
     _lineage: LineageTask,
-    _rounds: [Rounds; 4],
+    _rounds: [Rounds; 5],
     _measuring: Vec<Rounds>,
     _elsewhere: Option<ElsewhereTask>,
     background: [StopBackground; 2],
@@ -124,6 +125,7 @@ impl Server {
             config.events.metrics_interval,
         );
         let refusals = RefusalsTask::start(services.audit);
+        let maintenance = maintenance::start(services.maintenance, config.maintenance.check_interval);
         let purges = purges::start(services.projects, config.projects.undelete_for);
         tracing::info!(%address, "gadwall serves");
         Ok(Self {
@@ -137,7 +139,7 @@ impl Server {
             certificates,
             events,
             _lineage: lineage,
-            _rounds: [housekeeping, linked_reads, purges, queue_status],
+            _rounds: [housekeeping, linked_reads, maintenance, purges, queue_status],
             _measuring: measuring,
             _elsewhere: elsewhere,
             background,
@@ -252,6 +254,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         store,
         instances: Arc::clone(&instances),
         lakes: breakers.lakes(lakes.ports()),
+        maintenance: (lakes.maintenance(), maintenance::settings(&config.maintenance)?),
         guard,
         objects,
         transfers,

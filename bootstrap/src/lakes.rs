@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gadwall_application::guarded::LakePorts;
-use gadwall_domain::ports::lake::{Lake, QueryEngine, ScriptEngine, ViewEngine};
+use gadwall_domain::ports::lake::{Lake, LakeMaintenance, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::operating::EngineControl;
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
 use gadwall_domain::ports::transfer::BulkTransfer;
@@ -41,6 +41,7 @@ impl Lakes {
         health: dyn HealthProbe,
         broken: dyn LakeProbe,
         engines: dyn EngineControl,
+        maintenance: dyn LakeMaintenance,
     }
 
     pub(crate) fn ports(&self) -> LakePorts {

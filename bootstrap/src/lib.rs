@@ -19,6 +19,7 @@ mod lease;
 mod lineage;
 mod linked_reads;
 mod machine;
+mod maintenance;
 mod measuring;
 mod metadata;
 pub mod migrate;

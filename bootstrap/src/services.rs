@@ -20,6 +20,7 @@ use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::Instances;
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::maintenance::{self, Maintenance, MaintenanceSettings};
 use gadwall_application::operating::{self, Measured, Operating, ServiceSettings};
 use gadwall_application::operations::Operations;
 use gadwall_application::projection::Projection;
@@ -43,6 +44,7 @@ use gadwall_application::views::Views;
 use gadwall_application::webhooks::Webhooks;
 use gadwall_application::writes::Writes;
 use gadwall_domain::ports::background::Background;
+use gadwall_domain::ports::lake::LakeMaintenance;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::operating::{EngineControl, LogControl, MachineMonitor, PoolMonitor};
@@ -63,6 +65,7 @@ pub(crate) struct Outside {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) instances: Arc<Instances>,
     pub(crate) lakes: LakePorts,
+    pub(crate) maintenance: (Arc<dyn LakeMaintenance>, MaintenanceSettings),
     pub(crate) guard: Guard,
     pub(crate) objects: Arc<dyn ObjectStorage>,
     pub(crate) transfers: Arc<dyn BulkTransfer>,
@@ -120,6 +123,7 @@ pub(crate) fn services(
         store,
         instances,
         lakes,
+        maintenance: (maintenance, maintenance_settings),
         guard,
         objects,
         transfers,
@@ -312,9 +316,28 @@ pub(crate) fn services(
     );
     let in_background =
         BackgroundQueries::new(Arc::clone(&queries), results, long_queries, Arc::clone(&instances), kept);
-    let operations =
-        Operations::new(store, Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), background, instances);
+    let operations = Operations::new(
+        Arc::clone(&store),
+        Arc::clone(&access),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+        background,
+        instances,
+    );
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
+    let maintenance = Maintenance::new(maintenance::Parts {
+        store,
+        maintenance,
+        access: Arc::clone(&access),
+        projection: Arc::clone(&projection),
+        projects: Arc::clone(&projects),
+        operations: Arc::clone(&operations),
+        followers: Arc::clone(&consumers) as _,
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        measured: Arc::clone(&measured),
+        settings: maintenance_settings,
+    });
     let elsewhere = elsewhere.map(|elsewhere| {
         ElsewhereTask::start(elsewhere, Arc::clone(&running), Arc::clone(&operations), Arc::clone(&events))
     });
@@ -356,6 +379,7 @@ pub(crate) fn services(
         idempotency,
         operations,
         transfers: Arc::new(transfers),
+        maintenance: Arc::new(maintenance),
         system: Arc::new(system),
         clock,
         ids,

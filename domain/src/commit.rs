@@ -182,6 +182,15 @@ pub enum Change {
         /// How many rows are in them.
         rows: u64,
     },
+    /// A table's files were written anew; its rows are as they were.
+    FilesCompacted {
+        /// Of which table.
+        table: TableRef,
+        /// Files that were part of its newest version and aren't any more.
+        removed: u64,
+        /// Files that took their place.
+        made: u64,
+    },
     /// A table's shape changed.
     TableAltered {
         /// Which table.
@@ -281,6 +290,7 @@ impl Change {
             Self::TableTruncated { .. } => "table.truncated",
             Self::RowsPurged { .. } => "rows.purged",
             Self::FilesRegistered { .. } => "files.registered",
+            Self::FilesCompacted { .. } => "maintenance.files_compacted",
             Self::TableAltered { alteration: Alteration::Contract { document: Some(_) }, .. } => "contract.put",
             Self::TableAltered { alteration: Alteration::Contract { document: None }, .. } => "contract.removed",
             Self::TableAltered { .. } => "table.altered",
@@ -309,6 +319,7 @@ impl Change {
             | Self::TableTruncated { table, .. }
             | Self::RowsPurged { table, .. }
             | Self::FilesRegistered { table, .. }
+            | Self::FilesCompacted { table, .. }
             | Self::TableAltered { table, .. }
             | Self::TableRenamed { table, .. }
             | Self::TableRestored { table, .. }

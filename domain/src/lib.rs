@@ -26,6 +26,7 @@ pub mod instance;
 pub mod layout;
 pub mod lineage;
 pub mod live;
+pub mod maintenance;
 pub mod names;
 pub mod ontology;
 pub mod operation;

@@ -41,6 +41,8 @@ pub enum OperationKind {
     Import,
     /// Writes a table or a query's result into files.
     Export,
+    /// Keeps the project's lake in order.
+    Maintenance,
 }
 
 impl OperationKind {
@@ -49,12 +51,13 @@ impl OperationKind {
         match self {
             Self::Import => "import",
             Self::Export => "export",
+            Self::Maintenance => "maintenance",
         }
     }
 
     /// The kind of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Import, Self::Export].into_iter().find(|kind| kind.as_str() == word)
+        [Self::Import, Self::Export, Self::Maintenance].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

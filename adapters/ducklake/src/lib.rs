@@ -21,6 +21,7 @@ mod instance;
 mod interrupt;
 mod known;
 mod links;
+mod maintenance;
 mod measure;
 mod migrate;
 mod names;

@@ -5,17 +5,15 @@
 //! used: it takes the folder's path for a pattern, and every file below it for the lake's.
 
 use std::collections::HashSet;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use duckdb::Connection;
 use gadwall_domain::commit::RowCounts;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
+use gadwall_domain::ports::lake::{Committed, Files, LakeError, WriteError};
 
-use crate::area::Area;
+use crate::area::{Area, DataFile};
 use crate::durable::made_at;
 use crate::error::{fault, io_error};
 use crate::store::EmbeddedLakes;
@@ -30,8 +28,17 @@ const AT_ONCE: usize = 16;
 pub(crate) struct Swept {
     /// Files that were removed.
     pub(crate) removed: usize,
+    /// Their bytes.
+    pub(crate) bytes: u64,
     /// Files that no snapshot knows, but too new to tell.
     pub(crate) young: usize,
+}
+
+impl Swept {
+    /// What was removed.
+    pub(crate) fn files(self) -> Files {
+        Files { files: self.removed as u64, bytes: self.bytes }
+    }
 }
 
 impl EmbeddedLakes {
@@ -72,25 +79,33 @@ impl EmbeddedLakes {
     }
 }
 
-fn sweep(connection: &Connection, lake: LakeId, area: &dyn Area, age: Duration) -> Result<Swept, LakeError> {
+/// Removes them. In the writer's turn alone, as others' writes look the same.
+pub(crate) fn sweep(connection: &Connection, lake: LakeId, area: &dyn Area, age: Duration) -> Result<Swept, LakeError> {
     // First the files, then who is known: a file that is committed in between is known.
-    let files = own_files(area, lake).map_err(io_error)?;
-    let known = known_names(connection, lake)?;
-    let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut swept = Swept::default();
-    for (path, made) in files {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if known.contains(&*name) {
-            continue;
-        }
-        if made > before {
-            swept.young += 1;
-            continue;
-        }
-        area.remove(&path).map_err(io_error)?;
+    let files = area.list(&area.data(lake)).map_err(io_error)?;
+    let (old, young) = unknown(connection, lake, &files, age)?;
+    let mut swept = Swept { young, ..Swept::default() };
+    for file in old {
+        area.remove(&file.path).map_err(io_error)?;
         swept.removed += 1;
+        swept.bytes += file.bytes;
     }
     Ok(swept)
+}
+
+/// Those of a lake's files that no snapshot knows: the ones that are older than `age`, and how many are not.
+pub(crate) fn unknown<'a>(
+    connection: &Connection,
+    lake: LakeId,
+    files: &'a [DataFile],
+    age: Duration,
+) -> Result<(Vec<&'a DataFile>, usize), LakeError> {
+    let known = known_names(connection, lake)?;
+    let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+    let is_known = |file: &DataFile| known.contains(&*file.path.file_name().unwrap_or_default().to_string_lossy());
+    let own = files.iter().filter_map(|file| Some((file, written_at(file)?))).filter(|(file, _)| !is_known(file));
+    let (old, young): (Vec<_>, Vec<_>) = own.partition(|(_, written)| *written <= before);
+    Ok((old.into_iter().map(|(file, _)| file).collect(), young.len()))
 }
 
 /// Names of all files that any snapshot shows, and of those that wait for their deletion. No two files have one name.
@@ -106,17 +121,12 @@ fn known_names(connection: &Connection, lake: LakeId) -> Result<HashSet<String>,
     Ok(paths.into_iter().map(name).collect())
 }
 
-/// A lake's files whose names say that the lake made them, and when they were last written.
-fn own_files(area: &dyn Area, lake: LakeId) -> io::Result<Vec<(PathBuf, SystemTime)>> {
-    let mut found = Vec::new();
-    for file in area.list(&area.data(lake))? {
-        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(made) = named_at(&name) else { continue };
-        // A linked file is as old as its owner's; one that was long in the writing is newer than its name.
-        let written = if made_at(&name).is_none() { made } else { file.written.max(made) };
-        found.push((file.path.clone(), written));
-    }
-    Ok(found)
+/// When a file was last written, if its name says that the lake made it.
+fn written_at(file: &DataFile) -> Option<SystemTime> {
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let made = named_at(&name)?;
+    // A linked file is as old as its owner's; one that was long in the writing is newer than its name.
+    Some(if made_at(&name).is_none() { made } else { file.written.max(made) })
 }
 
 /// When a file was made, by its name.

@@ -70,16 +70,24 @@ impl Reading<'_> {
         if from > to {
             return Err(QueryError::Sql(format!("the changes from snapshot {from} end before it, at {to}")));
         }
-        let kept = structure::is_kept(self.connection, self.lake, from).map_err(lake_failed)?;
-        if !kept {
-            return Err(QueryError::NoSnapshot(from));
+        // Changes of snapshots that are gone can't be told, and those after them would seem to be all.
+        let gone = structure::first_gone(self.connection, self.lake, from, to).map_err(lake_failed)?;
+        if let Some(gone) = gone {
+            return Err(QueryError::NoSnapshot(gone));
         }
         let columns = self.columns(table, ReadAt::Snapshot(to))?;
         let list: Vec<String> = columns.iter().map(handed_over).collect();
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        let rewrites = structure::on(
+            self.lake,
+            &format!(
+                "SELECT x.snapshot_id FROM {{md}}.ducklake_snapshot_changes x
+              WHERE x.snapshot_id BETWEEN {from} AND {to} AND contains(x.changes_made, 'rewrite_delete:')"
+            ),
+        );
         Ok(format!(
             "SELECT snapshot_id, rowid, change_type, {} FROM ducklake_table_changes({}, {}, {}, {from}, {to})
-              ORDER BY snapshot_id, rowid, change_type DESC{limit}",
+              WHERE snapshot_id NOT IN ({rewrites}) ORDER BY snapshot_id, rowid, change_type DESC{limit}",
             list.join(", "),
             sql::text(&sql::catalog(self.lake)),
             sql::text(table.bucket.as_str()),

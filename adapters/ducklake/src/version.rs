@@ -11,11 +11,17 @@ use gadwall_domain::history::{ReadAt, TableVersion};
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 
-use crate::error::fault;
+use crate::error::{fault, lake_error};
 use crate::structure::{number, on, rows};
 
 /// The beginning of the name of a table that is built anew with the rows of a version: the version follows.
 const SAME_ROWS: &str = "__gadwall_rows_";
+
+/// The catalog's setting of a table that says when its rows last changed, where nothing else does any more.
+const LAST_CHANGE: &str = "gadwall_last_change";
+
+/// Tables whose last change is kept in one statement.
+const KEPT_AT_ONCE: usize = 500;
 
 /// The number of the table that the entry `t` of `ducklake_table` is for its users: that of the first one, of those
 /// that were built anew in each other's place.
@@ -41,6 +47,52 @@ pub(crate) fn name_of_copy(head: SnapshotId) -> String {
 pub(crate) fn version(connection: &Connection, lake: LakeId, table_id: i64) -> Result<TableVersion, LakeError> {
     let mut found = versions(connection, lake, ReadAt::Head, &table_id.to_string())?;
     found.remove(&table_id).ok_or_else(|| fault("the table's version is unknown"))
+}
+
+/// Keeps when tables' rows last changed, for when the snapshots are gone that tell so. Rows that went away leave nothing
+/// behind: without this the table would be as old again as the rows that it has.
+pub(crate) fn keep(connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+    let statement = on(
+        lake,
+        "SELECT t.table_id, greatest(
+                  coalesce((SELECT max(greatest(f.begin_snapshot, coalesce(f.partial_max, 0))) FROM {md}.ducklake_data_file f
+                             WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL), 0),
+                  coalesce((SELECT max(greatest(d.begin_snapshot, coalesce(d.partial_max, 0))) FROM {md}.ducklake_delete_file d
+                             WHERE d.table_id = t.table_id AND d.end_snapshot IS NULL), 0))
+           FROM {md}.ducklake_table t WHERE t.end_snapshot IS NULL",
+    );
+    let stays: HashMap<i64, i64> =
+        rows(connection, &statement, &[], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect();
+    if stays.is_empty() {
+        return Ok(());
+    }
+    let ids = stays.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let now = versions(connection, lake, ReadAt::Head, &ids)?;
+    let kept: Vec<(i64, i64)> = now
+        .into_iter()
+        .map(|(id, version)| (id, number(version.rows)))
+        .filter(|(id, rows)| stays.get(id).is_some_and(|stays| stays < rows))
+        .collect();
+    for some in kept.chunks(KEPT_AT_ONCE) {
+        let ids = some.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", ");
+        let values =
+            some.iter().map(|(id, rows)| format!("('{LAST_CHANGE}', '{rows}', 'table', {id})")).collect::<Vec<_>>();
+        let statement = on(
+            lake,
+            &format!(
+                "BEGIN TRANSACTION;
+                 DELETE FROM {{md}}.ducklake_metadata WHERE key = '{LAST_CHANGE}' AND scope = 'table' AND scope_id IN ({ids});
+                 INSERT INTO {{md}}.ducklake_metadata (key, value, scope, scope_id) VALUES {};
+                 COMMIT",
+                values.join(", ")
+            ),
+        );
+        if let Err(error) = connection.execute_batch(&statement) {
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(lake_error(&error));
+        }
+    }
+    Ok(())
 }
 
 /// Tables that take part in a table's shape: each entry begins and ends with a change.
@@ -84,7 +136,7 @@ pub(crate) fn versions(
              shape AS (SELECT id, max(n) AS n FROM ({shape}) GROUP BY id),
              filled AS (
                SELECT id, CASE WHEN begin_snapshot = made.n AND made.same IS NOT NULL
-                               THEN greatest(made.same, {ended})
+                               THEN greatest(made.same, {ended}, CASE WHEN {merged} > made.n THEN {merged} ELSE 0 END)
                                ELSE greatest(begin_snapshot, {ended}, {merged}) END AS n
                  FROM {{md}}.ducklake_data_file JOIN made ON id = table_id WHERE begin_snapshot <= {until}
                UNION ALL
@@ -95,6 +147,9 @@ pub(crate) fn versions(
                  FROM (SELECT DISTINCT table_id AS id FROM {{md}}.ducklake_inlined_data_tables WHERE table_id IN ({ids})) inlined
                  JOIN {{md}}.ducklake_snapshot_changes ON snapshot_id <= {until}
                   AND regexp_matches(changes_made, '(^|,)inlined_[a-z]+:' || inlined.id || '(,|$)')
+               UNION ALL
+               SELECT scope_id, CAST(value AS BIGINT) FROM {{md}}.ducklake_metadata
+                WHERE key = '{LAST_CHANGE}' AND scope = 'table' AND scope_id IN ({ids}) AND CAST(value AS BIGINT) <= {until}
                UNION ALL
                SELECT id, coalesce(same, n) FROM made)
              SELECT shape.id, any_value(shape.n), max(filled.n)

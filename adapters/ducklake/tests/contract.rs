@@ -52,3 +52,21 @@ mod links {
 
     gadwall_application::links_contract!(fresh());
 }
+
+mod maintenance {
+    use std::sync::Arc;
+
+    use gadwall_application::testing::contract::maintenance::MaintainedLake;
+    use gadwall_ducklake::EmbeddedLakes;
+    use tempfile::TempDir;
+
+    use super::support;
+
+    fn fresh() -> (Arc<dyn MaintainedLake>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
+        (Arc::new(lakes), dir)
+    }
+
+    gadwall_application::maintenance_contract!(fresh());
+}

@@ -15,7 +15,12 @@ use futures_util::StreamExt as _;
 use gadwall_application::testing::builders;
 use gadwall_domain::alteration::Alteration;
 use gadwall_domain::history::{Expected, ReadAt};
-use gadwall_domain::ports::lake::{EngineFile, LakeStore as _, LakeWrite, TableReader as _};
+use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::layout::{Layout, Partition, Transform};
+use gadwall_domain::maintenance::{MaintenancePolicy, PolicyChanges};
+use gadwall_domain::ports::lake::{
+    EngineFile, LakeMaintenance as _, LakeStore as _, LakeWrite, Slice, TableReader as _,
+};
 use gadwall_domain::schema::Column;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
@@ -140,5 +145,54 @@ async fn every_answered_change_is_there_after_a_power_loss() {
             rows += batch.unwrap().num_rows();
         }
         assert_eq!(rows, expected, "{at:?}");
+    }
+}
+
+/// Files that maintenance wrote last before those go whose rows they have.
+#[tokio::test]
+async fn every_compacted_row_is_there_after_a_power_loss() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let lake = builders::lake(1);
+    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
+    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
+    lakes.create(lake).await.unwrap();
+    let columns = vec![builders::column("id", "INTEGER"), builders::column("part", "VARCHAR")];
+    let schema = builders::schema(columns, &["id"]);
+    let changes = PolicyChanges { min_small_files: Some(2), delete_ratio: Some(0.1), ..PolicyChanges::default() };
+    let policy = MaintenancePolicy::default().with(&changes).unwrap();
+    let write = async |write| lakes.write(lake, write, builders::origin("r")).await.unwrap().snapshot;
+    let maintain = async |slice| lakes.maintain(lake, slice, builders::origin("r")).await.unwrap();
+    let tables = ["main.plain", "main.parted"].map(|name| TableRef::parse(name).unwrap());
+    let by_part = Partition { column: builders::column_name("part"), transform: Transform::Identity };
+    let parted = Layout { partition_by: vec![by_part], ..Layout::default() };
+    for (table, layout) in tables.iter().zip([Layout::default(), parted]) {
+        write(LakeWrite::CreateTable { table: table.clone(), schema: schema.clone(), layout }).await;
+        for id in 0..6 {
+            let ids = [(id * 3).to_string(), (id * 3 + 1).to_string(), (id * 3 + 2).to_string()];
+            let rows = ids.each_ref().map(|id| [Some(id.as_str()), Some(if id.ends_with('1') { "a" } else { "b" })]);
+            write(LakeWrite::append(table.clone(), schema.clone(), builders::rows(["id", "part"], &rows))).await;
+        }
+        let filter = Some(builders::equals("id", "2"));
+        let expected = Expected::ANY;
+        write(LakeWrite::Delete { table: table.clone(), schema: schema.clone(), filter, expected }).await;
+        assert!(maintain(Slice::Rewrite { table: table.clone(), policy }).await.snapshot.is_some());
+        while maintain(Slice::Merge { table: table.clone(), policy }).await.snapshot.is_some() {}
+    }
+    let head = lakes.head(lake).await.unwrap().get();
+    let old = (0..head).map(|number| SnapshotId::new(number.cast_signed()).unwrap()).collect();
+    assert_eq!(maintain(Slice::Expire(old)).await.expired, head);
+    assert!(maintain(Slice::DeleteUnused(Duration::ZERO)).await.removed.files > 10);
+
+    disk.survivors(&before.lakes_dir, &after.lakes_dir);
+    let lakes = EmbeddedLakes::open(&after).unwrap();
+    for table in &tables {
+        let limit = Duration::from_secs(30);
+        let mut read = lakes.rows(lake, table, Selection::default(), ReadAt::Head, limit).await.unwrap().0;
+        let mut rows = 0;
+        while let Some(batch) = read.batches.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert_eq!(rows, 17, "{table}");
     }
 }

@@ -39,6 +39,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::maintenance::Maintenance;
 use gadwall_application::operating::{Measured, Operating};
 use gadwall_application::operations::Operations;
 use gadwall_application::projects::Projects;
@@ -78,6 +79,7 @@ use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
 use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
+use api::maintenance::MaintenanceApi;
 use api::operating::{ConfigApi, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
@@ -152,6 +154,8 @@ pub struct Services {
     pub operations: Arc<Operations>,
     /// Imports and exports.
     pub transfers: Arc<Transfers>,
+    /// Maintenance of the lakes.
+    pub maintenance: Arc<Maintenance>,
     /// Jobs, runs, and what comes from what.
     pub lineage: Arc<Lineage>,
     /// Queries.
@@ -262,7 +266,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis), OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
-type FileApis = (DatasetsApi, TransfersApi, OperationsApi);
+type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
@@ -373,6 +377,7 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
         DatasetsApi { datasets: Arc::clone(&services.datasets) },
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
+        MaintenanceApi { maintenance: Arc::clone(&services.maintenance) },
     );
     let short = (
         ShortTablesApi {

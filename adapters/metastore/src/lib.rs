@@ -17,6 +17,7 @@ mod instances;
 mod keys;
 mod lake_index;
 mod lineage;
+mod maintenance;
 mod migrations;
 mod operations;
 mod pools;

@@ -24,12 +24,13 @@ macro_rules! scripts {
             (13, "webhooks", include_str!(concat!("../migrations/", $database, "/0013_webhooks.sql"))),
             (14, "lineage", include_str!(concat!("../migrations/", $database, "/0014_lineage.sql"))),
             (15, "readerships", include_str!(concat!("../migrations/", $database, "/0015_readerships.sql"))),
+            (16, "maintenance", include_str!(concat!("../migrations/", $database, "/0016_maintenance.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 15] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 15] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 16] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 16] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

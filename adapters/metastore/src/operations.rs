@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::ids::OperationId;
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::operation::{Operation, OperationState};
+use gadwall_domain::operation::{Operation, OperationKind, OperationState};
 use gadwall_domain::ports::metadata::{OperationFilter, OperationRepository, StoreError};
 
 use crate::error::value_fault;
@@ -14,7 +14,7 @@ use crate::tx::SqlTx;
 
 pub(crate) const LIST: &str = "
     SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
-     WHERE o.project = $1 AND o.id < $2 ORDER BY o.id DESC LIMIT $3";
+     WHERE o.project = $1 AND o.id < $2 AND ($4 = '' OR o.kind = $4) ORDER BY o.id DESC LIMIT $3";
 pub(crate) const UNFINISHED: &str = "
     SELECT o.*, p.id AS project_id FROM operations o JOIN projects p ON p.id_key = o.project
      WHERE o.finished_at IS NULL ORDER BY o.id";
@@ -77,7 +77,8 @@ impl OperationRepository for SqlTx {
         let statement = sql(LIST)
             .bind(project.folded())
             .bind(filter.after.map_or_else(|| PAST_ALL_IDS.to_owned(), |id| id.to_string()))
-            .bind(i64::from(filter.limit));
+            .bind(i64::from(filter.limit))
+            .bind(filter.kind.map_or("", OperationKind::as_str));
         self.all(statement).await?.iter().map(rows::operation).collect()
     }
 

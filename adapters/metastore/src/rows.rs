@@ -13,6 +13,7 @@ use gadwall_domain::instance::Instance;
 use gadwall_domain::live::{ChangeConsumer, EventToken};
 use gadwall_domain::names::{BucketName, ConsumerName, ProjectId, TableName, TagName};
 use gadwall_domain::operation::{Operation, OperationKind, OperationState, Progress};
+use gadwall_domain::ports::maintenance::KeptMaintenance;
 use gadwall_domain::ports::metadata::{BucketFacts, KeyedWrite, StoreError, TableFacts};
 use gadwall_domain::project::{Deletion, Project, ProjectSize, ProjectStatus};
 use gadwall_domain::query_record::{QueryRecord, QueryState};
@@ -121,6 +122,15 @@ pub(crate) fn consumer(row: &Row) -> Parsed<ChangeConsumer> {
         snapshot: snapshot(row, "snapshot")?,
         created_at: time(row, "created_at")?,
         moved_at: time(row, "moved_at")?,
+    })
+}
+
+pub(crate) fn maintenance(row: &Row) -> Parsed<KeptMaintenance> {
+    Ok(KeptMaintenance {
+        changes: json(row, "policy")?,
+        is_paused: get::<i64>(row, "is_paused")? != 0,
+        next_at: optional_time(row, "next_at")?,
+        ending: json(row, "ending")?,
     })
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::lineage::LineageRepository;
+use gadwall_domain::ports::maintenance::MaintenanceRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataTx,
     OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -194,6 +195,10 @@ impl MetadataTx for SqlTx {
     }
 
     fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn maintenance(&mut self) -> &mut dyn MaintenanceRepository {
         self
     }
 

@@ -1,5 +1,4 @@
 //! Spans on their way to a collector.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -20,6 +20,7 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::events::EventsError;
+use crate::maintenance::ends;
 use crate::tables::Tables;
 
 /// Most consumers of a project.
@@ -93,7 +94,8 @@ impl Consumers {
             tx.audit().append(&[caller.entry(now, "consumer.created", &project.id, what)]).await?;
         }
         // Looked for before it counts: from the commit on nothing removes it.
-        if self.lakes.snapshot(project.lake, wanted).await?.is_none() {
+        let ends = ends(&mut *tx, &project.id, wanted, true).await?;
+        if ends || self.lakes.snapshot(project.lake, wanted).await?.is_none() {
             return Err(UseCaseError::NoSnapshot { project: project.id, snapshot: wanted.to_string() });
         }
         tx.commit().await?;

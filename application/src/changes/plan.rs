@@ -124,6 +124,8 @@ fn concerns(change: &Change, table: &TableRef) -> bool {
     match change {
         Change::BucketDropped { bucket } => *bucket == table.bucket,
         Change::TableRenamed { table: from, to } => from == table || to == table,
+        // Its rows are as they were.
+        Change::FilesCompacted { .. } => false,
         other => other.table() == Some(table),
     }
 }

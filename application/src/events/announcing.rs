@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::lineage::LineageRepository;
+use gadwall_domain::ports::maintenance::MaintenanceRepository;
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -103,6 +104,7 @@ impl MetadataTx for AnnouncingTx {
         event_tokens: EventTokens,
         consumers: ChangeConsumers,
         webhooks: WebhookRepository,
+        maintenance: MaintenanceRepository,
     }
 
     fn events(&mut self) -> &mut dyn EventLog {

@@ -6,9 +6,24 @@ use super::EventsError;
 pub const SPOKEN: [&str; 7] =
     ["lineage_event", "job_status", "queue_status", "system_metric", "error", "heartbeat", "ping"];
 /// What changes are of: events are called `table.created`, `rows.appended`.
-const AREAS: [&str; 16] = [
-    "bucket", "contract", "dataset", "files", "job", "key", "lineage", "link", "ontology", "project", "quality",
-    "rows", "schema", "share", "table", "view",
+const AREAS: [&str; 17] = [
+    "bucket",
+    "contract",
+    "dataset",
+    "files",
+    "job",
+    "key",
+    "lineage",
+    "link",
+    "maintenance",
+    "ontology",
+    "project",
+    "quality",
+    "rows",
+    "schema",
+    "share",
+    "table",
+    "view",
 ];
 /// Begins each type of event where types must be unique in the world.
 pub const TYPE_PREFIX: &str = "dev.gadwall.";

@@ -58,6 +58,20 @@ pub struct Measured {
     requests: RwLock<HashMap<RequestLabels, Arc<Histogram>>>,
     operations: RwLock<HashMap<DatabaseLabels, Arc<Histogram>>>,
     late: Mutex<Late>,
+    maintenance: [AtomicU64; 4],
+}
+
+/// What runs of maintenance came to since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct MaintenanceFigures {
+    /// Runs that ended.
+    pub runs: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+    /// Seconds that they took.
+    pub seconds: f64,
+    /// Bytes that they deleted from storage.
+    pub bytes_reclaimed: u64,
 }
 
 struct Late {
@@ -124,7 +138,24 @@ impl Measured {
             requests: RwLock::default(),
             operations: RwLock::default(),
             late: Mutex::new(late),
+            maintenance: Default::default(),
         }
+    }
+
+    /// Counts a run of maintenance that ended, and the bytes that it deleted; none if it failed.
+    pub(crate) fn maintained(&self, took: Duration, reclaimed: Option<u64>) {
+        let [runs, failures, micros, bytes] = &self.maintenance;
+        runs.fetch_add(1, Ordering::Relaxed);
+        failures.fetch_add(u64::from(reclaimed.is_none()), Ordering::Relaxed);
+        micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        bytes.fetch_add(reclaimed.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// What maintenance came to since the start.
+    pub fn maintenance(&self) -> MaintenanceFigures {
+        let [runs, failures, micros, bytes] = self.maintenance.each_ref().map(|one| one.load(Ordering::Relaxed));
+        let seconds = Duration::from_micros(micros).as_secs_f64();
+        MaintenanceFigures { runs, failures, seconds, bytes_reclaimed: bytes }
     }
 
     /// Requests that are being served: whoever serves them counts.

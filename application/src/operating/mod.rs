@@ -32,7 +32,9 @@ use crate::query_statistics::QueryNumbers;
 
 pub use histogram::HistogramFigures;
 pub(crate) use measured::Operation;
-pub use measured::{DatabaseLabels, Measured, Performance, RequestLabels, THROUGHPUT_EVERY, Throughput};
+pub use measured::{
+    DatabaseLabels, MaintenanceFigures, Measured, Performance, RequestLabels, THROUGHPUT_EVERY, Throughput,
+};
 pub use memory::{MemoryStats, SAMPLED_EVERY};
 pub use settings::{DatabaseSettings, LakeSettings, ServiceSettings, StorageSettings};
 pub use window::Tally;
@@ -128,6 +130,8 @@ pub struct ServiceFigures {
     pub active_requests: u64,
     /// What the database did.
     pub operations: Vec<(DatabaseLabels, HistogramFigures)>,
+    /// What maintenance came to.
+    pub maintenance: MaintenanceFigures,
     /// What queries did.
     pub queries: QueryNumbers,
     /// The breakers.
@@ -264,6 +268,7 @@ impl Operating {
             requests: measured.requests(),
             active_requests: measured.active().load(Ordering::Relaxed),
             operations: measured.operations(),
+            maintenance: measured.maintenance(),
             queries: queries.numbers(),
             breakers,
             engines: engines.figures().await,

@@ -224,6 +224,7 @@ async fn forget(tx: &mut dyn MetadataTx, id: &ProjectId, now: DateTime<Utc>) -> 
     tx.lineage().clear(id).await?;
     tx.consumers().clear(id).await?;
     tx.webhooks().clear(id).await?;
+    tx.maintenance().clear(id).await?;
     tx.usage().clear(id).await?;
     tx.schemas().release(id, None).await?;
     tx.sharing().forget_project(id).await?;

@@ -29,6 +29,7 @@ use serde_json::json;
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::maintenance::ends;
 use crate::queries::RunningQueries;
 
 pub(crate) use place::Place;
@@ -208,6 +209,13 @@ impl Sharing {
             done => done?,
         }
         self.record_link(&mut *tx, caller, SharingFact::Linked, &link).await?;
+        if let Some(snapshot) = link.snapshot {
+            // Looked for once more before it counts: from the commit on nothing removes it.
+            let ends = ends(&mut *tx, &owner.id, snapshot, false).await?;
+            if ends || self.lakes.snapshot(owner.lake, snapshot).await?.is_none() {
+                return Err(UseCaseError::NoSnapshot { project: owner.id, snapshot: snapshot.to_string() });
+            }
+        }
         tx.commit().await?;
         Ok(link)
     }

@@ -46,8 +46,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Metrics, Ontology, Postgres,
-    Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Maintenance, Metadata, Metrics, Ontology,
+    Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
 };
 pub use sources::Sources;
 
@@ -97,6 +97,8 @@ pub struct Config {
     pub query: Query,
     /// The lakes.
     pub ducklake: Ducklake,
+    /// What keeps the lakes in order.
+    pub maintenance: Maintenance,
     /// The store of projects, keys and shares.
     pub metadata: Metadata,
     /// PostgreSQL.
@@ -166,6 +168,7 @@ impl Config {
             breaker: Breaker::default(),
             query: Query::default(),
             ducklake: Ducklake::default(),
+            maintenance: Maintenance::default(),
             metadata: Metadata::default(),
             postgres: Postgres::default(),
             storage: Storage::default(),

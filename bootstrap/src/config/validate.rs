@@ -1,11 +1,15 @@
 //! Settings that are allowed alone but not together.
 
+use std::time::Duration;
+
 use super::error::{ConfigError, Problem};
 use super::human::show_span;
 use super::{CatalogKind, ClientCertificates, Config, Environment};
 
 /// Shortest key of an administrator in production: what 16 random characters hold can't be guessed.
 const MIN_ADMIN_KEY: usize = 16;
+/// How long production keeps files that no snapshot shows, at least.
+const MIN_FILE_AGE: Duration = Duration::from_hours(24);
 
 impl Config {
     /// Whether the settings go together. Loading has done this already; it is for a configuration made by hand.
@@ -75,6 +79,9 @@ impl Config {
         for (key, fine, message) in self.tls_contradictions() {
             unless(fine, key, message.to_owned());
         }
+        for (key, fine, message) in self.maintenance_contradictions() {
+            unless(fine, key, message);
+        }
         for (key, value) in
             [("storage.access_key", &self.storage.access_key), ("storage.secret_key", &self.storage.secret_key)]
         {
@@ -99,6 +106,31 @@ impl Config {
         );
         problems.extend(self.auth.issuer_problems(self.environment));
         problems
+    }
+
+    /// What maintenance needs: a key, whether it is so, and what to say if it isn't.
+    fn maintenance_contradictions(&self) -> [(&'static str, bool, String); 2] {
+        let maintenance = &self.maintenance;
+        [
+            (
+                "maintenance.small_file_size",
+                maintenance.small_file_size < maintenance.target_file_size,
+                format!(
+                    "maintenance.small_file_size ({}) is not less than maintenance.target_file_size ({}): what was merged would \
+                     be merged again",
+                    maintenance.small_file_size, maintenance.target_file_size
+                ),
+            ),
+            (
+                "maintenance.keep_files_for",
+                self.environment != Environment::Production || maintenance.keep_files_for >= MIN_FILE_AGE,
+                format!(
+                    "maintenance.keep_files_for ({}) is too short: production keeps files for {} that queries may still read",
+                    show_span(maintenance.keep_files_for),
+                    show_span(MIN_FILE_AGE)
+                ),
+            ),
+        ]
     }
 
     /// What TLS needs: a key, whether it is there, and what to say if it isn't.

@@ -69,6 +69,8 @@ pub fn event_of_write(
     let output = write.change.table()?;
     let output = match &write.change {
         Change::TableRenamed { to, .. } => to,
+        // Nothing comes of anything: the rows are where they were.
+        Change::FilesCompacted { .. } => return None,
         _ => output,
     };
     let run = run_of_write(lake, snapshot, number);

@@ -16,10 +16,11 @@ use crate::idempotency::{IdempotencyRecord, StoredAnswer};
 use crate::ids::{ApiKeyId, CallerId, OperationId, QueryId, SnapshotId};
 use crate::instance::Instance;
 use crate::names::{BucketName, ColumnName, ProjectId, TagName};
-use crate::operation::Operation;
+use crate::operation::{Operation, OperationKind};
 use crate::ports::contracts::ContractRepository;
 use crate::ports::events::{ChangeConsumers, EventTokens};
 use crate::ports::lineage::LineageRepository;
+use crate::ports::maintenance::MaintenanceRepository;
 use crate::ports::ontology::SchemaRepository;
 use crate::ports::sharing::SharingRepository;
 use crate::ports::usage::UsageRepository;
@@ -101,6 +102,8 @@ pub trait MetadataTx: Send {
     fn consumers(&mut self) -> &mut dyn ChangeConsumers;
     /// Addresses that are told of events.
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
+    /// What projects want of their maintenance.
+    fn maintenance(&mut self) -> &mut dyn MaintenanceRepository;
     /// Makes it last.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
@@ -342,6 +345,8 @@ pub trait InstanceRepository: Send {
 pub struct OperationFilter {
     /// Only those after this one in the list.
     pub after: Option<OperationId>,
+    /// Only those of this kind.
+    pub kind: Option<OperationKind>,
     /// At most so many.
     pub limit: u32,
 }

@@ -5,10 +5,12 @@
 //! | [`metadata::MetadataStore`] | projects, keys, events, audit, index of the lake | SQLite, memory |
 //! | [`sharing::SharingRepository`] | who reads whose buckets | SQLite, PostgreSQL, memory |
 //! | [`lineage::LineageRepository`] | jobs, runs, and what they read and write | SQLite, PostgreSQL, memory |
+//! | [`maintenance::MaintenanceRepository`] | what projects want of their maintenance | SQLite, PostgreSQL, memory |
 //! | [`usage::UsageRepository`] | what queries did, by day | SQLite, PostgreSQL, memory |
 //! | [`events::EventTokens`], [`events::ChangeConsumers`] | who watches events, who follows tables | SQLite, PostgreSQL, memory |
 //! | [`lake::LakeStore`] | a project's tables and their snapshots | DuckLake, memory |
 //! | [`lake::QueryEngine`] | runs checked SQL | DuckLake |
+//! | [`lake::LakeMaintenance`] | keeps a lake's files few and its past short | DuckLake, memory |
 //! | [`objects::ObjectStorage`] | the files of a project's datasets | local files, memory |
 //! | [`contracts::ContractRepository`] | what tables are held to, and what looks found | SQLite, PostgreSQL, memory |
 //! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
@@ -30,6 +32,7 @@ pub mod contracts;
 pub mod events;
 pub mod lake;
 pub mod lineage;
+pub mod maintenance;
 pub mod metadata;
 pub mod objects;
 pub mod ontology;

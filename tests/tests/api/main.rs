@@ -20,6 +20,7 @@ mod introspection;
 mod isolation;
 mod keys;
 mod lineage;
+mod maintenance;
 mod matrix;
 mod ontology;
 mod openapi;

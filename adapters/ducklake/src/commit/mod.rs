@@ -7,6 +7,7 @@ mod change;
 mod edit;
 mod hold;
 mod load;
+mod maintain;
 mod purge;
 mod register;
 mod restore;

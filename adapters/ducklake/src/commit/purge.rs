@@ -47,7 +47,7 @@ impl Commit<'_> {
         let ids = self.line_of(told.id).map_err(WriteError::from)?;
         let target = Target { told, columns, condition, ids };
 
-        let first = self.first_to_show(&target)?;
+        let first = self.first_to_read(&target.ids, self.first_to_show(&target)?)?;
         let shown = |snapshot: &SnapshotId| first.is_some_and(|first| *snapshot >= first);
         if let Some(held) = held.iter().filter(|held| shown(held)).min() {
             return Err(PurgeError::Held(*held));
@@ -116,6 +116,28 @@ impl Commit<'_> {
         Ok(None)
     }
 
+    /// The first kept snapshot that reads a file which may hold such a row: a merged file has rows of later snapshots, too.
+    fn first_to_read(&self, ids: &[i64], shows: Option<SnapshotId>) -> Result<Option<SnapshotId>, WriteError> {
+        let Some(mut first) = shows else { return Ok(None) };
+        loop {
+            let statement = on(
+                self.lake,
+                &format!(
+                    "SELECT min(s.snapshot_id) FROM {{md}}.ducklake_snapshot s
+                       JOIN {{md}}.ducklake_data_file f ON s.snapshot_id >= f.begin_snapshot
+                      WHERE f.table_id IN ({}) AND f.begin_snapshot < {first} AND f.partial_max >= {first}",
+                    list(ids)
+                ),
+            );
+            let before = rows(self.connection, &statement, &[], |row| row.get::<_, Option<i64>>(0))?.pop().flatten();
+            let before = before.map(SnapshotId::new).transpose().map_err(|error| fault(error.to_string()))?;
+            match before {
+                Some(before) if before < first => first = before,
+                _ => return Ok(Some(first)),
+            }
+        }
+    }
+
     /// The first kept snapshot, and those that added rows to the table (or to those before it).
     fn versions_of(&self, target: &Target) -> Result<Vec<SnapshotId>, WriteError> {
         let ids = list(&target.ids);
@@ -123,6 +145,9 @@ impl Commit<'_> {
             self.lake,
             &format!(
                 "WITH changed(n) AS (SELECT begin_snapshot FROM {{md}}.ducklake_data_file WHERE table_id IN ({ids})
+                          UNION SELECT s.snapshot_id FROM {{md}}.ducklake_data_file f
+                                  JOIN {{md}}.ducklake_snapshot s ON s.snapshot_id BETWEEN f.begin_snapshot AND f.partial_max
+                                 WHERE f.table_id IN ({ids})
                           UNION SELECT begin_snapshot FROM {{md}}.ducklake_table WHERE table_id IN ({ids})
                           UNION SELECT begin_snapshot FROM {{md}}.ducklake_column WHERE table_id IN ({ids})
                           UNION SELECT snapshot_id FROM {{md}}.ducklake_snapshot_changes

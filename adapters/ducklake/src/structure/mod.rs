@@ -330,6 +330,20 @@ pub(crate) fn is_kept(connection: &Connection, lake: LakeId, snapshot: SnapshotI
     Ok(rows(connection, &statement, &[&number(snapshot)], |row| row.get::<_, i64>(0))?.pop() == Some(1))
 }
 
+/// The first of these snapshots that isn't kept. They are numbered without gaps.
+pub(crate) fn first_gone(
+    connection: &Connection,
+    lake: LakeId,
+    from: SnapshotId,
+    to: SnapshotId,
+) -> Result<Option<SnapshotId>, LakeError> {
+    let statement =
+        on(lake, "SELECT snapshot_id FROM {md}.ducklake_snapshot WHERE snapshot_id BETWEEN ? AND ? ORDER BY 1");
+    let kept = rows(connection, &statement, &[&number(from), &number(to)], |row| row.get::<_, i64>(0))?;
+    let gone = (number(from)..=number(to)).zip(kept.into_iter().map(Some).chain(std::iter::repeat(None)));
+    gone.into_iter().find(|(wanted, kept)| *kept != Some(*wanted)).map(|(wanted, _)| snapshot(wanted)).transpose()
+}
+
 fn table_ref(bucket: &str, table: &str) -> Result<TableRef, LakeError> {
     let bad_name = |error: gadwall_domain::names::NameError| fault(error.to_string());
     Ok(TableRef {

@@ -87,8 +87,14 @@ pub(crate) fn of_table(
         part("ducklake_tag", "object_id"),
         part("ducklake_column_tag", "table_id"),
     ];
+    // A file that was merged says of those in it only which was the first and which the last.
+    let merged = format!(
+        "SELECT x.snapshot_id FROM {{md}}.ducklake_snapshot_changes x
+           JOIN ({ids}) line ON regexp_matches(x.changes_made, '(^|,)[a-z_]+:' || line.table_id || '(,|$)')
+          WHERE EXISTS (FROM {{md}}.ducklake_data_file f WHERE f.table_id IN ({ids}) AND f.partial_max IS NOT NULL)"
+    );
     let rest = format!(
-        "WHERE s.snapshot_id < ? AND s.snapshot_id IN ({}) AND (c.commit_extra_info IS NULL OR c.commit_extra_info NOT LIKE '%\"writes\":[]%')
+        "WHERE s.snapshot_id < ? AND s.snapshot_id IN ({} UNION ALL {merged}) AND (c.commit_extra_info IS NULL OR c.commit_extra_info NOT LIKE '%\"writes\":[]%')
          ORDER BY s.snapshot_id DESC LIMIT ?",
         parts.join(" UNION ALL ")
     );

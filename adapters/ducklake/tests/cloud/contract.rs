@@ -43,3 +43,18 @@ mod links {
 
     gadwall_application::links_contract!(contract_together, fresh().await);
 }
+
+mod maintenance {
+    use std::sync::Arc;
+
+    use gadwall_application::testing::contract::maintenance::MaintainedLake;
+    use gadwall_test_services::PostgresProcess;
+    use tempfile::TempDir;
+
+    async fn fresh() -> (Arc<dyn MaintainedLake>, (TempDir, PostgresProcess)) {
+        let (lakes, guard) = super::open().await;
+        (lakes, guard)
+    }
+
+    gadwall_application::maintenance_contract!(contract_together, fresh().await);
+}

@@ -19,6 +19,7 @@ pub(crate) mod history;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod lineage;
+pub(crate) mod maintenance;
 pub(crate) mod models;
 pub(crate) mod operating;
 pub(crate) mod operations;
@@ -76,6 +77,8 @@ pub(crate) enum Area {
     Lineage,
     /// Imports, exports, and other long work.
     Operations,
+    /// What keeps a project's files few and its past as long as wanted.
+    Maintenance,
     /// SQL.
     Queries,
     /// Tables and files of one's own project, under shorter names.

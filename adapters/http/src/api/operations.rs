@@ -31,9 +31,9 @@ pub(crate) struct OperationsApi {
 pub(crate) struct OperationBody {
     /// Its id.
     id: String,
-    /// `import` or `export`.
+    /// `import`, `export` or `maintenance`.
     kind: String,
-    /// What it works on: `bucket.table`, or `query`.
+    /// What it works on: `bucket.table`, or `query`; of maintenance its steps.
     subject: String,
     /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
     state: String,
@@ -63,9 +63,9 @@ pub(crate) struct OperationBody {
 #[derive(Debug, Object)]
 pub(crate) struct OperationList {
     /// The operations, newest first.
-    operations: Vec<OperationBody>,
+    pub(super) operations: Vec<OperationBody>,
     /// Send it as `after` for the next page; null on the last one.
-    next_cursor: Option<String>,
+    pub(super) next_cursor: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -126,7 +126,7 @@ impl OperationsApi {
         let project = project_id(&project.0)?;
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
         let after = after.0.as_deref().map(cursor).transpose()?;
-        let found = self.operations.list(auth.caller(), &project, OperationFilter { after, limit }).await?;
+        let found = self.operations.list(auth.caller(), &project, OperationFilter { after, kind: None, limit }).await?;
         let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))
     }

@@ -16,6 +16,7 @@ pub(super) fn figures(exposed: &Exposed) -> Vec<Figure> {
     all.extend(breakers(&service.breakers));
     all.extend(cache(exposed));
     all.extend(lineage(service));
+    all.extend(maintenance(service));
     all.extend(process(service));
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     all.push(Figure::gauges("gadwall_build_info", "The version that runs.", [(version, 1.0)]));
@@ -133,6 +134,20 @@ fn cache(exposed: &Exposed) -> Vec<Figure> {
         ),
         Figure::gauge("gadwall_result_cache_bytes", "Results that are kept.", float(cache.bytes)),
         Figure::gauge("gadwall_result_cache_entries", "Results that are kept.", float(cache.entries)),
+    ]
+}
+
+fn maintenance(service: &ServiceFigures) -> Vec<Figure> {
+    let figures = service.maintenance;
+    vec![
+        Figure::counter("gadwall_maintenance_runs", "Runs of maintenance that ended.", float(figures.runs)),
+        Figure::counter("gadwall_maintenance_failures", "Runs of maintenance that failed.", float(figures.failures)),
+        Figure::counter("gadwall_maintenance_seconds", "How long runs of maintenance took in all.", figures.seconds),
+        Figure::counter(
+            "gadwall_maintenance_reclaimed_bytes",
+            "Bytes of files that maintenance deleted.",
+            float(figures.bytes_reclaimed),
+        ),
     ]
 }
 

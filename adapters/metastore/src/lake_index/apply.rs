@@ -78,6 +78,7 @@ impl SqlTx {
             | Change::TableTruncated { .. }
             | Change::RowsPurged { .. }
             | Change::FilesRegistered { .. }
+            | Change::FilesCompacted { .. }
             | Change::ViewCreated { .. }
             | Change::ViewDropped { .. } => Ok(()),
         }

@@ -138,7 +138,7 @@ async fn read(tx: &mut dyn MetadataTx, from: &str) -> Result<(), StoreError> {
         "idempotency" => tx.idempotency().begin("admin", "k", Uuid::from_u128(1), noon(), noon()).await.map(drop),
         "operations" => {
             tx.operations().find(&p1, failed().id).await?;
-            tx.operations().list(&p1, OperationFilter { after: None, limit: 9 }).await.map(drop)
+            tx.operations().list(&p1, OperationFilter { after: None, kind: None, limit: 9 }).await.map(drop)
         }
         "queries" => {
             let all = QueryFilter { state: None, since: None, principal: None, before: None, limit: 9 };

@@ -15,6 +15,7 @@
 
 pub mod lake;
 pub mod links;
+pub mod maintenance;
 pub mod metadata;
 pub mod objects;
 pub mod registry;

@@ -5,6 +5,7 @@ mod alter;
 mod change;
 mod checks;
 mod filter;
+mod maintain;
 mod measure;
 mod past;
 mod profile;
@@ -322,6 +323,19 @@ mod tests {
     }
 
     crate::lake_contract!(fresh());
+
+    mod maintenance {
+        use std::sync::Arc;
+
+        use super::MemoryLake;
+        use crate::testing::contract::maintenance::MaintainedLake;
+
+        fn fresh() -> (Arc<dyn MaintainedLake>, ()) {
+            (Arc::new(MemoryLake::default()), ())
+        }
+
+        crate::maintenance_contract!(fresh());
+    }
 
     mod views {
         use std::sync::Arc;

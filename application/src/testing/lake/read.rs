@@ -84,8 +84,9 @@ pub(super) fn changes(
     limit: Option<u64>,
 ) -> Result<RecordBatch, QueryError> {
     let (_, last) = find(lake, table, ReadAt::Snapshot(to))?;
-    if !lake.versions.contains_key(&from) {
-        return Err(QueryError::NoSnapshot(from));
+    let asked = (from.get()..=to.get()).filter_map(|number| SnapshotId::new(number.cast_signed()).ok());
+    if let Some(gone) = asked.into_iter().find(|snapshot| !lake.versions.contains_key(snapshot)) {
+        return Err(QueryError::NoSnapshot(gone));
     }
     let mut happened = Vec::new();
     for (snapshot, version) in lake.versions.iter().filter(|(snapshot, _)| (from..=to).contains(*snapshot)) {

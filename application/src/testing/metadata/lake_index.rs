@@ -94,6 +94,7 @@ impl LakeFacts {
             | Change::TableTruncated { .. }
             | Change::RowsPurged { .. }
             | Change::FilesRegistered { .. }
+            | Change::FilesCompacted { .. }
             | Change::ViewCreated { .. }
             | Change::ViewDropped { .. } => {}
         }

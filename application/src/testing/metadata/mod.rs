@@ -6,6 +6,7 @@ mod idempotency;
 mod instances;
 mod lake_index;
 mod lineage;
+mod maintenance;
 mod operations;
 mod queries;
 mod repositories;
@@ -33,6 +34,7 @@ use gadwall_domain::operation::Operation;
 use gadwall_domain::ports::contracts::ContractRepository;
 use gadwall_domain::ports::events::{ChangeConsumers, EventTokens};
 use gadwall_domain::ports::lineage::LineageRepository;
+use gadwall_domain::ports::maintenance::{KeptMaintenance, MaintenanceRepository};
 use gadwall_domain::ports::metadata::{
     ApiKeyRepository, AuditLog, EventLog, IdempotencyRepository, InstanceRepository, LakeIndex, MetadataStore,
     MetadataTx, OperationRepository, ProjectRepository, QueryLog, StoreError, TagRepository,
@@ -75,6 +77,7 @@ struct State {
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
+    maintenance: BTreeMap<ProjectId, KeptMaintenance>,
     schemas: Vec<SchemaVersion>,
     governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }
@@ -210,6 +213,10 @@ impl MetadataTx for MemoryTx {
     }
 
     fn consumers(&mut self) -> &mut dyn ChangeConsumers {
+        self
+    }
+
+    fn maintenance(&mut self) -> &mut dyn MaintenanceRepository {
         self
     }
 

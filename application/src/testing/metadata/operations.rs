@@ -41,7 +41,8 @@ impl OperationRepository for MemoryTx {
     async fn list(&mut self, project: &ProjectId, filter: OperationFilter) -> Result<Vec<Operation>, StoreError> {
         let newest_first = self.state.operations.values().rev();
         let wanted = newest_first
-            .filter(|operation| operation.project == *project && filter.after.is_none_or(|after| operation.id < after));
+            .filter(|operation| operation.project == *project && filter.after.is_none_or(|after| operation.id < after))
+            .filter(|operation| filter.kind.is_none_or(|kind| operation.kind == kind));
         Ok(wanted.take(filter.limit as usize).cloned().collect())
     }
 

@@ -53,6 +53,7 @@ mod events;
 mod features;
 mod front;
 mod lake;
+mod maintenance;
 mod outside;
 mod serving;
 
@@ -60,6 +61,7 @@ pub use events::Events;
 pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
+pub use maintenance::Maintenance;
 pub use outside::{Ontology, Postgres, Storage};
 pub use serving::{Audit, Auth, Logging, Metrics, Projects, Quota, Server, Traces};
 
@@ -93,6 +95,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Breaker::SECTION,
     Query::SECTION,
     Ducklake::SECTION,
+    Maintenance::SECTION,
     Metadata::SECTION,
     Postgres::SECTION,
     Storage::SECTION,

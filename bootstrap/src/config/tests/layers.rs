@@ -145,6 +145,7 @@ fn with_what_it_needs(key: &str) -> Given {
         }
         "metadata.instance_renewal" => with_key().file("metadata.instance_timeout = \"1h\""),
         "metadata.instance_timeout" => with_key().file("metadata.instance_renewal = \"1s\""),
+        "maintenance.small_file_size" => with_key().file("maintenance.target_file_size = \"1GiB\""),
         _ => with_key(),
     }
 }

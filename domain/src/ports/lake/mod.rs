@@ -1,5 +1,6 @@
 //! The lake: a project's tables, their snapshots, and queries over them.
 
+mod maintain;
 mod read;
 mod script;
 mod views;
@@ -18,6 +19,7 @@ use crate::schema::Column;
 use crate::table::{Comments, TableRef, TableSize};
 use crate::view::View;
 
+pub use maintain::*;
 pub use read::*;
 pub use script::*;
 pub use views::*;

@@ -10,6 +10,7 @@ mod lake_history;
 mod lake_index;
 mod lineage;
 mod logs;
+mod maintenance;
 mod operations;
 mod queries;
 mod schemas;
@@ -37,6 +38,7 @@ pub use lake_history::*;
 pub use lake_index::*;
 pub use lineage::*;
 pub use logs::*;
+pub use maintenance::*;
 pub use operations::*;
 pub use queries::*;
 pub use schemas::*;
@@ -87,6 +89,8 @@ macro_rules! metadata_contract {
                 old_events_are_forgotten_and_their_positions_remembered,
                 a_token_of_events_ends_by_itself,
                 a_consumer_of_changes_reads_back_as_stored,
+                maintenance_reads_back_as_stored,
+                maintenance_is_due_by_its_time,
                 a_webhook_reads_back_as_stored,
                 a_webhook_is_due_when_there_is_something_to_tell,
                 dead_letters_are_kept_newest_first,

@@ -59,7 +59,7 @@ async fn find(store: &Arc<dyn MetadataStore>, project: &str, number: u128) -> Op
 
 /// The ids of a page of a project's operations.
 async fn page(store: &Arc<dyn MetadataStore>, project: &str, after: Option<u128>, limit: u32) -> Vec<u128> {
-    let filter = OperationFilter { after: after.map(id), limit };
+    let filter = OperationFilter { after: after.map(id), kind: None, limit };
     let found = store.read().await.unwrap().operations().list(&project_id(project), filter).await.unwrap();
     found.iter().map(|operation| operation.id.uuid().as_u128()).collect()
 }

@@ -1,0 +1,12 @@
+-- What projects want of their maintenance, and when they have it next.
+--
+-- What the first migration fixes holds here too. `policy` says what is otherwise than the defaults; `ending` are snapshots that
+-- nobody may begin to hold, as they are about to end.
+
+CREATE TABLE maintenance (
+    project   TEXT    PRIMARY KEY REFERENCES projects (id_key),
+    policy    TEXT    NOT NULL,
+    is_paused INTEGER NOT NULL,
+    next_at   INTEGER,
+    ending    TEXT    NOT NULL
+) STRICT;
