@@ -4,6 +4,7 @@
 mod columns;
 mod event;
 mod merge;
+mod origins;
 mod own;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::ids::SnapshotId;
 pub use columns::{ColumnEdge, Influence};
 pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, LineageEvent, RunEvent};
 pub use merge::Merged;
-pub use own::{OWN_JOBS, PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
+pub use origins::{MAX_ORIGINS, Means, Origin, Origins};
+pub use own::{OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
 
 /// Longest namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 512;
@@ -286,6 +288,13 @@ pub struct Dataset {
     pub created_at: DateTime<Utc>,
     /// When it was last heard of.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Dataset {
+    /// Whether what is told of its columns is a part only.
+    pub fn is_partial(&self) -> bool {
+        self.facets.get(PARTIAL).is_some_and(|part| part["columnLineage"] == true)
+    }
 }
 
 /// Which way rows go between a run and a dataset.

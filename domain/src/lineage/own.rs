@@ -1,10 +1,12 @@
 //! What Gadwall itself tells: each write as a run of its own, as an event of OpenLineage 2-0-2.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::{Builder, Uuid};
 
-use super::{EventKind, NodeName, RunId};
+use super::{EventKind, NodeName, Origin, Origins, RunId};
 use crate::commit::{Change, WriteRecord};
 use crate::ids::{LakeId, SnapshotId};
 use crate::schema::Column;
@@ -12,6 +14,8 @@ use crate::table::TableRef;
 
 /// Who tells (`producer`).
 pub const PRODUCER: &str = "https://github.com/gadwall/gadwall";
+/// The facet of a dataset whose facets tell a part only: a field for each, such as `columnLineage`.
+pub const PARTIAL: &str = "gadwall_partial";
 /// The namespace of Gadwall's own jobs.
 pub const OWN_JOBS: &str = "gadwall";
 /// What runs' events are of.
@@ -66,10 +70,10 @@ pub fn event_of_write(
     at: DateTime<Utc>,
     write: &WriteRecord,
 ) -> Option<Value> {
-    let output = write.change.table()?;
     let output = match &write.change {
         Change::TableRenamed { to, .. } => to,
-        _ => output,
+        Change::ViewCreated { view, .. } | Change::ViewDropped { view } => view,
+        change => change.table()?,
     };
     let run = run_of_write(lake, snapshot, number);
     let mut run_facets = Map::new();
@@ -103,17 +107,16 @@ pub fn event_of_write(
             "facets": { "jobType": facet("2-0-4/JobTypeJobFacet.json", job_type) },
         },
         "inputs": inputs,
-        "outputs": [output_dataset(output, snapshot, &write.change)],
+        "outputs": [output_dataset(output, snapshot, write)],
     }))
 }
 
-fn output_dataset(table: &TableRef, snapshot: SnapshotId, change: &Change) -> Value {
-    let mut facets = Map::new();
+fn output_dataset(table: &TableRef, snapshot: SnapshotId, write: &WriteRecord) -> Value {
+    let change = &write.change;
+    let mut facets = origins_facets(&write.origins);
     let version = json!({ "datasetVersion": snapshot.get().to_string() });
     facets.insert("version".to_owned(), facet("1-0-1/DatasetVersionDatasetFacet.json", version));
-    if let Some(columns) = columns_of(change) {
-        let fields: Vec<Value> =
-            columns.iter().map(|column| json!({ "name": column.name, "type": column.data_type.to_string() })).collect();
+    if let Some(fields) = fields_of(change) {
         facets.insert("schema".to_owned(), facet("1-2-0/SchemaDatasetFacet.json", json!({ "fields": fields })));
     }
     if let Some(state) = lifecycle(change) {
@@ -134,6 +137,14 @@ fn output_dataset(table: &TableRef, snapshot: SnapshotId, change: &Change) -> Va
     output
 }
 
+fn fields_of(change: &Change) -> Option<Vec<Value>> {
+    if let Change::ViewCreated { columns, .. } = change {
+        return Some(columns.iter().map(|column| json!({ "name": column.name, "type": column.data_type })).collect());
+    }
+    let field = |column: &Column| json!({ "name": column.name, "type": column.data_type.to_string() });
+    columns_of(change).map(|columns| columns.iter().map(field).collect())
+}
+
 fn columns_of(change: &Change) -> Option<&[Column]> {
     match change {
         Change::TableCreated { columns, .. }
@@ -146,8 +157,8 @@ fn columns_of(change: &Change) -> Option<&[Column]> {
 
 fn lifecycle(change: &Change) -> Option<&'static str> {
     Some(match change {
-        Change::TableCreated { .. } | Change::TableUndeleted { .. } => "CREATE",
-        Change::TableDropped { .. } => "DROP",
+        Change::TableCreated { .. } | Change::TableUndeleted { .. } | Change::ViewCreated { .. } => "CREATE",
+        Change::TableDropped { .. } | Change::ViewDropped { .. } => "DROP",
         Change::TableAltered { .. } => "ALTER",
         Change::TableRenamed { .. } => "RENAME",
         Change::TableTruncated { .. } => "TRUNCATE",
@@ -163,4 +174,45 @@ fn run_of_write(lake: LakeId, snapshot: SnapshotId, number: usize) -> RunId {
     let spread = place.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let bits = lake.uuid().as_u128() ^ spread;
     RunId::new(Builder::from_random_bytes(Uuid::from_u128(bits).into_bytes()).into_uuid())
+}
+
+/// The facets that tell which columns the output's come from: none of a write whose columns come from nowhere.
+fn origins_facets(origins: &Origins) -> Map<String, Value> {
+    let mut facets = Map::new();
+    if origins.is_empty() {
+        return facets;
+    }
+    let fields: Map<String, Value> = origins
+        .columns
+        .iter()
+        .map(|(column, origins)| (column.clone(), json!({ "inputFields": input_fields(origins) })))
+        .collect();
+    let told = json!({ "fields": fields, "dataset": input_fields(&origins.rows) });
+    facets.insert("columnLineage".to_owned(), facet("1-2-0/ColumnLineageDatasetFacet.json", told));
+    // The next write that tells all takes it back.
+    let part = if origins.partial { json!({ "columnLineage": true }) } else { json!({ "_deleted": true }) };
+    facets.insert(PARTIAL.to_owned(), facet("DatasetFacet.json", part));
+    facets
+}
+
+/// The columns of a facet, each with all that is done with it.
+fn input_fields(origins: &BTreeSet<Origin>) -> Vec<Value> {
+    let mut fields: Vec<Value> = Vec::new();
+    let mut last: Option<(&TableRef, &str)> = None;
+    for origin in origins {
+        let step = json!({
+            "type": origin.means.influence().as_str(), "subtype": origin.means.as_str(), "description": "",
+            "masking": origin.masking,
+        });
+        let field = (&origin.table, &*origin.column);
+        match fields.last_mut().and_then(|known| known["transformations"].as_array_mut()) {
+            Some(steps) if last == Some(field) => steps.push(step),
+            _ => fields.push(json!({
+                "namespace": NodeName::DEFAULT_NAMESPACE, "name": origin.table.short(), "field": origin.column,
+                "transformations": [step],
+            })),
+        }
+        last = Some(field);
+    }
+    fields
 }

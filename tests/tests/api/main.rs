@@ -20,6 +20,7 @@ mod introspection;
 mod isolation;
 mod keys;
 mod lineage;
+mod lineage_columns;
 mod matrix;
 mod ontology;
 mod openapi;
