@@ -23,7 +23,10 @@ pub use columns::{ColumnEdge, Influence};
 pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, LineageEvent, RunEvent};
 pub use merge::Merged;
 pub use origins::{MAX_ORIGINS, Means, Origin, Origins};
-pub use own::{OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
+pub use own::{
+    FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_failure, event_of_run,
+    event_of_write, table_dataset,
+};
 
 /// Longest namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 512;

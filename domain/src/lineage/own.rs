@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::{Builder, Uuid};
 
-use super::{EventKind, NodeName, Origin, Origins, RunId};
-use crate::commit::{Change, WriteRecord};
+use super::{EventKind, MAX_DATASETS, NodeName, Origin, Origins, RunId};
+use crate::commit::{Change, WriteOrigin, WriteRecord};
 use crate::ids::{LakeId, SnapshotId};
 use crate::schema::Column;
 use crate::table::TableRef;
@@ -20,6 +20,11 @@ pub const PARTIAL: &str = "gadwall_partial";
 pub const OWN_JOBS: &str = "gadwall";
 /// What runs' events are of.
 pub const RUN_EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
+
+/// Longest text of a statement in an event, and in a commit, in bytes.
+pub const MAX_SQL: usize = 8 << 10;
+/// Longest message of a failure, in bytes.
+const MAX_MESSAGE: usize = 2 << 10;
 
 /// The name of a table of a project, as a dataset: jobs that are told of by hand call it the same.
 pub fn table_dataset(table: &TableRef) -> Option<NodeName> {
@@ -76,44 +81,104 @@ pub fn event_of_write(
         change => change.table()?,
     };
     let run = run_of_write(lake, snapshot, number);
-    let mut run_facets = Map::new();
+    let job_name = format!("{} {}", write.change.event_type(), output.short());
+    let mut run_facets = run_facets(&write.origin, &job_name);
     let whence = json!({
         "snapshotId": snapshot, "requestId": write.origin.request_id, "traceparent": write.origin.traceparent,
         "change": write.change.event_type(),
     });
     run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
-    let job_name = format!("{} {}", write.change.event_type(), output.short());
-    if let Some(parent) = write.origin.run_id.as_deref().and_then(RunId::parse) {
-        let parent = json!({
-            "run": { "runId": parent.to_string() },
-            "job": { "namespace": NodeName::DEFAULT_NAMESPACE, "name": job_name },
-        });
-        run_facets.insert("parent".to_owned(), facet("1-2-0/ParentRunFacet.json", parent));
-    }
     let mut inputs: Vec<Value> = write.reads.iter().map(|table| dataset(table, &json!({}))).collect();
     if let Change::TableRenamed { table, .. } = &write.change {
         inputs.push(dataset(table, &json!({})));
     }
+    let outputs = vec![output_dataset(output, snapshot, write)];
+    let job = (&*job_name, write.sql.as_deref());
+    Some(run_event(EventKind::Complete, at, run, job, run_facets, (inputs, outputs)))
+}
+
+/// A write that came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedWrite<'a> {
+    /// Where it came from.
+    pub origin: &'a WriteOrigin,
+    /// What it would have been: the word that events have for such a change, or `sql`.
+    pub operation: &'a str,
+    /// The tables that it would have changed.
+    pub tables: &'a [TableRef],
+    /// Its statements, if it is SQL.
+    pub sql: Option<&'a str>,
+    /// Why, as its author is told.
+    pub error: &'a str,
+    /// The stable code of that.
+    pub code: &'a str,
+}
+
+/// The event of a write that failed or was refused, as a run; none if it was about no table.
+pub fn event_of_failure(run: RunId, at: DateTime<Utc>, failed: &FailedWrite<'_>) -> Option<Value> {
+    let job_name = format!("{} {}", failed.operation, failed.tables.first()?.short());
+    let mut run_facets = run_facets(failed.origin, &job_name);
+    let whence = json!({
+        "requestId": failed.origin.request_id, "traceparent": failed.origin.traceparent, "change": failed.operation,
+        "code": failed.code,
+    });
+    run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
+    let message = json!({ "message": cut(failed.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
+    run_facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
+    let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({})));
+    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), run_facets, (Vec::new(), outputs.collect())))
+}
+
+/// The facets that each of Gadwall's own runs has.
+fn run_facets(origin: &WriteOrigin, job_name: &str) -> Map<String, Value> {
+    let mut facets = Map::new();
+    if let Some(parent) = origin.run_id.as_deref().and_then(RunId::parse) {
+        let parent = json!({
+            "run": { "runId": parent.to_string() },
+            "job": { "namespace": NodeName::DEFAULT_NAMESPACE, "name": job_name },
+        });
+        facets.insert("parent".to_owned(), facet("1-2-0/ParentRunFacet.json", parent));
+    }
+    facets
+}
+
+fn run_event(
+    kind: EventKind,
+    at: DateTime<Utc>,
+    run: RunId,
+    (job_name, sql): (&str, Option<&str>),
+    run_facets: Map<String, Value>,
+    (inputs, outputs): (Vec<Value>, Vec<Value>),
+) -> Value {
     let job_type = json!({ "processingType": "BATCH", "integration": "GADWALL", "jobType": "COMMAND" });
-    Some(json!({
-        "eventType": EventKind::Complete.as_str(),
+    let mut job_facets = Map::new();
+    job_facets.insert("jobType".to_owned(), facet("2-0-4/JobTypeJobFacet.json", job_type));
+    if let Some(sql) = sql {
+        let query = json!({ "query": cut(sql, MAX_SQL), "dialect": "duckdb" });
+        job_facets.insert("sql".to_owned(), facet("1-1-0/SQLJobFacet.json", query));
+    }
+    json!({
+        "eventType": kind.as_str(),
         "eventTime": at,
         "producer": PRODUCER,
         "schemaURL": RUN_EVENT_SCHEMA,
         "run": { "runId": run.to_string(), "facets": run_facets },
-        "job": {
-            "namespace": OWN_JOBS,
-            "name": job_name,
-            "facets": { "jobType": facet("2-0-4/JobTypeJobFacet.json", job_type) },
-        },
+        "job": { "namespace": OWN_JOBS, "name": job_name, "facets": job_facets },
         "inputs": inputs,
-        "outputs": [output_dataset(output, snapshot, write)],
-    }))
+        "outputs": outputs,
+    })
+}
+
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 fn output_dataset(table: &TableRef, snapshot: SnapshotId, write: &WriteRecord) -> Value {
     let change = &write.change;
     let mut facets = origins_facets(&write.origins);
+    let source = json!({ "name": NodeName::DEFAULT_NAMESPACE, "uri": format!("ducklake://tables/{}", table.short()) });
+    facets.insert("dataSource".to_owned(), facet("1-0-1/DatasourceDatasetFacet.json", source));
     let version = json!({ "datasetVersion": snapshot.get().to_string() });
     facets.insert("version".to_owned(), facet("1-0-1/DatasetVersionDatasetFacet.json", version));
     if let Some(fields) = fields_of(change) {

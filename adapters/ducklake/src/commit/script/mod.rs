@@ -24,7 +24,7 @@ use arrow::datatypes::Schema;
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::lineage::{MAX_ORIGINS, Origins};
+use gadwall_domain::lineage::{MAX_ORIGINS, MAX_SQL, Origins};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
@@ -70,6 +70,8 @@ struct Made {
     change: Change,
     reads: BTreeSet<TableRef>,
     origins: Origins,
+    /// The statement that made it of what it read.
+    sql: Option<String>,
 }
 
 /// What happens to a view.
@@ -166,8 +168,12 @@ impl Commit<'_> {
                 Ok(None)
             }
             Ok(results) => {
-                let (made, read): (Vec<_>, Vec<_>) =
-                    run.changes.take().into_iter().map(|made| (made.change, (made.reads, made.origins))).unzip();
+                let (made, read): (Vec<_>, Vec<_>) = run
+                    .changes
+                    .take()
+                    .into_iter()
+                    .map(|made| (made.change, (made.reads, made.origins, made.sql)))
+                    .unzip();
                 let changed = !made.is_empty();
                 let mut breaches = match run.hold(&made, &held) {
                     Ok(breaches) => breaches,
@@ -187,11 +193,11 @@ impl Commit<'_> {
                 self.before.set(Some(newest));
                 before = newest;
                 let mut room = MAX_ORIGINS;
-                let record = |(number, (change, (reads, origins)))| {
+                let record = |(number, (change, (reads, origins, sql)))| {
                     let breaches = breaches.remove(&number).unwrap_or_default();
                     let origins = Origins::bounded(origins, room);
                     room -= origins.edges();
-                    WriteRecord { reads, origins, breaches, ..WriteRecord::new(origin.clone(), change) }
+                    WriteRecord { reads, origins, sql, breaches, ..WriteRecord::new(origin.clone(), change) }
                 };
                 self.say(made.into_iter().zip(read).enumerate().map(record).collect())?;
                 self.make_all_last(started)?;
@@ -273,6 +279,8 @@ impl Run<'_> {
         let touched = self.touched.take();
         for made in &mut self.changes.borrow_mut()[made_before..] {
             made.reads.extend(touched.reads.iter().cloned());
+            // What reads nothing is data, which has no place there.
+            made.sql = (!made.reads.is_empty()).then(|| beginning(&statement.sql));
         }
         self.attribute(made_before);
         Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched })
@@ -284,7 +292,7 @@ impl Run<'_> {
             other => other.table(),
         };
         self.touched.borrow_mut().writes.extend(name.cloned());
-        self.changes.borrow_mut().push(Made { change, reads: BTreeSet::new(), origins: Origins::default() });
+        self.changes.borrow_mut().push(Made { change, reads: BTreeSet::new(), origins: Origins::default(), sql: None });
     }
 
     /// The words for an error of the engine.
@@ -332,6 +340,11 @@ impl Run<'_> {
     fn next_name(&self) -> String {
         format!("__gadwall_script_{}", self.temporary.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// As much of a statement as a commit tells.
+fn beginning(sql: &str) -> String {
+    sql[..sql.floor_char_boundary(MAX_SQL)].to_owned()
 }
 
 type Rows = (Arc<Schema>, Vec<RecordBatch>);
