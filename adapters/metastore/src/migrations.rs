@@ -23,12 +23,17 @@ macro_rules! scripts {
             (12, "events", include_str!(concat!("../migrations/", $database, "/0012_events.sql"))),
             (13, "webhooks", include_str!(concat!("../migrations/", $database, "/0013_webhooks.sql"))),
             (14, "lineage", include_str!(concat!("../migrations/", $database, "/0014_lineage.sql"))),
+            (
+                16,
+                "lineage forwarding",
+                include_str!(concat!("../migrations/", $database, "/0016_lineage_forwarding.sql")),
+            ),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 14] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 14] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 15] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 15] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

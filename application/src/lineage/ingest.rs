@@ -68,6 +68,10 @@ impl Lineage {
         let waiting: Vec<Value> =
             events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
         tx.lineage().enqueue(project, &waiting, now).await?;
+        if let Some(most) = self.forward {
+            let all: Vec<Value> = events.iter().map(|(raw, _)| (*raw).clone()).collect();
+            tx.lineage().forward(project, &all, now, most).await?;
+        }
         let teller = Teller { project, request: &caller.request_id, now };
         let mut told = Vec::new();
         for (_, event) in events {
@@ -81,7 +85,7 @@ impl Lineage {
         }
         tx.events().append(&told).await?;
         tx.commit().await?;
-        if !waiting.is_empty() {
+        if !waiting.is_empty() || self.forward.is_some() {
             self.came.notify_one();
         }
         Ok(())

@@ -161,11 +161,11 @@ impl Lineage {
         &self,
         caller: &Caller,
         project: &ProjectId,
-        event: &Value,
+        raw: &Value,
         metadata: Option<Value>,
         check: impl FnOnce(Option<&Run>) -> Result<(), RunError> + Send,
     ) -> Result<(), UseCaseError> {
-        let event = LineageEvent::parse(event)?;
+        let event = LineageEvent::parse(raw)?;
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
         if !tx.lake_index().is_in_use(project).await? {
@@ -179,6 +179,9 @@ impl Lineage {
         }
         put_jobs_and_runs(&mut *tx, project, &merged).await?;
         super::queue::put_datasets(&mut *tx, project, merged, &[&event], now).await?;
+        if let Some(most) = self.forward {
+            tx.lineage().forward(project, std::slice::from_ref(raw), now, most).await?;
+        }
         if let LineageEvent::Run(event) = &event {
             let teller = Teller { project, request: &caller.request_id, now };
             let (before, after) = (teller.job_before(event), teller.job(event));
@@ -190,7 +193,11 @@ impl Lineage {
             tx.audit().append(&[entry]).await?;
             tx.events().append(&told).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if self.forward.is_some() {
+            self.came.notify_one();
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@
 //! An event's job and run are known when it is answered. What it says of datasets follows: it waits in a queue that lasts,
 //! which [`Lineage::work_off`] works off in order.
 
+mod failures;
+mod forward;
 mod graph;
 mod ingest;
 mod jobs;
@@ -29,6 +31,9 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
+pub(crate) use failures::Attempt;
+pub use failures::Failures;
+pub use forward::{Forwarded, Forwarding};
 pub use graph::{ColumnGraph, Graph, GraphNode, MAX_DEPTH, Way};
 pub use ingest::{Ingested, MAX_EVENTS};
 pub use jobs::{Ended, Ending, NewJob, ToldDataset};
@@ -44,6 +49,8 @@ pub struct Lineage {
     ids: Arc<dyn IdGenerator>,
     /// Told when something waits to be worked off.
     came: Arc<Notify>,
+    /// How many events may wait to be handed on to another server; none where there is none.
+    forward: Option<u64>,
 }
 
 impl fmt::Debug for Lineage {
@@ -71,13 +78,19 @@ impl Lineage {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { store, access, clock, ids, came: Arc::default() }
+        Self { store, access, clock, ids, came: Arc::default(), forward: None }
     }
 
     /// Goes by that word that something waits: writes bring events, too.
     #[must_use]
     pub fn woken_by(self, came: Arc<Notify>) -> Self {
         Self { came, ..self }
+    }
+
+    /// Hands all events on to another server: so many may wait for it.
+    #[must_use]
+    pub fn forwarding(self, most: Option<u64>) -> Self {
+        Self { forward: most, ..self }
     }
 
     /// Waits until something is to be worked off, but not longer than that.

@@ -7,7 +7,7 @@ use gadwall_domain::access::Scope;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::{Backlog, QueuedEvent};
+use gadwall_domain::ports::lineage::{Backlog, ForwardBacklog, ForwardProgress, QueuedEvent};
 use gadwall_domain::ports::metadata::MetadataTx;
 
 use super::Lineage;
@@ -85,6 +85,20 @@ impl Lineage {
     /// How much waits in a project, or in all of them, where nobody asks: to be told to those who watch.
     pub async fn backlog_of(&self, project: Option<&ProjectId>) -> Result<Backlog, UseCaseError> {
         Ok(self.store.read().await?.lineage().backlog(project).await?)
+    }
+
+    /// How much waits in a project, or in all of them, to be handed on to another server, and how that is; nothing
+    /// where there is none.
+    pub async fn forwarding_of(
+        &self,
+        project: Option<&ProjectId>,
+    ) -> Result<Option<(ForwardBacklog, ForwardProgress)>, UseCaseError> {
+        if self.forward.is_none() {
+            return Ok(None);
+        }
+        let mut tx = self.store.read().await?;
+        let backlog = tx.lineage().forward_backlog(project).await?;
+        Ok(Some((backlog, tx.lineage().forward_progress().await?)))
     }
 
     /// Events of a project that can't be worked off, oldest first.

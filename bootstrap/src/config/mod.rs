@@ -44,8 +44,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Metadata, Metrics, Ontology, Postgres,
-    Projects, Query, Quota, RateLimit, Server, Storage, Tls,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging, Metadata,
+    Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls,
 };
 pub use sources::Sources;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub audit: Audit,
     /// What happens, as it happens.
     pub events: Events,
+    /// Jobs, and what comes from what.
+    pub lineage: Lineage,
     /// Projects.
     pub projects: Projects,
     /// What a project may hold and do.
@@ -153,6 +155,7 @@ impl Config {
             auth: Auth::default(),
             audit: Audit::default(),
             events: Events::default(),
+            lineage: Lineage::default(),
             projects: Projects::default(),
             quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },

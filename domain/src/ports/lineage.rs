@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::metadata::StoreError;
+use super::webhooks::DeliveryError;
 use crate::ids::SnapshotId;
 use crate::lineage::{ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, Run, RunId, RunState, Use};
 use crate::names::ProjectId;
@@ -76,9 +77,72 @@ pub struct Backlog {
     pub oldest: Option<DateTime<Utc>>,
 }
 
+/// An event that is to be handed on to another server of lineage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardedEvent {
+    /// Its place among those that are handed on.
+    pub position: u64,
+    /// The event.
+    pub event: Value,
+}
+
+/// How far the handing on is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForwardProgress {
+    /// How often the next events were tried.
+    pub attempts: u32,
+    /// When they are tried next; at once without.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Why that failed last; none since a success.
+    pub error: Option<String>,
+    /// Events that were left out since the beginning: refused by the other server, or the oldest of too many.
+    pub dropped: u64,
+}
+
+/// How much waits to be handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForwardBacklog {
+    /// Events.
+    pub waiting: u64,
+    /// When the oldest of them came.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Events that are handed on to another server of lineage, in their order.
+#[async_trait]
+pub trait ForwardRepository: Send {
+    /// Adds events; of more than `most` the oldest of all go, and are counted.
+    async fn forward(
+        &mut self,
+        project: &ProjectId,
+        events: &[Value],
+        at: DateTime<Utc>,
+        most: u64,
+    ) -> Result<(), StoreError>;
+    /// The first that wait, of all projects, at most so many.
+    async fn to_forward(&mut self, limit: u32) -> Result<Vec<ForwardedEvent>, StoreError>;
+    /// Takes out what was handed on.
+    async fn forwarded(&mut self, positions: &[u64]) -> Result<(), StoreError>;
+    /// How much waits: of a project, or of all.
+    async fn forward_backlog(&mut self, project: Option<&ProjectId>) -> Result<ForwardBacklog, StoreError>;
+    /// How far the handing on is.
+    async fn forward_progress(&mut self) -> Result<ForwardProgress, StoreError>;
+    /// Claims the handing on until a time, unless another server has it or it isn't due; answers whether that is so.
+    async fn claim_forwarding(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<bool, StoreError>;
+    /// Gives it back, and keeps when it is tried next and why. More that were dropped are added to those before.
+    async fn release_forwarding(&mut self, progress: &ForwardProgress, dropped: u64) -> Result<(), StoreError>;
+}
+
+/// Hands events on to another server of lineage.
+#[async_trait]
+pub trait LineageSender: Send + Sync {
+    /// Sends an event. Good is any status from 200 to 299.
+    async fn send(&self, event: &Value) -> Result<(), DeliveryError>;
+}
+
 /// Jobs, runs, datasets, and what lies between them. What is put takes the place of what was there under its name.
 #[async_trait]
-pub trait LineageRepository: Send {
+pub trait LineageRepository: ForwardRepository {
     /// The jobs of these names that are known.
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError>;
     /// Puts jobs.

@@ -1,5 +1,6 @@
 //! Lineage. Nodes are kept under digests of their names, which may be long.
 
+mod forward;
 mod graph;
 mod nodes;
 mod queue;
@@ -97,7 +98,8 @@ impl SqlTx {
     }
 
     async fn clear_lineage(&mut self, project: &ProjectId) -> Result<(), StoreError> {
-        const ALL: [&str; 7] = [
+        const ALL: [&str; 8] = [
+            "DELETE FROM lineage_forward WHERE project = $1",
             "DELETE FROM lineage_queue WHERE project = $1",
             "DELETE FROM lineage_columns WHERE project = $1",
             "DELETE FROM lineage_edges WHERE project = $1",

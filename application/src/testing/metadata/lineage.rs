@@ -202,6 +202,7 @@ impl LineageRepository for MemoryTx {
         let state = self.change()?;
         state.lineage.remove(project);
         state.lineage_queue.events.retain(|_, event| event.project != *project);
+        state.lineage_forwarding.clear(project);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod events;
+mod forward;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -49,6 +50,7 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use events::Events;
+use forward::Forwarding;
 use lake_index::LakeFacts;
 use lineage::{Lineage, Queue};
 use sharing::Sharing;
@@ -75,6 +77,7 @@ struct State {
     usage: BTreeMap<(ProjectId, NaiveDate), QueryUsage>,
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
+    lineage_forwarding: Forwarding,
     schemas: Vec<SchemaVersion>,
     governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }
