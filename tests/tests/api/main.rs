@@ -21,6 +21,7 @@ mod isolation;
 mod keys;
 mod lineage;
 mod lineage_columns;
+mod lineage_forward;
 mod matrix;
 mod ontology;
 mod openapi;
