@@ -140,21 +140,15 @@ pub trait LineageSender: Send + Sync {
     async fn send(&self, event: &Value) -> Result<(), DeliveryError>;
 }
 
-/// Jobs, runs, datasets, and what lies between them. What is put takes the place of what was there under its name.
+/// Jobs and datasets. What is put takes the place of what was there under its name.
 #[async_trait]
-pub trait LineageRepository: ForwardRepository {
+pub trait NodeRepository: Send {
     /// The jobs of these names that are known.
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError>;
     /// Puts jobs.
     async fn put_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError>;
     /// A page of jobs.
     async fn list_jobs(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Job>, StoreError>;
-    /// The runs of these ids that are known.
-    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError>;
-    /// Puts runs.
-    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError>;
-    /// A page of runs.
-    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
     /// The datasets of these names that are known.
     async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError>;
     /// Puts datasets.
@@ -163,10 +157,26 @@ pub trait LineageRepository: ForwardRepository {
     async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError>;
     /// The namespaces that jobs and datasets have, by name.
     async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError>;
+}
+
+/// Runs, and what they read and write. What is put takes the place of what was there under its id.
+#[async_trait]
+pub trait RunRepository: Send {
+    /// The runs of these ids that are known.
+    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError>;
+    /// Puts runs.
+    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError>;
+    /// A page of runs.
+    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
     /// Adds what runs and jobs read and write.
     async fn put_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError>;
     /// What a run reads and writes.
     async fn uses_of(&mut self, project: &ProjectId, run: RunId) -> Result<Vec<(Direction, NodeName)>, StoreError>;
+}
+
+/// What lies between jobs and datasets, and between columns.
+#[async_trait]
+pub trait GraphRepository: Send {
     /// The edges at some nodes of one kind, at most so many.
     async fn edges_at(
         &mut self,
@@ -186,9 +196,11 @@ pub trait LineageRepository: ForwardRepository {
         datasets: &[NodeName],
         limit: u32,
     ) -> Result<Vec<ColumnEdge>, StoreError>;
-    /// Forgets all of a project's lineage.
-    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
+}
 
+/// Events on their way in.
+#[async_trait]
+pub trait QueueRepository: Send {
     /// Puts events into the queue, in order.
     async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError>;
     /// The first events that wait, of all projects, at most so many.
@@ -205,6 +217,15 @@ pub trait LineageRepository: ForwardRepository {
     async fn discard(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError>;
     /// How much waits: of a project, or of all.
     async fn backlog(&mut self, project: Option<&ProjectId>) -> Result<Backlog, StoreError>;
+}
+
+/// All of lineage.
+#[async_trait]
+pub trait LineageRepository:
+    NodeRepository + RunRepository + GraphRepository + QueueRepository + ForwardRepository
+{
+    /// Forgets all of a project's lineage.
+    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
 }
 
 impl Edge {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use gadwall_domain::lineage::{ColumnEdge, Direction, Influence, NodeKind, NodeName};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::Edge;
+use gadwall_domain::ports::lineage::{Edge, GraphRepository};
 use gadwall_domain::ports::metadata::StoreError;
 
 use super::key;
@@ -48,8 +49,9 @@ macro_rules! columns {
 pub(crate) const EDGES_OF_JOBS: &str = edges!("e.job");
 pub(crate) const EDGES_OF_DATASETS: &str = edges!("e.dataset");
 
-impl SqlTx {
-    pub(super) async fn edges_of(
+#[async_trait]
+impl GraphRepository for SqlTx {
+    async fn edges_at(
         &mut self,
         project: &ProjectId,
         kind: NodeKind,
@@ -65,11 +67,7 @@ impl SqlTx {
         rows.iter().map(edge).collect()
     }
 
-    pub(super) async fn put_all_columns(
-        &mut self,
-        project: &ProjectId,
-        edges: &[ColumnEdge],
-    ) -> Result<(), StoreError> {
+    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError> {
         let mut newest: BTreeMap<(String, String), i64> = BTreeMap::new();
         for edge in edges {
             let at = newest.entry((key(&edge.to), key(&edge.job))).or_insert(i64::MIN);
@@ -121,7 +119,7 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn columns_of(
+    async fn columns_at(
         &mut self,
         project: &ProjectId,
         direction: Direction,
