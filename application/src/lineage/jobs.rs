@@ -60,16 +60,7 @@ impl Lineage {
         }
         let known = tx.lineage().jobs(&project, std::slice::from_ref(&new.name)).await?.pop();
         let is_new = known.is_none();
-        let mut job = known.unwrap_or_else(|| Job {
-            name: new.name,
-            description: None,
-            metadata: None,
-            facets: Map::new(),
-            created_at: now,
-            updated_at: now,
-            latest_run: None,
-            total_runs: 0,
-        });
+        let mut job = known.unwrap_or_else(|| Job::new(new.name, now));
         job.description = new.description.or(job.description);
         job.metadata = new.metadata.or(job.metadata);
         job.updated_at = now;
@@ -177,7 +168,7 @@ impl Lineage {
         if let (Some(run), Some(metadata)) = (merged.runs.values_mut().next(), metadata) {
             run.metadata = Some(metadata);
         }
-        put_jobs_and_runs(&mut *tx, project, &merged).await?;
+        put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
         super::queue::put_datasets(&mut *tx, project, merged, &[&event], now).await?;
         if let Some(most) = self.forward {
             tx.lineage().forward(project, std::slice::from_ref(raw), now, most).await?;

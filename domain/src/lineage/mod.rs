@@ -253,6 +253,22 @@ pub struct Job {
     pub total_runs: u64,
 }
 
+impl Job {
+    /// A job of which nothing but its name is known.
+    pub fn new(name: NodeName, now: DateTime<Utc>) -> Self {
+        Self {
+            name,
+            description: None,
+            metadata: None,
+            facets: Map::new(),
+            created_at: now,
+            updated_at: now,
+            latest_run: None,
+            total_runs: 0,
+        }
+    }
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -280,6 +296,25 @@ pub struct Run {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Run {
+    /// A run of which nothing but its id and job is known.
+    pub fn new(id: RunId, job: NodeName, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            job,
+            state: RunState::New,
+            started_at: None,
+            ended_at: None,
+            parent: None,
+            metadata: None,
+            facets: Map::new(),
+            snapshot: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// A dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
@@ -294,6 +329,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// A dataset of which nothing but its name is known.
+    pub fn new(name: NodeName, now: DateTime<Utc>) -> Self {
+        Self { name, facets: Map::new(), created_at: now, updated_at: now }
+    }
+
     /// Whether what is told of its columns is a part only.
     pub fn is_partial(&self) -> bool {
         self.facets.get(PARTIAL).is_some_and(|part| part["columnLineage"] == true)
