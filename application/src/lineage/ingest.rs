@@ -1,7 +1,7 @@
 //! OpenLineage events as they come in.
 
 use gadwall_domain::access::Scope;
-use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, RunId};
+use gadwall_domain::lineage::{EventError, Job, LineageEvent, Merged, NodeName, Run, RunId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::MetadataTx;
 use serde_json::Value;
@@ -64,7 +64,7 @@ impl Lineage {
         for (_, event) in events {
             merged.job_and_run(event, now);
         }
-        put_jobs_and_runs(&mut *tx, project, &merged).await?;
+        put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
         let waiting: Vec<Value> =
             events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
         tx.lineage().enqueue(project, &waiting, now).await?;
@@ -128,10 +128,11 @@ pub(super) async fn known<'e>(
 pub(super) async fn put_jobs_and_runs(
     tx: &mut dyn MetadataTx,
     project: &ProjectId,
-    merged: &Merged,
+    jobs: impl Iterator<Item = &Job> + Send,
+    runs: impl Iterator<Item = &Run> + Send,
 ) -> Result<(), UseCaseError> {
-    let jobs: Vec<_> = merged.jobs.values().cloned().collect();
-    let runs: Vec<_> = merged.runs.values().cloned().collect();
+    let jobs: Vec<Job> = jobs.cloned().collect();
+    let runs: Vec<Run> = runs.cloned().collect();
     tx.lineage().put_jobs(project, &jobs).await?;
     Ok(tx.lineage().put_runs(project, &runs).await?)
 }

@@ -68,6 +68,8 @@ pub struct FullRun {
     pub inputs: Vec<NodeName>,
     /// What it writes.
     pub outputs: Vec<NodeName>,
+    /// Where these are, as far as that was told.
+    pub places: BTreeMap<NodeName, String>,
 }
 
 impl Lineage {
@@ -163,26 +165,16 @@ impl Lineage {
         let mut tx = self.store.read().await?;
         let Some(run) = tx.lineage().runs(&project.id, &[id]).await?.pop() else { return Ok(None) };
         let uses = tx.lineage().uses_of(&project.id, id).await?;
-        let of = |direction: Direction| {
+        let of = |direction: Direction| -> Vec<NodeName> {
             uses.iter().filter(move |(used, _)| *used == direction).map(|(_, dataset)| dataset.clone()).collect()
         };
-        Ok(Some(FullRun { run, inputs: of(Direction::Input), outputs: of(Direction::Output) }))
-    }
-
-    /// Where a run's datasets are, as far as that was told.
-    pub async fn places(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        run: &FullRun,
-    ) -> Result<BTreeMap<NodeName, String>, UseCaseError> {
-        let project = self.open(caller, project, Scope::Read).await?;
-        let names: Vec<NodeName> = run.inputs.iter().chain(&run.outputs).cloned().collect();
-        let found = self.store.read().await?.lineage().datasets(&project.id, &names).await?;
+        let (inputs, outputs) = (of(Direction::Input), of(Direction::Output));
+        let names: Vec<NodeName> = uses.into_iter().map(|(_, dataset)| dataset).collect();
+        let found = tx.lineage().datasets(&project.id, &names).await?;
         let place = |dataset: Dataset| {
             let uri = dataset.facets.get("dataSource")?["uri"].as_str()?.to_owned();
             Some((dataset.name, uri))
         };
-        Ok(found.into_iter().filter_map(place).collect())
+        Ok(Some(FullRun { run, inputs, outputs, places: found.into_iter().filter_map(place).collect() }))
     }
 }

@@ -1,11 +1,11 @@
 //! Working off what events say of datasets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::Scope;
 use gadwall_domain::ids::RequestId;
-use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS};
+use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS, Run, RunId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{Backlog, ForwardBacklog, ForwardProgress, QueuedEvent};
 use gadwall_domain::ports::metadata::MetadataTx;
@@ -44,12 +44,16 @@ impl Lineage {
             let all: Vec<&LineageEvent> = events.iter().map(|(_, event)| event).collect();
             let mut merged = known(&mut *tx, &project, all.iter().copied()).await?;
             // Gadwall's own come here only; of others the run was told when they came.
+            let before: BTreeSet<RunId> = merged.runs.keys().copied().collect();
             for event in &all {
                 if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
                     merged.job_and_run(event, now);
                 }
             }
-            put_jobs_and_runs(&mut *tx, &project, &merged).await?;
+            let new: Vec<&Run> = merged.runs.values().filter(|run| !before.contains(&run.id)).collect();
+            let jobs: BTreeSet<&NodeName> = new.iter().map(|run| &run.job).collect();
+            let jobs = jobs.into_iter().filter_map(|name| merged.jobs.get(name));
+            put_jobs_and_runs(&mut *tx, &project, jobs, new.iter().copied()).await?;
             let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
             for (number, (position, event)) in events.iter().enumerate() {
                 let failure = failed.iter().find(|(failed, _)| *failed == number);
