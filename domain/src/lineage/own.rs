@@ -94,7 +94,7 @@ pub fn event_of_write(
     }
     let outputs = vec![output_dataset(output, snapshot, write)];
     let job = (&*job_name, write.sql.as_deref());
-    Some(run_event(EventKind::Complete, at, run, job, run_facets, (inputs, outputs)))
+    Some(run_event(EventKind::Complete, at, run, job, &run_facets, (inputs, outputs)))
 }
 
 /// A write that came to nothing.
@@ -126,7 +126,7 @@ pub fn event_of_failure(run: RunId, at: DateTime<Utc>, failed: &FailedWrite<'_>)
     let message = json!({ "message": cut(failed.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
     run_facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
     let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({})));
-    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), run_facets, (Vec::new(), outputs.collect())))
+    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (Vec::new(), outputs.collect())))
 }
 
 /// The facets that each of Gadwall's own runs has.
@@ -147,7 +147,7 @@ fn run_event(
     at: DateTime<Utc>,
     run: RunId,
     (job_name, sql): (&str, Option<&str>),
-    run_facets: Map<String, Value>,
+    run_facets: &Map<String, Value>,
     (inputs, outputs): (Vec<Value>, Vec<Value>),
 ) -> Value {
     let job_type = json!({ "processingType": "BATCH", "integration": "GADWALL", "jobType": "COMMAND" });
