@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use gadwall_domain::commit::Change;
 use gadwall_domain::query::{Parameters, QueryError};
+use gadwall_domain::schema::TableSchema;
 
 use super::names::Target;
 use super::read::Aside;
@@ -150,7 +151,7 @@ fn expressions(branch: &Branch) -> Vec<&str> {
 
 /// The columns that all branches' values are for, in the values' order.
 fn written<'m>(merge: &'m Merge, target: &'m Target) -> Vec<&'m str> {
-    let all = || target.schema.iter().flat_map(|schema| schema.columns()).map(|column| column.name.as_str());
+    let all = || target.schema.iter().flat_map(TableSchema::columns).map(|column| column.name.as_str());
     let of = |branch: &'m Branch| -> Vec<&'m str> {
         match &branch.action {
             Action::Update(set) => set.iter().map(|(name, _)| name.as_str()).collect(),

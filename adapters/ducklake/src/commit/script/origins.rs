@@ -108,7 +108,7 @@ impl Run<'_> {
         let partial = lineage.partial || (!fits && *lineage != Lineage::default());
         let columns = if fits { rows.columns.get(skipped..).unwrap_or_default() } else { &[] };
         let columns = names.iter().zip(columns).map(|(name, column)| Column::named(name, column.value.clone()));
-        let traced = Rows { columns: columns.collect(), rows: rows.rows.clone(), open: false };
+        let traced = Rows { columns: columns.collect(), kept_by: rows.kept_by.clone(), open: false };
         self.absorb(target, &traced, partial, read);
     }
 
@@ -143,7 +143,7 @@ impl Run<'_> {
             _ => Value::default(),
         };
         let columns = names.iter().enumerate().map(|(place, name)| Column::named(name, value(place))).collect();
-        let kept = Rows { columns, rows: rows.rows.clone(), open: false };
+        let kept = Rows { columns, kept_by: rows.kept_by.clone(), open: false };
         let partial = lineage.partial || (!fits && *lineage != Lineage::default());
         self.trail.borrow_mut().temporary.insert(truth(full).to_owned(), (Rc::new(kept), partial));
     }
@@ -153,7 +153,7 @@ impl Run<'_> {
         let fits = !lineage.rows.open && lineage.rows.columns.len() == names.len();
         let columns = names.iter().zip(&lineage.rows.columns).filter(|_| fits);
         let columns = columns.map(|(name, column)| Column::named(name, column.value.clone())).collect();
-        let rows = Rows { columns, rows: lineage.rows.rows.clone(), open: !fits };
+        let rows = Rows { columns, kept_by: lineage.rows.kept_by.clone(), open: !fits };
         let partial = lineage.partial || !fits;
         let mut trail = self.trail.borrow_mut();
         trail.views.insert(view.clone(), (Rc::new(rows.clone()), partial));
@@ -171,7 +171,7 @@ impl Run<'_> {
                 origins.columns.entry(name.to_string()).or_default().extend(from);
             }
         }
-        origins.rows = self.named_origins(&traced.rows, read, &mut origins.partial).into_iter().collect();
+        origins.rows = self.named_origins(&traced.kept_by, read, &mut origins.partial).into_iter().collect();
         origins
     }
 
@@ -244,7 +244,7 @@ impl Run<'_> {
 pub(super) fn sorted_by(lineage: &mut Lineage, place: usize) {
     if let Some(branch) = lineage.rows.columns.get(place) {
         let by = branch.value.flow.only(Means::Conditional);
-        lineage.rows.rows.add(&by);
+        lineage.rows.kept_by.add(&by);
     }
 }
 

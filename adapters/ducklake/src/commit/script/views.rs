@@ -133,8 +133,8 @@ impl Run<'_> {
             .map_err(|error| QueryError::Engine(format!("a view's document can't be written: {error}")))?;
         self.execute(&format!("COMMENT ON VIEW {place} IS {}", sql::text(&text)))?;
         let columns = document.columns.clone();
-        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        self.view_followed(&name, &names, &self.follow(&tree, &checked.tables));
+        let shown: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        self.view_followed(&name, &shown, &self.follow(&tree, &checked.tables));
         self.overlay.borrow_mut().make_view(name.clone(), document);
         self.change(Committed::ViewCreated { view: name, sql: query, columns, comment });
         if let Some(made) = self.changes.borrow_mut().last_mut() {

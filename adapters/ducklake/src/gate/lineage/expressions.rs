@@ -247,7 +247,7 @@ impl Tracer<'_> {
     /// A query in an expression: what it gives, and what says which rows it has.
     fn subquery(&mut self, value: &Json<'_>, frame: &Frame<'_>) -> Told<Found> {
         let rows = self.select(object(value, "subquery").ok_or(Lost)?, Some(frame))?;
-        let mut parts = Parts { flow: rows.rows.clone(), ..Parts::default() };
+        let mut parts = Parts { flow: rows.kept_by.clone(), ..Parts::default() };
         self.gather(&mut parts, value, &["child"], frame, |flow| flow.through(Step::new(Means::Transformation)))?;
         match text(value, "subquery_type") {
             // Whether there is a row doesn't depend on what is in it.

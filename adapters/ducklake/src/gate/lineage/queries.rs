@@ -59,7 +59,7 @@ impl Tracer<'_> {
             Some(table) => self.table(table, outer)?,
             None => FromClause::default(),
         };
-        let mut rows = Rows { rows: from.rows.clone(), ..Rows::default() };
+        let mut rows = Rows { kept_by: from.rows.clone(), ..Rows::default() };
         let mut plain = Vec::new();
         for item in items(node.get("select_list")) {
             let frame = Frame { from: &from, selected: &rows.columns, selected_first: false, own: &[], outer };
@@ -75,22 +75,22 @@ impl Tracer<'_> {
         for (clause, means) in [("where_clause", Means::Filter), ("having", Means::Filter), ("qualify", Means::Filter)]
         {
             if let Some(condition) = object(node, clause) {
-                rows.rows.add(&self.expression(condition, &frame)?.value.flow.only(means));
+                rows.kept_by.add(&self.expression(condition, &frame)?.value.flow.only(means));
             }
         }
         for group in items(node.get("group_expressions")) {
             let flow = self.placed(group, &frame)?;
-            rows.rows.add(&flow.only(Means::GroupBy));
+            rows.kept_by.add(&flow.only(Means::GroupBy));
         }
         if text(node, "aggregate_handling") == "FORCE_AGGREGATES" {
             for place in plain {
-                rows.rows.add(&columns[place].value.flow.only(Means::GroupBy));
+                rows.kept_by.add(&columns[place].value.flow.only(Means::GroupBy));
             }
         }
         let modified = self.modifiers(node, &frame)?;
-        rows.rows.add(&modified);
+        rows.kept_by.add(&modified);
         rows.columns = columns;
-        self.spend(&rows.rows)?;
+        self.spend(&rows.kept_by)?;
         Ok(rows)
     }
 
@@ -141,13 +141,13 @@ impl Tracer<'_> {
             let other = self.query(part, outer)?;
             rows = match text(node, "setop_type") {
                 "UNION" => self.united(rows, other)?,
-                "UNION_BY_NAME" => self.united_by_name(rows, other)?,
+                "UNION_BY_NAME" => self.united_by_name(rows, other),
                 // Which rows are left is all that comes from there.
                 "EXCEPT" | "INTERSECT" => {
                     for column in &other.columns {
-                        rows.rows.add(&column.value.flow.only(Means::Filter));
+                        rows.kept_by.add(&column.value.flow.only(Means::Filter));
                     }
-                    rows.rows.add(&other.rows.only(Means::Filter));
+                    rows.kept_by.add(&other.kept_by.only(Means::Filter));
                     self.partial |= other.open;
                     rows
                 }
@@ -158,7 +158,7 @@ impl Tracer<'_> {
         let columns = std::mem::take(&mut rows.columns);
         let frame = Frame { from: &from, selected: &columns, selected_first: true, own: &[], outer };
         let modified = self.modifiers(node, &frame)?;
-        rows.rows.add(&modified);
+        rows.kept_by.add(&modified);
         rows.columns = columns;
         Ok(rows)
     }
@@ -168,7 +168,7 @@ impl Tracer<'_> {
         if rows.open || other.open || rows.columns.len() != other.columns.len() {
             // Which of them is which isn't known.
             self.partial = true;
-            return Ok(Rows { rows: both(&rows.rows, &other.rows), ..Rows::unknown() });
+            return Ok(Rows { kept_by: both(&rows.kept_by, &other.kept_by), ..Rows::unknown() });
         }
         for (column, more) in rows.columns.iter_mut().zip(other.columns) {
             if column.value != more.value {
@@ -176,15 +176,15 @@ impl Tracer<'_> {
                 self.spend(&column.value.flow)?;
             }
         }
-        rows.rows.add(&other.rows);
+        rows.kept_by.add(&other.kept_by);
         Ok(rows)
     }
 
-    fn united_by_name(&mut self, mut rows: Rows, other: Rows) -> Told<Rows> {
+    fn united_by_name(&mut self, mut rows: Rows, other: Rows) -> Rows {
         let unnamed = |rows: &Rows| rows.open || rows.columns.iter().any(|column| column.name.is_none());
         if unnamed(&rows) || unnamed(&other) {
             self.partial = true;
-            return Ok(Rows { rows: both(&rows.rows, &other.rows), ..Rows::unknown() });
+            return Rows { kept_by: both(&rows.kept_by, &other.kept_by), ..Rows::unknown() };
         }
         for more in other.columns {
             let known = more.name.as_deref().and_then(|name| rows.columns.iter_mut().find(|column| column.is(name)));
@@ -193,8 +193,8 @@ impl Tracer<'_> {
                 None => rows.columns.push(more),
             }
         }
-        rows.rows.add(&other.rows);
-        Ok(rows)
+        rows.kept_by.add(&other.kept_by);
+        rows
     }
 
     /// The columns of an item of a SELECT list; whether there may be more; and whether it aggregates.

@@ -184,6 +184,6 @@ fn version(at: &Json<'_>) -> Option<u64> {
 }
 
 fn relation(rows: Rows, alias: &str, full: Option<Rc<[String; 3]>>) -> FromClause {
-    let Rows { columns, rows, open } = rows;
-    FromClause::of(Relation { alias: alias.to_owned(), full, columns, open }, rows)
+    let Rows { columns, kept_by, open } = rows;
+    FromClause::of(Relation { alias: alias.to_owned(), full, columns, open }, kept_by)
 }

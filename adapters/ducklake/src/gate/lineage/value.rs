@@ -67,7 +67,7 @@ impl Value {
 pub(crate) struct Rows {
     pub(crate) columns: Vec<Column>,
     /// What says which rows there are.
-    pub(crate) rows: Flow,
+    pub(crate) kept_by: Flow,
     /// Whether there may be other columns, and so whether places mean nothing.
     pub(crate) open: bool,
 }
@@ -88,7 +88,7 @@ impl Rows {
                 known.value = Value::of(both);
             }
         }
-        self.rows.add(&more.rows);
+        self.kept_by.add(&more.kept_by);
     }
 
     /// The first columns get other names.

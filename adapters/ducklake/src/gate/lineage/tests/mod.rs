@@ -55,7 +55,7 @@ fn told(lineage: &Lineage) -> String {
     for column in &lineage.rows.columns {
         lines.push(format!("{}:{}", column.name.as_deref().unwrap_or("?"), flow(&column.value.flow)));
     }
-    lines.push(format!("rows:{}", flow(&lineage.rows.rows)));
+    lines.push(format!("rows:{}", flow(&lineage.rows.kept_by)));
     lines.extend(lineage.rows.open.then(|| "open".to_owned()));
     lines.extend(lineage.partial.then(|| "partial".to_owned()));
     lines.join("\n")

@@ -20,7 +20,7 @@ fn all_of_them_are_told_in_full() {
         // Only counts of rows come from no column.
         let counts = lineage.rows.columns.iter().filter(|column| column.value.flow.0.is_empty()).count();
         assert_eq!(counts, usize::from([1, 4, 13, 21, 22].contains(&number)), "{number}");
-        assert!(!lineage.rows.rows.0.is_empty(), "{number}");
+        assert!(!lineage.rows.kept_by.0.is_empty(), "{number}");
     }
 }
 
