@@ -1,5 +1,6 @@
 //! Which columns a statement's changes come from.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -7,6 +8,7 @@ use gadwall_domain::commit::Change;
 use gadwall_domain::lineage::{Means, Origin, Origins};
 use gadwall_domain::names::ColumnName;
 use gadwall_domain::query::Parameters;
+use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
 
 use super::names::Target;
@@ -18,6 +20,7 @@ use crate::gate::{Names as _, ResolvedTable};
 use crate::names::{as_written, named};
 use crate::query::{Read, Statement as Checked};
 use crate::sql;
+use crate::structure::Views;
 
 /// A result that was followed, with whether that is only a part.
 pub(super) type Followed = (Rc<Rows>, bool);
@@ -44,6 +47,8 @@ impl Trail {
 struct Known<'k> {
     run: &'k Run<'k>,
     tables: &'k [ResolvedTable],
+    /// The views there are; looked up once.
+    views: OnceCell<Option<Views>>,
 }
 
 impl Relations for Known<'_> {
@@ -64,7 +69,7 @@ impl Relations for Known<'_> {
             if let Some((rows, partial)) = run.trail.borrow().views.get(&name) {
                 return Some(Shape::Known(Rc::clone(rows), *partial));
             }
-            let views = run.views().ok()?;
+            let views = self.views.get_or_init(|| run.views().ok()).as_ref()?;
             if views.name(&name).is_some() {
                 return run.visible().serialize(views.stored_query(&name)?).ok().map(Shape::View);
             }
@@ -90,7 +95,7 @@ impl Run<'_> {
         if tables.is_empty() && !read.files {
             return Lineage::default();
         }
-        lineage(&read.tree, &Known { run: self, tables })
+        lineage(&read.tree, &Known { run: self, tables, views: OnceCell::new() })
     }
 
     /// Notes where the columns of these names come from: those of a result behind the first few.
@@ -214,9 +219,21 @@ impl Run<'_> {
     }
 
     /// What is known of rows that were put into the shape of their table.
-    pub(super) fn stage_followed(&self, staged: &Aside, wanted: &[ColumnName], lineage: &Lineage) {
+    pub(super) fn stage_followed(
+        &self,
+        staged: &Aside,
+        schema: &TableSchema,
+        wanted: &[ColumnName],
+        lineage: &Lineage,
+    ) {
         let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
         self.keep_followed(&staged.sql, &names, lineage);
+        let mut trail = self.trail.borrow_mut();
+        let Some((rows, _)) = trail.temporary.get_mut(truth(&staged.sql)) else { return };
+        // The others have their defaults.
+        let others = schema.columns().iter().filter(|column| !wanted.contains(&column.name));
+        let others = others.map(|column| Column::named(column.name.as_str(), Value::default()));
+        Rc::make_mut(rows).columns.extend(others);
     }
 
     fn temporary_columns(&self, full: &str) -> Vec<String> {

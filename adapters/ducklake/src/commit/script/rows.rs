@@ -57,7 +57,7 @@ impl Run<'_> {
         let wanted = wanted_columns(insert, schema, &given)?;
         let staged = self.staged_as(&aside, &given, &wanted, schema)?;
         self.put_away(&aside)?;
-        self.stage_followed(&staged, &wanted, &lineage);
+        self.stage_followed(&staged, schema, &wanted, &lineage);
         let rows = self.insert_staged(&target, schema, &staged, insert, parameters)?;
         self.put_away(&staged)?;
         Ok(rows)
