@@ -180,6 +180,8 @@ impl Tracer<'_> {
         let masking = counts || DIGESTS.contains(&&*name);
         let step = Step { means: if aggregates { Means::Aggregation } else { Means::Transformation }, masking };
         let mut parts = Parts { aggregated: aggregates, ..Parts::default() };
+        // What is aggregated is columns, also where names of the list come before them.
+        let frame = &Frame { selected_first: frame.selected_first && !aggregates, ..*frame };
         for child in children {
             if text(child, "class") == "LAMBDA" && WITH_LAMBDAS.contains(&&*name) {
                 let found = self.lambda(child, frame)?;

@@ -72,11 +72,16 @@ impl Tracer<'_> {
         }
         let columns = std::mem::take(&mut rows.columns);
         let frame = Frame { from: &from, selected: &columns, selected_first: false, own: &[], outer };
-        for (clause, means) in [("where_clause", Means::Filter), ("having", Means::Filter), ("qualify", Means::Filter)]
-        {
-            if let Some(condition) = object(node, clause) {
-                rows.kept_by.add(&self.expression(condition, &frame)?.value.flow.only(means));
-            }
+        for condition in ["where_clause", "qualify"].into_iter().filter_map(|clause| object(node, clause)) {
+            rows.kept_by.add(&self.expression(condition, &frame)?.value.flow.only(Means::Filter));
+        }
+        if let Some(condition) = object(node, "having") {
+            // There only what is grouped by comes before the names of the list.
+            let groups: Vec<&str> = items(node.get("group_expressions")).iter().filter_map(column_name).collect();
+            let grouped = |column: &&Column| groups.iter().any(|name| column.is(name));
+            let selected: Vec<Column> = columns.iter().filter(|column| !grouped(column)).cloned().collect();
+            let frame = Frame { selected: &selected, selected_first: true, ..frame };
+            rows.kept_by.add(&self.expression(condition, &frame)?.value.flow.only(Means::Filter));
         }
         for group in items(node.get("group_expressions")) {
             let flow = self.placed(group, &frame)?;
@@ -127,7 +132,10 @@ impl Tracer<'_> {
             }
             return Ok(Rc::new(all));
         }
-        Ok(self.expression(value, frame)?.value.flow)
+        // Within an expression the names of the list come last.
+        let alone = column_name(value).is_some();
+        let frame = Frame { selected_first: frame.selected_first && alone, ..*frame };
+        Ok(self.expression(value, &frame)?.value.flow)
     }
 
     fn set_operation(&mut self, node: &Json<'_>, outer: Option<&Frame<'_>>) -> Told<Rows> {
@@ -210,7 +218,7 @@ impl Tracer<'_> {
             return Ok((Vec::new(), true, aggregated));
         }
         let name = match (text(item, "alias"), text(item, "class")) {
-            ("", "COLUMN_REF") => items(item.get("column_names")).last().and_then(Json::as_str),
+            ("", "COLUMN_REF") => column_name(item),
             ("", _) => None,
             (alias, _) => Some(alias),
         };
@@ -222,6 +230,12 @@ fn both(one: &Flow, other: &Flow) -> Flow {
     let mut both = one.clone();
     both.add(other);
     both
+}
+
+/// The column that an expression is, by its name.
+fn column_name<'j>(value: &'j Json<'_>) -> Option<&'j str> {
+    let names = items(value.get("column_names"));
+    names.last().filter(|_| text(value, "class") == "COLUMN_REF").and_then(Json::as_str)
 }
 
 /// A whole number that stands alone.

@@ -84,6 +84,12 @@ fn names_of_the_list_count_where_the_engine_lets_them() {
         "double: u.val TRANSFORMATION\nmore: u.val TRANSFORMATION\nrows: u.val FILTER u.val SORT",
     );
     expect(&engine, "SELECT ref AS id FROM sales.u ORDER BY id", "id: u.ref IDENTITY\nrows: u.ref SORT");
+    expect(&engine, "SELECT ref AS id FROM sales.u ORDER BY id + 1", "id: u.ref IDENTITY\nrows: u.id SORT");
+    expect(
+        &engine,
+        "SELECT ref, max(val) AS id FROM sales.u GROUP BY ref HAVING id > 1 AND min(id) > 2 AND ref > 0",
+        "ref: u.ref IDENTITY\nid: u.val AGGREGATION\nrows: u.id FILTER u.ref GROUP_BY u.ref FILTER u.val FILTER",
+    );
     expect(&engine, "SELECT ref AS id FROM sales.u WHERE id > 1", "id: u.ref IDENTITY\nrows: u.id FILTER");
     expect(
         &engine,
