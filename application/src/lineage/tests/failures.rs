@@ -22,7 +22,7 @@ async fn a_write_that_fails_is_a_run_that_failed() {
     let parent = Uuid::from_u128(77).to_string();
     origin.run_id = Some(parent.clone());
     let (p, tables) = (project_id("p"), [table("main.t"), table("main.u")]);
-    let sql = "INSERT INTO t SELECT * FROM u";
+    let sql = "insert into t select * from u";
     let attempt = |tables| Attempt { project: &p, origin: &origin, operation: "sql", tables, sql: Some(sql) };
     let error = UseCaseError::Invalid(format!("no such column{}", "!".repeat(5_000)));
     failures.tell(&attempt(&tables), &error).await;
