@@ -83,19 +83,20 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
     let host = server.url().trim_start_matches("http://").to_owned();
     for clients in options.clients.iter().copied().filter(|clients| *clients <= 16) {
         say(&format!("the graph is asked by {clients}"));
-        asked.push((clients, hammer(&host, clients, options.length, questions(&host, key, sets)).await?));
+        asked.push((clients, hammer(&host, clients, options.length, questions(&host, key, (events, sets))).await?));
     }
     Ok(Report { edges, events, taken, worked_off, asked })
 }
 
 /// Spreads datasets over jobs, so that what is around a node grows with each step.
-fn set(number: u64, place: u64, sets: u64) -> Value {
+fn set(number: u64, place: u64, sets: u64) -> String {
     let of = number.wrapping_mul(7_919).wrapping_add(place.wrapping_mul(104_729)) % sets.max(1);
-    json!({ "namespace": "ducklake", "name": format!("d{of}") })
+    format!("d{of}")
 }
 
 fn event(number: u64, sets: u64) -> Value {
-    let some = |from: u64| (from..from + SETS).map(|place| set(number, place, sets)).collect::<Vec<_>>();
+    let named = |place| json!({ "namespace": "ducklake", "name": set(number, place, sets) });
+    let some = |from: u64| (from..from + SETS).map(named).collect::<Vec<_>>();
     json!({
         "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "https://example.org/bench",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
@@ -105,12 +106,12 @@ fn event(number: u64, sets: u64) -> Value {
     })
 }
 
-/// Another node each time.
-fn questions(host: &str, key: &str, sets: u64) -> MakeRequest {
+/// Another node each time: what some event wrote.
+fn questions(host: &str, key: &str, (events, sets): (u64, u64)) -> MakeRequest {
     let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
     Arc::new(move |number| {
-        let node = number.wrapping_mul(31) % sets.max(1);
-        let path = format!("/api/v1/lineage?nodeId=dataset:ducklake:d{node}&depth=5&direction=upstream");
+        let node = set(number.wrapping_mul(31) % events.max(1), SETS, sets);
+        let path = format!("/api/v1/lineage?nodeId=dataset:ducklake:{node}&depth=5&direction=upstream");
         format!("GET {path} HTTP/1.1\r\n{head}\r\n").into_bytes()
     })
 }
