@@ -34,6 +34,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
         let rate = |time: Duration| self.events as f64 / time.as_secs_f64();
         writeln!(f, "lineage: {} events with {} edges, in batches of {BATCH}", self.events, self.edges)?;
         writeln!(f, "  taken in     {:>8.0} events/s", rate(self.taken))?;
