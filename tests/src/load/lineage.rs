@@ -20,7 +20,7 @@ const EDGES_OF_A_SET: u64 = 5;
 /// Events in one request.
 const BATCH: u64 = 500;
 /// How long the working off may take.
-const PATIENCE: Duration = Duration::from_secs(1_800);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// What was measured.
 #[derive(Debug, Clone)]
