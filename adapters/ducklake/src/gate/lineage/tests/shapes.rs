@@ -127,3 +127,18 @@ fn work_is_bounded() {
     assert!(!lineage.partial);
     assert_eq!(lineage.rows.columns[0].value.flow.0.len(), 2);
 }
+
+/// As deep as the gate lets it be, on half the stack that the program gives its threads.
+#[test]
+fn what_is_deep_fits_the_stack() {
+    let follow = || {
+        let engine = Engine::open();
+        let sum = vec!["id"; 350].join(" + ");
+        let nested = (0..60).fold("SELECT id FROM sales.u".to_owned(), |sql, _| format!("SELECT id FROM ({sql})"));
+        for sql in [format!("SELECT {sum} AS x FROM sales.u"), nested] {
+            let lineage = of(&engine, &[], &sql);
+            assert!(!lineage.partial && lineage.rows.columns[0].value.flow.0.len() == 1);
+        }
+    };
+    std::thread::Builder::new().stack_size(8 << 20).spawn(follow).unwrap().join().unwrap();
+}
