@@ -39,6 +39,8 @@ pub struct Projection {
     followed: Mutex<HashMap<LakeId, Followed>>,
     /// Told how long writes take.
     measured: Option<Arc<Measured>>,
+    /// How many events of lineage may wait to be handed on to another server; none where there is none.
+    forward: Option<u64>,
 }
 
 /// How far the copying of one lake is.
@@ -68,13 +70,19 @@ impl fmt::Debug for Projection {
 impl Projection {
     /// Copies from these lakes into this store.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>) -> Self {
-        Self { store, lakes, copied: Arc::default(), followed: Mutex::default(), measured: None }
+        Self { store, lakes, copied: Arc::default(), followed: Mutex::default(), measured: None, forward: None }
     }
 
     /// Has it told how long writes take.
     #[must_use]
     pub fn measured_by(self, measured: Arc<Measured>) -> Self {
         Self { measured: Some(measured), ..self }
+    }
+
+    /// Hands what writes tell lineage on to another server: so many events may wait for it.
+    #[must_use]
+    pub fn forwarding(self, most: Option<u64>) -> Self {
+        Self { forward: most, ..self }
     }
 
     /// Notes that a write to a lake begins.
@@ -207,6 +215,9 @@ impl Projection {
             let runs: Vec<_> =
                 runs.filter_map(|(number, write)| event_of_write(*lake, snapshot, number, at, write)).collect();
             tx.lineage().enqueue(project, &runs, at).await?;
+            if let Some(most) = self.forward {
+                tx.lineage().forward(project, &runs, at, most).await?;
+            }
             tx.events().append(&events).await?;
             tx.audit().append(&entries).await?;
         }

@@ -13,6 +13,7 @@ use gadwall_domain::project::Project;
 use crate::caller::Caller;
 use crate::contracts::{Held, Recorder};
 use crate::error::UseCaseError;
+use crate::lineage::{Attempt, Failures};
 use crate::operating::Operation;
 use crate::projection::Projection;
 
@@ -30,6 +31,7 @@ pub struct Writes {
     lakes: Arc<dyn LakeStore>,
     projection: Arc<Projection>,
     recorder: Option<Recorder>,
+    failures: Option<Failures>,
 }
 
 impl fmt::Debug for Writes {
@@ -41,13 +43,27 @@ impl fmt::Debug for Writes {
 impl Writes {
     /// Writes to these lakes, followed by this index.
     pub fn new(store: Arc<dyn MetadataStore>, lakes: Arc<dyn LakeStore>, projection: Arc<Projection>) -> Self {
-        Self { store, lakes, projection, recorder: None }
+        Self { store, lakes, projection, recorder: None, failures: None }
     }
 
     /// Writes down which writes were refused for a contract.
     #[must_use]
     pub fn recording(self, recorder: Recorder) -> Self {
         Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Tells lineage which writes came to nothing.
+    #[must_use]
+    pub fn telling(self, failures: Failures) -> Self {
+        Self { failures: Some(failures), ..self }
+    }
+
+    /// A write came to nothing; answers what its author is told.
+    pub(crate) async fn failed(&self, attempt: &Attempt<'_>, error: UseCaseError) -> UseCaseError {
+        if let Some(failures) = &self.failures {
+            failures.tell(attempt, &error).await;
+        }
+        error
     }
 
     /// A write was refused.
@@ -77,11 +93,19 @@ impl Writes {
         }
         let measured = self.projection.measure(&write);
         let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
-        let committed = match self.lakes.write(project.lake, write, caller.origin()).await {
+        let (operation, table) = (write.event_type(), write.table().cloned());
+        let origin = caller.origin();
+        let committed = match self.lakes.write(project.lake, write, origin.clone()).await {
             Ok(committed) => committed,
             Err(error) => {
                 self.refused(&project.id, held.as_ref(), &caller.request_id, &error).await;
-                return Err(tell(error));
+                // Who looks again at what changed meanwhile tries once more.
+                if matches!(error, WriteError::TableChanged) {
+                    return Err(tell(error));
+                }
+                let tables = table.as_slice();
+                let attempt = Attempt { project: &project.id, origin: &origin, operation, tables, sql: None };
+                return Err(self.failed(&attempt, tell(error)).await);
             }
         };
         measured.into_iter().for_each(Operation::succeeded);

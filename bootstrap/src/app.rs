@@ -9,6 +9,7 @@ use gadwall_application::audit::AuditRetention;
 use gadwall_application::caller::Caller;
 use gadwall_application::events::{AnnouncingMetadata, Bell};
 use gadwall_application::instances::{Instances, Over};
+use gadwall_application::lineage::Forwarding;
 use gadwall_application::operating::Measured;
 use gadwall_application::queries::QueryLogWriter;
 use gadwall_application::system::System;
@@ -34,7 +35,7 @@ use crate::housekeeping::{self, Keepers};
 use crate::key_uses::KeyUsesTask;
 use crate::lakes::{self, Lakes};
 use crate::lease::{Lease, Work};
-use crate::lineage::LineageTask;
+use crate::lineage::{self, ForwardTask, LineageTask};
 use crate::linked_reads;
 use crate::machine::LocalMachine;
 use crate::maintenance;
@@ -68,6 +69,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     events: EventsTask,
     _lineage: LineageTask,
+    _forward: Option<ForwardTask>,
     _rounds: [Rounds; 5],
     _measuring: Vec<Rounds>,
     _elsewhere: Option<ElsewhereTask>,
@@ -81,8 +83,18 @@ impl Server {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         // First, as it is soon done and often wrong.
         let tls = front::tls(config).await?;
-        let Opened { services, lakes, query_log, elsewhere, bell, generated_admin_key, background, lease, lock } =
-            open(config).await?;
+        let Opened {
+            services,
+            lakes,
+            query_log,
+            elsewhere,
+            bell,
+            forwarding,
+            generated_admin_key,
+            background,
+            lease,
+            lock,
+        } = open(config).await?;
         let app = Arc::new(App::new(&services, &http_config(config)?));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
@@ -116,6 +128,7 @@ impl Server {
             Arc::clone(&services.clock),
             config.events.metrics_interval,
         );
+        let forward = forwarding.map(ForwardTask::start);
         let lineage = LineageTask::start(services.lineage);
         let linked_reads = linked_reads::start(services.sharing);
         let events = EventsTask::start(
@@ -139,6 +152,7 @@ impl Server {
             certificates,
             events,
             _lineage: lineage,
+            _forward: forward,
             _rounds: [housekeeping, linked_reads, maintenance, purges, queue_status],
             _measuring: measuring,
             _elsewhere: elsewhere,
@@ -193,6 +207,8 @@ struct Opened {
     query_log: QueryLogWriter,
     elsewhere: Option<ElsewhereTask>,
     bell: Bell,
+    /// What hands lineage on to another server, if there is one.
+    forwarding: Option<Forwarding>,
     lakes: Lakes,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
@@ -249,6 +265,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let id = SystemIds.next_id();
     // Its breaker must not keep a server from saying that it is alive.
     let instances = Arc::new(Instances::new(past_the_breaker, Arc::new(SystemClock), id, dead_after));
+    let forwarding = lineage::forwarding(&config.lineage.forward, &store)?;
     let outside = Outside {
         ontology: ontology::server(config, breakers.ontology(), Arc::clone(&background) as _)?,
         store,
@@ -264,6 +281,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         peers: metadata::peers(config)?,
         bell: bell.clone(),
         webhooks: Arc::new(HttpSender::new(config.events.webhook_private_addresses)?),
+        forward: forwarding.as_ref().map(|_| config.lineage.forward.queue_size),
     };
     let watched = (events::settings(&config.events)?, TimeDelta::from_std(config.events.consumer_max_hold)?);
     let settings = (query_settings(config)?, result_settings(config)?, watched);
@@ -293,5 +311,5 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
     let background = stop_background;
-    Ok(Opened { services, query_log, elsewhere, bell, lakes, generated_admin_key, background, lease, lock })
+    Ok(Opened { services, query_log, elsewhere, bell, forwarding, lakes, generated_admin_key, background, lease, lock })
 }

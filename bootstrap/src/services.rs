@@ -19,7 +19,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::instances::Instances;
 use gadwall_application::keys::Keys;
-use gadwall_application::lineage::Lineage;
+use gadwall_application::lineage::{Failures, Lineage};
 use gadwall_application::maintenance::{self, Maintenance, MaintenanceSettings};
 use gadwall_application::operating::{self, Measured, Operating, ServiceSettings};
 use gadwall_application::operations::Operations;
@@ -79,6 +79,8 @@ pub(crate) struct Outside {
     /// Rings when the log of events has grown.
     pub(crate) bell: Bell,
     pub(crate) webhooks: Arc<dyn WebhookSender>,
+    /// How many events of lineage may wait for another server, if there is one.
+    pub(crate) forward: Option<u64>,
 }
 
 /// What holds for keys and tokens.
@@ -134,6 +136,7 @@ pub(crate) fn services(
         peers,
         bell,
         webhooks,
+        forward,
     } = outside;
     let LakePorts { lakes, queries: engine, scripts, views } = lakes;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -150,7 +153,7 @@ pub(crate) fn services(
         None => access,
     });
     let projection = Projection::new(Arc::clone(&store), Arc::clone(&lakes) as _).measured_by(Arc::clone(&measured));
-    let projection = Arc::new(projection);
+    let projection = Arc::new(projection.forwarding(forward));
     let quotas = Quotas::new(quota, Arc::clone(&clock));
     let (running, query_log) =
         RunningQueries::within(queries, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&quotas));
@@ -166,7 +169,7 @@ pub(crate) fn services(
     let projects =
         Arc::new(projects.with_undelete_for(undelete_for).with_running(Arc::clone(&running)).with_quotas(quotas));
     let lineage = Lineage::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids));
-    let lineage = lineage.woken_by(projection.copied());
+    let lineage = lineage.woken_by(projection.copied()).forwarding(forward);
     let audit = Audit::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), retention);
     let keys = Keys::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), Arc::clone(&ids), keys.overlap);
     let idempotency = Arc::new(Idempotency::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&instances), keep));
@@ -193,7 +196,9 @@ pub(crate) fn services(
         Arc::clone(&projects),
     );
     let recorder = Recorder::new(Arc::clone(&store), Arc::clone(&clock));
-    let tables = Arc::new(tables.recording(recorder.clone()));
+    let failures = Failures::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), projection.copied());
+    let failures = failures.forwarding(forward);
+    let tables = Arc::new(tables.recording(recorder.clone()).telling(failures.clone()));
     let contracts = Contracts::new(contracts::Parts {
         store: Arc::clone(&store),
         lakes: Arc::clone(&lakes),
@@ -203,7 +208,7 @@ pub(crate) fn services(
     });
     let versions = Arc::new(Versions::new(Arc::clone(&store), Arc::clone(&lakes) as _));
     let writes = Writes::new(Arc::clone(&store), Arc::clone(&lakes) as _, Arc::clone(&projection));
-    let writes = Arc::new(writes.recording(recorder));
+    let writes = Arc::new(writes.recording(recorder).telling(failures));
     let data = Data::new(Arc::clone(&lakes), Arc::clone(&access), Arc::clone(&tables), Arc::clone(&versions));
     let data = Arc::new(data);
     let schemas = Schemas::new(Arc::clone(&store), Arc::clone(&access), Arc::clone(&clock), ontology);

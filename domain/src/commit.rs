@@ -14,6 +14,7 @@ use crate::alteration::Alteration;
 use crate::contract::Measure;
 use crate::ids::{CallerId, RequestId, SnapshotId};
 use crate::layout::Layout;
+use crate::lineage::Origins;
 use crate::names::{BucketName, ColumnName};
 use crate::schema::Column;
 use crate::table::TableRef;
@@ -49,6 +50,12 @@ pub struct WriteRecord {
     /// The tables and views that it made that of, as far as its text tells.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reads: BTreeSet<TableRef>,
+    /// Which columns it made that of, as far as its text tells.
+    #[serde(default, skip_serializing_if = "Origins::is_empty")]
+    pub origins: Origins,
+    /// The statement that made it of what it read, if it is one: its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
     /// Rules of the table's contract that it broke, and that only warn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaches: Vec<Measure>,
@@ -57,7 +64,7 @@ pub struct WriteRecord {
 impl WriteRecord {
     /// A write that reads nothing but what it was sent, and broke no rule.
     pub fn new(origin: WriteOrigin, change: Change) -> Self {
-        Self { origin, change, reads: BTreeSet::new(), breaches: Vec::new() }
+        Self { origin, change, reads: BTreeSet::new(), origins: Origins::default(), sql: None, breaches: Vec::new() }
     }
 }
 
@@ -400,6 +407,8 @@ mod tests {
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
             reads: BTreeSet::new(),
+            origins: Origins::default(),
+            sql: None,
             breaches: Vec::new(),
         }]);
         let text = serde_json::to_string(&info).unwrap();

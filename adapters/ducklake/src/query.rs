@@ -432,7 +432,7 @@ pub(crate) fn checked(
         Statement { values, ..kept.statement.clone() }
     } else {
         let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref()).settled(version);
-        let (checked, parameters) = check(connection, &names, &query.sql, Some(&query.parameters), failed)?;
+        let (checked, parameters, _) = check(connection, &names, &query.sql, Some(&query.parameters), failed)?;
         if let Some(version) = version
             && gate::plain(&parameters, &query.parameters)?.is_some()
         {
@@ -453,7 +453,26 @@ pub(crate) fn checked_with(
     given: Option<&Parameters>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
-    check(connection, names, sql, given, failed).map(|(statement, _)| statement)
+    check(connection, names, sql, given, failed).map(|(statement, ..)| statement)
+}
+
+/// What a checked statement reads, for those who follow its columns.
+pub(crate) struct Read {
+    /// Its tree, with full names.
+    pub(crate) tree: String,
+    /// Whether it reads files.
+    pub(crate) files: bool,
+}
+
+/// The same, with what it reads.
+pub(crate) fn checked_read(
+    connection: &Connection,
+    names: &dyn Names,
+    sql: &str,
+    given: Option<&Parameters>,
+    failed: &dyn Fn(&duckdb::Error) -> QueryError,
+) -> Result<(Statement, Read), QueryError> {
+    check(connection, names, sql, given, failed).map(|(statement, _, read)| (statement, read))
 }
 
 /// The same, with the parameters that it names.
@@ -463,7 +482,7 @@ fn check(
     sql: &str,
     given: Option<&Parameters>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
-) -> Result<(Statement, Vec<String>), QueryError> {
+) -> Result<(Statement, Vec<String>, Read), QueryError> {
     gate::admit(sql)?;
     let tree = parse(connection, sql).map_err(|error| failed(&error))?;
     let checked = gate::check(sql, &tree, names, given)?;
@@ -478,7 +497,8 @@ fn check(
         parameters: !checked.parameters.is_empty(),
         values: checked.values,
     };
-    Ok((ready, checked.parameters))
+    let read = Read { tree: checked.statement_json, files: !checked.files.is_empty() };
+    Ok((ready, checked.parameters, read))
 }
 
 /// A statement's tree, as JSON.

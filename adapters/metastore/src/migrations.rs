@@ -25,12 +25,17 @@ macro_rules! scripts {
             (14, "lineage", include_str!(concat!("../migrations/", $database, "/0014_lineage.sql"))),
             (15, "readerships", include_str!(concat!("../migrations/", $database, "/0015_readerships.sql"))),
             (16, "maintenance", include_str!(concat!("../migrations/", $database, "/0016_maintenance.sql"))),
+            (
+                17,
+                "lineage forwarding",
+                include_str!(concat!("../migrations/", $database, "/0017_lineage_forwarding.sql")),
+            ),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 16] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 16] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 17] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 17] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

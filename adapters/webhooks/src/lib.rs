@@ -1,7 +1,8 @@
-//! Tells webhooks over HTTP: signed, without following anybody, and only outside.
+//! Tells others over HTTP, without following anybody: webhooks, signed and only outside, and another server of lineage.
 #![deny(missing_docs)]
 
 mod address;
+mod openlineage;
 mod signature;
 
 use std::error::Error as _;
@@ -18,6 +19,7 @@ use reqwest::{Client, Url};
 use thiserror::Error;
 
 use address::{Outside, Resolver, is_outside};
+pub use openlineage::{OpenLineageSender, TargetError};
 
 /// Longest time until a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

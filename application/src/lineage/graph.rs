@@ -67,6 +67,8 @@ pub struct ColumnGraph {
     pub edges: Vec<ColumnEdge>,
     /// Whether there is more than an answer holds.
     pub truncated: bool,
+    /// Whether a dataset of it told a part of its columns only.
+    pub partial: bool,
 }
 
 impl Lineage {
@@ -151,8 +153,11 @@ impl Lineage {
                 truncated |= follow(lineage, &project, direction, from, depth, &mut told).await?;
             }
         }
-        let edges = told.into_iter().collect();
-        Ok(ColumnGraph { origin: dataset.clone(), field: field.map(str::to_owned), edges, truncated })
+        let edges: Vec<ColumnEdge> = told.into_iter().collect();
+        let written: BTreeSet<&NodeName> = edges.iter().map(|edge| &edge.to).chain([dataset]).collect();
+        let written: Vec<NodeName> = written.into_iter().cloned().collect();
+        let partial = lineage.datasets(&project, &written).await?.iter().any(Dataset::is_partial);
+        Ok(ColumnGraph { origin: dataset.clone(), field: field.map(str::to_owned), edges, truncated, partial })
     }
 }
 

@@ -1,7 +1,7 @@
 //! OpenLineage events as they come in.
 
 use gadwall_domain::access::Scope;
-use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, RunId};
+use gadwall_domain::lineage::{EventError, Job, LineageEvent, Merged, NodeName, Run, RunId};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::MetadataTx;
 use serde_json::Value;
@@ -64,10 +64,14 @@ impl Lineage {
         for (_, event) in events {
             merged.job_and_run(event, now);
         }
-        put_jobs_and_runs(&mut *tx, project, &merged).await?;
+        put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
         let waiting: Vec<Value> =
             events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
         tx.lineage().enqueue(project, &waiting, now).await?;
+        if let Some(most) = self.forward {
+            let all: Vec<Value> = events.iter().map(|(raw, _)| (*raw).clone()).collect();
+            tx.lineage().forward(project, &all, now, most).await?;
+        }
         let teller = Teller { project, request: &caller.request_id, now };
         let mut told = Vec::new();
         for (_, event) in events {
@@ -81,7 +85,7 @@ impl Lineage {
         }
         tx.events().append(&told).await?;
         tx.commit().await?;
-        if !waiting.is_empty() {
+        if !waiting.is_empty() || self.forward.is_some() {
             self.came.notify_one();
         }
         Ok(())
@@ -124,10 +128,11 @@ pub(super) async fn known<'e>(
 pub(super) async fn put_jobs_and_runs(
     tx: &mut dyn MetadataTx,
     project: &ProjectId,
-    merged: &Merged,
+    jobs: impl Iterator<Item = &Job> + Send,
+    runs: impl Iterator<Item = &Run> + Send,
 ) -> Result<(), UseCaseError> {
-    let jobs: Vec<_> = merged.jobs.values().cloned().collect();
-    let runs: Vec<_> = merged.runs.values().cloned().collect();
+    let jobs: Vec<Job> = jobs.cloned().collect();
+    let runs: Vec<Run> = runs.cloned().collect();
     tx.lineage().put_jobs(project, &jobs).await?;
     Ok(tx.lineage().put_runs(project, &runs).await?)
 }

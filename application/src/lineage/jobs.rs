@@ -60,16 +60,7 @@ impl Lineage {
         }
         let known = tx.lineage().jobs(&project, std::slice::from_ref(&new.name)).await?.pop();
         let is_new = known.is_none();
-        let mut job = known.unwrap_or_else(|| Job {
-            name: new.name,
-            description: None,
-            metadata: None,
-            facets: Map::new(),
-            created_at: now,
-            updated_at: now,
-            latest_run: None,
-            total_runs: 0,
-        });
+        let mut job = known.unwrap_or_else(|| Job::new(new.name, now));
         job.description = new.description.or(job.description);
         job.metadata = new.metadata.or(job.metadata);
         job.updated_at = now;
@@ -161,11 +152,11 @@ impl Lineage {
         &self,
         caller: &Caller,
         project: &ProjectId,
-        event: &Value,
+        raw: &Value,
         metadata: Option<Value>,
         check: impl FnOnce(Option<&Run>) -> Result<(), RunError> + Send,
     ) -> Result<(), UseCaseError> {
-        let event = LineageEvent::parse(event)?;
+        let event = LineageEvent::parse(raw)?;
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
         if !tx.lake_index().is_in_use(project).await? {
@@ -177,8 +168,11 @@ impl Lineage {
         if let (Some(run), Some(metadata)) = (merged.runs.values_mut().next(), metadata) {
             run.metadata = Some(metadata);
         }
-        put_jobs_and_runs(&mut *tx, project, &merged).await?;
+        put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
         super::queue::put_datasets(&mut *tx, project, merged, &[&event], now).await?;
+        if let Some(most) = self.forward {
+            tx.lineage().forward(project, std::slice::from_ref(raw), now, most).await?;
+        }
         if let LineageEvent::Run(event) = &event {
             let teller = Teller { project, request: &caller.request_id, now };
             let (before, after) = (teller.job_before(event), teller.job(event));
@@ -190,7 +184,11 @@ impl Lineage {
             tx.audit().append(&[entry]).await?;
             tx.events().append(&told).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if self.forward.is_some() {
+            self.came.notify_one();
+        }
+        Ok(())
     }
 }
 

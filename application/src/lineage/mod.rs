@@ -3,6 +3,8 @@
 //! An event's job and run are known when it is answered. What it says of datasets follows: it waits in a queue that lasts,
 //! which [`Lineage::work_off`] works off in order.
 
+mod failures;
+mod forward;
 mod graph;
 mod ingest;
 mod jobs;
@@ -29,6 +31,9 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
+pub(crate) use failures::Attempt;
+pub use failures::Failures;
+pub use forward::{Forwarded, Forwarding};
 pub use graph::{ColumnGraph, Graph, GraphNode, MAX_DEPTH, Way};
 pub use ingest::{Ingested, MAX_EVENTS};
 pub use jobs::{Ended, Ending, NewJob, ToldDataset};
@@ -44,6 +49,8 @@ pub struct Lineage {
     ids: Arc<dyn IdGenerator>,
     /// Told when something waits to be worked off.
     came: Arc<Notify>,
+    /// How many events may wait to be handed on to another server; none where there is none.
+    forward: Option<u64>,
 }
 
 impl fmt::Debug for Lineage {
@@ -61,6 +68,8 @@ pub struct FullRun {
     pub inputs: Vec<NodeName>,
     /// What it writes.
     pub outputs: Vec<NodeName>,
+    /// Where these are, as far as that was told.
+    pub places: BTreeMap<NodeName, String>,
 }
 
 impl Lineage {
@@ -71,13 +80,19 @@ impl Lineage {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> Self {
-        Self { store, access, clock, ids, came: Arc::default() }
+        Self { store, access, clock, ids, came: Arc::default(), forward: None }
     }
 
     /// Goes by that word that something waits: writes bring events, too.
     #[must_use]
     pub fn woken_by(self, came: Arc<Notify>) -> Self {
         Self { came, ..self }
+    }
+
+    /// Hands all events on to another server: so many may wait for it.
+    #[must_use]
+    pub fn forwarding(self, most: Option<u64>) -> Self {
+        Self { forward: most, ..self }
     }
 
     /// Waits until something is to be worked off, but not longer than that.
@@ -150,26 +165,16 @@ impl Lineage {
         let mut tx = self.store.read().await?;
         let Some(run) = tx.lineage().runs(&project.id, &[id]).await?.pop() else { return Ok(None) };
         let uses = tx.lineage().uses_of(&project.id, id).await?;
-        let of = |direction: Direction| {
+        let of = |direction: Direction| -> Vec<NodeName> {
             uses.iter().filter(move |(used, _)| *used == direction).map(|(_, dataset)| dataset.clone()).collect()
         };
-        Ok(Some(FullRun { run, inputs: of(Direction::Input), outputs: of(Direction::Output) }))
-    }
-
-    /// Where a run's datasets are, as far as that was told.
-    pub async fn places(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        run: &FullRun,
-    ) -> Result<BTreeMap<NodeName, String>, UseCaseError> {
-        let project = self.open(caller, project, Scope::Read).await?;
-        let names: Vec<NodeName> = run.inputs.iter().chain(&run.outputs).cloned().collect();
-        let found = self.store.read().await?.lineage().datasets(&project.id, &names).await?;
+        let (inputs, outputs) = (of(Direction::Input), of(Direction::Output));
+        let names: Vec<NodeName> = uses.into_iter().map(|(_, dataset)| dataset).collect();
+        let found = tx.lineage().datasets(&project.id, &names).await?;
         let place = |dataset: Dataset| {
             let uri = dataset.facets.get("dataSource")?["uri"].as_str()?.to_owned();
             Some((dataset.name, uri))
         };
-        Ok(found.into_iter().filter_map(place).collect())
+        Ok(Some(FullRun { run, inputs, outputs, places: found.into_iter().filter_map(place).collect() }))
     }
 }

@@ -1,13 +1,13 @@
 //! Working off what events say of datasets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::Scope;
 use gadwall_domain::ids::RequestId;
-use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS};
+use gadwall_domain::lineage::{EventError, LineageEvent, Merged, NodeName, OWN_JOBS, Run, RunId};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::{Backlog, QueuedEvent};
+use gadwall_domain::ports::lineage::{Backlog, ForwardBacklog, ForwardProgress, QueuedEvent};
 use gadwall_domain::ports::metadata::MetadataTx;
 
 use super::Lineage;
@@ -44,12 +44,16 @@ impl Lineage {
             let all: Vec<&LineageEvent> = events.iter().map(|(_, event)| event).collect();
             let mut merged = known(&mut *tx, &project, all.iter().copied()).await?;
             // Gadwall's own come here only; of others the run was told when they came.
+            let before: BTreeSet<RunId> = merged.runs.keys().copied().collect();
             for event in &all {
                 if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
                     merged.job_and_run(event, now);
                 }
             }
-            put_jobs_and_runs(&mut *tx, &project, &merged).await?;
+            let new: Vec<&Run> = merged.runs.values().filter(|run| !before.contains(&run.id)).collect();
+            let jobs: BTreeSet<&NodeName> = new.iter().map(|run| &run.job).collect();
+            let jobs = jobs.into_iter().filter_map(|name| merged.jobs.get(name));
+            put_jobs_and_runs(&mut *tx, &project, jobs, new.iter().copied()).await?;
             let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
             for (number, (position, event)) in events.iter().enumerate() {
                 let failure = failed.iter().find(|(failed, _)| *failed == number);
@@ -85,6 +89,20 @@ impl Lineage {
     /// How much waits in a project, or in all of them, where nobody asks: to be told to those who watch.
     pub async fn backlog_of(&self, project: Option<&ProjectId>) -> Result<Backlog, UseCaseError> {
         Ok(self.store.read().await?.lineage().backlog(project).await?)
+    }
+
+    /// How much waits in a project, or in all of them, to be handed on to another server, and how that is; nothing
+    /// where there is none.
+    pub async fn forwarding_of(
+        &self,
+        project: Option<&ProjectId>,
+    ) -> Result<Option<(ForwardBacklog, ForwardProgress)>, UseCaseError> {
+        if self.forward.is_none() {
+            return Ok(None);
+        }
+        let mut tx = self.store.read().await?;
+        let backlog = tx.lineage().forward_backlog(project).await?;
+        Ok(Some((backlog, tx.lineage().forward_progress().await?)))
     }
 
     /// Events of a project that can't be worked off, oldest first.

@@ -144,6 +144,8 @@ pub struct ServiceFigures {
     pub pools: Vec<PoolFigures>,
     /// Lineage that waits; none where that can't be told.
     pub lineage: Option<Backlog>,
+    /// Events of lineage that wait to be handed on to another server, and those that were left out, if that can be told.
+    pub lineage_forward: Option<(u64, u64)>,
     /// This process.
     pub process: ProcessFigures,
     /// The machine.
@@ -275,6 +277,7 @@ impl Operating {
             reopened: self.reopened.load(Ordering::Relaxed),
             pools: pools.iter().flat_map(|pool| pool.pools()).collect(),
             lineage: backlog(&**store).await.ok(),
+            lineage_forward: forwarding(&**store).await.ok(),
             process: machine.process().await,
             machine: machine.machine().await,
             leak_alerts: self.history().alerts,
@@ -309,6 +312,12 @@ impl Operating {
         // Nothing panics half way, so a poisoned lock is still good.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn forwarding(store: &dyn MetadataStore) -> Result<(u64, u64), StoreError> {
+    let mut tx = store.read().await?;
+    let waiting = tx.lineage().forward_backlog(None).await?.waiting;
+    Ok((waiting, tx.lineage().forward_progress().await?.dropped))
 }
 
 async fn backlog(store: &dyn MetadataStore) -> Result<Backlog, StoreError> {

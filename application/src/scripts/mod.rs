@@ -30,6 +30,7 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::contracts::Held;
 use crate::error::{UseCaseError, about_table};
+use crate::lineage::Attempt;
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::queries::{RunningQueries, ScriptTurn};
@@ -325,12 +326,31 @@ impl Scripts {
             let held = held.iter().find(|held| Some(held.table()) == fault.table.as_ref());
             self.0.writes.refused(&project.id, held, &caller.request_id, &fault.source).await;
         }
-        let done = done.map_err(|error| tell(&project.id, error, many))?;
-        if !script.dry_run {
-            let read: Vec<TableRef> = done.results.iter().flat_map(|result| result.touched.reads.clone()).collect();
-            note_linked(&self.0.access, &project.id, &scope.links, &sources, &read);
+        match done {
+            Ok(output) => {
+                if !script.dry_run {
+                    let read: Vec<_> = output.results.iter().flat_map(|result| result.touched.reads.clone()).collect();
+                    note_linked(&self.0.access, &project.id, &scope.links, &sources, &read);
+                }
+                Ok((output, room))
+            }
+            Err(error) => {
+                let error = tell(&project.id, error, many);
+                if script.dry_run {
+                    return Err(error);
+                }
+                let texts: Vec<&str> = script.statements.iter().map(|statement| &*statement.sql).collect();
+                let (origin, text) = (caller.origin(), texts.join(";\n"));
+                let attempt = Attempt {
+                    project: &project.id,
+                    origin: &origin,
+                    operation: "sql",
+                    tables: &needs.tables,
+                    sql: Some(&text),
+                };
+                Err(self.0.writes.failed(&attempt, error).await)
+            }
         }
-        Ok((done, room))
     }
 
     /// The tables that are changed, as far as they are there.

@@ -13,6 +13,7 @@ use super::Tables;
 use crate::caller::Caller;
 use crate::contracts::Held;
 use crate::error::UseCaseError;
+use crate::lineage::Attempt;
 
 impl Tables {
     /// Puts a contract in force, or ends the one that is; answers the snapshot since when.
@@ -43,6 +44,11 @@ impl Tables {
         error: &WriteError,
     ) {
         self.writes.refused(project, held, request, error).await;
+    }
+
+    /// A write to a table came to nothing; answers what its author is told.
+    pub(crate) async fn failed(&self, attempt: &Attempt<'_>, error: UseCaseError) -> UseCaseError {
+        self.writes.failed(attempt, error).await
     }
 
     /// Whether an earlier attempt of the same request was committed.

@@ -27,6 +27,7 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::contracts::Recorder;
 use crate::error::{UseCaseError, about_table};
+use crate::lineage::Failures;
 use crate::projection::Projection;
 use crate::projects::Projects;
 use crate::sharing::Place;
@@ -217,6 +218,12 @@ impl Tables {
     #[must_use]
     pub fn recording(self, recorder: Recorder) -> Self {
         Self { writes: self.writes.recording(recorder), ..self }
+    }
+
+    /// Tells lineage which writes came to nothing.
+    #[must_use]
+    pub fn telling(self, failures: Failures) -> Self {
+        Self { writes: self.writes.telling(failures), ..self }
     }
 
     async fn open_in(&self, project: Project, table: &TableRef) -> Result<OpenTable, UseCaseError> {

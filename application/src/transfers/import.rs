@@ -22,6 +22,7 @@ use super::{FilesError, LIMIT, MAX_LISTED, Parts, Transfers};
 use crate::caller::Caller;
 use crate::contracts::Held;
 use crate::error::{UseCaseError, about_table};
+use crate::lineage::Attempt;
 use crate::operations::{Running, Started};
 
 /// An import to start.
@@ -133,11 +134,15 @@ impl Transfers {
         let schema = Arc::unwrap_or_clone(open.schema());
         let write = LakeWrite::RegisterFiles { table: table.clone(), schema, files, expected: Expected::ANY };
         let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
-        let committed = match self.parts.lakes.write(project.lake, write, caller.origin()).await {
+        let (operation, origin) = (write.event_type(), caller.origin());
+        let committed = match self.parts.lakes.write(project.lake, write, origin.clone()).await {
             Ok(committed) => committed,
             Err(error) => {
                 self.parts.tables.refused(&project.id, held.as_ref(), &caller.request_id, &error).await;
-                return Err(about_table(&project.id, &table)(error));
+                let tables = std::slice::from_ref(&table);
+                let attempt = Attempt { project: &project.id, origin: &origin, operation, tables, sql: None };
+                let error = about_table(&project.id, &table)(error);
+                return Err(self.parts.tables.failed(&attempt, error).await);
             }
         };
         self.parts.after_change(&project, committed).await?;
@@ -162,6 +167,19 @@ fn format_of(found: &[Found]) -> Result<FileFormat, UseCaseError> {
 
 impl Import {
     async fn carry_out(self, parts: &Parts, running: &Running) -> Result<Value, UseCaseError> {
+        let (project, origin, table) = (self.project.id.clone(), self.origin.clone(), self.table.clone());
+        let operation = LakeWrite::load_event(self.mode);
+        match self.load(parts, running).await {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                let tables = std::slice::from_ref(&table);
+                let attempt = Attempt { project: &project, origin: &origin, operation, tables, sql: None };
+                Err(parts.tables.failed(&attempt, error).await)
+            }
+        }
+    }
+
+    async fn load(self, parts: &Parts, running: &Running) -> Result<Value, UseCaseError> {
         let files: Vec<EngineFile> = self.found.iter().map(|found| found.file.clone()).collect();
         let schema = match &self.schema {
             Some(schema) => TableSchema::clone(schema),

@@ -61,7 +61,10 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// Whether a table has this name.
 pub(super) fn is_section(name: &str) -> bool {
-    !name.is_empty() && SECTIONS.iter().any(|section| section.name == name)
+    let within = |section: &Section| {
+        section.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    !name.is_empty() && SECTIONS.iter().any(within)
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Logging, Maintenance, Metadata, Metrics, Ontology,
-    Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
+    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging, Maintenance,
+    Metadata, Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
 };
 pub use sources::Sources;
 
@@ -79,6 +79,8 @@ pub struct Config {
     pub audit: Audit,
     /// What happens, as it happens.
     pub events: Events,
+    /// Jobs, and what comes from what.
+    pub lineage: Lineage,
     /// Projects.
     pub projects: Projects,
     /// What a project may hold and do.
@@ -159,6 +161,7 @@ impl Config {
             auth: Auth::default(),
             audit: Audit::default(),
             events: Events::default(),
+            lineage: Lineage::default(),
             projects: Projects::default(),
             quota: Quota::default(),
             logging: Logging { format, ..Logging::default() },

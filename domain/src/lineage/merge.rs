@@ -72,43 +72,21 @@ impl Merged {
 
     /// The job of a name, known or new.
     pub fn job(&mut self, name: &NodeName, now: DateTime<Utc>) -> &mut Job {
-        let job = self.jobs.entry(name.clone()).or_insert_with(|| Job {
-            name: name.clone(),
-            description: None,
-            metadata: None,
-            facets: Map::new(),
-            created_at: now,
-            updated_at: now,
-            latest_run: None,
-            total_runs: 0,
-        });
+        let job = self.jobs.entry(name.clone()).or_insert_with(|| Job::new(name.clone(), now));
         job.updated_at = now;
         job
     }
 
     /// The run of an id, known or new. One that is known stays with its job.
     pub fn run(&mut self, id: RunId, job: &NodeName, now: DateTime<Utc>) -> &mut Run {
-        let run = self.runs.entry(id).or_insert_with(|| Run {
-            id,
-            job: job.clone(),
-            state: RunState::New,
-            started_at: None,
-            ended_at: None,
-            parent: None,
-            metadata: None,
-            facets: Map::new(),
-            snapshot: None,
-            created_at: now,
-            updated_at: now,
-        });
+        let run = self.runs.entry(id).or_insert_with(|| Run::new(id, job.clone(), now));
         run.updated_at = now;
         run
     }
 
     /// The dataset of a name, known or new.
     pub fn mention(&mut self, name: NodeName, now: DateTime<Utc>) -> &mut Dataset {
-        let new = Dataset { name: name.clone(), facets: Map::new(), created_at: now, updated_at: now };
-        self.datasets.entry(name).or_insert(new)
+        self.datasets.entry(name.clone()).or_insert_with(|| Dataset::new(name, now))
     }
 
     fn dataset(&mut self, told: &DatasetUse, now: DateTime<Utc>) {

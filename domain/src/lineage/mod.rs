@@ -4,6 +4,7 @@
 mod columns;
 mod event;
 mod merge;
+mod origins;
 mod own;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,11 @@ use crate::ids::SnapshotId;
 pub use columns::{ColumnEdge, Influence};
 pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, LineageEvent, RunEvent};
 pub use merge::Merged;
-pub use own::{OWN_JOBS, PRODUCER, RUN_EVENT_SCHEMA, event_of_run, event_of_write, table_dataset};
+pub use origins::{MAX_ORIGINS, Means, Origin, Origins};
+pub use own::{
+    FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_failure, event_of_run,
+    event_of_write, table_dataset,
+};
 
 /// Longest namespace, in bytes.
 pub const MAX_NAMESPACE: usize = 512;
@@ -248,6 +253,22 @@ pub struct Job {
     pub total_runs: u64,
 }
 
+impl Job {
+    /// A job of which nothing but its name is known.
+    pub fn new(name: NodeName, now: DateTime<Utc>) -> Self {
+        Self {
+            name,
+            description: None,
+            metadata: None,
+            facets: Map::new(),
+            created_at: now,
+            updated_at: now,
+            latest_run: None,
+            total_runs: 0,
+        }
+    }
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -275,6 +296,25 @@ pub struct Run {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Run {
+    /// A run of which nothing but its id and job is known.
+    pub fn new(id: RunId, job: NodeName, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            job,
+            state: RunState::New,
+            started_at: None,
+            ended_at: None,
+            parent: None,
+            metadata: None,
+            facets: Map::new(),
+            snapshot: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// A dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
@@ -286,6 +326,18 @@ pub struct Dataset {
     pub created_at: DateTime<Utc>,
     /// When it was last heard of.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Dataset {
+    /// A dataset of which nothing but its name is known.
+    pub fn new(name: NodeName, now: DateTime<Utc>) -> Self {
+        Self { name, facets: Map::new(), created_at: now, updated_at: now }
+    }
+
+    /// Whether what is told of its columns is a part only.
+    pub fn is_partial(&self) -> bool {
+        self.facets.get(PARTIAL).is_some_and(|part| part["columnLineage"] == true)
+    }
 }
 
 /// Which way rows go between a run and a dataset.

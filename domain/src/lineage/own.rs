@@ -1,21 +1,30 @@
 //! What Gadwall itself tells: each write as a run of its own, as an event of OpenLineage 2-0-2.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::{Builder, Uuid};
 
-use super::{EventKind, NodeName, RunId};
-use crate::commit::{Change, WriteRecord};
+use super::{EventKind, MAX_DATASETS, NodeName, Origin, Origins, RunId};
+use crate::commit::{Change, WriteOrigin, WriteRecord};
 use crate::ids::{LakeId, SnapshotId};
 use crate::schema::Column;
 use crate::table::TableRef;
 
 /// Who tells (`producer`).
 pub const PRODUCER: &str = "https://github.com/gadwall/gadwall";
+/// The facet of a dataset whose facets tell a part only: a field for each, such as `columnLineage`.
+pub const PARTIAL: &str = "gadwall_partial";
 /// The namespace of Gadwall's own jobs.
 pub const OWN_JOBS: &str = "gadwall";
 /// What runs' events are of.
 pub const RUN_EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
+
+/// Longest text of a statement in an event, and in a commit, in bytes.
+pub const MAX_SQL: usize = 8 << 10;
+/// Longest message of a failure, in bytes.
+const MAX_MESSAGE: usize = 2 << 10;
 
 /// The name of a table of a project, as a dataset: jobs that are told of by hand call it the same.
 pub fn table_dataset(table: &TableRef) -> Option<NodeName> {
@@ -66,56 +75,115 @@ pub fn event_of_write(
     at: DateTime<Utc>,
     write: &WriteRecord,
 ) -> Option<Value> {
-    let output = write.change.table()?;
     let output = match &write.change {
         Change::TableRenamed { to, .. } => to,
         // Nothing comes of anything: the rows are where they were.
         Change::FilesCompacted { .. } => return None,
-        _ => output,
+        Change::ViewCreated { view, .. } | Change::ViewDropped { view } => view,
+        change => change.table()?,
     };
     let run = run_of_write(lake, snapshot, number);
-    let mut run_facets = Map::new();
+    let job_name = format!("{} {}", write.change.event_type(), output.short());
+    let mut run_facets = run_facets(&write.origin, &job_name);
     let whence = json!({
         "snapshotId": snapshot, "requestId": write.origin.request_id, "traceparent": write.origin.traceparent,
         "change": write.change.event_type(),
     });
     run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
-    let job_name = format!("{} {}", write.change.event_type(), output.short());
-    if let Some(parent) = write.origin.run_id.as_deref().and_then(RunId::parse) {
-        let parent = json!({
-            "run": { "runId": parent.to_string() },
-            "job": { "namespace": NodeName::DEFAULT_NAMESPACE, "name": job_name },
-        });
-        run_facets.insert("parent".to_owned(), facet("1-2-0/ParentRunFacet.json", parent));
-    }
     let mut inputs: Vec<Value> = write.reads.iter().map(|table| dataset(table, &json!({}))).collect();
     if let Change::TableRenamed { table, .. } = &write.change {
         inputs.push(dataset(table, &json!({})));
     }
+    let outputs = vec![output_dataset(output, snapshot, write)];
+    let job = (&*job_name, write.sql.as_deref());
+    Some(run_event(EventKind::Complete, at, run, job, &run_facets, (inputs, outputs)))
+}
+
+/// A write that came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedWrite<'a> {
+    /// Where it came from.
+    pub origin: &'a WriteOrigin,
+    /// What it would have been: the word that events have for such a change, or `sql`.
+    pub operation: &'a str,
+    /// The tables that it would have changed.
+    pub tables: &'a [TableRef],
+    /// Its statements, if it is SQL.
+    pub sql: Option<&'a str>,
+    /// Why, as its author is told.
+    pub error: &'a str,
+    /// The stable code of that.
+    pub code: &'a str,
+}
+
+/// The event of a write that failed or was refused, as a run; none if it was about no table.
+pub fn event_of_failure(run: RunId, at: DateTime<Utc>, failed: &FailedWrite<'_>) -> Option<Value> {
+    let job_name = format!("{} {}", failed.operation, failed.tables.first()?.short());
+    let mut run_facets = run_facets(failed.origin, &job_name);
+    let whence = json!({
+        "requestId": failed.origin.request_id, "traceparent": failed.origin.traceparent, "change": failed.operation,
+        "code": failed.code,
+    });
+    run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
+    let message = json!({ "message": cut(failed.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
+    run_facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
+    let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({})));
+    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (Vec::new(), outputs.collect())))
+}
+
+/// The facets that each of Gadwall's own runs has.
+fn run_facets(origin: &WriteOrigin, job_name: &str) -> Map<String, Value> {
+    let mut facets = Map::new();
+    if let Some(parent) = origin.run_id.as_deref().and_then(RunId::parse) {
+        let parent = json!({
+            "run": { "runId": parent.to_string() },
+            "job": { "namespace": NodeName::DEFAULT_NAMESPACE, "name": job_name },
+        });
+        facets.insert("parent".to_owned(), facet("1-2-0/ParentRunFacet.json", parent));
+    }
+    facets
+}
+
+fn run_event(
+    kind: EventKind,
+    at: DateTime<Utc>,
+    run: RunId,
+    (job_name, sql): (&str, Option<&str>),
+    run_facets: &Map<String, Value>,
+    (inputs, outputs): (Vec<Value>, Vec<Value>),
+) -> Value {
     let job_type = json!({ "processingType": "BATCH", "integration": "GADWALL", "jobType": "COMMAND" });
-    Some(json!({
-        "eventType": EventKind::Complete.as_str(),
+    let mut job_facets = Map::new();
+    job_facets.insert("jobType".to_owned(), facet("2-0-4/JobTypeJobFacet.json", job_type));
+    if let Some(sql) = sql {
+        let query = json!({ "query": cut(sql, MAX_SQL), "dialect": "duckdb" });
+        job_facets.insert("sql".to_owned(), facet("1-1-0/SQLJobFacet.json", query));
+    }
+    json!({
+        "eventType": kind.as_str(),
         "eventTime": at,
         "producer": PRODUCER,
         "schemaURL": RUN_EVENT_SCHEMA,
         "run": { "runId": run.to_string(), "facets": run_facets },
-        "job": {
-            "namespace": OWN_JOBS,
-            "name": job_name,
-            "facets": { "jobType": facet("2-0-4/JobTypeJobFacet.json", job_type) },
-        },
+        "job": { "namespace": OWN_JOBS, "name": job_name, "facets": job_facets },
         "inputs": inputs,
-        "outputs": [output_dataset(output, snapshot, &write.change)],
-    }))
+        "outputs": outputs,
+    })
 }
 
-fn output_dataset(table: &TableRef, snapshot: SnapshotId, change: &Change) -> Value {
-    let mut facets = Map::new();
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+fn output_dataset(table: &TableRef, snapshot: SnapshotId, write: &WriteRecord) -> Value {
+    let change = &write.change;
+    let mut facets = origins_facets(&write.origins);
+    let source = json!({ "name": NodeName::DEFAULT_NAMESPACE, "uri": format!("ducklake://tables/{}", table.short()) });
+    facets.insert("dataSource".to_owned(), facet("1-0-1/DatasourceDatasetFacet.json", source));
     let version = json!({ "datasetVersion": snapshot.get().to_string() });
     facets.insert("version".to_owned(), facet("1-0-1/DatasetVersionDatasetFacet.json", version));
-    if let Some(columns) = columns_of(change) {
-        let fields: Vec<Value> =
-            columns.iter().map(|column| json!({ "name": column.name, "type": column.data_type.to_string() })).collect();
+    if let Some(fields) = fields_of(change) {
         facets.insert("schema".to_owned(), facet("1-2-0/SchemaDatasetFacet.json", json!({ "fields": fields })));
     }
     if let Some(state) = lifecycle(change) {
@@ -136,6 +204,14 @@ fn output_dataset(table: &TableRef, snapshot: SnapshotId, change: &Change) -> Va
     output
 }
 
+fn fields_of(change: &Change) -> Option<Vec<Value>> {
+    if let Change::ViewCreated { columns, .. } = change {
+        return Some(columns.iter().map(|column| json!({ "name": column.name, "type": column.data_type })).collect());
+    }
+    let field = |column: &Column| json!({ "name": column.name, "type": column.data_type.to_string() });
+    columns_of(change).map(|columns| columns.iter().map(field).collect())
+}
+
 fn columns_of(change: &Change) -> Option<&[Column]> {
     match change {
         Change::TableCreated { columns, .. }
@@ -148,8 +224,8 @@ fn columns_of(change: &Change) -> Option<&[Column]> {
 
 fn lifecycle(change: &Change) -> Option<&'static str> {
     Some(match change {
-        Change::TableCreated { .. } | Change::TableUndeleted { .. } => "CREATE",
-        Change::TableDropped { .. } => "DROP",
+        Change::TableCreated { .. } | Change::TableUndeleted { .. } | Change::ViewCreated { .. } => "CREATE",
+        Change::TableDropped { .. } | Change::ViewDropped { .. } => "DROP",
         Change::TableAltered { .. } => "ALTER",
         Change::TableRenamed { .. } => "RENAME",
         Change::TableTruncated { .. } => "TRUNCATE",
@@ -165,4 +241,45 @@ fn run_of_write(lake: LakeId, snapshot: SnapshotId, number: usize) -> RunId {
     let spread = place.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let bits = lake.uuid().as_u128() ^ spread;
     RunId::new(Builder::from_random_bytes(Uuid::from_u128(bits).into_bytes()).into_uuid())
+}
+
+/// The facets that tell which columns the output's come from: none of a write whose columns come from nowhere.
+fn origins_facets(origins: &Origins) -> Map<String, Value> {
+    let mut facets = Map::new();
+    if origins.is_empty() {
+        return facets;
+    }
+    let fields: Map<String, Value> = origins
+        .columns
+        .iter()
+        .map(|(column, origins)| (column.clone(), json!({ "inputFields": input_fields(origins) })))
+        .collect();
+    let told = json!({ "fields": fields, "dataset": input_fields(&origins.rows) });
+    facets.insert("columnLineage".to_owned(), facet("1-2-0/ColumnLineageDatasetFacet.json", told));
+    // The next write that tells all takes it back.
+    let part = if origins.partial { json!({ "columnLineage": true }) } else { json!({ "_deleted": true }) };
+    facets.insert(PARTIAL.to_owned(), facet("DatasetFacet.json", part));
+    facets
+}
+
+/// The columns of a facet, each with all that is done with it.
+fn input_fields(origins: &BTreeSet<Origin>) -> Vec<Value> {
+    let mut fields: Vec<Value> = Vec::new();
+    let mut last: Option<(&TableRef, &str)> = None;
+    for origin in origins {
+        let step = json!({
+            "type": origin.means.influence().as_str(), "subtype": origin.means.as_str(), "description": "",
+            "masking": origin.masking,
+        });
+        let field = (&origin.table, &*origin.column);
+        match fields.last_mut().and_then(|known| known["transformations"].as_array_mut()) {
+            Some(steps) if last == Some(field) => steps.push(step),
+            _ => fields.push(json!({
+                "namespace": NodeName::DEFAULT_NAMESPACE, "name": origin.table.short(), "field": origin.column,
+                "transformations": [step],
+            })),
+        }
+        last = Some(field);
+    }
+    fields
 }

@@ -165,3 +165,54 @@ fn a_write_is_a_run_with_its_snapshot_and_what_it_read() {
     let dropped = write(Change::BucketDropped { bucket: TableRef::parse("a.b").unwrap().bucket });
     assert_eq!(event_of_write(lake, snapshot(5), 0, noon(), &dropped), None);
 }
+
+#[test]
+fn a_write_tells_which_columns_it_was_made_of() {
+    let lake = LakeId::new(Uuid::from_u128(7));
+    let at = |number| SnapshotId::new(number).unwrap();
+    let origin = |column: &str, means| Origin {
+        table: TableRef::parse("raw.orders").unwrap(),
+        column: column.to_owned(),
+        means,
+        masking: false,
+    };
+    let mut made = write(Change::RowsAppended { table: TableRef::parse("main.clean").unwrap(), rows: 3 });
+    made.origins = Origins {
+        columns: [(
+            "sum".to_owned(),
+            [origin("price", Means::Aggregation), origin("price", Means::Conditional)].into(),
+        )]
+        .into(),
+        rows: [origin("day", Means::Filter)].into(),
+        partial: true,
+    };
+    let event = event_of_write(lake, at(5), 0, noon(), &made).unwrap();
+    let facet = &event["outputs"][0]["facets"]["columnLineage"];
+    assert_eq!(facet["fields"]["sum"]["inputFields"].as_array().map(Vec::len), Some(1), "a column is told once");
+    let steps = &facet["fields"]["sum"]["inputFields"][0]["transformations"];
+    assert_eq!((&steps[0]["type"], &steps[0]["subtype"]), (&json!("DIRECT"), &json!("AGGREGATION")));
+    assert_eq!((&steps[1]["type"], &steps[1]["subtype"]), (&json!("INDIRECT"), &json!("CONDITIONAL")));
+    let merged = applied(&[event]);
+    let edges: Vec<_> = merged
+        .columns
+        .iter()
+        .map(|edge| (edge.to_field.as_deref(), edge.from_field.as_str(), edge.transformation.as_deref()))
+        .collect();
+    let told = [
+        (None, "day", Some("FILTER")),
+        (Some("sum"), "price", Some("AGGREGATION")),
+        (Some("sum"), "price", Some("CONDITIONAL")),
+    ];
+    assert_eq!(edges, told);
+    let clean = NodeName::in_default("clean").unwrap();
+    assert!(merged.datasets[&clean].is_partial());
+
+    // The next write that tells all takes that back; one that tells nothing doesn't.
+    let mut all = made.clone();
+    all.origins.partial = false;
+    let nothing = WriteRecord { origins: Origins::default(), ..made.clone() };
+    let [made, nothing, all] = [(5, made), (6, nothing), (7, all)]
+        .map(|(number, write)| event_of_write(lake, at(number), 0, noon(), &write).unwrap());
+    assert!(applied(&[made.clone(), nothing]).datasets[&clean].is_partial());
+    assert!(!applied(&[made, all]).datasets[&clean].is_partial());
+}

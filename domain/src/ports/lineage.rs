@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::metadata::StoreError;
+use super::webhooks::DeliveryError;
 use crate::ids::SnapshotId;
 use crate::lineage::{ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, Run, RunId, RunState, Use};
 use crate::names::ProjectId;
@@ -76,21 +77,78 @@ pub struct Backlog {
     pub oldest: Option<DateTime<Utc>>,
 }
 
-/// Jobs, runs, datasets, and what lies between them. What is put takes the place of what was there under its name.
+/// An event that is to be handed on to another server of lineage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardedEvent {
+    /// Its place among those that are handed on.
+    pub position: u64,
+    /// The event.
+    pub event: Value,
+}
+
+/// How far the handing on is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForwardProgress {
+    /// How often the next events were tried.
+    pub attempts: u32,
+    /// When they are tried next; at once without.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Why that failed last; none since a success.
+    pub error: Option<String>,
+    /// Events that were left out since the beginning: refused by the other server, or the oldest of too many.
+    pub dropped: u64,
+}
+
+/// How much waits to be handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForwardBacklog {
+    /// Events.
+    pub waiting: u64,
+    /// When the oldest of them came.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Events that are handed on to another server of lineage, in their order.
 #[async_trait]
-pub trait LineageRepository: Send {
+pub trait ForwardRepository: Send {
+    /// Adds events; of more than `most` the oldest of all go, and are counted.
+    async fn forward(
+        &mut self,
+        project: &ProjectId,
+        events: &[Value],
+        at: DateTime<Utc>,
+        most: u64,
+    ) -> Result<(), StoreError>;
+    /// The first that wait, of all projects, at most so many.
+    async fn to_forward(&mut self, limit: u32) -> Result<Vec<ForwardedEvent>, StoreError>;
+    /// Takes out what was handed on.
+    async fn forwarded(&mut self, positions: &[u64]) -> Result<(), StoreError>;
+    /// How much waits: of a project, or of all.
+    async fn forward_backlog(&mut self, project: Option<&ProjectId>) -> Result<ForwardBacklog, StoreError>;
+    /// How far the handing on is.
+    async fn forward_progress(&mut self) -> Result<ForwardProgress, StoreError>;
+    /// Claims the handing on until a time, unless another server has it or it isn't due; answers whether that is so.
+    async fn claim_forwarding(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<bool, StoreError>;
+    /// Gives it back, and keeps when it is tried next and why. More that were dropped are added to those before.
+    async fn release_forwarding(&mut self, progress: &ForwardProgress, dropped: u64) -> Result<(), StoreError>;
+}
+
+/// Hands events on to another server of lineage.
+#[async_trait]
+pub trait LineageSender: Send + Sync {
+    /// Sends an event. Good is any status from 200 to 299.
+    async fn send(&self, event: &Value) -> Result<(), DeliveryError>;
+}
+
+/// Jobs and datasets. What is put takes the place of what was there under its name.
+#[async_trait]
+pub trait NodeRepository: Send {
     /// The jobs of these names that are known.
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError>;
     /// Puts jobs.
     async fn put_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError>;
     /// A page of jobs.
     async fn list_jobs(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Job>, StoreError>;
-    /// The runs of these ids that are known.
-    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError>;
-    /// Puts runs.
-    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError>;
-    /// A page of runs.
-    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
     /// The datasets of these names that are known.
     async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError>;
     /// Puts datasets.
@@ -99,10 +157,26 @@ pub trait LineageRepository: Send {
     async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError>;
     /// The namespaces that jobs and datasets have, by name.
     async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError>;
+}
+
+/// Runs, and what they read and write. What is put takes the place of what was there under its id.
+#[async_trait]
+pub trait RunRepository: Send {
+    /// The runs of these ids that are known.
+    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError>;
+    /// Puts runs.
+    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError>;
+    /// A page of runs.
+    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError>;
     /// Adds what runs and jobs read and write.
     async fn put_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError>;
     /// What a run reads and writes.
     async fn uses_of(&mut self, project: &ProjectId, run: RunId) -> Result<Vec<(Direction, NodeName)>, StoreError>;
+}
+
+/// What lies between jobs and datasets, and between columns.
+#[async_trait]
+pub trait GraphRepository: Send {
     /// The edges at some nodes of one kind, at most so many.
     async fn edges_at(
         &mut self,
@@ -122,9 +196,11 @@ pub trait LineageRepository: Send {
         datasets: &[NodeName],
         limit: u32,
     ) -> Result<Vec<ColumnEdge>, StoreError>;
-    /// Forgets all of a project's lineage.
-    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
+}
 
+/// Events on their way in.
+#[async_trait]
+pub trait QueueRepository: Send {
     /// Puts events into the queue, in order.
     async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError>;
     /// The first events that wait, of all projects, at most so many.
@@ -141,6 +217,15 @@ pub trait LineageRepository: Send {
     async fn discard(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError>;
     /// How much waits: of a project, or of all.
     async fn backlog(&mut self, project: Option<&ProjectId>) -> Result<Backlog, StoreError>;
+}
+
+/// All of lineage.
+#[async_trait]
+pub trait LineageRepository:
+    NodeRepository + RunRepository + GraphRepository + QueueRepository + ForwardRepository
+{
+    /// Forgets all of a project's lineage.
+    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError>;
 }
 
 impl Edge {

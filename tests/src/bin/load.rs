@@ -24,6 +24,12 @@ struct Arguments {
     /// Rows of the large loads; none if 0.
     #[arg(long, default_value_t = 5_000_000)]
     bulk: u64,
+    /// Edges of the graph that lineage is asked in; none if 0.
+    #[arg(long, default_value_t = 200_000)]
+    edges: u64,
+    /// The PostgreSQL that keeps metadata while lineage is measured; SQLite without.
+    #[arg(long)]
+    metadata: Option<String>,
     /// Seconds that a crowd of 100 clients takes, at a server with little memory; none if 0.
     #[arg(long, default_value_t = 60)]
     crowd: u64,
@@ -42,6 +48,7 @@ enum Kind {
     Cached,
     Append,
     Bulk,
+    Lineage,
     Crowd,
 }
 
@@ -52,7 +59,7 @@ impl Kind {
             Self::Query => Work::Query,
             Self::Cached => Work::Cached,
             Self::Append => Work::Append,
-            Self::Bulk | Self::Crowd => return None,
+            Self::Bulk | Self::Lineage | Self::Crowd => return None,
         })
     }
 }
@@ -77,6 +84,9 @@ async fn main() -> Result<()> {
     }
     if arguments.bulk > 0 && wanted(Kind::Bulk) {
         print!("\n{}", load::bulk::run(&options, arguments.bulk).await?);
+    }
+    if arguments.edges > 0 && wanted(Kind::Lineage) {
+        print!("\n{}", load::lineage::run(&options, arguments.edges, arguments.metadata.as_deref()).await?);
     }
     if arguments.crowd > 0 && wanted(Kind::Crowd) {
         let crowd = Crowd {

@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod crowd;
+pub mod lineage;
 pub mod local;
 mod measure;
 mod report;

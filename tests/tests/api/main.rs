@@ -20,6 +20,8 @@ mod introspection;
 mod isolation;
 mod keys;
 mod lineage;
+mod lineage_columns;
+mod lineage_forward;
 mod maintenance;
 mod matrix;
 mod ontology;

@@ -14,7 +14,7 @@ async fn server() -> Result<TestServer> {
     TestServer::start_with(|config| config.maintenance.keep_files_for = Duration::ZERO).await
 }
 
-async fn ok(reply: Result<Reply>) -> Result<Value> {
+fn ok(reply: Result<Reply>) -> Result<Value> {
     let reply = reply?;
     if !(200..300).contains(&reply.status) {
         bail!("{}: {}", reply.status, reply.text);
@@ -25,7 +25,7 @@ async fn ok(reply: Result<Reply>) -> Result<Value> {
 async fn make_table(owner: &Client<'_>) -> Result<()> {
     let columns = json!([{"name": "id", "type": "BIGINT"}, {"name": "v", "type": "VARCHAR"}]);
     let body = json!({ "name": "t", "columns": columns, "primary_key": ["id"] });
-    ok(owner.post("/projects/p/buckets/main/tables", &body).await).await.map(drop)
+    ok(owner.post("/projects/p/buckets/main/tables", &body).await).map(drop)
 }
 
 /// Appends rows one by one; answers the snapshot of the last.
@@ -33,7 +33,7 @@ async fn append(owner: &Client<'_>, ids: std::ops::Range<u32>) -> Result<u64> {
     let mut last = 0;
     for id in ids {
         let rows = json!({ "rows": [{ "id": id, "v": format!("v{id}") }] });
-        let told = ok(owner.post(&format!("{TABLE}/rows"), &rows).await).await?;
+        let told = ok(owner.post(&format!("{TABLE}/rows"), &rows).await)?;
         last = told["snapshot_id"].as_u64().context("no snapshot")?;
     }
     Ok(last)
@@ -45,7 +45,7 @@ async fn count(owner: &Client<'_>, version: &str) -> Result<Reply> {
 }
 
 async fn counted(owner: &Client<'_>, version: &str) -> Result<Value> {
-    Ok(ok(count(owner, version).await).await?["rows"][0].clone())
+    Ok(ok(count(owner, version).await)?["rows"][0].clone())
 }
 
 /// Runs maintenance to its end; answers what came of it.
@@ -54,7 +54,7 @@ async fn run(owner: &Client<'_>, body: Value) -> Result<Value> {
     assert_eq!(begun.status, 202, "{}", begun.text);
     let location = begun.header("location").to_owned();
     for _ in 0..1_200 {
-        let told = ok(owner.get(&location).await).await?;
+        let told = ok(owner.get(&location).await)?;
         match told["state"].as_str() {
             Some("pending" | "running") => tokio::time::sleep(Duration::from_millis(50)).await,
             Some("succeeded") => return Ok(told["result"].clone()),
@@ -70,7 +70,7 @@ async fn many_small_files_become_few_and_nothing_else_changes() -> Result<()> {
     let owner = server.project("p").await?;
     make_table(&owner).await?;
     let first = append(&owner, 0..20).await?;
-    ok(owner.put("/projects/p/tags/before", &json!({ "snapshot_id": first })).await).await?;
+    ok(owner.put("/projects/p/tags/before", &json!({ "snapshot_id": first })).await)?;
     append(&owner, 20..60).await?;
     let (now, then) = (counted(&owner, "").await?, counted(&owner, "?tag=before").await?);
     let changes = format!("{TABLE}/changes?from={first}");
@@ -78,20 +78,20 @@ async fn many_small_files_become_few_and_nothing_else_changes() -> Result<()> {
     assert_eq!(told.status, 200, "{}", told.text);
     let etag = owner.get(TABLE).await?.header("etag").to_owned();
 
-    let health = ok(owner.get(AT).await).await?;
+    let health = ok(owner.get(AT).await)?;
     assert_eq!((&health["files"], &health["small_files"]), (&json!(60), &json!(60)), "{health}");
     assert_eq!(health["tables"][0]["table"], "t");
-    let plan = ok(owner.get(&format!("{AT}/plan")).await).await?;
+    let plan = ok(owner.get(&format!("{AT}/plan")).await)?;
     assert_eq!(plan["actions"][0]["step"], "merge_files", "{plan}");
     assert_eq!((&plan["actions"][0]["files"], &plan["actions"][0]["table"]), (&json!(60), &json!("t")));
-    let dry = ok(owner.post(&format!("{AT}/runs?dry_run=true"), &json!({})).await).await?;
+    let dry = ok(owner.post(&format!("{AT}/runs?dry_run=true"), &json!({})).await)?;
     assert_eq!(dry, plan);
-    assert_eq!(ok(owner.get(&format!("{AT}/runs")).await).await?["operations"], json!([]), "a dry run is none");
+    assert_eq!(ok(owner.get(&format!("{AT}/runs")).await)?["operations"], json!([]), "a dry run is none");
 
     let done = run(&owner, json!({ "steps": ["merge_files"] })).await?;
     assert_eq!(done["steps"]["merge_files"]["files_removed"], 60, "{done}");
     assert_eq!(done["steps"]["merge_files"]["files_made"], 1, "{done}");
-    let health = ok(owner.get(AT).await).await?;
+    let health = ok(owner.get(AT).await)?;
     assert_eq!((&health["files"], &health["waiting"]["files"]), (&json!(1), &json!(60)), "{health}");
     assert_eq!(health["last_run"]["state"], "succeeded");
 
@@ -102,7 +102,7 @@ async fn many_small_files_become_few_and_nothing_else_changes() -> Result<()> {
     let compacted = owner.get(TABLE).await?.header("etag").to_owned();
     assert_eq!(version(&compacted), version(&etag), "the table is as it was");
     assert_ne!(compacted, etag);
-    let after = ok(owner.get(&changes).await).await?;
+    let after = ok(owner.get(&changes).await)?;
     assert_eq!(after["rows"], told.json()["rows"], "no row changed");
     let taken = owner.post(&format!("{TABLE}/rows"), &json!({ "rows": [{ "id": 7, "v": "x" }] })).await?;
     assert_eq!(taken.status, 409, "{}", taken.text);
@@ -120,15 +120,15 @@ async fn snapshots_end_unless_somebody_holds_them_and_their_files_go() -> Result
     let owner = server.project("p").await?;
     make_table(&owner).await?;
     let held = append(&owner, 0..15).await?;
-    ok(owner.put("/projects/p/tags/held", &json!({ "snapshot_id": held })).await).await?;
+    ok(owner.put("/projects/p/tags/held", &json!({ "snapshot_id": held })).await)?;
     let gone = append(&owner, 15..30).await?;
     append(&owner, 30..40).await?;
     let (now, then) = (counted(&owner, "").await?, counted(&owner, "?tag=held").await?);
     let policy = json!({ "keep_snapshots_for_seconds": 0, "keep_snapshots": 1 });
-    let set = ok(owner.put(&format!("{AT}/policy"), &policy).await).await?;
+    let set = ok(owner.put(&format!("{AT}/policy"), &policy).await)?;
     assert_eq!((&set["wanted"], &set["policy"]["keep_snapshots"]), (&policy, &json!(1)), "{set}");
 
-    let plan = ok(owner.get(&format!("{AT}/plan")).await).await?;
+    let plan = ok(owner.get(&format!("{AT}/plan")).await)?;
     let expiring =
         plan["actions"].as_array().context("no actions")?.iter().find(|one| one["step"] == "expire_snapshots");
     let expiring = expiring.context("nothing ends")?["snapshot_ids"].as_array().context("no ids")?.clone();
@@ -138,7 +138,7 @@ async fn snapshots_end_unless_somebody_holds_them_and_their_files_go() -> Result
     assert!(done["steps"]["expire_snapshots"]["snapshots_expired"].as_u64() > Some(35), "{done}");
     assert_eq!(done["steps"]["delete_files"]["files_removed"], 40, "{done}");
     assert!(done["bytes_reclaimed"].as_u64() > Some(0), "{done}");
-    let health = ok(owner.get(AT).await).await?;
+    let health = ok(owner.get(AT).await)?;
     assert_eq!((&health["files"], &health["waiting"]["files"]), (&json!(1), &json!(0)), "{health}");
 
     assert_eq!(counted(&owner, "").await?, now);
@@ -167,7 +167,7 @@ async fn files_stay_for_a_while_that_queries_may_still_read() -> Result<()> {
     let done = run(&owner, json!({})).await?;
     assert_eq!(done["steps"]["merge_files"]["files_removed"], 12, "{done}");
     assert_eq!(done["steps"]["delete_files"]["files_removed"], 0, "{done}");
-    let health = ok(owner.get(AT).await).await?;
+    let health = ok(owner.get(AT).await)?;
     assert_eq!(health["waiting"]["files"], 12, "{health}");
     Ok(())
 }
@@ -178,15 +178,15 @@ async fn deleted_rows_leave_the_files() -> Result<()> {
     let owner = server.project("p").await?;
     make_table(&owner).await?;
     let rows: Vec<Value> = (0..100).map(|id| json!({ "id": id, "v": "x" })).collect();
-    ok(owner.post(&format!("{TABLE}/rows"), &json!({ "rows": rows })).await).await?;
+    ok(owner.post(&format!("{TABLE}/rows"), &json!({ "rows": rows })).await)?;
     let sql = json!({ "query": "DELETE FROM t WHERE id < 50" });
-    ok(owner.post("/projects/p/query", &sql).await).await?;
-    let health = ok(owner.get(AT).await).await?;
+    ok(owner.post("/projects/p/query", &sql).await)?;
+    let health = ok(owner.get(AT).await)?;
     assert_eq!(health["deleted_ratio"], 0.5, "{health}");
     let now = counted(&owner, "").await?;
     let done = run(&owner, json!({ "steps": ["rewrite_files"] })).await?;
     assert_eq!(done["steps"]["rewrite_files"]["files_removed"], 1, "{done}");
-    assert_eq!(ok(owner.get(AT).await).await?["deleted_ratio"], 0.0);
+    assert_eq!(ok(owner.get(AT).await)?["deleted_ratio"], 0.0);
     assert_eq!(counted(&owner, "").await?, now);
     Ok(())
 }
@@ -204,12 +204,12 @@ async fn a_paused_project_is_left_alone_and_a_policy_is_checked() -> Result<()> 
     let refused = owner.post(&format!("{AT}/runs"), &json!({ "steps": ["nonsense"] })).await?;
     assert_eq!(refused.status, 422, "{}", refused.text);
     assert_eq!(owner.post(&format!("{AT}/pause"), &Value::Null).await?.status, 204);
-    assert_eq!(ok(owner.get(AT).await).await?["paused"], true);
+    assert_eq!(ok(owner.get(AT).await)?["paused"], true);
     let refused = owner.post(&format!("{AT}/runs"), &json!({})).await?;
     assert_eq!((refused.status, refused.code().as_str()), (409, "maintenance_paused"), "{}", refused.text);
     assert_eq!(owner.post(&format!("{AT}/resume"), &Value::Null).await?.status, 204);
     run(&owner, json!({})).await?;
-    let runs = ok(owner.get(&format!("{AT}/runs?limit=1")).await).await?;
+    let runs = ok(owner.get(&format!("{AT}/runs?limit=1")).await)?;
     assert_eq!(runs["operations"][0]["kind"], "maintenance", "{runs}");
     let missing = owner.get(&format!("{AT}/runs/nonsense")).await?;
     assert_eq!((missing.status, missing.code().as_str()), (404, "maintenance_run_not_found"), "{}", missing.text);

@@ -9,6 +9,7 @@ const EXPRESSIONS: &str = include_str!("functions/expressions.txt");
 const TABLES: &str = include_str!("functions/tables.txt");
 const REFUSED: &str = include_str!("functions/refused.txt");
 const VOLATILE: &str = include_str!("functions/volatile.txt");
+const AGGREGATES: &str = include_str!("functions/aggregates.txt");
 
 /// Words that call the clock without being written as a call, where no column has that name.
 const CLOCK_WORDS: [&str; 5] = ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"];
@@ -34,6 +35,11 @@ pub(super) fn check(name: &str, place: Place, arguments: usize) -> Result<bool, 
         return Ok(contains(VOLATILE, &lower) || lower == "age" && arguments == 1);
     }
     Err(refusal(name, &lower, place))
+}
+
+/// Whether a function makes one value of many rows' values.
+pub(super) fn is_aggregate(lower: &str) -> bool {
+    contains(AGGREGATES, lower)
 }
 
 /// Whether a bare word may be a call of the clock.
@@ -121,6 +127,10 @@ pub(super) mod lists {
         super::names(super::EXPRESSIONS).collect()
     }
 
+    pub(in crate::gate) fn aggregates() -> Vec<&'static str> {
+        super::names(super::AGGREGATES).collect()
+    }
+
     pub(in crate::gate) fn tables() -> Vec<&'static str> {
         super::names(super::TABLES).collect()
     }
@@ -140,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted_and_lower_case() {
-        for list in [EXPRESSIONS, TABLES, REFUSED, VOLATILE] {
+        for list in [EXPRESSIONS, TABLES, REFUSED, VOLATILE, AGGREGATES] {
             let entries: Vec<&str> = names(list).collect();
             assert!(entries.is_sorted(), "{entries:?}");
             assert!(entries.iter().all(|name| name.to_lowercase() == **name && !name.is_empty()));

@@ -30,6 +30,7 @@ mod explain;
 mod files;
 mod functions;
 mod json;
+pub(crate) mod lineage;
 mod listing;
 mod names;
 mod parameters;

@@ -360,13 +360,12 @@ impl JobsApi {
         let project = self.project(&auth)?;
         let name = job_name(namespace.0.as_deref(), &job.0)?;
         let found = self.lineage.run_of(auth.caller(), &project, &name, run_id(&run.0)?).await?;
-        let uris = self.lineage.places(auth.caller(), &project, &found).await?;
+        let FullRun { run, inputs, outputs, places } = found;
         let dataset = |dataset: &NodeName| RunDataset {
             namespace: dataset.namespace().to_owned(),
             name: dataset.name().to_owned(),
-            uri: uris.get(dataset).cloned().unwrap_or_else(|| ToldDataset::default_uri(dataset)),
+            uri: places.get(dataset).cloned().unwrap_or_else(|| ToldDataset::default_uri(dataset)),
         };
-        let FullRun { run, inputs, outputs } = found;
         Ok(Json(RunBody {
             job_name: run.job.name().to_owned(),
             inputs: inputs.iter().map(dataset).collect(),

@@ -153,7 +153,11 @@ fn maintenance(service: &ServiceFigures) -> Vec<Figure> {
 
 fn lineage(service: &ServiceFigures) -> Vec<Figure> {
     let Some(backlog) = service.lineage else { return Vec::new() };
-    let states = BTreeMap::from([("waiting", backlog.waiting), ("dead", backlog.dead)]);
+    let mut states = BTreeMap::from([("waiting", backlog.waiting), ("dead", backlog.dead)]);
+    if let Some((forwarding, dropped)) = service.lineage_forward {
+        // What was left out stays counted.
+        states.extend([("forwarding", forwarding), ("dropped", dropped)]);
+    }
     let samples = states.into_iter().map(|(state, count)| (label("state", state), float(count)));
     vec![Figure::gauges("gadwall_lineage_queue_events", "Lineage events that wait, or can't be worked off.", samples)]
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use gadwall_domain::lineage::{ColumnEdge, Direction, Influence, NodeKind, NodeName};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::Edge;
+use gadwall_domain::ports::lineage::{Edge, GraphRepository};
 use gadwall_domain::ports::metadata::StoreError;
 
 use super::key;
@@ -13,7 +14,7 @@ use super::runs::direction_of;
 use crate::error::value_fault;
 use crate::row::Row;
 use crate::rows::{micros, time};
-use crate::statement::sql;
+use crate::statement::{Value, with_rows};
 use crate::tx::SqlTx;
 
 macro_rules! edges {
@@ -48,8 +49,9 @@ macro_rules! columns {
 pub(crate) const EDGES_OF_JOBS: &str = edges!("e.job");
 pub(crate) const EDGES_OF_DATASETS: &str = edges!("e.dataset");
 
-impl SqlTx {
-    pub(super) async fn edges_of(
+#[async_trait]
+impl GraphRepository for SqlTx {
+    async fn edges_at(
         &mut self,
         project: &ProjectId,
         kind: NodeKind,
@@ -65,21 +67,13 @@ impl SqlTx {
         rows.iter().map(edge).collect()
     }
 
-    pub(super) async fn put_all_columns(
-        &mut self,
-        project: &ProjectId,
-        edges: &[ColumnEdge],
-    ) -> Result<(), StoreError> {
+    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError> {
         let mut newest: BTreeMap<(String, String), i64> = BTreeMap::new();
         for edge in edges {
             let at = newest.entry((key(&edge.to), key(&edge.job))).or_insert(i64::MIN);
             *at = micros(edge.at).max(*at);
         }
-        for ((to, job), at) in &newest {
-            let old =
-                sql("DELETE FROM lineage_columns WHERE project = $1 AND to_dataset = $2 AND job = $3 AND at < $4");
-            self.run(old.bind(project.folded()).bind(to.as_str()).bind(job.as_str()).bind(*at)).await?;
-        }
+        self.forget_columns_before(project, &newest).await?;
         let mut rows = BTreeMap::new();
         for edge in edges {
             let (to, job, at) = (key(&edge.to), key(&edge.job), micros(edge.at));
@@ -121,7 +115,7 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn columns_of(
+    async fn columns_at(
         &mut self,
         project: &ProjectId,
         direction: Direction,
@@ -140,6 +134,31 @@ impl SqlTx {
         };
         let rows = self.of_keys(before, project, datasets.iter().map(key), after, Some(limit)).await?;
         rows.iter().map(column_edge).collect()
+    }
+}
+
+impl SqlTx {
+    /// Removes what was told of datasets by jobs before these times.
+    async fn forget_columns_before(
+        &mut self,
+        project: &ProjectId,
+        newest: &BTreeMap<(String, String), i64>,
+    ) -> Result<(), StoreError> {
+        let mut newest = newest.iter().peekable();
+        while newest.peek().is_some() {
+            let some: Vec<[Value<'_>; 3]> = newest
+                .by_ref()
+                .take(super::AT_ONCE)
+                .map(|((to, job), at)| [to.as_str().into(), job.as_str().into(), (*at).into()])
+                .collect();
+            let number = some.len() * 3 + 1;
+            let after = format!(
+                ") DELETE FROM lineage_columns WHERE project = ${number} AND (to_dataset, job) IN (SELECT t, j FROM newest)
+                    AND at < (SELECT n.at FROM newest n WHERE n.t = lineage_columns.to_dataset AND n.j = lineage_columns.job)"
+            );
+            self.run(with_rows("WITH newest (t, j, at) AS (", some, &after).bind(project.folded())).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Jobs and datasets.
 
+use async_trait::async_trait;
 use gadwall_domain::lineage::{Dataset, Job, NodeName, RunId};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::NodeFilter;
+use gadwall_domain::ports::lineage::{NodeFilter, NodeRepository};
 use gadwall_domain::ports::metadata::StoreError;
 
 use super::key;
@@ -47,14 +48,15 @@ macro_rules! page {
     };
 }
 
-impl SqlTx {
-    pub(super) async fn jobs_of(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError> {
+#[async_trait]
+impl NodeRepository for SqlTx {
+    async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError> {
         let after = |number| format!(") AND j.project = ${number}");
         let rows = self.of_keys(jobs!("j.id IN ("), project, names.iter().map(key), after, None).await?;
         rows.iter().map(job).collect()
     }
 
-    pub(super) async fn put_all_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError> {
+    async fn put_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(jobs.len());
         for job in jobs {
             rows.push([
@@ -78,31 +80,19 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn page_of_jobs(
-        &mut self,
-        project: &ProjectId,
-        filter: &NodeFilter,
-    ) -> Result<Vec<Job>, StoreError> {
+    async fn list_jobs(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Job>, StoreError> {
         let rows = self.page(jobs!(page!("j")), project, filter).await?;
         rows.iter().map(job).collect()
     }
 
-    pub(super) async fn datasets_of(
-        &mut self,
-        project: &ProjectId,
-        names: &[NodeName],
-    ) -> Result<Vec<Dataset>, StoreError> {
+    async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError> {
         let before = "SELECT * FROM lineage_datasets d WHERE d.id IN (";
         let after = |number| format!(") AND d.project = ${number}");
         let rows = self.of_keys(before, project, names.iter().map(key), after, None).await?;
         rows.iter().map(dataset).collect()
     }
 
-    pub(super) async fn put_all_datasets(
-        &mut self,
-        project: &ProjectId,
-        datasets: &[Dataset],
-    ) -> Result<(), StoreError> {
+    async fn put_datasets(&mut self, project: &ProjectId, datasets: &[Dataset]) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(datasets.len());
         for dataset in datasets {
             rows.push([
@@ -121,16 +111,21 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn page_of_datasets(
-        &mut self,
-        project: &ProjectId,
-        filter: &NodeFilter,
-    ) -> Result<Vec<Dataset>, StoreError> {
+    async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError> {
         const LIST: &str = concat!("SELECT d.* FROM lineage_datasets d WHERE ", page!("d"));
         let rows = self.page(LIST, project, filter).await?;
         rows.iter().map(dataset).collect()
     }
 
+    async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError> {
+        let statement = sql("SELECT namespace FROM lineage_jobs WHERE project = $1
+              UNION SELECT namespace FROM lineage_datasets WHERE project = $1 ORDER BY namespace");
+        let rows = self.all(statement.bind(project.folded())).await?;
+        rows.iter().map(|row| row.get::<String>("namespace")).collect()
+    }
+}
+
+impl SqlTx {
     async fn page(
         &mut self,
         list: &'static str,
@@ -146,13 +141,6 @@ impl SqlTx {
             .bind(after.map_or("", NodeName::name))
             .bind(i64::from(filter.limit));
         self.all(statement).await
-    }
-
-    pub(super) async fn namespaces_of(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError> {
-        let statement = sql("SELECT namespace FROM lineage_jobs WHERE project = $1
-              UNION SELECT namespace FROM lineage_datasets WHERE project = $1 ORDER BY namespace");
-        let rows = self.all(statement.bind(project.folded())).await?;
-        rows.iter().map(|row| row.get::<String>("namespace")).collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Events on their way in.
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::{Backlog, QueuedEvent};
+use gadwall_domain::ports::lineage::{Backlog, QueueRepository, QueuedEvent};
 use gadwall_domain::ports::metadata::StoreError;
 use serde_json::Value as Json;
 
@@ -18,13 +19,9 @@ pub(crate) const DEAD: &str = "SELECT q.*, p.id AS project_id
       FROM lineage_queue q JOIN projects p ON p.id_key = q.project
      WHERE q.project = $1 AND q.is_dead = 1 AND q.position > $2 ORDER BY q.position LIMIT $3";
 
-impl SqlTx {
-    pub(super) async fn queue_events(
-        &mut self,
-        project: &ProjectId,
-        events: &[Json],
-        at: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+#[async_trait]
+impl QueueRepository for SqlTx {
+    async fn enqueue(&mut self, project: &ProjectId, events: &[Json], at: DateTime<Utc>) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(events.len());
         for event in events {
             let row = [project.folded().into(), to_json("event", event)?.into(), micros(at).into(), 0.into(), 0.into()];
@@ -34,11 +31,11 @@ impl SqlTx {
         self.insert_all(into, rows, "").await
     }
 
-    pub(super) async fn first_events(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError> {
+    async fn waiting(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError> {
         self.all(sql(WAITING).bind(i64::from(limit))).await?.iter().map(queued).collect()
     }
 
-    pub(super) async fn remove_events(&mut self, positions: &[u64]) -> Result<(), StoreError> {
+    async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError> {
         for some in positions.chunks(super::AT_ONCE) {
             let mut rows = Vec::with_capacity(some.len());
             for position in some {
@@ -49,34 +46,29 @@ impl SqlTx {
         Ok(())
     }
 
-    pub(super) async fn kill_event(&mut self, position: u64, reason: &str) -> Result<(), StoreError> {
+    async fn set_aside(&mut self, position: u64, reason: &str) -> Result<(), StoreError> {
         let statement = sql("UPDATE lineage_queue SET is_dead = 1, reason = $2, attempts = attempts + 1
               WHERE position = $1");
         self.run(statement.bind(number("position", position)?).bind(reason)).await.map(drop)
     }
 
-    pub(super) async fn dead_events(
-        &mut self,
-        project: &ProjectId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<QueuedEvent>, StoreError> {
+    async fn dead(&mut self, project: &ProjectId, after: u64, limit: u32) -> Result<Vec<QueuedEvent>, StoreError> {
         let statement = sql(DEAD).bind(project.folded()).bind(number("after", after)?).bind(i64::from(limit));
         self.all(statement).await?.iter().map(queued).collect()
     }
 
-    pub(super) async fn revive_event(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError> {
+    async fn retry(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError> {
         let statement = sql("UPDATE lineage_queue SET is_dead = 0, reason = NULL
               WHERE project = $1 AND position = $2 AND is_dead = 1");
         Ok(self.run(statement.bind(project.folded()).bind(number("position", position)?)).await? > 0)
     }
 
-    pub(super) async fn discard_event(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError> {
+    async fn discard(&mut self, project: &ProjectId, position: u64) -> Result<bool, StoreError> {
         let statement = sql("DELETE FROM lineage_queue WHERE project = $1 AND position = $2 AND is_dead = 1");
         Ok(self.run(statement.bind(project.folded()).bind(number("position", position)?)).await? > 0)
     }
 
-    pub(super) async fn backlog_of(&mut self, project: Option<&ProjectId>) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self, project: Option<&ProjectId>) -> Result<Backlog, StoreError> {
         let statement = sql("SELECT count(*) AS events, CAST(coalesce(sum(is_dead), 0) AS BIGINT) AS dead,
                     min(CASE is_dead WHEN 0 THEN received_at END) AS oldest
                FROM lineage_queue WHERE $1 IS NULL OR project = $1");

@@ -1,9 +1,10 @@
 //! Runs, and what they read and write.
 
+use async_trait::async_trait;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::lineage::{Direction, NodeName, Run, RunId, RunState, Use};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::RunFilter;
+use gadwall_domain::ports::lineage::{RunFilter, RunRepository};
 use gadwall_domain::ports::metadata::StoreError;
 
 use super::nodes::{name, run_id};
@@ -43,15 +44,16 @@ const OF_SNAPSHOT: &str = list!("r.snapshot = $7 AND ($2 IS NULL OR r.job = $2)"
 /// Sorts behind every UUID.
 const PAST_ALL_IDS: &str = "~";
 
-impl SqlTx {
-    pub(super) async fn runs_of(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
+#[async_trait]
+impl RunRepository for SqlTx {
+    async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
         let after = |number| format!(") AND r.project = ${number}");
         let keys = ids.iter().map(ToString::to_string);
         let rows = self.of_keys(runs!("r.id IN ("), project, keys, after, None).await?;
         rows.iter().map(run).collect()
     }
 
-    pub(super) async fn put_all_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError> {
+    async fn put_runs(&mut self, project: &ProjectId, runs: &[Run]) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             let snapshot = run.snapshot.map(|snapshot| number("snapshot", snapshot.get())).transpose()?;
@@ -79,11 +81,7 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn page_of_runs(
-        &mut self,
-        project: &ProjectId,
-        filter: &RunFilter,
-    ) -> Result<Vec<Run>, StoreError> {
+    async fn list_runs(&mut self, project: &ProjectId, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {
         let text = match (filter.snapshot, &filter.job) {
             (Some(_), _) => OF_SNAPSHOT,
             (None, Some(_)) => OF_JOB,
@@ -103,7 +101,7 @@ impl SqlTx {
         self.all(statement).await?.iter().map(run).collect()
     }
 
-    pub(super) async fn put_all_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError> {
+    async fn put_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError> {
         let keyed: Vec<_> = uses.iter().map(|used| (used, key(&used.job), key(&used.dataset))).collect();
         let of_run = |(used, _, dataset): &(&Use, String, String)| {
             let run = used.run?.to_string();
@@ -141,11 +139,7 @@ impl SqlTx {
         self.insert_all(into, rows, otherwise).await
     }
 
-    pub(super) async fn uses_of_run(
-        &mut self,
-        project: &ProjectId,
-        run: RunId,
-    ) -> Result<Vec<(Direction, NodeName)>, StoreError> {
+    async fn uses_of(&mut self, project: &ProjectId, run: RunId) -> Result<Vec<(Direction, NodeName)>, StoreError> {
         let statement = sql("SELECT u.direction, d.namespace, d.name
                FROM lineage_uses u JOIN lineage_datasets d ON d.project = u.project AND d.id = u.dataset
               WHERE u.project = $1 AND u.run = $2 ORDER BY u.direction, d.namespace, d.name");

@@ -39,9 +39,15 @@ async fn both_databases_have_the_same_tables_columns_and_indexes() {
     let found: Schema = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     let mut expected = of_sqlite().await;
     // What is counted up by SQLite itself may not be NULL, though it doesn't say so.
-    for counted in
-        [("events", "position"), ("audit", "entry"), ("lineage_queue", "position"), ("contract_results", "number")]
-    {
+    let counted = [
+        ("events", "position"),
+        ("audit", "entry"),
+        ("lineage_queue", "position"),
+        ("lineage_forward", "position"),
+        ("lineage_forwarding", "id"),
+        ("contract_results", "number"),
+    ];
+    for counted in counted {
         assert!(expected.remove(&(counted.0.to_owned(), counted.1.to_owned(), true)));
         expected.insert((counted.0.to_owned(), counted.1.to_owned(), false));
     }

@@ -50,6 +50,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE change_consumers",
         "DROP TABLE webhook_dead_letters",
         "DROP TABLE webhooks",
+        "DROP TABLE lineage_forwarding",
+        "DROP TABLE lineage_forward",
         "DROP TABLE lineage_queue",
         "DROP TABLE lineage_columns",
         "DROP TABLE lineage_edges",

@@ -93,6 +93,7 @@ mod tests {
             include_str!("metadata/api_keys.rs"),
             include_str!("metadata/contracts.rs"),
             include_str!("metadata/events.rs"),
+            include_str!("metadata/forward.rs"),
             include_str!("metadata/idempotency.rs"),
             include_str!("metadata/instances.rs"),
             include_str!("metadata/keyed_writes.rs"),

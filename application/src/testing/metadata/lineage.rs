@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use gadwall_domain::lineage::{ColumnEdge, Dataset, Direction, Job, NodeKind, NodeName, Run, RunId, Use};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::{Backlog, Edge, LineageRepository, NodeFilter, QueuedEvent, RunFilter};
+use gadwall_domain::ports::lineage::{
+    Backlog, Edge, GraphRepository, LineageRepository, NodeFilter, NodeRepository, QueueRepository, QueuedEvent,
+    RunFilter, RunRepository,
+};
 use gadwall_domain::ports::metadata::StoreError;
 use serde_json::Value;
 
@@ -56,7 +59,7 @@ fn matches(name: &NodeName, filter: &NodeFilter) -> bool {
 }
 
 #[async_trait]
-impl LineageRepository for MemoryTx {
+impl NodeRepository for MemoryTx {
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError> {
         let known = self.state.lineage_of(project);
         Ok(names.iter().filter_map(|name| known.jobs.get(name)).map(|job| known.with_runs(job)).collect())
@@ -77,6 +80,36 @@ impl LineageRepository for MemoryTx {
         Ok(page.map(|job| known.with_runs(job)).collect())
     }
 
+    async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError> {
+        let known = self.state.lineage_of(project);
+        Ok(names.iter().filter_map(|name| known.datasets.get(name)).cloned().collect())
+    }
+
+    async fn put_datasets(&mut self, project: &ProjectId, datasets: &[Dataset]) -> Result<(), StoreError> {
+        let known = self.change()?.lineage_to_change(project)?;
+        for dataset in datasets {
+            let before = known.datasets.get(&dataset.name);
+            let created_at = before.map_or(dataset.created_at, |known| known.created_at);
+            known.datasets.insert(dataset.name.clone(), Dataset { created_at, ..dataset.clone() });
+        }
+        Ok(())
+    }
+
+    async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError> {
+        let known = self.state.lineage_of(project);
+        let page = known.datasets.into_values().filter(|dataset| matches(&dataset.name, filter));
+        Ok(page.take(filter.limit as usize).collect())
+    }
+
+    async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError> {
+        let known = self.state.lineage_of(project);
+        let all = known.jobs.keys().chain(known.datasets.keys()).map(|name| name.namespace().to_owned());
+        Ok(all.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl RunRepository for MemoryTx {
     async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
         let known = self.state.lineage_of(project);
         Ok(ids.iter().filter_map(|id| known.runs.get(id)).cloned().collect())
@@ -107,33 +140,6 @@ impl LineageRepository for MemoryTx {
         Ok(found)
     }
 
-    async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError> {
-        let known = self.state.lineage_of(project);
-        Ok(names.iter().filter_map(|name| known.datasets.get(name)).cloned().collect())
-    }
-
-    async fn put_datasets(&mut self, project: &ProjectId, datasets: &[Dataset]) -> Result<(), StoreError> {
-        let known = self.change()?.lineage_to_change(project)?;
-        for dataset in datasets {
-            let before = known.datasets.get(&dataset.name);
-            let created_at = before.map_or(dataset.created_at, |known| known.created_at);
-            known.datasets.insert(dataset.name.clone(), Dataset { created_at, ..dataset.clone() });
-        }
-        Ok(())
-    }
-
-    async fn list_datasets(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Dataset>, StoreError> {
-        let known = self.state.lineage_of(project);
-        let page = known.datasets.into_values().filter(|dataset| matches(&dataset.name, filter));
-        Ok(page.take(filter.limit as usize).collect())
-    }
-
-    async fn namespaces(&mut self, project: &ProjectId) -> Result<Vec<String>, StoreError> {
-        let known = self.state.lineage_of(project);
-        let all = known.jobs.keys().chain(known.datasets.keys()).map(|name| name.namespace().to_owned());
-        Ok(all.collect::<BTreeSet<_>>().into_iter().collect())
-    }
-
     async fn put_uses(&mut self, project: &ProjectId, uses: &[Use]) -> Result<(), StoreError> {
         let known = self.change()?.lineage_to_change(project)?;
         for used in uses {
@@ -150,7 +156,10 @@ impl LineageRepository for MemoryTx {
         let of = known.uses.into_iter().filter(|(of, _, _)| *of == run);
         Ok(of.map(|(_, direction, dataset)| (direction, dataset)).collect())
     }
+}
 
+#[async_trait]
+impl GraphRepository for MemoryTx {
     async fn edges_at(
         &mut self,
         project: &ProjectId,
@@ -197,14 +206,10 @@ impl LineageRepository for MemoryTx {
         });
         Ok(at.take(limit as usize).collect())
     }
+}
 
-    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {
-        let state = self.change()?;
-        state.lineage.remove(project);
-        state.lineage_queue.events.retain(|_, event| event.project != *project);
-        Ok(())
-    }
-
+#[async_trait]
+impl QueueRepository for MemoryTx {
     async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError> {
         let state = self.change()?;
         let project = state.project(project)?.id.clone();
@@ -281,5 +286,16 @@ impl LineageRepository for MemoryTx {
             }
         }
         Ok(backlog)
+    }
+}
+
+#[async_trait]
+impl LineageRepository for MemoryTx {
+    async fn clear(&mut self, project: &ProjectId) -> Result<(), StoreError> {
+        let state = self.change()?;
+        state.lineage.remove(project);
+        state.lineage_queue.events.retain(|_, event| event.project != *project);
+        state.lineage_forwarding.clear(project);
+        Ok(())
     }
 }

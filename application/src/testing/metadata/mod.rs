@@ -2,6 +2,7 @@
 
 mod contracts;
 mod events;
+mod forward;
 mod idempotency;
 mod instances;
 mod lake_index;
@@ -51,6 +52,7 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use events::Events;
+use forward::Forwarding;
 use lake_index::LakeFacts;
 use lineage::{Lineage, Queue};
 use sharing::Sharing;
@@ -78,6 +80,7 @@ struct State {
     lineage: BTreeMap<ProjectId, Lineage>,
     lineage_queue: Queue,
     maintenance: BTreeMap<ProjectId, KeptMaintenance>,
+    lineage_forwarding: Forwarding,
     schemas: Vec<SchemaVersion>,
     governed: BTreeMap<(ProjectId, TableRef), GovernedTable>,
 }

@@ -1,8 +1,9 @@
-//! Settings of events, of those who watch them, and of those who follow tables.
+//! Settings of events and of lineage, of those who watch them, and of those who follow tables.
 
 use std::time::Duration;
 
 use crate::config::kind::{Kind, seconds};
+use crate::config::secret::Secret;
 
 section! {
     /// What happens, as it happens: the log of events, its streams, and the changes of tables.
@@ -39,5 +40,28 @@ section! {
         webhook_private_addresses: bool = false, Kind::Switch;
         /// How long a consumer that doesn't move keeps the changes of its table from being removed.
         consumer_max_hold: Duration = seconds(7 * 86_400), Kind::span(0, 3_650 * 86_400);
+    }
+}
+
+/// Settings of lineage.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lineage {
+    /// Another server of lineage.
+    #[serde(default)]
+    pub forward: LineageForward,
+}
+
+section! {
+    /// Another server of lineage, such as Marquez, to which all events are handed on: those that come in, and those of own writes.
+    pub struct LineageForward = "lineage.forward" {
+        /// Where it takes events, such as `http://marquez:5000/api/v1/lineage`. It may be inside: the operator chooses it.
+        url: Option<String> = None, Kind::Url, otherwise "none: nothing is handed on";
+        /// Its key, sent as a bearer's.
+        api_key: Option<Secret> = None, Kind::Secret, otherwise "none";
+        /// Longest wait for its answer.
+        timeout: Duration = seconds(10), Kind::span(1, 300);
+        /// Events that may wait for it. Of more than that the oldest are left out, and counted.
+        queue_size: u64 = 100_000, Kind::integer(1, 10_000_000);
     }
 }

@@ -57,7 +57,7 @@ mod maintenance;
 mod outside;
 mod serving;
 
-pub use events::Events;
+pub use events::{Events, Lineage, LineageForward};
 pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
 pub use lake::{Breaker, Ducklake, Engine, Metadata, Query};
@@ -86,6 +86,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Auth::SECTION,
     Audit::SECTION,
     Events::SECTION,
+    LineageForward::SECTION,
     Projects::SECTION,
     Quota::SECTION,
     Logging::SECTION,

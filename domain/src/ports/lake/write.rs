@@ -280,6 +280,33 @@ impl LakeWrite {
         }
     }
 
+    /// The word that events have for what it changes.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::CreateBucket { .. } => "bucket.created",
+            Self::DropBucket { .. } => "bucket.deleted",
+            Self::CreateTable { .. } => "table.created",
+            Self::DropTable { .. } => "table.deleted",
+            Self::Load { mode, .. } => Self::load_event(*mode),
+            Self::Delete { .. } => "rows.deleted",
+            Self::Update { .. } => "rows.updated",
+            Self::Alter { .. } => "table.altered",
+            Self::RenameTable { .. } => "table.renamed",
+            Self::Restore { .. } => "table.restored",
+            Self::Undelete { .. } => "table.undeleted",
+            Self::RegisterFiles { .. } => "files.registered",
+        }
+    }
+
+    /// The same of rows that come in one of these ways.
+    pub fn load_event(mode: LoadMode) -> &'static str {
+        match mode {
+            LoadMode::Append => "rows.appended",
+            LoadMode::Upsert => "rows.upserted",
+            LoadMode::Replace => "rows.replaced",
+        }
+    }
+
     /// Makes a table whose files lie as they come.
     pub fn create_table(table: TableRef, schema: TableSchema) -> Self {
         Self::CreateTable { table, schema, layout: Layout::default() }

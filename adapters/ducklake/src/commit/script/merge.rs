@@ -5,16 +5,15 @@ use std::fmt::Write as _;
 
 use gadwall_domain::commit::Change;
 use gadwall_domain::query::{Parameters, QueryError};
+use gadwall_domain::schema::TableSchema;
 
 use super::names::Target;
 use super::read::Aside;
 use super::rows::ROW;
-use super::{Done, Run};
+use super::{Done, Run, origins};
+use crate::gate::lineage::BRANCH;
 use crate::gate::write::{Action, Branch, Merge, MergeOn, When};
 use crate::sql;
-
-/// The number of the branch that a row takes, from 1; NULL for none.
-const BRANCH: &str = "__gadwall_branch";
 
 /// What the branches did.
 #[derive(Default)]
@@ -28,9 +27,12 @@ impl Run<'_> {
     pub(super) fn merge(&self, merge: &Merge, parameters: &Parameters) -> Done<u64> {
         let target = self.target(&merge.name)?;
         let alias = sql::ident(merge.alias.as_deref().unwrap_or(&merge.name.table));
-        let sorted = self.put_aside(&self.gated(&sorted(merge, &target, &alias)?, parameters)?)?;
+        let (checked, mut lineage) = self.followed(&sorted(merge, &target, &alias)?, parameters)?;
+        let sorted = self.put_aside(&checked)?;
         let values: usize = merge.branches.iter().map(|branch| expressions(branch).len()).sum();
         self.expect_columns(&sorted, values + 2)?;
+        origins::sorted_by(&mut lineage, 1);
+        self.trace(&target, &written(merge, &target), &lineage, 2, &checked.tables);
         self.refuse_ambiguous(&target, &sorted)?;
         let mut merged = Merged::default();
         for (number, branch) in merge.branches.iter().enumerate() {
@@ -145,6 +147,20 @@ fn expressions(branch: &Branch) -> Vec<&str> {
         Action::Insert { values, .. } => values.iter().map(|part| part.0.as_str()).collect(),
         Action::Delete | Action::DoNothing | Action::Error => Vec::new(),
     }
+}
+
+/// The columns that all branches' values are for, in the values' order.
+fn written<'m>(merge: &'m Merge, target: &'m Target) -> Vec<&'m str> {
+    let all = || target.schema.iter().flat_map(TableSchema::columns).map(|column| column.name.as_str());
+    let of = |branch: &'m Branch| -> Vec<&'m str> {
+        match &branch.action {
+            Action::Update(set) => set.iter().map(|(name, _)| name.as_str()).collect(),
+            Action::Insert { columns, values, .. } if columns.is_empty() => all().take(values.len()).collect(),
+            Action::Insert { columns, .. } => columns.iter().map(String::as_str).collect(),
+            Action::Delete | Action::DoNothing | Action::Error => Vec::new(),
+        }
+    };
+    merge.branches.iter().flat_map(of).collect()
 }
 
 /// The query that sorts the source's rows to the branches. FROM comes first, so that placeholders keep their order.

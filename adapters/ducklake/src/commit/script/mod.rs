@@ -7,6 +7,7 @@
 mod contracts;
 mod merge;
 mod names;
+mod origins;
 mod read;
 mod rows;
 mod tables;
@@ -23,6 +24,7 @@ use arrow::datatypes::Schema;
 use gadwall_domain::commit::{Change, WriteOrigin, WriteRecord};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::lineage::{MAX_ORIGINS, MAX_SQL, Origins};
 use gadwall_domain::ports::lake::{LakeError, WriteError};
 use gadwall_domain::query::{QueryError, ReadScope};
 use gadwall_domain::schema::TableSchema;
@@ -42,6 +44,7 @@ use crate::query::lake_failed;
 use crate::{links, sql, structure};
 
 use names::Overlay;
+use origins::Trail;
 
 type Done<T> = Result<T, ScriptFault>;
 
@@ -54,10 +57,21 @@ struct Run<'a> {
     /// What the script has made, dropped and changed so far.
     overlay: RefCell<Overlay>,
     /// What it changed, and what it made that of.
-    changes: RefCell<Vec<(Change, BTreeSet<TableRef>)>>,
+    changes: RefCell<Vec<Made>>,
     /// What the statement that runs touches.
     touched: RefCell<Touched>,
     temporary: AtomicU64,
+    /// Which columns it made of which so far.
+    trail: RefCell<Trail>,
+}
+
+/// A change, and what it was made of.
+struct Made {
+    change: Change,
+    reads: BTreeSet<TableRef>,
+    origins: Origins,
+    /// The statement that made it of what it read.
+    sql: Option<String>,
 }
 
 /// What happens to a view.
@@ -113,6 +127,7 @@ impl Commit<'_> {
                 ViewChange::Drop(view) => run.drop_view(&view),
             };
             done.map_err(|fault| ScriptError { statement: None, fault: run.tell(fault) })?;
+            run.attribute(0);
             Ok(Vec::new())
         })
     }
@@ -142,6 +157,7 @@ impl Commit<'_> {
             changes: RefCell::default(),
             touched: RefCell::default(),
             temporary: AtomicU64::new(0),
+            trail: RefCell::default(),
         };
         let mut end = None;
         let mut before = SnapshotId::ZERO;
@@ -152,7 +168,12 @@ impl Commit<'_> {
                 Ok(None)
             }
             Ok(results) => {
-                let (made, read): (Vec<_>, Vec<_>) = run.changes.take().into_iter().unzip();
+                let (made, read): (Vec<_>, Vec<_>) = run
+                    .changes
+                    .take()
+                    .into_iter()
+                    .map(|made| (made.change, (made.reads, made.origins, made.sql)))
+                    .unzip();
                 let changed = !made.is_empty();
                 let mut breaches = match run.hold(&made, &held) {
                     Ok(breaches) => breaches,
@@ -171,9 +192,12 @@ impl Commit<'_> {
                 let newest = structure::head(self.connection, self.lake)?;
                 self.before.set(Some(newest));
                 before = newest;
-                let record = |(number, (change, reads))| {
+                let mut room = MAX_ORIGINS;
+                let record = |(number, (change, (reads, origins, sql)))| {
                     let breaches = breaches.remove(&number).unwrap_or_default();
-                    WriteRecord { reads, breaches, ..WriteRecord::new(origin.clone(), change) }
+                    let origins = Origins::bounded(origins, room);
+                    room -= origins.edges();
+                    WriteRecord { reads, origins, sql, breaches, ..WriteRecord::new(origin.clone(), change) }
                 };
                 self.say(made.into_iter().zip(read).enumerate().map(record).collect())?;
                 self.make_all_last(started)?;
@@ -253,9 +277,12 @@ impl Run<'_> {
         };
         let (schema, batches) = done;
         let touched = self.touched.take();
-        for (_, reads) in &mut self.changes.borrow_mut()[made_before..] {
-            reads.clone_from(&touched.reads);
+        for made in &mut self.changes.borrow_mut()[made_before..] {
+            made.reads.extend(touched.reads.iter().cloned());
+            // What reads nothing is data, which has no place there.
+            made.sql = (!made.reads.is_empty()).then(|| beginning(&statement.sql));
         }
+        self.attribute(made_before);
         Ok(StatementResult { schema, batches, elapsed: started.elapsed(), touched })
     }
 
@@ -265,7 +292,7 @@ impl Run<'_> {
             other => other.table(),
         };
         self.touched.borrow_mut().writes.extend(name.cloned());
-        self.changes.borrow_mut().push((change, BTreeSet::new()));
+        self.changes.borrow_mut().push(Made { change, reads: BTreeSet::new(), origins: Origins::default(), sql: None });
     }
 
     /// The words for an error of the engine.
@@ -313,6 +340,11 @@ impl Run<'_> {
     fn next_name(&self) -> String {
         format!("__gadwall_script_{}", self.temporary.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// As much of a statement as a commit tells.
+fn beginning(sql: &str) -> String {
+    sql[..sql.floor_char_boundary(MAX_SQL)].to_owned()
 }
 
 type Rows = (Arc<Schema>, Vec<RecordBatch>);

@@ -10,7 +10,7 @@ use super::names::ScriptNames;
 use super::{Done, Rows, Run};
 use crate::gate::NamedValue;
 use crate::names::as_written;
-use crate::query::{Statement as Checked, checked_with, values};
+use crate::query::{Read, Statement as Checked, checked_read, values};
 use crate::sql;
 
 /// Most bytes that the results of one statement may take: they are held until the script ends.
@@ -25,15 +25,20 @@ pub(super) struct Aside {
 impl Run<'_> {
     /// A query as it may run, with the values that it takes of those for the whole statement.
     pub(super) fn gated(&self, text: &str, parameters: &Parameters) -> Done<Checked> {
+        Ok(self.gated_read(text, parameters)?.0)
+    }
+
+    /// The same, with what it reads.
+    pub(super) fn gated_read(&self, text: &str, parameters: &Parameters) -> Done<(Checked, Read)> {
         let connection = self.commit.connection;
         let failed = |error: &duckdb::Error| match self.engine(error) {
             super::ScriptFault::Query(error) => error,
             other => QueryError::Engine(other.to_string()),
         };
-        let checked = checked_with(connection, &ScriptNames(self), text, Some(parameters), &failed)?;
+        let (checked, tree) = checked_read(connection, &ScriptNames(self), text, Some(parameters), &failed)?;
         let read = checked.tables.iter().filter_map(|table| as_written(self.scope, table));
         self.touched.borrow_mut().reads.extend(read);
-        Ok(checked)
+        Ok((checked, tree))
     }
 
     /// Runs a query and keeps its rows.

@@ -11,7 +11,7 @@ use gadwall_domain::schema::{Column, TableSchema};
 
 use super::names::Target;
 use super::read::Aside;
-use super::{Done, Run, write_fault};
+use super::{Done, Run, origins, write_fault};
 use crate::gate::write::{Conflict, Delete, Insert, Name, Part, Update};
 use crate::sql;
 use crate::stage::duplicates;
@@ -33,7 +33,8 @@ impl Run<'_> {
         let Some(rows) = &insert.rows else {
             return self.insert_defaults(&target);
         };
-        let checked = self.gated(&rows.0, parameters)?;
+        let (checked, lineage) = self.followed(&rows.0, parameters)?;
+        self.trace_insert(&target, insert, &lineage, &checked.tables);
         let (text, values) = (&checked.text, &checked.values);
         let Some(schema) = &target.schema else {
             if insert.conflict != Conflict::Refuse {
@@ -56,6 +57,7 @@ impl Run<'_> {
         let wanted = wanted_columns(insert, schema, &given)?;
         let staged = self.staged_as(&aside, &given, &wanted, schema)?;
         self.put_away(&aside)?;
+        self.stage_followed(&staged, schema, &wanted, &lineage);
         let rows = self.insert_staged(&target, schema, &staged, insert, parameters)?;
         self.put_away(&staged)?;
         Ok(rows)
@@ -159,7 +161,7 @@ impl Run<'_> {
         filter: Option<&Part>,
         parameters: &Parameters,
     ) -> Done<Aside> {
-        let truth = staged.sql.trim_start_matches("temp.main.").trim_matches('"').to_owned();
+        let truth = origins::truth(&staged.sql).to_owned();
         let before = self.overlay.borrow_mut().name_temporary("excluded", truth);
         let same: Vec<String> = target
             .schema
@@ -177,14 +179,16 @@ impl Run<'_> {
             selected(set),
             filtered(filter)
         );
-        let checked = self.gated(&query, parameters);
+        let checked = self.followed(&query, parameters);
         let mut overlay = self.overlay.borrow_mut();
         match before {
             Some(before) => drop(overlay.name_temporary("excluded", before)),
             None => drop(overlay.forget_temporary("excluded")),
         }
         drop(overlay);
-        self.put_aside(&checked?)
+        let (checked, lineage) = checked?;
+        self.trace(target, &columns(set), &lineage, 1, &checked.tables);
+        self.put_aside(&checked)
     }
 
     pub(super) fn update(&self, update: &Update, parameters: &Parameters) -> Done<u64> {
@@ -198,9 +202,11 @@ impl Run<'_> {
             target.written,
             filtered(update.filter.as_ref())
         );
-        let changed = self.put_aside(&self.gated(&query, parameters)?)?;
+        let (checked, lineage) = self.followed(&query, parameters)?;
+        let changed = self.put_aside(&checked)?;
         self.expect_columns(&changed, update.set.len() + 1)?;
         let names = columns(&update.set);
+        self.trace(&target, &names, &lineage, 1, &checked.tables);
         let rows = match &target.schema {
             Some(schema) => self.apply_update(&target, schema, &changed, &names)?,
             None => self.rows_of(&update_from(&target, &changed, &names))?,
@@ -254,8 +260,10 @@ impl Run<'_> {
             target.written,
             filtered(delete.filter.as_ref())
         );
-        let meant = self.put_aside(&self.gated(&query, parameters)?)?;
+        let (checked, lineage) = self.followed(&query, parameters)?;
+        let meant = self.put_aside(&checked)?;
         self.expect_columns(&meant, 1)?;
+        self.trace(&target, &[], &lineage, 1, &checked.tables);
         let rows = self.delete_numbered(&target, &format!("SELECT {ROW} FROM {}", meant.sql))?;
         self.put_away(&meant)?;
         if target.schema.is_some() && rows > 0 {

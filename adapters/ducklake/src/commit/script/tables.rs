@@ -18,6 +18,7 @@ use super::{Done, Run, lake_fault, write_fault};
 use crate::commit::alter::check_layout;
 use crate::commit::build::definitions;
 use crate::commit::structure::created;
+use crate::gate::lineage::Lineage;
 use crate::gate::write::{Change, ColumnDefinition, CreateTable, Name, Statement};
 use crate::structure::told;
 use crate::{sql, structure};
@@ -96,10 +97,11 @@ impl Run<'_> {
         if !self.bucket_is_there(&table.bucket)? {
             return Err(write_fault(&table.bucket.to_string(), None, WriteError::NoBucket));
         }
-        let aside = match &create.query {
-            Some(query) => Some(self.put_aside(&self.gated(&query.0, parameters)?)?),
+        let query = match &create.query {
+            Some(query) => Some(self.followed(&query.0, parameters)?),
             None => None,
         };
+        let aside = query.as_ref().map(|(checked, _)| self.put_aside(checked)).transpose()?;
         let given = match &aside {
             Some(aside) => self.columns_of(&aside.sql)?,
             None => Vec::new(),
@@ -109,6 +111,10 @@ impl Run<'_> {
             self.drop_table(&create.name, true)?;
         }
         self.make(&table, &schema, &layout_of(create)?)?;
+        if let Some((checked, lineage)) = &query {
+            let names: Vec<&str> = schema.columns().iter().map(|column| column.name.as_str()).collect();
+            self.trace(&self.made_target(&table, &schema), &names, lineage, 0, &checked.tables);
+        }
         let Some(aside) = aside else { return Ok(None) };
         let rows = if create.no_data { 0 } else { self.fill(&table, &schema, &aside.sql)? };
         self.put_away(&aside)?;
@@ -126,10 +132,16 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A table that the script made.
+    fn made_target(&self, table: &TableRef, schema: &TableSchema) -> Target {
+        let sql = sql::table(self.scope.lake, table);
+        Target { name: table.clone(), sql, written: String::new(), schema: Some(schema.clone()) }
+    }
+
     fn fill(&self, table: &TableRef, schema: &TableSchema, source: &str) -> Done<u64> {
         let target = sql::table(self.scope.lake, table);
         let rows = self.rows_of(&format!("INSERT INTO {target} SELECT * FROM {source}"))?;
-        let filled = Target { name: table.clone(), sql: target, written: String::new(), schema: Some(schema.clone()) };
+        let filled = self.made_target(table, schema);
         self.refuse_twins(&filled, schema)?;
         self.appended(&filled, rows);
         Ok(rows)
@@ -156,18 +168,22 @@ impl Run<'_> {
         let full = format!("temp.main.{}", sql::ident(&truth));
         let rows = if let Some(query) = &create.query {
             let empty = if create.no_data { " WITH NO DATA" } else { "" };
-            let checked = self.gated(&query.0, parameters)?;
+            let (checked, lineage) = self.followed(&query.0, parameters)?;
             let renamed = create.columns.iter().map(|column| sql::ident(&column.name)).collect::<Vec<_>>().join(", ");
             let rows = match &*renamed {
                 "" => checked.text,
                 names => format!("SELECT * FROM ({}) AS named({names})", checked.text),
             };
             self.rows_with(&format!("CREATE TEMP TABLE {full} AS {rows}{empty}"), &checked.values)?;
-            refuse_other_count(create, self.described(&full)?.len())?;
+            let names: Vec<String> = self.described(&full)?.into_iter().map(|(name, _)| name).collect();
+            refuse_other_count(create, names.len())?;
+            self.keep_followed(&full, &names, &lineage);
             Some(self.count(&format!("SELECT count(*) FROM {full}"))?)
         } else {
             let schema = schema_of(create, Vec::new())?;
             self.execute(&format!("CREATE TEMP TABLE {full} ({})", definitions(schema.columns())))?;
+            let names: Vec<String> = schema.columns().iter().map(|column| column.name.to_string()).collect();
+            self.keep_followed(&full, &names, &Lineage::default());
             None
         };
         if let Some(before) = self.overlay.borrow_mut().name_temporary(name.as_str(), truth) {

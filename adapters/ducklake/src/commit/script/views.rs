@@ -13,7 +13,7 @@ use super::{Done, Run, lake_fault, write_fault};
 use crate::gate::write::{CreateView, Name};
 use crate::gate::{NameError, Names, ResolvedTable};
 use crate::names::named;
-use crate::query::checked_with;
+use crate::query::checked_read;
 use crate::sql;
 use crate::structure::{OWN_CATALOG, ViewDocument, Views};
 
@@ -97,7 +97,8 @@ impl Run<'_> {
                 "it has a meaning for the lake; write it otherwise",
             ));
         }
-        let checked = checked_with(self.commit.connection, &LastingNames(ScriptNames(self)), &query, None, &failed)?;
+        let (checked, tree) =
+            checked_read(self.commit.connection, &LastingNames(ScriptNames(self)), &query, None, &failed)?;
         if checked.parameters {
             return Err(unsupported("a parameter in a view", "write the value itself"));
         }
@@ -110,6 +111,7 @@ impl Run<'_> {
         let views = self.views()?;
         let read: Vec<TableRef> = checked.tables.iter().filter_map(|table| named(self.scope, table)).collect();
         let reaches_out = read.iter().any(|table| table.bucket != name.bucket);
+        let all = read.clone();
         let reads: Vec<TableRef> = read.into_iter().filter(|table| views.name(table).is_some()).collect();
         let place = sql::table(self.scope.lake, &name);
         let named = columns.iter().map(|column| sql::ident(column)).collect::<Vec<_>>().join(", ");
@@ -131,8 +133,13 @@ impl Run<'_> {
             .map_err(|error| QueryError::Engine(format!("a view's document can't be written: {error}")))?;
         self.execute(&format!("COMMENT ON VIEW {place} IS {}", sql::text(&text)))?;
         let columns = document.columns.clone();
+        let shown: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        self.view_followed(&name, &shown, &self.follow(&tree, &checked.tables));
         self.overlay.borrow_mut().make_view(name.clone(), document);
         self.change(Committed::ViewCreated { view: name, sql: query, columns, comment });
+        if let Some(made) = self.changes.borrow_mut().last_mut() {
+            made.reads.extend(all);
+        }
         Ok(())
     }
 

@@ -9,12 +9,12 @@ use super::super::{
 };
 
 /// The engine of a test.
-pub(super) struct Engine {
-    pub(super) connection: Connection,
+pub(in crate::gate) struct Engine {
+    pub(in crate::gate) connection: Connection,
 }
 
 impl Engine {
-    pub(super) fn open() -> Self {
+    pub(in crate::gate) fn open() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(
@@ -27,17 +27,17 @@ impl Engine {
     }
 
     /// An engine that also finds the project's tables by short names, to run texts as written.
-    pub(super) fn open_for_written_text() -> Self {
+    pub(in crate::gate) fn open_for_written_text() -> Self {
         let engine = Self::open();
         engine.connection.execute_batch("USE p_test.main").unwrap();
         engine
     }
 
-    pub(super) fn serialize(&self, sql: &str) -> String {
+    pub(in crate::gate) fn serialize(&self, sql: &str) -> String {
         self.text("SELECT json_serialize_sql(?::VARCHAR)", sql)
     }
 
-    pub(super) fn print(&self, json: &str) -> String {
+    pub(in crate::gate) fn print(&self, json: &str) -> String {
         self.text("SELECT json_deserialize_sql(?::JSON)", json)
     }
 
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// Passes a text through the gate as the server does; answers what would run.
-    pub(super) fn gate(&self, sql: &str) -> Result<(Checked, String), GateError> {
+    pub(in crate::gate) fn gate(&self, sql: &str) -> Result<(Checked, String), GateError> {
         super::super::admit(sql)?;
         let checked = check(sql, &self.serialize(sql), &Caller(self), None)?;
         let text = self.print(&checked.statement_json);
@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Runs a text with `'1'` for each parameter; answers the columns' names and the rows.
-    pub(super) fn run(&self, sql: &str) -> Result<(Vec<String>, Vec<String>), duckdb::Error> {
+    pub(in crate::gate) fn run(&self, sql: &str) -> Result<(Vec<String>, Vec<String>), duckdb::Error> {
         let mut statement = self.connection.prepare(sql)?;
         let parameters = vec!["1"; statement.parameter_count()];
         let mut rows = statement.query(params_from_iter(parameters))?;

@@ -44,6 +44,20 @@ fn every_function_of_the_engine_is_judged() {
     assert!(gone.is_empty(), "the engine doesn't have {gone:?}");
 }
 
+/// Macros whose bodies aggregate.
+const AGGREGATING: [&str; 5] = ["geomean", "geometric_mean", "weighted_avg", "wavg", "histogram"];
+
+#[test]
+fn every_aggregate_of_the_engine_is_known_as_one() {
+    let engine = Engine::open();
+    let allowed: BTreeSet<&str> = lists::expressions().into_iter().collect();
+    let mut wanted = functions(&engine, "'aggregate'");
+    wanted.extend(AGGREGATING.map(str::to_owned));
+    wanted.retain(|name| allowed.contains(&**name));
+    let known: BTreeSet<String> = lists::aggregates().into_iter().map(str::to_owned).collect();
+    assert_eq!(known, wanted);
+}
+
 #[test]
 fn what_the_engine_calls_volatile_is_not_cached() {
     let engine = Engine::open();

@@ -1,7 +1,7 @@
 //! The gate against a real engine: every honest query runs and answers as written, no attack does.
 
 pub(super) mod corpus;
-mod engine;
+pub(super) mod engine;
 mod limits;
 mod listing;
 mod lists;

@@ -139,6 +139,8 @@ pub(super) struct ColumnNodes {
     graph: Vec<FieldNode>,
     /// Whether there is more than an answer holds.
     truncated: bool,
+    /// Whether a statement that wrote one of these datasets tells a part of its columns only: the rest isn't known.
+    partial: bool,
 }
 
 /// A column, or all of a dataset.
@@ -187,6 +189,6 @@ impl From<ColumnGraph> for ColumnNodes {
                 },
             }
         };
-        Self { graph: fields.into_iter().map(node).collect(), truncated: graph.truncated }
+        Self { graph: fields.into_iter().map(node).collect(), truncated: graph.truncated, partial: graph.partial }
     }
 }

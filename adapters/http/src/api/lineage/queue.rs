@@ -36,6 +36,24 @@ struct BacklogBody {
     dead: u64,
     /// When the oldest that waits came.
     oldest_waiting_since: Option<DateTime<Utc>>,
+    /// How the handing on to another server is; null where there is none.
+    forwarding: Option<ForwardingBody>,
+}
+
+/// How the handing on to another server is.
+#[derive(Debug, Object)]
+#[oai(rename = "LineageForwarding")]
+struct ForwardingBody {
+    /// Events of the project that wait for it.
+    waiting: u64,
+    /// When the oldest of them came.
+    oldest_waiting_since: Option<DateTime<Utc>>,
+    /// How often it failed in a row, whatever the project.
+    attempts: u32,
+    /// Why it failed last; null since a success.
+    error: Option<String>,
+    /// When it is tried next; null for at once.
+    next_attempt_at: Option<DateTime<Utc>>,
 }
 
 /// An event that can't be worked off.
@@ -83,8 +101,15 @@ impl LineageQueueApi {
     async fn backlog(&self, auth: Auth) -> ApiResult<Json<BacklogBody>> {
         let project = self.project(&auth)?;
         let backlog = self.lineage.backlog(auth.caller(), &project).await?;
+        let forwarding = self.lineage.forwarding_of(Some(&project)).await?.map(|(waits, progress)| ForwardingBody {
+            waiting: waits.waiting,
+            oldest_waiting_since: waits.oldest,
+            attempts: progress.attempts,
+            error: progress.error,
+            next_attempt_at: progress.due_at,
+        });
         let oldest_waiting_since = backlog.oldest;
-        Ok(Json(BacklogBody { waiting: backlog.waiting, dead: backlog.dead, oldest_waiting_since }))
+        Ok(Json(BacklogBody { waiting: backlog.waiting, dead: backlog.dead, oldest_waiting_since, forwarding }))
     }
 
     /// List events that can't be worked off

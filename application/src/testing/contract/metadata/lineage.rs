@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::testing::builders::{noon, project, project_id};
 
-async fn two_projects(store: &Arc<dyn MetadataStore>) -> Box<dyn MetadataTx> {
+pub(super) async fn two_projects(store: &Arc<dyn MetadataStore>) -> Box<dyn MetadataTx> {
     let mut tx = store.write().await.unwrap();
     tx.projects().insert(&project("p1")).await.unwrap();
     tx.projects().insert(&project("p2")).await.unwrap();

@@ -3,6 +3,7 @@
 mod api_keys;
 mod contracts;
 mod events;
+mod forward;
 mod idempotency;
 mod instances;
 mod keyed_writes;
@@ -31,6 +32,7 @@ use crate::testing::builders::project;
 pub use api_keys::*;
 pub use contracts::*;
 pub use events::*;
+pub use forward::*;
 pub use idempotency::*;
 pub use instances::*;
 pub use keyed_writes::*;
@@ -174,6 +176,8 @@ macro_rules! metadata_contract {
                 columns_are_those_told_last,
                 events_wait_in_order,
                 lineage_is_cleared_by_project,
+                events_are_handed_on_in_order,
+                handing_on_is_claimed,
                 a_schema_reads_back_as_stored,
                 a_version_that_comes_back_is_the_last_again,
                 only_the_last_versions_stay,

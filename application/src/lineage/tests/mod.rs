@@ -1,5 +1,8 @@
 //! What is told of jobs, runs and datasets, and what is made of it.
 
+mod failures;
+mod forward;
+
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::lineage::{NodeId, RunState};
 use gadwall_domain::names::ProjectId;

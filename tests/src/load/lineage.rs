@@ -1,0 +1,118 @@
+//! Lineage: how fast events come in and are worked off, and how fast a large graph is asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::measure::{Figures, MakeRequest, hammer};
+use super::{Options, PROJECT};
+use crate::demo::Client;
+use crate::server::{ServerProcess, StartOptions};
+
+/// Datasets that an event reads, and that it writes.
+const SETS: u64 = 5;
+/// Datasets for each edge, the other way round: each is read or written so often.
+const EDGES_OF_A_SET: u64 = 5;
+/// Events in one request.
+const BATCH: u64 = 500;
+/// How long the working off may take.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Report {
+    edges: u64,
+    events: u64,
+    taken: Duration,
+    worked_off: Duration,
+    asked: Vec<(usize, Figures)>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+        let rate = |time: Duration| self.events as f64 / time.as_secs_f64();
+        writeln!(f, "lineage: {} events with {} edges, in batches of {BATCH}", self.events, self.edges)?;
+        writeln!(f, "  taken in     {:>8.0} events/s", rate(self.taken))?;
+        writeln!(f, "  worked off   {:>8.0} events/s, from the first one taken in", rate(self.worked_off))?;
+        for (clients, figures) in &self.asked {
+            let Figures { per_second, p50, p99, failed } = figures;
+            writeln!(
+                f,
+                "  graph, depth 5, {clients:>2} clients: {per_second:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, {failed} failed"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Measures a graph of so many edges; its server keeps metadata in this PostgreSQL, or in SQLite.
+pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Result<Report> {
+    let say = options.progress.as_ref();
+    let unlimited = |who: &str| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned());
+    let mut env = vec![unlimited("KEY"), unlimited("ADDRESS")];
+    env.extend(metadata.map(|url| ("GADWALL__METADATA__URL".to_owned(), url.to_owned())));
+    let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
+    let admin = Client::new(server.url(), server.admin_key())?;
+    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
+    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
+    let client = admin.with_key(key);
+
+    let (events, sets) = (edges / (2 * SETS), edges / EDGES_OF_A_SET);
+    say(&format!("{events} events come in"));
+    let begun = Instant::now();
+    let mut next = 0;
+    while next < events {
+        let batch: Vec<Value> = (next..events.min(next + BATCH)).map(|number| event(number, sets)).collect();
+        client.post("/api/v1/lineage/batch", &json!(batch), 200).await?;
+        next += BATCH;
+    }
+    let taken = begun.elapsed();
+    while client.get("/api/v1/lineage/queue", 200).await?["waiting"] != 0 {
+        if begun.elapsed() > PATIENCE {
+            bail!("events still wait after {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let worked_off = begun.elapsed();
+
+    let mut asked = Vec::new();
+    let host = server.url().trim_start_matches("http://").to_owned();
+    for clients in options.clients.iter().copied().filter(|clients| *clients <= 16) {
+        say(&format!("the graph is asked by {clients}"));
+        asked.push((clients, hammer(&host, clients, options.length, questions(&host, key, (events, sets))).await?));
+    }
+    Ok(Report { edges, events, taken, worked_off, asked })
+}
+
+/// Spreads datasets over jobs, so that what is around a node grows with each step.
+fn set(number: u64, place: u64, sets: u64) -> String {
+    let of = number.wrapping_mul(7_919).wrapping_add(place.wrapping_mul(104_729)) % sets.max(1);
+    format!("d{of}")
+}
+
+fn event(number: u64, sets: u64) -> Value {
+    let named = |place| json!({ "namespace": "ducklake", "name": set(number, place, sets) });
+    let some = |from: u64| (from..from + SETS).map(named).collect::<Vec<_>>();
+    json!({
+        "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "https://example.org/bench",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": { "runId": Uuid::from_u128(u128::from(number) + 1) },
+        "job": { "namespace": "bench", "name": format!("j{number}") },
+        "inputs": some(0), "outputs": some(SETS),
+    })
+}
+
+/// Another node each time: what some event wrote.
+fn questions(host: &str, key: &str, (events, sets): (u64, u64)) -> MakeRequest {
+    let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
+    Arc::new(move |number| {
+        let node = set(number.wrapping_mul(31) % events.max(1), SETS, sets);
+        let path = format!("/api/v1/lineage?nodeId=dataset:ducklake:{node}&depth=5&direction=upstream");
+        format!("GET {path} HTTP/1.1\r\n{head}\r\n").into_bytes()
+    })
+}
