@@ -5,10 +5,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gadwall_domain::ports::operating::{LogControl, LogControlError, LogSetting, LoggingLevel, ModuleName};
 use gadwall_telemetry::Traces;
+use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{Config, LogFormat, LogLevel, Logging};
 use crate::traces;
@@ -49,21 +50,42 @@ pub fn start(logging: &Logging) {
 }
 
 fn start_with(logging: &Logging, traces: Option<&Traces>) {
+    let (subscriber, handle) = subscriber(logging, traces);
+    if tracing::subscriber::set_global_default(subscriber).is_err() || FILTER.set(handle).is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+type Filter = reload::Handle<EnvFilter, Registry>;
+
+/// Who hears what happens, and how to change what of it is logged.
+fn subscriber(logging: &Logging, traces: Option<&Traces>) -> (Box<dyn Subscriber + Send + Sync>, Filter) {
     let setting = LogSetting { level: level(logging.level), modules: Vec::new() };
     let (filter, handle) = reload::Layer::new(filter(&setting));
-    // Spans are sent whatever the log leaves out.
-    let spans =
-        traces.map(|traces| traces.layer().with_filter(Targets::new().with_target("gadwall", LevelFilter::INFO)));
+    let registry = tracing_subscriber::registry();
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match traces {
+        // One filter for all costs less than one for each.
+        None => Box::new(registry.with(filter).with(lines(logging.format))),
+        // Spans are sent whatever the log leaves out.
+        Some(traces) => {
+            let spans = traces.layer().with_filter(Targets::new().with_target("gadwall", LevelFilter::INFO));
+            Box::new(registry.with(lines(logging.format).with_filter(filter)).with(spans))
+        }
+    };
+    (subscriber, handle)
+}
+
+/// What writes the log.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     // Colours are for eyes; in a file or a journal they are noise that no search finds its way through.
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
-    let lines = match logging.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
-        LogFormat::Human => lines.with_target(false).with_filter(filter).boxed(),
-    };
-    let started = tracing_subscriber::registry().with(lines).with(spans).try_init();
-    if started.is_err() || FILTER.set(handle).is_err() {
-        tracing::debug!("logging was started before");
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).boxed(),
+        LogFormat::Human => lines.with_target(false).boxed(),
     }
 }
 
@@ -174,6 +196,27 @@ mod tests {
         assert!(seen() && of_libraries());
         log.set(LoggingLevel::Error, None).unwrap();
         assert!(!seen() && !of_libraries());
+    }
+
+    #[tokio::test]
+    async fn beside_traces_the_log_has_levels_too() {
+        let endpoint = Some("http://127.0.0.1:9".to_owned());
+        let traces = traces::start(&crate::config::Traces { endpoint, ..Default::default() }).unwrap();
+        let (subscriber, log) = subscriber(&Logging::default(), traces.as_ref());
+        let set = |level| {
+            let setting = LogSetting { level, modules: Vec::new() };
+            log.reload(filter(&setting)).unwrap();
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let debug = || tracing::enabled!(target: "gadwall_http::layers", tracing::Level::DEBUG);
+            let span = || !tracing::info_span!(target: "gadwall_http::layers", "request").is_disabled();
+            assert!(!debug() && span());
+            set(LoggingLevel::Debug);
+            assert!(debug() && span());
+            // Spans go on where the log is silent.
+            set(LoggingLevel::Error);
+            assert!(!debug() && span());
+        });
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
             include_str!("metadata/lake_index.rs"),
             include_str!("metadata/lineage.rs"),
             include_str!("metadata/logs.rs"),
+            include_str!("metadata/maintenance.rs"),
             include_str!("metadata/operations.rs"),
             include_str!("metadata/queries.rs"),
             include_str!("metadata/schemas.rs"),

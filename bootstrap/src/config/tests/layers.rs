@@ -85,6 +85,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
             "server.forwarded_header" => quoted("forwarded"),
             "postgres.ssl_mode" => quoted("require"),
             "tls.client_certificates" => quoted("optional"),
+            "traces.protocol" => quoted("grpc"),
             _ => quoted("json"),
         },
         Kind::Url => quoted("https://elsewhere.example/base"),
