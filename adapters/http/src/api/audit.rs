@@ -10,7 +10,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::paging::{next_cursor, next_link};
+use super::paging::{next_cursor, next_link, position, read_cursor};
 use super::{Area, number, project_id, time};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
@@ -110,10 +110,6 @@ impl Asked {
             let known = AuditOutcome::WORDS.into_iter().find(|known| *known == word);
             known.ok_or_else(|| ApiError::out_of_range("outcome is done or refused"))
         };
-        let cursor = |text: &str| {
-            let position = text.parse::<i64>().ok().and_then(|position| u64::try_from(position).ok());
-            position.ok_or_else(|| ApiError::out_of_range("after is the next_cursor of the page before"))
-        };
         Ok(AuditFilter {
             project: None,
             principal: self.actor.clone(),
@@ -121,7 +117,7 @@ impl Asked {
             outcome: self.outcome.as_deref().map(outcome).transpose()?,
             since: self.since.as_deref().map(|text| time("since", text)).transpose()?,
             until: self.until.as_deref().map(|text| time("until", text)).transpose()?,
-            before: self.after.as_deref().map(cursor).transpose()?,
+            before: read_cursor(self.after.as_deref(), position)?,
             limit: number("limit", self.limit, 1..=MAX_AUDIT_LISTED, 100)?,
         })
     }

@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use super::conditions::{if_match_shape, is_known};
 use super::documents::{DocumentBody, DocumentShown, ODCS, ODPS};
-use super::paging::{next_cursor, next_link};
+use super::paging::{next_cursor, next_link, read_cursor};
 use super::projects::Gone;
 use super::queries::QueryLimits;
 use super::{Area, number, project_id, snapshot_id, table_ref};
 use crate::auth::Auth;
 use crate::negotiate::Accepts;
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::ApiResult;
 
 pub(crate) struct ContractsApi {
     pub(crate) contracts: Arc<Contracts>,
@@ -424,8 +424,7 @@ impl ContractsApi {
     ) -> ApiResult<ResultsPage> {
         let (project, table) = (project_id(&project.0)?, table_ref(&bucket.0, &table.0)?);
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 50)?;
-        let wanted = || ApiError::out_of_range("after is the next_cursor of the page before");
-        let before = after.0.as_deref().map(|text| text.parse::<u64>().map_err(|_| wanted())).transpose()?;
+        let before = read_cursor(after.0.as_deref(), |text| text.parse::<u64>().ok())?;
         let found = self.contracts.results(auth.caller(), &project, &table, before, limit).await?;
         let next_cursor = next_cursor(&found, limit, |last| last.number.to_string());
         let path = format!("/projects/{project}/buckets/{}/tables/{}/contract/results", table.bucket, table.table);

@@ -15,7 +15,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::{Map, Value};
 
 use super::models::JsonObject;
-use super::paging::{next_cursor, next_link};
+use super::paging::{next_cursor, next_link, read_cursor};
 use super::short_tables::{Done, done};
 use super::{Area, number};
 use crate::auth::Auth;
@@ -254,7 +254,7 @@ impl JobsApi {
         let filter = NodeFilter {
             namespace: Some(namespace.0.clone().unwrap_or_else(|| NodeName::DEFAULT_NAMESPACE.to_owned())),
             contains: q.0.clone(),
-            after: after.0.as_deref().map(read_name).transpose()?,
+            after: read_cursor(after.0.as_deref(), read_name)?,
             limit,
         };
         let found = self.lineage.jobs(auth.caller(), &project, &filter).await?;
@@ -310,7 +310,7 @@ impl JobsApi {
         };
         let filter = RunFilter {
             state: state.0.as_deref().map(word).transpose()?,
-            after: after.0.as_deref().map(read_run_cursor).transpose()?,
+            after: read_cursor(after.0.as_deref(), read_run)?,
             limit,
             ..RunFilter::default()
         };
@@ -510,14 +510,9 @@ pub(super) fn name_cursor(name: &NodeName) -> String {
 }
 
 /// The node of a cursor.
-pub(super) fn read_name(cursor: &str) -> ApiResult<NodeName> {
-    let read: Option<(String, String)> = serde_json::from_str(cursor).ok();
-    let name = read.and_then(|(namespace, name)| NodeName::new(&namespace, &name).ok());
-    name.ok_or_else(bad_cursor)
-}
-
-fn bad_cursor() -> ApiError {
-    ApiError::out_of_range("after is the next_cursor of the page before")
+pub(super) fn read_name(cursor: &str) -> Option<NodeName> {
+    let (namespace, name): (String, String) = serde_json::from_str(cursor).ok()?;
+    NodeName::new(&namespace, &name).ok()
 }
 
 /// Where the page after a run begins.
@@ -526,10 +521,8 @@ pub(super) fn run_cursor(run: &Run) -> String {
 }
 
 /// The run of a cursor.
-pub(super) fn read_run_cursor(cursor: &str) -> ApiResult<(DateTime<Utc>, RunId)> {
-    let read = cursor.split_once('.').and_then(|(micros, id)| {
-        let at = micros.parse().ok().and_then(DateTime::from_timestamp_micros)?;
-        Some((at, RunId::parse(id)?))
-    });
-    read.ok_or_else(bad_cursor)
+pub(super) fn read_run(cursor: &str) -> Option<(DateTime<Utc>, RunId)> {
+    let (micros, id) = cursor.split_once('.')?;
+    let at = micros.parse().ok().and_then(DateTime::from_timestamp_micros)?;
+    Some((at, RunId::parse(id)?))
 }

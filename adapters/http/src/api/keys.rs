@@ -13,7 +13,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use super::models::KEY_WAS_SHOWN;
-use super::paging::next_cursor;
+use super::paging::{next_cursor, read_cursor};
 use super::projects::Gone;
 use super::{Area, bucket_name, number, project_id, time};
 use crate::auth::Auth;
@@ -186,7 +186,7 @@ impl KeysApi {
     ) -> ApiResult<Json<KeyList>> {
         let project = project_id(&project.0)?;
         let limit = number("limit", limit.0, 1..=MAX_KEYS_LISTED, 100)?;
-        let after = after.0.as_deref().map(cursor).transpose()?;
+        let after = read_cursor(after.0.as_deref(), ApiKeyId::parse)?;
         let found = self.keys.list(auth.caller(), &project, KeyFilter { after, limit }).await?;
         let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(KeyList { keys: found.into_iter().map(Into::into).collect(), next_cursor }))
@@ -226,10 +226,6 @@ impl KeysApi {
         self.keys.revoke(auth.caller(), &project, &key.0).await?;
         Ok(Gone::NoContent)
     }
-}
-
-fn cursor(text: &str) -> ApiResult<ApiKeyId> {
-    ApiKeyId::parse(text).ok_or_else(|| ApiError::out_of_range("after is the next_cursor of the page before"))
 }
 
 fn seconds(name: &str, given: i64) -> ApiResult<TimeDelta> {

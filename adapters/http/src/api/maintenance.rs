@@ -14,7 +14,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::operations::{OperationBody, OperationList};
-use super::paging::next_cursor;
+use super::paging::{next_cursor, read_cursor};
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
@@ -405,11 +405,7 @@ impl MaintenanceApi {
     ) -> ApiResult<Json<OperationList>> {
         let project = project_id(&project.0)?;
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
-        let cursor = |text: &str| {
-            OperationId::parse(text)
-                .ok_or_else(|| ApiError::out_of_range("after is the next_cursor of the page before"))
-        };
-        let after = after.0.as_deref().map(cursor).transpose()?;
+        let after = read_cursor(after.0.as_deref(), OperationId::parse)?;
         let found = self.maintenance.runs(auth.caller(), &project, after, limit).await?;
         let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))

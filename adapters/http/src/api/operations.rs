@@ -13,10 +13,10 @@ use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::Value;
 
-use super::paging::next_cursor;
+use super::paging::{next_cursor, read_cursor};
 use super::{Area, number, project_id};
 use crate::auth::Auth;
-use crate::problem::{ApiError, ApiResult, Problem};
+use crate::problem::{ApiResult, Problem};
 
 /// Seconds after which a client may ask again how far an operation is.
 const ASK_AGAIN: u32 = 1;
@@ -125,7 +125,7 @@ impl OperationsApi {
     ) -> ApiResult<Json<OperationList>> {
         let project = project_id(&project.0)?;
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
-        let after = after.0.as_deref().map(cursor).transpose()?;
+        let after = read_cursor(after.0.as_deref(), OperationId::parse)?;
         let found = self.operations.list(auth.caller(), &project, OperationFilter { after, kind: None, limit }).await?;
         let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
         Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))
@@ -152,8 +152,4 @@ impl OperationsApi {
         let project = project_id(&project.0)?;
         Ok(Json(self.operations.cancel(auth.caller(), &project, &operation.0).await?.into()))
     }
-}
-
-fn cursor(text: &str) -> ApiResult<OperationId> {
-    OperationId::parse(text).ok_or_else(|| ApiError::out_of_range("after is the next_cursor of the page before"))
 }

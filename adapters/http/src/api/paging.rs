@@ -2,10 +2,23 @@
 
 use std::fmt::Write as _;
 
+use crate::problem::{ApiError, ApiResult};
+
 /// What names the next page: the last of a full one.
 pub(super) fn next_cursor<T>(page: &[T], limit: u32, cursor: impl Fn(&T) -> String) -> Option<String> {
     let is_full = page.len() >= limit as usize;
     page.last().filter(|_| is_full).map(cursor)
+}
+
+/// Where a page begins, out of a cursor that a client sent back.
+pub(super) fn read_cursor<T>(cursor: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> ApiResult<Option<T>> {
+    let refused = || ApiError::out_of_range("after is the next_cursor of the page before");
+    cursor.map(|text| read(text).ok_or_else(refused)).transpose()
+}
+
+/// A position in a list that the database numbers: its numbers have a sign.
+pub(super) fn position(text: &str) -> Option<u64> {
+    text.parse::<i64>().ok().and_then(|position| u64::try_from(position).ok())
 }
 
 /// The address of the next page (RFC 8288): the same list after that cursor.

@@ -10,7 +10,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use super::paging::next_link;
+use super::paging::{next_link, read_cursor};
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
@@ -297,11 +297,8 @@ impl UsageApi {
     ) -> ApiResult<UsagePage> {
         auth.caller().require_admin()?;
         let limit = number("limit", limit.0, 1..=1000, 100)?;
-        let cursor = |text: &str| {
-            let skipped = text.parse::<u32>().map(u64::from);
-            skipped.map_err(|_| ApiError::out_of_range("after is the next_cursor of the page before"))
-        };
-        let skipped = after.0.as_deref().map(cursor).transpose()?.unwrap_or_default();
+        let skipped = read_cursor(after.0.as_deref(), |text| text.parse::<u32>().ok().map(u64::from))?;
+        let skipped = skipped.unwrap_or_default();
         let (found, total) = self.usage.list(auth.caller(), limit, skipped).await?;
         let told = skipped + found.len() as u64;
         let next_cursor = (told < total && !found.is_empty()).then(|| told.to_string());

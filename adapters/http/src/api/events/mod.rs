@@ -20,7 +20,7 @@ use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiResponse, Object, OpenApi, SecurityScheme};
 use serde_json::{Map, Value};
 
-use super::{Area, number, project_id};
+use super::{Area, number, paging, project_id};
 use crate::auth::{AccessData, Auth};
 use crate::problem::{ApiError, ApiResult};
 use crate::sse::{self, EVENT_STREAM, Sse};
@@ -166,8 +166,8 @@ impl Asked {
 }
 
 fn position(name: &str, text: &str) -> ApiResult<u64> {
-    let number = text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok());
-    number.ok_or_else(|| ApiError::out_of_range(format!("{name} is an event's position: a whole number from 0")))
+    paging::position(text)
+        .ok_or_else(|| ApiError::out_of_range(format!("{name} is an event's position: a whole number from 0")))
 }
 
 fn interest(names: Option<&str>) -> ApiResult<Interest> {

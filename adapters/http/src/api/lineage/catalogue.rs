@@ -14,8 +14,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::bodies::{MarquezDataset, MarquezJob, MarquezRun};
-use crate::api::jobs::{job_name, name_cursor, read_name, read_run_cursor, run_cursor, run_id};
-use crate::api::paging::next_cursor;
+use crate::api::jobs::{job_name, name_cursor, read_name, read_run, run_cursor, run_id};
+use crate::api::paging::{next_cursor, read_cursor};
 use crate::api::{Area, number, project_id, snapshot_id};
 use crate::auth::Auth;
 use crate::problem::ApiResult;
@@ -173,7 +173,7 @@ impl CatalogueApi {
         let project = self.project(&auth)?;
         let name = job_name(Some(&namespace.0), &job.0)?;
         let filter = RunFilter {
-            after: after.0.as_deref().map(read_run_cursor).transpose()?,
+            after: read_cursor(after.0.as_deref(), read_run)?,
             limit: number("limit", limit.0, 1..=MAX_LISTED, 100)?,
             ..RunFilter::default()
         };
@@ -303,7 +303,7 @@ fn page_of(namespace: String, limit: Option<i64>, after: Option<&str>) -> ApiRes
     Ok(NodeFilter {
         namespace: Some(namespace),
         contains: None,
-        after: after.map(read_name).transpose()?,
+        after: read_cursor(after, read_name)?,
         limit: number("limit", limit, 1..=MAX_LISTED, 100)?,
     })
 }

@@ -15,7 +15,7 @@ use poem_openapi::types::Any;
 use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 
-use crate::api::paging::next_cursor;
+use crate::api::paging::{next_cursor, position};
 use crate::api::short_tables::{Done, done};
 use crate::api::{Area, number};
 use crate::auth::Auth;
@@ -158,8 +158,7 @@ impl LineageQueueApi {
 }
 
 fn place(text: &str) -> ApiResult<u64> {
-    let place = text.parse::<i64>().ok().and_then(|place| u64::try_from(place).ok());
-    place.ok_or_else(|| ApiError::out_of_range("an event that was set aside is known by a whole number"))
+    position(text).ok_or_else(|| ApiError::out_of_range("an event that was set aside is known by a whole number"))
 }
 
 fn nothing(event: &str) -> ApiError {
