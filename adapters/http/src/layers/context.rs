@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span};
 
 use super::allow::Allowed;
 use super::door::{self, Door};
-use super::recheck::Recheck;
+use super::recheck::{self, Recheck};
 use super::{alias, body, compress, idempotency, object_path};
 use crate::auth::{AccessData, Asked};
 use crate::context::{self, RequestContext, scope};
@@ -123,19 +123,21 @@ impl<E: Endpoint + 'static> FrontEndpoint<E> {
         if body::declared_too_large(&request, bounds) {
             return problem::body_too_large(bounds.limit);
         }
-        let recheck = if is_long { Recheck::of(&request, &self.front.access) } else { None };
-        let too_slow = body::bound(&mut request, bounds, recheck.clone());
+        let looks_again = if is_long { Recheck::of(&request, &self.front.access) } else { None };
+        let too_slow = body::bound(&mut request, bounds, looks_again.clone());
         request.extensions_mut().insert(Arc::clone(&self.front.access));
+        let project = recheck::project_of(request.uri().path());
         let response = match self.repeatable(&request).await {
             Ok(None) => self.inner.call(request).await,
             Ok(Some((caller, key))) => self.serve_once(caller, key, request).await,
             Err(error) => error.into_response(),
         };
+        let response = recheck::or_deleted(&self.front.access.access, project, response).await;
         if too_slow.is() && response.status().is_client_error() {
             return problem::body_timeout();
         }
-        match recheck {
-            Some(recheck) => recheck.answer(response),
+        match looks_again {
+            Some(looks_again) => looks_again.answer(response),
             None => response,
         }
     }

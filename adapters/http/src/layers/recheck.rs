@@ -4,9 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gadwall_application::access::Access;
 use gadwall_application::caller::Identity;
 use gadwall_application::error::UseCaseError;
 use gadwall_domain::names::ProjectId;
+use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response};
 
 use crate::auth::AccessData;
@@ -74,6 +76,18 @@ impl Recheck {
     }
 }
 
+/// What broke in a project that is deleted by now, on another server perhaps, broke for that: its answer says so.
+pub(super) async fn or_deleted(access: &Access, project: Option<ProjectId>, response: Response) -> Response {
+    if response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let Some(project) = project else { return response };
+    match access.require_in_use(&project).await {
+        Err(gone @ UseCaseError::NoProjectAround(_)) => ApiError::from(gone).into_response(),
+        _ => response,
+    }
+}
+
 /// When it was looked last.
 #[derive(Clone, Copy)]
 pub(super) struct Looked(Instant);
@@ -91,5 +105,31 @@ impl Looked {
     /// Whether what was found holds for a body that ends now.
     pub(super) fn is_fresh(self) -> bool {
         self.0.elapsed() < FRESH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gadwall_application::access::AdminPolicy;
+    use gadwall_application::testing::{FixedClock, MemoryMetadata, builders};
+    use gadwall_domain::ports::metadata::MetadataStore as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_breaks_in_a_project_that_is_gone_is_told_as_that() {
+        let store = Arc::new(MemoryMetadata::default());
+        let mut tx = store.write().await.unwrap();
+        tx.projects().insert(&builders::project("there")).await.unwrap();
+        tx.commit().await.unwrap();
+        let access = Access::new(store, Arc::new(FixedClock::default()), AdminPolicy::Everyone);
+        let told = async |project: Option<&str>, status: StatusCode| {
+            let response = Response::builder().status(status).finish();
+            or_deleted(&access, project.map(builders::project_id), response).await.status()
+        };
+        assert_eq!(told(Some("gone"), StatusCode::INTERNAL_SERVER_ERROR).await, StatusCode::NOT_FOUND);
+        assert_eq!(told(Some("there"), StatusCode::INTERNAL_SERVER_ERROR).await, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(told(None, StatusCode::INTERNAL_SERVER_ERROR).await, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(told(Some("gone"), StatusCode::FORBIDDEN).await, StatusCode::FORBIDDEN);
     }
 }
