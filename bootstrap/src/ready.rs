@@ -45,7 +45,9 @@ fn ask(host: &str) -> anyhow::Result<String> {
     let mut stream = connect(host)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: a server that answers the first part of a request and closes would cut off the rest.
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     let mut limited = stream.take(HEAD as u64);
     while !head.contains(&b'\n') {
@@ -85,8 +87,14 @@ mod tests {
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(text.as_bytes());
+            // Until the request has ended: what is unread when the socket closes takes the answer with it.
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut part = [0; 1024];
+                let read = stream.read(&mut part).unwrap();
+                asked.extend(&part[..read]);
+            }
+            stream.write_all(text.as_bytes()).unwrap();
         });
         format!("http://{address}")
     }
