@@ -25,7 +25,7 @@ use gadwall_domain::operation::{Operation, OperationKind};
 use gadwall_domain::ports::events::SnapshotHolds;
 use gadwall_domain::ports::lake::{FileFloors, LakeCondition, LakeMaintenance};
 use gadwall_domain::ports::maintenance::KeptMaintenance;
-use gadwall_domain::ports::metadata::{MetadataStore, OperationFilter};
+use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, OperationFilter, StoreError};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::Project;
 use serde_json::{Value, json};
@@ -104,6 +104,44 @@ impl Parts {
     /// What holds for a project. What it wanted once may no longer fit the defaults: then these hold.
     fn policy(&self, changes: &PolicyChanges) -> MaintenancePolicy {
         self.settings.defaults.with(changes).unwrap_or(self.settings.defaults)
+    }
+}
+
+impl Parts {
+    /// Tells how a run ended.
+    async fn tell(
+        &self,
+        caller: &Caller,
+        project: &ProjectId,
+        what: &'static str,
+        told: Value,
+    ) -> Result<(), UseCaseError> {
+        let mut tx = self.store.write().await?;
+        self.note(&mut *tx, caller, project, what, told).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Appends what happened to the events and to the audit log.
+    async fn note(
+        &self,
+        tx: &mut dyn MetadataTx,
+        caller: &Caller,
+        project: &ProjectId,
+        what: &'static str,
+        data: Value,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let event = Event {
+            project: project.clone(),
+            event_type: what,
+            subject: String::new(),
+            occurred_at: now,
+            request_id: caller.request_id.clone(),
+            snapshot: None,
+            data,
+        };
+        tx.events().append(&[event]).await?;
+        tx.audit().append(&[caller.entry(now, what, project, "")]).await
     }
 }
 
@@ -288,7 +326,7 @@ impl Maintenance {
                 Ok(report) => ("maintenance.completed", json!(report)),
                 Err(error) => ("maintenance.failed", json!({ "code": error.code() })),
             };
-            tell(&parts, &by, &of.id, event, told).await?;
+            parts.tell(&by, &of.id, event, told).await?;
             done.map(|report| json!(report))
         };
         let operations = &self.parts.operations;
@@ -309,9 +347,7 @@ impl Maintenance {
         let changed = change(kept.clone());
         if changed != kept {
             tx.maintenance().put(&project.id, &changed).await?;
-            let now = self.parts.clock.now();
-            tx.events().append(&[event(caller, &project.id, what, told, now)]).await?;
-            tx.audit().append(&[caller.entry(now, what, &project.id, "")]).await?;
+            self.parts.note(&mut *tx, caller, &project.id, what, told).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -325,32 +361,5 @@ impl Maintenance {
         let project = self.parts.access.open(caller, project, scope).await?;
         caller.require_whole_project()?;
         Ok(project)
-    }
-}
-
-/// Tells how a run ended.
-async fn tell(
-    parts: &Parts,
-    caller: &Caller,
-    project: &ProjectId,
-    what: &'static str,
-    told: Value,
-) -> Result<(), UseCaseError> {
-    let now = parts.clock.now();
-    let mut tx = parts.store.write().await?;
-    tx.events().append(&[event(caller, project, what, told, now)]).await?;
-    tx.audit().append(&[caller.entry(now, what, project, "")]).await?;
-    Ok(tx.commit().await?)
-}
-
-fn event(caller: &Caller, project: &ProjectId, what: &'static str, data: Value, at: DateTime<Utc>) -> Event {
-    Event {
-        project: project.clone(),
-        event_type: what,
-        subject: String::new(),
-        occurred_at: at,
-        request_id: caller.request_id.clone(),
-        snapshot: None,
-        data,
     }
 }
