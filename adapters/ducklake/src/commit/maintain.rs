@@ -20,15 +20,10 @@ use crate::{sql, structure};
 const MERGED_AT_ONCE: u64 = 500;
 /// Bytes of files that are written anew in a slice, unless one alone has more, or many have the same share of deleted rows.
 const REWRITTEN_AT_ONCE: u64 = 256 << 20;
+/// In front of the first file's number.
+const NO_FILE: i64 = -1;
 /// Shares are computed from the same two numbers here and there; this much they may differ.
 const EXACT: f64 = 1e-9;
-
-/// The files of a table's newest version.
-struct Live {
-    files: Files,
-    /// The number of the last one.
-    last: i64,
-}
 
 impl Commit<'_> {
     /// Merges small files of a table.
@@ -41,8 +36,7 @@ impl Commit<'_> {
         self.insist(|| {
             let told = self.named(table)?;
             let Some(target) = self.merge_target(&told, policy)? else { return Ok(SliceReport::default()) };
-            let (catalog, name) = (sql::text(&sql::catalog(self.lake)), &told.name);
-            let (bucket, table) = (sql::text(name.bucket.as_str()), sql::text(name.table.as_str()));
+            let [catalog, bucket, table] = self.quoted(&told);
             let option = |bytes: u64| {
                 format!(
                     "CALL ducklake_set_option({catalog}, 'target_file_size', '{bytes}B', table_name => {table}, schema => {bucket})"
@@ -98,8 +92,7 @@ impl Commit<'_> {
         self.insist(|| {
             let told = self.named(table)?;
             let Some(share) = self.worst_share(&told, policy)? else { return Ok(SliceReport::default()) };
-            let (catalog, name) = (sql::text(&sql::catalog(self.lake)), &told.name);
-            let (bucket, table) = (sql::text(name.bucket.as_str()), sql::text(name.table.as_str()));
+            let [catalog, bucket, table] = self.quoted(&told);
             let call = format!(
                 "CALL ducklake_rewrite_data_files({catalog}, {table}, schema => {bucket}, delete_threshold => {share})"
             );
@@ -141,7 +134,7 @@ impl Commit<'_> {
         origin: &WriteOrigin,
         work: impl Fn() -> Result<(u64, u64), WriteError>,
     ) -> Result<SliceReport, WriteError> {
-        let (before, started) = (self.live(told)?, SystemTime::now());
+        let (before, last, started) = (self.live_after(told, NO_FILE)?, self.last_file()?, SystemTime::now());
         let done = self.transaction_of_rows(|| {
             let (removed, made) = work()?;
             if removed == 0 {
@@ -153,8 +146,8 @@ impl Commit<'_> {
             Ok(Some((removed, made)))
         })?;
         let Some(((removed, made), snapshot)) = done else { return Ok(SliceReport::default()) };
-        let (after, new) = (self.live(told)?, self.live_since(told, before.last)?);
-        let taken = (before.files.bytes + new.bytes).saturating_sub(after.files.bytes);
+        let (after, new) = (self.live_after(told, NO_FILE)?, self.live_after(told, last)?);
+        let taken = (before.bytes + new.bytes).saturating_sub(after.bytes);
         Ok(SliceReport {
             snapshot: Some(snapshot),
             removed: Files { files: removed, bytes: taken },
@@ -177,19 +170,21 @@ impl Commit<'_> {
         told.ok_or(WriteError::NoTable)
     }
 
-    fn live(&self, told: &Told) -> Result<Live, LakeError> {
-        let statement = on(
-            self.lake,
-            "SELECT count(*)::BIGINT, coalesce(sum(file_size_bytes), 0)::BIGINT
-               FROM {md}.ducklake_data_file WHERE table_id = ? AND end_snapshot IS NULL",
-        );
-        let last = on(self.lake, "SELECT coalesce(max(data_file_id), -1)::BIGINT FROM {md}.ducklake_data_file");
-        let files = rows(self.connection, &statement, &[&told.id], files_of)?.pop().unwrap_or_default();
-        let last = rows(self.connection, &last, &[], |row| row.get::<_, i64>(0))?.pop();
-        Ok(Live { files, last: last.unwrap_or(-1) })
+    /// The names of the catalog, the bucket and the table, as calls take them.
+    fn quoted(&self, told: &Told) -> [String; 3] {
+        let (catalog, name) = (sql::catalog(self.lake), &told.name);
+        [&*catalog, name.bucket.as_str(), name.table.as_str()].map(sql::text)
     }
 
-    fn live_since(&self, told: &Told, last: i64) -> Result<Files, LakeError> {
+    /// The number of the lake's last file.
+    fn last_file(&self) -> Result<i64, LakeError> {
+        let statement = on(self.lake, "SELECT max(data_file_id)::BIGINT FROM {md}.ducklake_data_file");
+        let last = rows(self.connection, &statement, &[], |row| row.get::<_, Option<i64>>(0))?.pop();
+        Ok(last.flatten().unwrap_or(NO_FILE))
+    }
+
+    /// The files of a table's newest version that came after one.
+    fn live_after(&self, told: &Told, last: i64) -> Result<Files, LakeError> {
         let statement = on(
             self.lake,
             "SELECT count(*)::BIGINT, coalesce(sum(file_size_bytes), 0)::BIGINT
