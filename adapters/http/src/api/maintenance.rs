@@ -14,7 +14,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::operations::{OperationBody, OperationList};
-use super::paging::{next_cursor, read_cursor};
+use super::paging::read_cursor;
 use super::{Area, number, project_id};
 use crate::auth::Auth;
 use crate::problem::{ApiError, ApiResult};
@@ -407,8 +407,7 @@ impl MaintenanceApi {
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
         let after = read_cursor(after.0.as_deref(), OperationId::parse)?;
         let found = self.maintenance.runs(auth.caller(), &project, after, limit).await?;
-        let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
-        Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))
+        Ok(Json(OperationList::page(found, limit)))
     }
 
     /// Look at a run

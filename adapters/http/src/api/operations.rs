@@ -108,6 +108,14 @@ impl From<Operation> for OperationBody {
     }
 }
 
+impl OperationList {
+    /// A page of at most so many.
+    pub(super) fn page(found: Vec<Operation>, limit: u32) -> Self {
+        let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
+        Self { operations: found.into_iter().map(Into::into).collect(), next_cursor }
+    }
+}
+
 #[OpenApi(tag = "Area::Operations")]
 impl OperationsApi {
     /// List operations
@@ -127,8 +135,7 @@ impl OperationsApi {
         let limit = number("limit", limit.0, 1..=MAX_LISTED, 100)?;
         let after = read_cursor(after.0.as_deref(), OperationId::parse)?;
         let found = self.operations.list(auth.caller(), &project, OperationFilter { after, kind: None, limit }).await?;
-        let next_cursor = next_cursor(&found, limit, |last| last.id.to_string());
-        Ok(Json(OperationList { operations: found.into_iter().map(Into::into).collect(), next_cursor }))
+        Ok(Json(OperationList::page(found, limit)))
     }
 
     /// Look at an operation
