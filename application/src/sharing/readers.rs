@@ -79,17 +79,16 @@ impl Sharing {
     ) -> Result<Vec<Readership>, UseCaseError> {
         let owner = self.access.open(caller, project, Scope::Read).await?;
         let mut readers = self.store.read().await?.sharing().readers(&owner.id, MAX_READERS).await?;
-        for new in readerships(&self.access.unwritten_reads()) {
+        let unwritten = readerships(&self.access.unwritten_reads());
+        for new in unwritten.into_iter().filter(|new| new.source.project == owner.id) {
             let same = |known: &&mut Readership| {
                 (&known.source, &known.table, &known.reader) == (&new.source, &new.table, &new.reader)
             };
-            match readers.iter_mut().find(same) {
-                Some(known) => {
-                    known.reads = known.reads.saturating_add(new.reads);
-                    known.last_read_at.merge(new.last_read_at);
-                }
-                None if new.source.project == owner.id => readers.push(new),
-                None => {}
+            if let Some(known) = readers.iter_mut().find(same) {
+                known.reads = known.reads.saturating_add(new.reads);
+                known.last_read_at.merge(new.last_read_at);
+            } else {
+                readers.push(new);
             }
         }
         // What was read shortly before its bucket went may be written down after it.
