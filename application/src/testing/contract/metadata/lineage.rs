@@ -45,19 +45,7 @@ fn id(number: u128) -> RunId {
 
 fn run(number: u128, of: &str, seconds: i64) -> Run {
     let at = noon() + TimeDelta::seconds(seconds);
-    Run {
-        id: id(number),
-        job: name(of),
-        state: RunState::Running,
-        started_at: None,
-        ended_at: None,
-        parent: None,
-        metadata: None,
-        facets: Map::new(),
-        snapshot: None,
-        created_at: at,
-        updated_at: at,
-    }
+    Run { state: RunState::Running, ..Run::new(id(number), name(of), at) }
 }
 
 fn dataset(name: NodeName) -> Dataset {
