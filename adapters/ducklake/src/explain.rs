@@ -6,6 +6,7 @@ use gadwall_domain::query::{Query, QueryError, ReadScope};
 use crate::error::Scrub;
 use crate::gate::{self, Explain};
 use crate::query::{Statement, checked, values};
+use crate::settled::Version;
 use crate::sql;
 
 /// A statement that answers the plan of the query behind EXPLAIN. With ANALYZE the query has run by then.
@@ -14,12 +15,13 @@ pub(crate) fn explained(
     scope: &ReadScope,
     query: &Query,
     explain: Explain<'_>,
+    version: Version<'_>,
     scrub: &Scrub,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
     let Statement { text: statement, tables, views, values: given, .. } =
-        checked(connection, scope, &inner, None, failed)?;
+        checked(connection, scope, &inner, Some(version), failed)?;
     let others = tables.iter().any(|table| table.linked.is_some());
     if views > 0 && (others || scope.only_bucket.is_some()) {
         // The plan would tell of tables that only the view's author may read.

@@ -60,6 +60,27 @@ struct Inner {
     synced: Synced,
     /// The catalog's log whose name is on disk.
     log: Option<LogFile>,
+    /// How often a commit was begun or ended: odd while one is under way.
+    turn: u64,
+    /// Where the lake stands for certain, until a commit begins.
+    stands: Option<SnapshotId>,
+}
+
+/// Where a lake stood that nobody else writes to, and whether it still does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// The newest snapshot, if it is known and no commit was under way.
+    pub(crate) at: Option<SnapshotId>,
+    turn: u64,
+}
+
+/// A commit that is under way.
+pub(crate) struct Committing<'a>(&'a Known);
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().turn += 1;
+    }
 }
 
 /// Tells the catalog's log from the one after it, which may get the same name and number.
@@ -169,6 +190,34 @@ impl Known {
         inner.commits.push_back(commit);
     }
 
+    /// A commit begins that this process makes; it ends when the answer is dropped.
+    pub(crate) fn commit_begins(&self) -> Committing<'_> {
+        let mut inner = self.lock();
+        inner.turn += 1;
+        inner.stands = None;
+        Committing(self)
+    }
+
+    /// Where the lake stands, if only this process writes to it.
+    pub(crate) fn standing(&self) -> Standing {
+        let inner = self.lock();
+        Standing { at: inner.stands, turn: inner.turn }
+    }
+
+    /// Whether no commit has begun since.
+    pub(crate) fn stands_still(&self, since: Standing) -> bool {
+        let turn = self.lock().turn;
+        turn == since.turn && turn.is_multiple_of(2)
+    }
+
+    /// Keeps where the lake stands, as was found out since.
+    pub(crate) fn stood_at(&self, since: Standing, head: SnapshotId) {
+        let mut inner = self.lock();
+        if inner.turn == since.turn && inner.turn.is_multiple_of(2) {
+            inner.stands = Some(head);
+        }
+    }
+
     /// Keeps that a snapshot was there.
     pub(crate) fn saw(&self, snapshot: SnapshotId) {
         let mut inner = self.lock();
@@ -229,6 +278,27 @@ mod tests {
         assert_eq!((after(&known, 1, 10), after(&known, 5, 10)), (None, None));
         known.committed(commit(8));
         assert_eq!((after(&known, 4, 10), after(&known, 7, 10)), (None, Some(vec![8])));
+    }
+
+    #[test]
+    fn a_lake_stands_until_a_commit_begins() {
+        let known = Known::default();
+        let (at, next) = (SnapshotId::new(4).unwrap(), SnapshotId::new(5).unwrap());
+        let before = known.standing();
+        assert!(before.at.is_none() && known.stands_still(before));
+        known.stood_at(before, at);
+        let stands = known.standing();
+        assert!(stands.at == Some(at) && known.stands_still(stands));
+        let commit = known.commit_begins();
+        let under_way = known.standing();
+        assert!(under_way.at.is_none() && !known.stands_still(stands) && !known.stands_still(under_way));
+        known.stood_at(under_way, next);
+        drop(commit);
+        assert!(known.standing().at.is_none() && !known.stands_still(under_way), "nobody knows how it ended");
+        known.stood_at(stands, at);
+        assert!(known.standing().at.is_none(), "what was found out before it says nothing now");
+        known.stood_at(known.standing(), next);
+        assert_eq!(known.standing().at, Some(next));
     }
 
     #[test]

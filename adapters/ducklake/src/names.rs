@@ -96,9 +96,14 @@ impl<'a> VisibleTables<'a> {
         Self { version, ..self }
     }
 
+    /// The version of the own lake that is read. A newer one may be there by now.
+    fn at(&self) -> ReadAt {
+        self.version.map_or(self.scope.at, |version| ReadAt::Snapshot(version.of))
+    }
+
     /// The project's own lake.
     fn own(&self) -> Home<'_> {
-        Home { lake: self.scope.lake, at: self.scope.at, views: &self.views, linked: None }
+        Home { lake: self.scope.lake, at: self.at(), views: &self.views, linked: None }
     }
 
     fn linked(&self) -> impl Iterator<Item = (&'a Linked, &'a LinkedSource, Home<'_>)> {
@@ -163,7 +168,7 @@ impl<'a> VisibleTables<'a> {
     }
 
     fn candidates(&self, table: &str) -> Vec<String> {
-        let all = structure::table_names(self.connection, self.scope.lake, self.scope.at).unwrap_or_default();
+        let all = structure::table_names(self.connection, self.scope.lake, self.at()).unwrap_or_default();
         let wanted = table.to_ascii_lowercase();
         let mut near: Vec<(usize, String)> = all
             .into_iter()
@@ -282,8 +287,7 @@ impl Names for VisibleTables<'_> {
     }
 
     fn listing(&self) -> Result<Visible, NameError> {
-        let buckets =
-            structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.scope.at);
+        let buckets = structure::listing(self.connection, self.scope.lake, self.scope.only_bucket.as_ref(), self.at());
         let mut buckets = buckets.map_err(|error| unavailable(&error))?;
         let is_link = |name: &str| BucketName::parse(name).is_ok_and(|name| self.scope.link(&name).is_some());
         buckets.retain(|bucket| !is_link(&bucket.name));

@@ -40,6 +40,8 @@ use crate::{gate, links, profiling, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
 const BATCHES_AHEAD: usize = 4;
+/// A batch of fewer rows is mostly the last one.
+const FULL: usize = 2_048;
 /// An interrupt that comes before the statement runs has no effect, so it is repeated.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
@@ -55,17 +57,30 @@ pub(crate) enum Work {
     Profile { table: TableRef, at: ReadAt },
 }
 
+impl Work {
+    /// The version that it reads.
+    fn at(&self) -> ReadAt {
+        match self {
+            Self::Rows { at, .. } | Self::Profile { at, .. } => *at,
+            Self::Changes { to, .. } => ReadAt::Snapshot(*to),
+            Self::Checked { scope, .. } => scope.at,
+        }
+    }
+}
+
 type Started = Result<Head, QueryError>;
 
-/// What is known of a result before its first row.
+/// What is known of a result once its first rows are there.
 struct Head {
     schema: SchemaRef,
     snapshot: SnapshotId,
     deterministic: bool,
     linked: Vec<TableRef>,
+    /// Whether all its rows are there.
+    whole: bool,
 }
 
-/// Starts work and answers once its columns are known.
+/// Starts work and answers once its first rows are there.
 pub(crate) async fn start(
     engine: &Arc<Engine>,
     catalogs: &Arc<Catalogs>,
@@ -78,7 +93,7 @@ pub(crate) async fn start(
     let place = entered.ok().flatten().ok_or(QueryError::Busy)?;
 
     let (started_tx, started) = oneshot::channel();
-    let (batches_tx, batches) = mpsc::channel(BATCHES_AHEAD);
+    let (batches_tx, mut batches) = mpsc::channel(BATCHES_AHEAD);
     let (ended_tx, ended) = oneshot::channel();
     let (handle_tx, handle) = oneshot::channel();
     let (alive, reader) = oneshot::channel();
@@ -107,9 +122,12 @@ pub(crate) async fn start(
     });
     tokio::spawn(watch(handle, reader, deadline, timed_out, job));
 
-    let Head { schema, snapshot, deterministic, linked } =
+    let Head { schema, snapshot, deterministic, linked, whole } =
         started.await.unwrap_or_else(|_| Err(QueryError::Engine("the query stopped before it started".to_owned())))?;
-    let batches = Box::pin(Output { batches, ended: Some(ended), _alive: alive });
+    if whole {
+        batches.close();
+    }
+    let batches = Box::pin(Output { batches, ended: (!whole).then_some(ended), _alive: alive });
     Ok(QueryOutput { rows: RowStream { schema, batches }, snapshot, deterministic, linked, figures })
 }
 
@@ -223,6 +241,24 @@ struct Running {
     figures: FiguresLater,
 }
 
+/// A statement's rows, counted.
+struct Rows<'a> {
+    of: &'a duckdb::Statement<'a>,
+    seen: u64,
+}
+
+impl Rows<'_> {
+    fn next(&mut self) -> Result<Option<RecordBatch>, duckdb::Error> {
+        while let Some(rows) = self.of.step()? {
+            if !rows.is_empty() {
+                self.seen += rows.len() as u64;
+                return Ok(Some(RecordBatch::from(&rows)));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Running {
     fn run(
         &self,
@@ -276,11 +312,52 @@ impl Running {
             Work::Checked { scope, .. } => links::lease(&connection, &self.catalogs, scope)?,
             _ => Vec::new(),
         };
+        drop(catalog);
+        let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
+        if profiled {
+            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
+        }
+        let standing = lease.known.standing();
+        // Nobody else writes to a catalog in a file, so that what is known of it need not be asked.
+        let alone = self.catalogs.files().is_some();
+        let assumed = standing.at.filter(|_| alone && work.at() == ReadAt::Head);
+        let mut ready = self.prepare(&connection, &lease.known, work, assumed);
+        if assumed.is_some() && !lease.known.stands_still(standing) {
+            drop(ready);
+            connection.execute_batch("ROLLBACK").map_err(|error| self.failed(&error))?;
+            ready = self.prepare(&connection, &lease.known, work, None);
+        }
+        let (snapshot, runs, mut prepared) = ready?;
+        let values = values(&prepared, &runs.values)?;
+        let linked = match work {
+            Work::Checked { scope, .. } => linked(scope, &runs.tables),
+            _ => Vec::new(),
+        };
+        let of = (snapshot, runs.deterministic, linked);
+        let took = |rows| {
+            let profile = profiled.then(|| profiling::measured(&connection)).flatten();
+            self.figures.tell(Figures { rows, execution: begun.elapsed(), profile });
+        };
+        self.stream(&mut prepared, values, of, started, batches, &took)
+    }
+
+    /// What runs, and the snapshot that it reads: the assumed one, if nothing was committed until this ends.
+    fn prepare<'c>(
+        &self,
+        connection: &'c Connection,
+        known: &Known,
+        work: &Work,
+        assumed: Option<SnapshotId>,
+    ) -> Result<(SnapshotId, Statement, duckdb::Statement<'c>), QueryError> {
+        let catalog = tracing::info_span!("catalog").entered();
         // One transaction, so that the snapshot named is the snapshot read.
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
-        let snapshot = self.snapshot(&connection, &lease.known, work)?;
+        let snapshot = match assumed {
+            Some(assumed) => assumed,
+            None => self.snapshot(connection, known, work.at())?,
+        };
         drop(catalog);
-        let reading = Reading { connection: &connection, lake: self.lake };
+        let reading = Reading { connection, lake: self.lake, pinned: snapshot };
         let ours = |text| Statement::bare(text, true, Vec::new());
         let runs = match work {
             Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
@@ -288,28 +365,14 @@ impl Running {
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => {
                 let gate = tracing::info_span!("gate");
-                gate.in_scope(|| self.checked(&connection, scope, query, lease.known.settled.version(snapshot)))?
+                gate.in_scope(|| self.checked(connection, scope, query, known.settled.version(snapshot)))?
             }
         };
-        let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
-        if profiled {
-            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
-        }
-        let mut prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
-        let values = values(&prepared, &runs.values)?;
-        let linked = match work {
-            Work::Checked { scope, .. } => linked(scope, &runs.tables),
-            _ => Vec::new(),
-        };
-        let of = (snapshot, runs.deterministic, linked);
-        if let Some(rows) = self.stream(&mut prepared, values, of, started, batches)? {
-            let profile = profiled.then(|| profiling::measured(&connection)).flatten();
-            self.figures.tell(Figures { rows, execution: begun.elapsed(), profile });
-        }
-        Ok(())
+        let prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
+        Ok((snapshot, runs, prepared))
     }
 
-    /// Hands the rows over; answers how many they were, unless the reader went away.
+    /// Hands the rows over, and tells how many they were unless the reader went away.
     fn stream(
         &self,
         prepared: &mut duckdb::Statement<'_>,
@@ -317,7 +380,8 @@ impl Running {
         (snapshot, deterministic, linked): (SnapshotId, bool, Vec<TableRef>),
         started: &mut Option<oneshot::Sender<Started>>,
         batches: &Sender,
-    ) -> Result<Option<u64>, QueryError> {
+        took: &dyn Fn(u64),
+    ) -> Result<(), QueryError> {
         // An interrupt from before the statement runs is lost, and nobody may be left to repeat it.
         if started.as_ref().is_none_or(oneshot::Sender::is_closed) {
             return Err(QueryError::Cancelled);
@@ -325,38 +389,56 @@ impl Running {
         // The crate's own iterator panics on an error in the middle; stepping by hand does not.
         drop(prepared.stream_arrow(duckdb::params_from_iter(values)).map_err(|error| self.failed(&error))?);
         let schema = prepared.schema();
-        let Some(waiting) = started.take() else { return Ok(None) };
-        if waiting.send(Ok(Head { schema, snapshot, deterministic, linked })).is_err() {
-            return Ok(None);
-        }
-        let mut sent = 0;
-        while let Some(rows) = prepared.step().map_err(|error| self.failed(&error))? {
-            if rows.is_empty() {
-                continue;
+        let mut rows = Rows { of: prepared, seen: 0 };
+        // Each word to the reader wakes a thread, and a small result ends with its first rows: they go together.
+        let mut first = Vec::new();
+        let mut whole = false;
+        while !whole
+            && first.len() < BATCHES_AHEAD
+            && first.last().is_none_or(|last: &RecordBatch| last.num_rows() < FULL)
+        {
+            match rows.next().map_err(|error| self.failed(&error))? {
+                Some(batch) => first.push(batch),
+                None => whole = true,
             }
-            let batch = RecordBatch::from(&rows);
-            sent += batch.num_rows() as u64;
+        }
+        for batch in first {
+            batches.send(batch, self.deadline).map_err(|unsent| self.unsent(&unsent))?;
+        }
+        if whole {
+            took(rows.seen);
+        }
+        let Some(waiting) = started.take() else { return Ok(()) };
+        let gone = waiting.send(Ok(Head { schema, snapshot, deterministic, linked, whole })).is_err();
+        if gone || whole {
+            return Ok(());
+        }
+        while let Some(batch) = rows.next().map_err(|error| self.failed(&error))? {
             match batches.send(batch, self.deadline) {
                 Ok(()) => {}
-                Err(Unsent::Gone) => return Ok(None),
-                Err(Unsent::Late) => return Err(QueryError::Timeout(self.timeout)),
-                Err(Unsent::Broken) => return Err(QueryError::Cancelled),
+                Err(Unsent::Gone) => return Ok(()),
+                Err(unsent) => return Err(self.unsent(&unsent)),
             }
         }
-        Ok(Some(sent))
+        took(rows.seen);
+        Ok(())
+    }
+
+    fn unsent(&self, why: &Unsent) -> QueryError {
+        match why {
+            Unsent::Late => QueryError::Timeout(self.timeout),
+            Unsent::Gone | Unsent::Broken => QueryError::Cancelled,
+        }
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.
-    fn snapshot(&self, connection: &Connection, known: &Known, work: &Work) -> Result<SnapshotId, QueryError> {
-        let at = match work {
-            Work::Rows { at, .. } | Work::Profile { at, .. } => *at,
-            Work::Changes { to, .. } => ReadAt::Snapshot(*to),
-            Work::Checked { scope, .. } => scope.at,
-        };
+    fn snapshot(&self, connection: &Connection, known: &Known, at: ReadAt) -> Result<SnapshotId, QueryError> {
         match at {
             ReadAt::Head => {
-                let head = structure::head(connection, self.lake).map_err(lake_failed)?;
+                let standing = known.standing();
+                let head = structure::pinned(connection, self.lake).map_err(lake_failed)?;
                 known.saw(head);
+                known.stood_at(standing, head);
                 Ok(head)
             }
             ReadAt::Snapshot(snapshot) => {
@@ -377,7 +459,7 @@ impl Running {
         let failed = |error: &duckdb::Error| self.failed(error);
         gate::admit(&query.sql)?;
         match gate::explain(&query.sql) {
-            Some(explain) => explained(connection, scope, query, explain, &self.engine.scrub, &failed),
+            Some(explain) => explained(connection, scope, query, explain, version, &self.engine.scrub, &failed),
             None => checked(connection, scope, query, Some(version), &failed),
         }
     }

@@ -26,6 +26,8 @@ const TOP: usize = 10;
 pub(crate) struct Reading<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) lake: LakeId,
+    /// The snapshot that the transaction reads tables at.
+    pub(crate) pinned: SnapshotId,
 }
 
 impl Reading<'_> {
@@ -111,7 +113,11 @@ impl Reading<'_> {
     }
 
     fn columns(&self, table: &TableRef, at: ReadAt) -> Result<Vec<Column>, QueryError> {
-        let found = structure::columns(self.connection, self.lake, table, at).map_err(lake_failed)?;
+        let at = match at {
+            ReadAt::Head => self.pinned,
+            ReadAt::Snapshot(snapshot) => snapshot,
+        };
+        let found = structure::columns(self.connection, self.lake, table, ReadAt::Snapshot(at)).map_err(lake_failed)?;
         found.ok_or_else(|| QueryError::UnknownTable { name: table.to_string(), candidates: Vec::new() })
     }
 

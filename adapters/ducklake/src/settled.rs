@@ -73,7 +73,8 @@ pub(crate) struct Kept {
 #[derive(Clone, Copy)]
 pub(crate) struct Version<'a> {
     settled: &'a Settled,
-    of: SnapshotId,
+    /// Which one.
+    pub(crate) of: SnapshotId,
 }
 
 impl Settled {

@@ -99,6 +99,7 @@ impl<'a> Commit<'a> {
         // Should COMMIT fail, files stay where they were put: who knows how far it came.
         let done = done.and_then(|done| {
             if done.is_some() {
+                let _committing = self.known.commit_begins();
                 let committed = self.execute("COMMIT");
                 if committed.is_err() {
                     self.shared.catalogs.unsweep(self.lake);

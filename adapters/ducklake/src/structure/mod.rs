@@ -81,6 +81,14 @@ pub(crate) fn head(connection: &Connection, lake: LakeId) -> Result<SnapshotId, 
     snapshot(number)
 }
 
+/// The snapshot that this connection's transaction reads tables at, from now on if not from before: the lake's own tables
+/// are read in a transaction of their own, which may be of an older one.
+pub(crate) fn pinned(connection: &Connection, lake: LakeId) -> Result<SnapshotId, LakeError> {
+    let statement = format!("SELECT id FROM ducklake_current_snapshot({})", sql::text(&sql::catalog(lake)));
+    let number: i64 = connection.query_row(&statement, [], |row| row.get(0)).map_err(|error| lake_error(&error))?;
+    snapshot(number)
+}
+
 /// The newest snapshot and when it was made, given that it isn't older than another.
 pub(crate) fn newest(
     connection: &Connection,

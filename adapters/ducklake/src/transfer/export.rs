@@ -44,7 +44,7 @@ impl Exporter<'_> {
                 ExportSource::Table { .. } => told,
             }
         };
-        let _lease = self.catalogs.lease(self.connection, lake)?;
+        let lease = self.catalogs.lease(self.connection, lake)?;
         let _linked = match source {
             ExportSource::Query { scope, .. } => links::lease(self.connection, self.catalogs, scope)?,
             ExportSource::Table { .. } => Vec::new(),
@@ -52,11 +52,12 @@ impl Exporter<'_> {
         // One transaction, so that the snapshot named is the snapshot read.
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;
         let snapshot = self.snapshot(lake, at)?;
-        let reading = Reading { connection: self.connection, lake };
+        let version = lease.known.settled.version(snapshot);
+        let reading = Reading { connection: self.connection, lake, pinned: snapshot };
         let (select, linked) = match source {
             ExportSource::Table { table, selection, .. } => (reading.rows(table, selection, at)?, Vec::new()),
             ExportSource::Query { scope, query } => {
-                let checked = checked(self.connection, scope, query, None, &failed)?;
+                let checked = checked(self.connection, scope, query, Some(version), &failed)?;
                 let linked = linked(scope, &checked.tables);
                 (checked.text, linked)
             }
@@ -72,7 +73,7 @@ impl Exporter<'_> {
 
     fn snapshot(&self, lake: LakeId, at: ReadAt) -> Result<SnapshotId, QueryError> {
         match at {
-            ReadAt::Head => structure::head(self.connection, lake).map_err(lake_failed),
+            ReadAt::Head => structure::pinned(self.connection, lake).map_err(lake_failed),
             ReadAt::Snapshot(snapshot) => {
                 let kept = structure::is_kept(self.connection, lake, snapshot).map_err(lake_failed)?;
                 if kept { Ok(snapshot) } else { Err(QueryError::NoSnapshot(snapshot)) }

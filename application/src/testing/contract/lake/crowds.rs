@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use futures_util::TryStreamExt as _;
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::ports::lake::{Lake, LakeWrite, LoadMode, WriteError};
+use gadwall_domain::selection::Selection;
 
 use super::{
-    LAKE, append, delete_write, fresh_lake, head, load_write, make_table, rows_at, rows_of, stored, update_write,
+    LAKE, PATIENCE, append, delete_write, fresh_lake, head, load_write, make_table, rows_at, rows_of, stored,
+    update_write,
 };
 use crate::testing::builders::{assign, column, equals, lake, origin, rows, schema, table};
 
@@ -104,4 +108,37 @@ pub async fn one_of_many_with_the_same_expectation_gets_through(store: Arc<dyn L
     let stale = answers.iter().filter(|answer| matches!(answer, Err(WriteError::NotExpected { .. }))).count();
     assert_eq!((done, stale), (1, 8), "{answers:?}");
     assert_eq!(head(&store).await.get(), before + 1);
+}
+
+/// Whoever reads while others write is told the snapshot that the rows are of, not one shortly before it.
+pub async fn rows_are_of_the_snapshot_that_is_told(store: Arc<dyn Lake>) {
+    fresh_lake(&store).await;
+    let shape = make_table(&store, "t", schema(vec![column("id", "INTEGER")], &[])).await;
+    let before = head(&store).await.get();
+    let writer = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for number in 0..40 {
+                let number = number.to_string();
+                append(&store, "t", &shape, rows(["id"], &[[Some(number.as_str())]])).await;
+            }
+        })
+    };
+    let reader = || {
+        let store = Arc::clone(&store);
+        let is_over = writer.abort_handle();
+        tokio::spawn(async move {
+            while !is_over.is_finished() {
+                let read = store.rows(lake(LAKE), &table("t"), Selection::default(), ReadAt::Head, PATIENCE).await;
+                let (rows, snapshot) = read.unwrap();
+                let batches: Vec<RecordBatch> = rows.batches.try_collect().await.unwrap();
+                let found: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                assert_eq!(found as u64, snapshot.get() - before, "each commit adds a row");
+            }
+        })
+    };
+    for reader in [reader(), reader(), reader()] {
+        reader.await.unwrap();
+    }
+    writer.await.unwrap();
 }

@@ -166,6 +166,7 @@ macro_rules! lake_contract {
                 files_that_are_not_there_are_refused,
                 the_last_of_many_upserts_stays,
                 writes_of_different_kinds_lose_nothing,
+                rows_are_of_the_snapshot_that_is_told,
                 one_of_many_with_the_same_expectation_gets_through,
                 no_write_is_lost_among_many,
                 many_writes_stand_in_the_snapshots_they_name,
