@@ -9,9 +9,9 @@ use gadwall_domain::ids::LakeId;
 use crate::config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 use crate::engine::OpenError;
 use crate::error::message;
-use crate::profiling;
 use crate::runtime::{DUCKLAKE, HTTPFS, POSTGRES, extension_file};
 use crate::sql;
+use crate::{priority, profiling};
 
 /// Which lakes an instance serves.
 pub(crate) enum Serves {
@@ -50,6 +50,8 @@ pub(crate) struct SharedLake {
 /// Opens the instance, loads the extensions, and locks it in: only the lakes', the staging and the spill folders can be
 /// reached from then on, and no setting can be changed.
 pub(crate) fn open(config: &LakeConfig, serves: &Serves) -> Result<Connection, OpenError> {
+    // The engine's own threads are as their maker is.
+    priority::give_way();
     let root = Connection::open_in_memory_with_flags(settings(config)?)?;
     load_extensions(&root, config, serves)?;
     if let DataPlace::S3(place) = &config.data {

@@ -26,6 +26,7 @@ mod measure;
 mod migrate;
 mod names;
 mod orphans;
+mod priority;
 mod profiles;
 mod profiling;
 mod query;

@@ -36,7 +36,7 @@ use crate::names::{VisibleTables, linked};
 use crate::reading::Reading;
 use crate::root::Interrupter;
 use crate::settled::{Kept, Version};
-use crate::{gate, links, profiling, sql, structure};
+use crate::{gate, links, priority, profiling, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -117,6 +117,7 @@ pub(crate) async fn start(
     let (runtime, span) = (Handle::current(), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let _place = place;
+        priority::give_way();
         let sender = Sender { runtime, batches: batches_tx, broken };
         span.in_scope(|| running.run(&work, handle_tx, started_tx, &sender, ended_tx));
     });

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::error::{fault, lake_error};
+use crate::priority;
 use crate::query::watch;
 
 /// How often the growth of a file is told.
@@ -33,6 +34,7 @@ where
     let (engine, span) = (Arc::clone(engine), tracing::Span::current());
     let job = tokio::task::spawn_blocking(move || {
         let run = || {
+            priority::give_way();
             let connection = engine.connect().map_err(|error| lake_error(&error))?;
             // Nobody may wait any more; then the watcher is gone, or interrupts at once.
             let _ = handle_tx.send(connection.interrupter());
