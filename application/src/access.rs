@@ -1,7 +1,7 @@
 //! Who may do what: the one place where keys are checked and projects opened.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope, Standing};
@@ -70,7 +70,8 @@ pub enum AdminPolicy {
 pub struct Access {
     store: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
-    admins: AdminPolicy,
+    /// Replaced as a whole, while requests are looked at.
+    admins: RwLock<Arc<AdminPolicy>>,
     cache: AccessCache,
     failures: Failures,
     refusals: Refusals,
@@ -93,7 +94,13 @@ impl Access {
     pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
         let (cache, uses, readers) = (AccessCache::default(), Noted::default(), Noted::default());
         let (failures, refusals, link_reads) = (Failures::new(0), Refusals::default(), Arc::default());
+        let admins = RwLock::new(Arc::new(admins));
         Self { store, clock, admins, cache, failures, refusals, uses, readers, tokens: None, link_reads }
+    }
+
+    /// Has others count as admins from the next request on.
+    pub fn set_admins(&self, admins: AdminPolicy) {
+        *self.admins.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(admins);
     }
 
     /// The same, with an end to guessing: after so many refused keys in a minute an address has to wait.
@@ -161,7 +168,8 @@ impl Access {
     }
 
     async fn examine(&self, key: Option<&str>) -> Result<Examined, UseCaseError> {
-        let admin_keys = match &self.admins {
+        let admins = Arc::clone(&self.admins.read().unwrap_or_else(PoisonError::into_inner));
+        let admin_keys = match &*admins {
             AdminPolicy::Everyone => return Ok(Examined::Good(Principal::Admin)),
             AdminPolicy::Keys(keys) => keys,
         };

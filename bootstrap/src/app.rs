@@ -16,6 +16,7 @@ use gadwall_application::system::System;
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::metadata::MetadataStore;
+use gadwall_domain::ports::operating::{LogControl, PoolMonitor};
 use gadwall_domain::ports::system::{HealthProbe, IdGenerator};
 use gadwall_http::{App, Services};
 use gadwall_webhooks::HttpSender;
@@ -49,6 +50,7 @@ use crate::purges;
 use crate::query_log::QueryLogTask;
 use crate::queue_status;
 use crate::refusals::RefusalsTask;
+use crate::reload::Live;
 use crate::rounds::Rounds;
 use crate::services::{Guard, KeyPolicy, Operators, Outside, services};
 use crate::settings;
@@ -67,6 +69,7 @@ pub struct Server {
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
     certificates: Option<Certificates>,
+    live: Box<Live>,
     events: EventsTask,
     _lineage: LineageTask,
     _forward: Option<ForwardTask>,
@@ -90,6 +93,7 @@ impl Server {
             elsewhere,
             bell,
             forwarding,
+            log,
             generated_admin_key,
             background,
             lease,
@@ -106,6 +110,7 @@ impl Server {
             let _ = stopped.await;
         };
         let server = front::server_config(config, tls.clone())?;
+        let live = Box::new(Live::new(config, Arc::clone(&app), Arc::clone(&services.access), log));
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server, shutdown));
         let certificates = tls.map(|tls| Certificates::watch(tls, config.tls.reload_interval));
         let query_log = QueryLogTask::start(query_log);
@@ -150,6 +155,7 @@ impl Server {
             key_uses,
             refusals,
             certificates,
+            live,
             events,
             _lineage: lineage,
             _forward: forward,
@@ -172,12 +178,15 @@ impl Server {
         self.generated_admin_key.as_deref()
     }
 
-    /// Reads the files again that may change while it runs: certificates.
-    pub fn reload(&self) {
+    /// Has a configuration that was read again hold, as far as it may change while the server runs: who is an admin, whom the
+    /// door lets in and how often, what is logged. Certificates are read again in any case. One that can't be used changes
+    /// nothing.
+    pub fn reload(&self, read: anyhow::Result<Config>) {
         if let Some(certificates) = &self.certificates {
             certificates.reload();
-        } else {
-            tracing::info!("there is nothing to read again");
+        }
+        if let Err(error) = read.and_then(|config| self.live.change(config)) {
+            tracing::error!(error = format!("{error:#}"), "the configuration that was read again is not used");
         }
     }
 
@@ -201,6 +210,23 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
     Ok(gadwall_http::openapi_document(&opened.services, &http_config(config)?))
 }
 
+fn operators(
+    config: &Config,
+    log: Arc<dyn LogControl>,
+    folders: &LocalFolders,
+    lakes: &Lakes,
+    pools: Arc<dyn PoolMonitor>,
+) -> Operators {
+    Operators {
+        log,
+        machine: Arc::new(LocalMachine::new(folders.lakes(), total_memory())),
+        engines: lakes.engines(),
+        pools: vec![pools],
+        settings: settings::of(config),
+        measured: Arc::new(Measured::new(Arc::new(SystemClock), config.features.enable_performance_tracking)),
+    }
+}
+
 /// Use cases over adapters that are open.
 struct Opened {
     services: Services,
@@ -210,6 +236,7 @@ struct Opened {
     /// What hands lineage on to another server, if there is one.
     forwarding: Option<Forwarding>,
     lakes: Lakes,
+    log: Arc<dyn LogControl>,
     generated_admin_key: Option<String>,
     background: [StopBackground; 2],
     lease: Lease,
@@ -233,14 +260,8 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
-    let operators = Operators {
-        log: Arc::new(ProcessLog::new(&config.logging)),
-        machine: Arc::new(LocalMachine::new(folders.lakes(), total_memory())),
-        engines: lakes.engines(),
-        pools: vec![pools],
-        settings: settings::of(config),
-        measured: Arc::new(Measured::new(Arc::new(SystemClock), config.features.enable_performance_tracking)),
-    };
+    let log: Arc<dyn LogControl> = Arc::new(ProcessLog::new(&config.logging));
+    let operators = operators(config, Arc::clone(&log), &folders, &lakes, pools);
     let guard = Guard {
         probe: lakes.health(),
         statistics,
@@ -311,5 +332,17 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     services.projects.ensure_default(&starter).await?;
     work.mark_interrupted().await?;
     let background = stop_background;
-    Ok(Opened { services, query_log, elsewhere, bell, forwarding, lakes, generated_admin_key, background, lease, lock })
+    Ok(Opened {
+        services,
+        query_log,
+        elsewhere,
+        bell,
+        forwarding,
+        lakes,
+        log,
+        generated_admin_key,
+        background,
+        lease,
+        lock,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gadwall_http::{
-    BodyLimits, ClientAuthority, CorsConfig, ForwardedHeader, HeadLimits, Hosts, Http2Config, HttpConfig,
+    BodyLimits, ClientAuthority, CorsConfig, DoorConfig, ForwardedHeader, HeadLimits, Hosts, Http2Config, HttpConfig,
     MetricsConfig, Networks, Origins, Proxies, QueryLimits, RateLimits, RatePolicy, ServerConfig, Tls, TlsConfig,
 };
 use tokio::sync::Notify;
@@ -49,7 +49,15 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
         auth_enabled: config.auth.enabled,
         proxies: proxies(server)?,
         heads: heads(server),
-        trusted_hosts: Hosts::parse(server.trusted_hosts.iter().map(String::as_str))
+        door: door_config(config)?,
+        hsts: config.tls.hsts_max_age,
+    })
+}
+
+/// Whom the server lets in.
+pub(crate) fn door_config(config: &Config) -> anyhow::Result<DoorConfig> {
+    Ok(DoorConfig {
+        trusted_hosts: Hosts::parse(config.server.trusted_hosts.iter().map(String::as_str))
             .context("server.trusted_hosts is not a list of host names")?,
         cors: CorsConfig {
             origins: Origins::parse(origins(config).iter().map(String::as_str))
@@ -57,7 +65,6 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
             max_age: config.cors.max_age.as_secs(),
         },
         rates: rates(&config.rate_limit, config.features.enable_rate_limiting),
-        hsts: config.tls.hsts_max_age,
     })
 }
 

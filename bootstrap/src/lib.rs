@@ -30,6 +30,7 @@ mod query_log;
 mod queue_status;
 pub mod ready;
 mod refusals;
+mod reload;
 mod rounds;
 mod services;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -111,12 +111,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             gadwall::telemetry::start(&config.logging);
             runtime()?.block_on(ontology::serve(&config, folder, *listen))
         }
-        Command::Serve => runtime()?.block_on(serve(&loaded()?)),
+        Command::Serve => runtime()?.block_on(serve(&loaded()?, cli.config.as_deref())),
     }
 }
 
 /// The one place that reads the process's environment.
-fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
+fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
     let directory = std::env::current_dir().context("the working directory is gone")?;
     let environment = std::env::vars_os();
     let mut sources = Sources::in_dir(directory).with_environment(environment);
@@ -150,7 +150,7 @@ async fn openapi() -> anyhow::Result<()> {
     print(&document)
 }
 
-async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
+async fn serve(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     let telemetry = gadwall::telemetry::start_all(&loaded.config)?;
     for notice in loaded.config.notices() {
         tracing::warn!("{notice}");
@@ -161,15 +161,15 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
             format!("No admin key is configured. For this run it is:\n\n    {key}\n\nSet ADMIN_API_KEY to keep one.\n");
         print(&text)?;
     }
-    stop_asked(&server).await?;
+    stop_asked(&server, file).await?;
     tracing::info!("stopping");
     let stopped = server.stop().await;
     telemetry.finish().await;
     stopped
 }
 
-/// Waits for SIGTERM or an interrupt from the keyboard. Meanwhile SIGHUP has files read again.
-async fn stop_asked(server: &Server) -> anyhow::Result<()> {
+/// Waits for SIGTERM or an interrupt from the keyboard. Meanwhile SIGHUP has the configuration read again.
+async fn stop_asked(server: &Server, file: Option<&Path>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -177,7 +177,11 @@ async fn stop_asked(server: &Server) -> anyhow::Result<()> {
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => return interrupted.context("can't listen for interrupts"),
             _ = terminate.recv() => return Ok(()),
-            _ = hang_up.recv() => server.reload(),
+            _ = hang_up.recv() => {
+                let file = file.map(Path::to_owned);
+                let read = tokio::task::spawn_blocking(move || load(file.as_deref())).await?;
+                server.reload(read.map(|loaded| loaded.config));
+            }
         }
     }
 }

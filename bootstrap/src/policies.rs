@@ -9,6 +9,7 @@ use gadwall_application::access::{AdminPolicy, digest};
 use gadwall_application::analytics::EngineLimits;
 use gadwall_application::queries::{QuerySettings, ResultSettings};
 use gadwall_application::tokens::Tokens;
+use gadwall_domain::access::KeyDigest;
 use gadwall_domain::ports::system::{Clock, IdGenerator as _};
 use gadwall_domain::quota::{Quota, QuotaKind};
 use gadwall_ducklake::{DataPlace, LakeConfig, S3Place, find_extension_dir};
@@ -117,12 +118,17 @@ pub(crate) fn tokens(config: &Config) -> anyhow::Result<Option<Tokens>> {
     Ok(Some(Tokens::new(Arc::new(verifier), rules, clock)))
 }
 
+/// The digests of the keys that are configured.
+pub(crate) fn admin_keys(config: &Config) -> Vec<KeyDigest> {
+    config.auth.admin_keys.iter().map(|key| digest(key.expose())).collect()
+}
+
 /// Who is an admin; and the key that had to be made because none is configured.
 pub(crate) fn admin_policy(config: &Config) -> anyhow::Result<(AdminPolicy, Option<String>)> {
     if !config.auth.enabled {
         return Ok((AdminPolicy::Everyone, None));
     }
-    let keys: Vec<_> = config.auth.admin_keys.iter().map(|key| digest(key.expose())).collect();
+    let keys = admin_keys(config);
     if !keys.is_empty() {
         return Ok((AdminPolicy::Keys(keys), None));
     }

@@ -89,7 +89,7 @@ where
     }
 }
 
-fn level(configured: LogLevel) -> LoggingLevel {
+pub(crate) fn level(configured: LogLevel) -> LoggingLevel {
     match configured {
         LogLevel::Trace => LoggingLevel::Trace,
         LogLevel::Debug => LoggingLevel::Debug,

@@ -70,7 +70,7 @@ pub struct ServerProcess {
     log: PathBuf,
     first_answer: Duration,
     ready: Duration,
-    _own: TempDir,
+    own: TempDir,
 }
 
 impl ServerProcess {
@@ -130,7 +130,7 @@ impl ServerProcess {
             log,
             first_answer: Duration::ZERO,
             ready: Duration::ZERO,
-            _own: own,
+            own,
         })
     }
 
@@ -242,6 +242,16 @@ impl ServerProcess {
         let words = self.last_words();
         self.kill_9()?;
         bail!("the server did not end within {} s of SIGTERM:\n{words}", STOP_WITHIN.as_secs())
+    }
+
+    /// Has it read its settings again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).context("the server could not be told")
+    }
+
+    /// The folder it was started in, where it looks for `gadwall.toml`.
+    pub fn working_dir(&self) -> PathBuf {
+        self.own.path().join("cwd")
     }
 
     /// Ends it as a power cut would (SIGKILL).

@@ -27,6 +27,7 @@ pub const ADMIN_KEY: &str = "admin-key-of-the-tests";
 #[derive(Debug)]
 pub struct TestServer {
     server: Server,
+    config: Box<Config>,
     client: reqwest::Client,
     dir: TempDir,
 }
@@ -89,13 +90,20 @@ impl TestServer {
         change(&mut config);
         let server = Server::start(&config).await?;
         let client = crate::client::builder().timeout(Duration::from_mins(1)).build()?;
-        Ok(Self { server, client, dir })
+        Ok(Self { server, config: Box::new(config), client, dir })
     }
 
     /// Stops the server and answers its data directory.
     pub async fn stop(self) -> Result<TempDir> {
         self.server.stop().await?;
         Ok(self.dir)
+    }
+
+    /// Has the server read its settings again: those that it was started with, changed.
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = (*self.config).clone();
+        change(&mut config);
+        self.server.reload(Ok(config));
     }
 
     /// Where it keeps its data.

@@ -103,11 +103,11 @@ use cache::ResultCache;
 use layers::allow::Allowed;
 use layers::body::Bounds;
 use layers::context::{Bodies, Front, FrontEndpoint};
-use layers::door::{Cors, Door, Rates, Shield};
+use layers::door::Door;
 
 pub use api::operating::MetricsConfig;
 pub use api::queries::QueryLimits;
-pub use layers::door::{CorsConfig, HeadLimits, Hosts, Origins, RateLimits, RatePolicy};
+pub use layers::door::{CorsConfig, DoorConfig, HeadLimits, Hosts, Origins, RateLimits, RatePolicy};
 pub use peer::{ForwardedHeader, Networks, Proxies};
 pub use server::{ClientAuthority, Http2Config, ServerConfig, Tls, TlsConfig, TlsError, serve};
 
@@ -219,12 +219,8 @@ pub struct HttpConfig {
     pub proxies: Proxies,
     /// How large a request's head may be.
     pub heads: HeadLimits,
-    /// Names under which the server is asked.
-    pub trusted_hosts: Hosts,
-    /// Whose pages may read answers.
-    pub cors: CorsConfig,
-    /// How often addresses and keys may ask.
-    pub rates: RateLimits,
+    /// Whom the server lets in.
+    pub door: DoorConfig,
     /// How long browsers that came by TLS shall insist on it; zero doesn't.
     pub hsts: Duration,
 }
@@ -249,6 +245,8 @@ pub struct BodyLimits {
 /// The API, ready to be served.
 pub struct App {
     routes: BoxEndpoint<'static, Response>,
+    /// None where everybody is let in.
+    door: Option<Arc<Door>>,
 }
 
 impl fmt::Debug for App {
@@ -276,7 +274,7 @@ type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 impl App {
     /// A small ontology server instead: these schemas, and nothing else.
     pub fn of_schemas(registry: Arc<dyn SchemaRegistry>) -> Self {
-        Self { routes: ontology::routes(registry) }
+        Self { routes: ontology::routes(registry), door: None }
     }
 
     /// Puts routes and layers together.
@@ -292,6 +290,7 @@ impl App {
             .with(catch_panics());
         let limits = config.bodies;
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
+        let door = Arc::new(Door::new(config));
         let front = Front {
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData {
@@ -303,7 +302,7 @@ impl App {
             compression: config.compression,
             traced: config.traced,
             idempotency: Arc::clone(&services.idempotency),
-            door: door(config),
+            door: Arc::clone(&door),
             bodies: Bodies {
                 rows: bounds(limits.rows),
                 files: bounds(limits.files),
@@ -312,25 +311,14 @@ impl App {
             },
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
         };
-        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed() }
+        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed(), door: Some(door) }
     }
-}
 
-fn door(config: &HttpConfig) -> Door {
-    // Without authentication there are no keys to be told apart.
-    let of_keys = |policy: Option<RatePolicy>| policy.filter(|_| config.auth_enabled);
-    let rates = RateLimits {
-        key: of_keys(config.rates.key),
-        queries: of_keys(config.rates.queries),
-        address: config.rates.address,
-    };
-    Door {
-        heads: config.heads,
-        hosts: config.trusted_hosts.clone(),
-        cors: Cors::new(&config.cors),
-        rates: Arc::new(Rates::new(rates)),
-        shield: Shield::new(config.hsts),
-        proxies: config.proxies.clone(),
+    /// Lets others in from the next request on.
+    pub fn set_door(&self, config: &DoorConfig) {
+        if let Some(door) = &self.door {
+            door.set(config);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! A new setting is one entry in `sections/`, and a line in docs/configuration.md, which a test compares.
 
+mod changes;
 mod choices;
 mod dotenv;
 mod environment;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use changes::changed;
 pub use choices::{
     CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode, TraceProtocol,
 };

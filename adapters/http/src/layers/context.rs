@@ -35,7 +35,7 @@ pub(crate) struct Front {
     pub(crate) compression: bool,
     /// Whether traces are made.
     pub(crate) traced: bool,
-    pub(crate) door: Door,
+    pub(crate) door: Arc<Door>,
     pub(crate) bodies: Bodies,
     /// Answers to requests that may be repeated.
     pub(crate) idempotency: Arc<Idempotency>,

@@ -3,6 +3,7 @@
 mod browsers;
 mod limits;
 mod rates;
+mod reload;
 mod slow;
 mod tls;
 

@@ -7,38 +7,60 @@ mod hosts;
 mod rates;
 mod shield;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use poem::http::uri::Scheme;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{IntoResponse as _, Request, Response};
 
-pub(crate) use cors::Cors;
+use cors::Cors;
 pub use cors::{CorsConfig, Origins};
 pub use head::HeadLimits;
 pub use hosts::Hosts;
-pub(crate) use rates::{Account, Rates, charge};
+pub(crate) use rates::charge;
+use rates::{Account, Rates};
 pub use rates::{RateLimits, RatePolicy};
-pub(crate) use shield::Shield;
+use shield::Shield;
 
+use crate::HttpConfig;
 use crate::peer::{self, Proxies};
 use crate::problem::ApiResult;
 
 /// Routes for those who watch over the server. They ask by address instead of name, often, and must get an answer.
 const PROBES: [&str; 4] = ["/livez", "/readyz", "/startupz", "/health"];
 
+/// Whom the server lets in. It may change while it serves.
+#[derive(Debug, Clone)]
+pub struct DoorConfig {
+    /// The names that it may be asked under.
+    pub trusted_hosts: Hosts,
+    /// Whose pages may read answers.
+    pub cors: CorsConfig,
+    /// How often addresses and keys may ask.
+    pub rates: RateLimits,
+}
+
 /// The checks, with what they go by.
 pub(crate) struct Door {
-    pub(crate) heads: HeadLimits,
-    pub(crate) hosts: Hosts,
-    pub(crate) cors: Cors,
-    pub(crate) rates: Arc<Rates>,
-    pub(crate) shield: Shield,
-    pub(crate) proxies: Proxies,
+    heads: HeadLimits,
+    shield: Shield,
+    proxies: Proxies,
+    /// Without authentication there are no keys to be told apart.
+    keys: bool,
+    rules: RwLock<Arc<Rules>>,
+}
+
+/// What may change.
+struct Rules {
+    hosts: Hosts,
+    cors: Cors,
+    rates: Arc<Rates>,
 }
 
 /// A request at the door: what its answer needs.
 pub(crate) struct Visit {
+    /// Those that held when it came.
+    rules: Arc<Rules>,
     account: Arc<Account>,
     /// The page's origin, if it may read the answer.
     origin: Option<HeaderValue>,
@@ -48,16 +70,49 @@ pub(crate) struct Visit {
 }
 
 impl Door {
+    pub(crate) fn new(config: &HttpConfig) -> Self {
+        let door = Self {
+            heads: config.heads,
+            shield: Shield::new(config.hsts),
+            proxies: config.proxies.clone(),
+            keys: config.auth_enabled,
+            rules: RwLock::new(Arc::new(Rules {
+                hosts: Hosts::default(),
+                cors: Cors::new(&CorsConfig::default()),
+                rates: Arc::new(Rates::new(RateLimits::default())),
+            })),
+        };
+        door.set(&config.door);
+        door
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets others in from the next request on. What was used of limits that stay stays used.
+    pub(crate) fn set(&self, config: &DoorConfig) {
+        let of_keys = |policy: Option<RatePolicy>| policy.filter(|_| self.keys);
+        let DoorConfig { trusted_hosts, cors, rates } = config;
+        let limits = RateLimits { address: rates.address, key: of_keys(rates.key), queries: of_keys(rates.queries) };
+        let known = Arc::clone(&self.rules().rates);
+        let rates = if known.are(limits) { known } else { Arc::new(Rates::new(limits)) };
+        let rules = Rules { hosts: trusted_hosts.clone(), cors: Cors::new(cors), rates };
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
     /// Takes note of a request.
     pub(crate) fn visit(&self, request: &mut Request) -> Visit {
         let path = request.uri().path();
-        let account = Arc::new(Account::new(Arc::clone(&self.rates), asks_the_engine(path)));
+        let rules = self.rules();
+        let account = Arc::new(Account::new(Arc::clone(&rules.rates), asks_the_engine(path)));
         let visit = Visit {
             account: Arc::clone(&account),
-            origin: self.cors.origin(request.headers()),
+            origin: rules.cors.origin(request.headers()),
             encrypted: *request.scheme() == Scheme::HTTPS,
             is_documentation: path == "/docs" || path.starts_with("/docs/"),
             is_safe: request.method().is_safe(),
+            rules,
         };
         request.extensions_mut().insert(account);
         visit
@@ -76,12 +131,12 @@ impl Door {
         if PROBES.contains(&request.uri().path()) {
             return Ok(None);
         }
-        self.hosts.check(request)?;
+        visit.rules.hosts.check(request)?;
         if let Some(address) = peer::client(request, &self.proxies) {
             visit.account.charge_address(address)?;
         }
         if *request.method() == Method::OPTIONS {
-            return self.cors.preflight(request.headers());
+            return visit.rules.cors.preflight(request.headers());
         }
         Ok(None)
     }
@@ -91,7 +146,7 @@ impl Door {
         let status = response.status();
         let headers = response.headers_mut();
         visit.account.tell(headers);
-        self.cors.tell(visit.origin.as_ref(), headers);
+        visit.rules.cors.tell(visit.origin.as_ref(), headers);
         self.shield.tell(visit, status, headers);
     }
 }

@@ -34,7 +34,7 @@ pub struct RatePolicy {
 }
 
 /// What limits requests; none doesn't.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
     /// Requests of an address, of whatever kind.
     pub address: Option<RatePolicy>,
@@ -46,6 +46,7 @@ pub struct RateLimits {
 
 /// The limits with what is used of them.
 pub(crate) struct Rates {
+    limits: RateLimits,
     address: Option<Limiter>,
     key: Option<Limiter>,
     queries: Option<Limiter>,
@@ -55,10 +56,18 @@ impl Rates {
     pub(crate) fn new(limits: RateLimits) -> Self {
         let limiter = |name, policy: Option<RatePolicy>| policy.and_then(|policy| Limiter::new(name, policy));
         Self {
+            limits,
             address: limiter("address", limits.address),
             key: limiter("default", limits.key),
             queries: limiter("queries", limits.queries),
         }
+    }
+}
+
+impl Rates {
+    /// Whether these are the limits.
+    pub(super) fn are(&self, limits: RateLimits) -> bool {
+        self.limits == limits
     }
 }
 
