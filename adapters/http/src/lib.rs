@@ -293,6 +293,7 @@ impl App {
         let limits = config.bodies;
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let front = Front {
+            clock: Arc::clone(&services.clock),
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData {
                 access: Arc::clone(&services.access),

@@ -143,6 +143,8 @@ fn write(change: Change) -> WriteRecord {
         run_id: Some(RUN.to_owned()),
         idempotency_key: None,
         fingerprint: None,
+        began_at: None,
+        files: Vec::new(),
     };
     let reads = [TableRef::parse("raw.orders").unwrap()].into();
     WriteRecord { reads, ..WriteRecord::new(origin, change) }
