@@ -3,6 +3,8 @@
 //! Values keep the text they came as, so that no digit is lost. Whether they fit is for the table to say: it holds records
 //! to the same rules as all other rows.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -95,6 +97,44 @@ impl Classify for RecordError {
             Self::NotAnObject(_) | Self::Empty => return Vec::new(),
         };
         vec![serde_json::json!({ "row": 1, "column": field, "reason": self.to_string() })]
+    }
+}
+
+/// Texts of a request that are no records: the first ones, by their numbers from 1; none if there is nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRecords(pub Vec<(u64, RecordError)>);
+
+impl fmt::Display for RefusedRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.first() {
+            None => f.write_str("a request brings at least one record"),
+            Some((1, error)) => error.fmt(f),
+            Some((row, error)) => write!(f, "record {row}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RefusedRecords {}
+
+impl Classify for RefusedRecords {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unprocessable
+    }
+
+    fn code(&self) -> &'static str {
+        self.0.first().map_or("validation_failed", |(_, error)| error.code())
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        let told = |(row, error): &(u64, RecordError)| {
+            let mut found = error.findings();
+            if found.is_empty() {
+                found.push(serde_json::json!({ "reason": error.to_string() }));
+            }
+            found.iter_mut().for_each(|finding| finding["row"] = (*row).into());
+            found
+        };
+        self.0.iter().flat_map(told).collect()
     }
 }
 
