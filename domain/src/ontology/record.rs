@@ -131,7 +131,9 @@ impl Classify for RefusedRecords {
             if found.is_empty() {
                 found.push(serde_json::json!({ "reason": error.to_string() }));
             }
-            found.iter_mut().for_each(|finding| finding["row"] = (*row).into());
+            for finding in &mut found {
+                finding["row"] = (*row).into();
+            }
             found
         };
         self.0.iter().flat_map(told).collect()

@@ -45,15 +45,13 @@ impl Cutter {
     async fn next(&mut self) -> Result<Option<Vec<String>>, RowsError> {
         while let Some(body) = &mut self.body {
             if self.chunk.is_empty() {
-                match body.next().await {
-                    Some(chunk) => self.chunk = chunk?,
-                    None => {
-                        self.body = None;
-                        let texts = self.cut(None)?;
-                        return Ok((!texts.is_empty()).then_some(texts));
-                    }
+                if let Some(chunk) = body.next().await {
+                    self.chunk = chunk?;
+                    continue;
                 }
-                continue;
+                self.body = None;
+                let texts = self.cut(None)?;
+                return Ok((!texts.is_empty()).then_some(texts));
             }
             let piece = self.chunk.split_to(self.chunk.len().min(PIECE));
             let texts = self.cut(Some(&piece))?;
