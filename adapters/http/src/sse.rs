@@ -64,7 +64,9 @@ fn together(next: &Frame, more: &[Arc<Frame>], write: impl Fn(&Frame) -> Bytes) 
     }
     let mut all = BytesMut::with_capacity(first.len() * (more.len() + 1));
     all.extend_from_slice(&first);
-    more.iter().for_each(|frame| all.extend_from_slice(&write(frame)));
+    for frame in more {
+        all.extend_from_slice(&write(frame));
+    }
     all.freeze()
 }
 
