@@ -97,36 +97,36 @@ fn newest(page: &Value) -> Option<u64> {
 }
 
 /// Reads all changes; answers how many rows and bytes came, and how long that took, and the first.
-async fn read(path: &str, key: &str) -> Result<(u64, u64, Duration, Duration)> {
+async fn read(address: &str, key: &str) -> Result<(u64, u64, Duration, Duration)> {
     const CHANGE: &[u8] = b"{\"event\":\"change\"";
     let client = crate::client::builder().build()?;
     let begun = Instant::now();
-    let request = client.get(path).bearer_auth(key).header("accept", "application/x-ndjson");
+    let request = client.get(address).bearer_auth(key).header("accept", "application/x-ndjson");
     let mut body = request.send().await?.error_for_status()?.bytes_stream();
     let (mut rows, mut bytes, mut first) = (0, 0, None);
     // A line may begin in one piece and go on in the next: what is there of its beginning.
-    let mut begin = Vec::with_capacity(CHANGE.len());
+    let mut head = Vec::with_capacity(CHANGE.len());
     while let Some(piece) = body.next().await {
         let piece = piece?;
         first.get_or_insert_with(|| begun.elapsed());
         bytes += piece.len() as u64;
         let mut rest = &piece[..];
         while !rest.is_empty() {
-            let wanted = (CHANGE.len() - begin.len()).min(rest.len());
+            let wanted = (CHANGE.len() - head.len()).min(rest.len());
             if let Some(end) = rest[..wanted].iter().position(|byte| *byte == b'\n') {
-                begin.clear();
+                head.clear();
                 rest = &rest[end + 1..];
                 continue;
             }
             if wanted > 0 {
-                begin.extend_from_slice(&rest[..wanted]);
-                rows += u64::from(begin == CHANGE);
+                head.extend_from_slice(&rest[..wanted]);
+                rows += u64::from(head == CHANGE);
                 rest = &rest[wanted..];
                 continue;
             }
             match rest.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
-                    begin.clear();
+                    head.clear();
                     rest = &rest[end + 1..];
                 }
                 None => break,

@@ -57,17 +57,17 @@ pub async fn run(options: &Options, records: u64) -> Result<Report> {
 
     let mut report =
         Report { records, bulk: Duration::MAX, same_table: Duration::MAX, plain: Duration::MAX, peak_mb: None };
-    let bulk = lines(records, false);
-    for _ in 0..TIMES {
+    let bulk = lines(records, None);
+    for round in 0..TIMES {
         say(&format!("{records} records, {} MB", bulk.len() / 1_000_000));
         let (took, kept) = send(&client, "/ops/projects/bulk", bulk.clone()).await?;
         if kept["count"].as_u64() != Some(records) {
             bail!("{} records were kept of {records}", kept["count"]);
         }
         report.bulk = report.bulk.min(took);
-        let (took, _) = send(&client, &format!("{tables}/projects/rows"), lines(records, true)).await?;
+        let (took, _) = send(&client, &format!("{tables}/projects/rows"), lines(records, Some(round))).await?;
         report.same_table = report.same_table.min(took);
-        let (took, _) = send(&client, &format!("{tables}/plain/rows"), lines(records, true)).await?;
+        let (took, _) = send(&client, &format!("{tables}/plain/rows"), lines(records, Some(round))).await?;
         report.plain = report.plain.min(took);
     }
     report.peak_mb = server.peak_mb();
@@ -82,12 +82,13 @@ async fn send(client: &Client, path: &str, body: Vec<u8>) -> Result<(Duration, V
 }
 
 /// Records a line each; as rows they also have what the server fills in otherwise.
-fn lines(records: u64, whole: bool) -> Vec<u8> {
+fn lines(records: u64, whole: Option<u32>) -> Vec<u8> {
     let mut text = String::new();
     for number in 0..records {
         text.push('{');
-        if whole {
-            let id = Uuid::new_v4();
+        if let Some(round) = whole {
+            // Each table has them once.
+            let id = Uuid::from_u64_pair(u64::from(round) + 1, number);
             let _ = write!(
                 text,
                 r#""project_id":"{id}","creation_date":"2026-01-01","last_updated":"2026-01-01T00:00:00","currency_code":"USD","#

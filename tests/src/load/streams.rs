@@ -171,7 +171,7 @@ pub async fn run(options: &Options, watch: Watch) -> Result<Report> {
 /// Opens a stream for each client; the ones that read, and the ones that won't.
 async fn connect(host: &str, key: &str, clients: usize) -> Result<(Vec<TcpStream>, Vec<TcpStream>)> {
     let one = |number: usize| async move {
-        let is_silent = number % ONE_SILENT_IN == 0;
+        let is_silent = number.is_multiple_of(ONE_SILENT_IN);
         let socket = TcpSocket::new_v4()?;
         if is_silent {
             socket.set_recv_buffer_size(SILENT_BUFFER)?;
@@ -200,14 +200,14 @@ async fn connect(host: &str, key: &str, clients: usize) -> Result<(Vec<TcpStream
 async fn publish(host: &str, key: &str, watch: Watch) -> Result<u64> {
     let mut wire = Wire::connect(host).await?;
     let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\n");
-    let mut ticks = interval(Duration::from_secs(1).mul_f64(EVENTS_OF_A_WORD as f64 / watch.events.max(1) as f64));
+    let mut ticks = interval(Duration::from_micros(1_000_000 * EVENTS_OF_A_WORD / watch.events.max(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (begun, mut told) = (tokio::time::Instant::now(), 0);
     while begun.elapsed() < watch.length {
         ticks.tick().await;
         let event = json!({
             "eventType": "START", "eventTime": "2026-01-01T00:00:00Z", "producer": "https://example.org/bench",
-            "run": { "runId": Uuid::new_v4() }, "job": { "namespace": "bench", "name": "word" },
+            "run": { "runId": Uuid::from_u128(u128::from(told) + 1) }, "job": { "namespace": "bench", "name": "word" },
         });
         let answer = wire.exchange(&post("/api/v1/lineage", &head, &event.to_string())).await?;
         if answer.status != 200 {
