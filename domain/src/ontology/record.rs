@@ -3,6 +3,7 @@
 //! Values keep the text they came as, so that no digit is lost. Whether they fit is for the table to say: it holds records
 //! to the same rules as all other rows.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -160,7 +161,9 @@ impl Record {
         filled: &Filled,
     ) -> Result<Self, RecordError> {
         let given = members(text, schema, reading)?;
-        let (mut json, mut missing, mut key, mut findings) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
+        let (mut missing, mut key, mut findings) = (Vec::new(), Map::new(), Vec::new());
+        let mut json = String::with_capacity(text.len() + 128);
+        json.push('{');
         for field in schema.fields() {
             let column = &field.column;
             let given = given.iter().find(|(known, _)| known.column.name == column.name).map(|(_, text)| *text);
@@ -168,7 +171,7 @@ impl Record {
             findings.extend(given.and_then(|text| broken(text, column)));
             let text = match (given, field.fill) {
                 (Some(text), _) => Some(fitted(text, &column.data_type)),
-                (None, Some(fill)) => Some(fill.value(filled).to_string()),
+                (None, Some(fill)) => Some(Cow::Owned(fill.value(filled).to_string())),
                 (None, None) => None,
             };
             if text.is_none() && !column.nullable && column.default.is_none() {
@@ -178,9 +181,14 @@ impl Record {
             if schema.table().key_columns().contains(&column.name) {
                 key.insert(column.name.to_string(), serde_json::from_str(&text).unwrap_or_default());
             }
-            json.push(format!("{}:{text}", Value::from(column.name.as_str())));
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_name(column.name.as_str(), &mut json);
+            json.push_str(&text);
         }
-        Ok(Self { json: format!("{{{}}}", json.join(",")), missing, key, findings })
+        json.push('}');
+        Ok(Self { json, missing, key, findings })
     }
 
     /// Completes a change of a record: an object of fields and new values.
@@ -209,6 +217,7 @@ impl Record {
 /// The first rule of its column that a text breaks. The table holds values to all of them; it is told here so that it is
 /// told beside what doesn't even have the column's type. What can't be told for sure from the text is left to the table.
 fn broken(text: &str, column: &Column) -> Option<(ColumnName, String)> {
+    column.checks.each().next()?;
     let words = matches!(column.data_type, DataType::Varchar(_) | DataType::Char(_));
     let given: String = if words { serde_json::from_str(text).ok()? } else { text.to_owned() };
     let number = |text: &str| text.parse::<f64>().ok().filter(|_| !words);
@@ -262,11 +271,23 @@ fn members<'s, 't>(
 }
 
 /// A value as its column takes it: decimals are rounded to their scale, half away from zero.
-fn fitted(text: &str, data_type: &DataType) -> String {
+fn fitted<'t>(text: &'t str, data_type: &DataType) -> Cow<'t, str> {
     match data_type {
-        DataType::Decimal { scale, .. } => rounded(text, usize::from(*scale)).unwrap_or_else(|| text.to_owned()),
-        _ => text.to_owned(),
+        DataType::Decimal { scale, .. } => rounded(text, usize::from(*scale)).map_or(Cow::Borrowed(text), Cow::Owned),
+        _ => Cow::Borrowed(text),
     }
+}
+
+/// Adds a member's name, with its colon.
+fn push_name(name: &str, json: &mut String) {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        json.push('"');
+        json.push_str(name);
+        json.push('"');
+    } else {
+        json.push_str(&Value::from(name).to_string());
+    }
+    json.push(':');
 }
 
 /// A plain number with more digits after the point than it may have, rounded; none for anything else.

@@ -232,33 +232,33 @@ async fn many_records_come_as_lines_and_all_or_none_are_kept() -> Result<()> {
         change(&mut body);
         format!("{body}\n")
     };
-    let send = async |body: String| {
+    let sent = async |body: String| {
         let request = owner.request(Method::POST, "/ops/projects/bulk").header("content-type", "application/x-ndjson");
-        gadwall_tests::support::send(request.body(body)).await
+        send(request.body(body)).await
     };
     const MANY: usize = 12_000;
     let plain = |_: &mut Value| {};
     let all: String = (0..MANY).map(|number| line(number, &plain)).collect();
-    let kept = send(all.clone()).await?;
+    let kept = sent(all.clone()).await?;
     assert_eq!((kept.status, kept.json()["count"].as_u64()), (200, Some(MANY as u64)), "{}", kept.text);
     assert_eq!(kept.json()["keys"].as_array().map(Vec::len), Some(10_000));
     let head = kept.json()["snapshot_id"].clone();
 
     // Values that don't fit, and members that the schema doesn't have, are told by their records' numbers.
     let bad = format!("{all}{}", line(0, &|body| body["status"] = json!("NO")));
-    let refused = send(bad).await?;
+    let refused = sent(bad).await?;
     assert_eq!((refused.status, &refused.json()["errors"][0]["row"]), (422, &json!(MANY + 1)), "{}", refused.text);
     let strange = |body: &mut Value| body["nope"] = json!(1);
     let bad: String = (0..100).map(|number| line(number, if number < 60 { &plain } else { &strange })).collect();
-    let refused = send(bad).await?;
+    let refused = sent(bad).await?;
     assert_eq!((refused.status, refused.code()), (422, "unknown_field".to_owned()), "{}", refused.text);
     let errors = refused.json()["errors"].as_array().cloned().unwrap_or_default();
     let rows: Vec<u64> = errors.iter().filter_map(|error| error["row"].as_u64()).collect();
     assert_eq!(rows, (61..=80).collect::<Vec<_>>());
-    assert_eq!(send("{\"a\":\n".to_owned()).await?.status, 422);
-    assert_eq!(send(String::new()).await?.status, 422);
+    assert_eq!(sent("{\"a\":\n".to_owned()).await?.status, 422);
+    assert_eq!(sent(String::new()).await?.status, 422);
     let csv = owner.request(Method::POST, "/ops/projects/bulk").header("content-type", "text/csv").body("a\n1\n");
-    assert_eq!(gadwall_tests::support::send(csv).await?.status, 415);
+    assert_eq!(send(csv).await?.status, 415);
     let after = owner.get("/projects/p/snapshots?limit=1").await?.json();
     assert_eq!(after["snapshots"][0]["snapshot_id"], head, "nothing of what was refused is kept");
     Ok(())
