@@ -5,13 +5,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _};
 use gadwall_domain::access::Scope;
 use gadwall_domain::names::{ProjectId, TableName};
 use gadwall_domain::ontology::{Filled, Reading, Record, RecordError, RefusedRecords};
 use gadwall_domain::ports::lake::LoadMode;
-use gadwall_domain::ports::system::IdGenerator;
+use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::rows::{MAX_VIOLATIONS, RowBatchStream, RowSource, RowsError, Violations};
 use gadwall_domain::schema::TableSchema;
 use serde_json::{Map, Value};
@@ -46,7 +45,7 @@ struct Came {
     schema: Resolved,
     ids: Arc<dyn IdGenerator>,
     caller: Caller,
-    now: DateTime<Utc>,
+    clock: Arc<dyn Clock>,
     known: Mutex<Known>,
 }
 
@@ -76,7 +75,7 @@ impl Records {
             schema: schema.clone(),
             ids: Arc::clone(&self.ids),
             caller: caller.clone(),
-            now: self.clock.now(),
+            clock: Arc::clone(&self.clock),
             known: Mutex::default(),
         };
         Ok(Intake { open, schema, came: Arc::new(came) })
@@ -141,7 +140,8 @@ impl Came {
         let mut known = self.known();
         for text in texts {
             let index = usize::try_from(known.count).unwrap_or(usize::MAX);
-            let filled = Filled { uuid: self.new_id(index), now: self.now };
+            // Each has its own time: in a list the last one of a request comes first.
+            let filled = Filled { uuid: self.new_id(index), now: self.clock.now() };
             known.count += 1;
             let row = known.count;
             match Record::complete(text, &self.schema.schema, Reading::Exact, &filled) {
