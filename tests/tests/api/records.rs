@@ -222,6 +222,7 @@ async fn lists_are_filtered_ordered_and_cut() -> Result<()> {
 
 #[tokio::test]
 async fn many_records_come_as_lines_and_all_or_none_are_kept() -> Result<()> {
+    const MANY: usize = 12_000;
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
     owner.post("/ops/initialize", &json!(null)).await?;
@@ -236,7 +237,6 @@ async fn many_records_come_as_lines_and_all_or_none_are_kept() -> Result<()> {
         let request = owner.request(Method::POST, "/ops/projects/bulk").header("content-type", "application/x-ndjson");
         send(request.body(body)).await
     };
-    const MANY: usize = 12_000;
     let plain = |_: &mut Value| {};
     let all: String = (0..MANY).map(|number| line(number, &plain)).collect();
     let kept = sent(all.clone()).await?;
