@@ -56,6 +56,8 @@ pub struct Caller {
     pub run_id: Option<String>,
     /// The client's idempotency key.
     pub idempotency: Option<IdempotentRequest>,
+    /// When the request came, if that is known.
+    pub began_at: Option<DateTime<Utc>>,
 }
 
 impl Caller {
@@ -70,7 +72,7 @@ impl Caller {
     }
 
     fn of(identity: Identity, request_id: RequestId) -> Self {
-        Self { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None }
+        Self { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None, began_at: None }
     }
 
     /// The principal, if the credentials were good.
@@ -137,6 +139,8 @@ impl Caller {
             run_id: self.run_id.clone(),
             idempotency_key: self.idempotency.as_ref().map(|request| request.key.clone()),
             fingerprint: self.idempotency.as_ref().and_then(|request| request.fingerprint.get().map(str::to_owned)),
+            began_at: self.began_at,
+            files: Vec::new(),
         }
     }
 }

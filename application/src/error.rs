@@ -686,6 +686,7 @@ impl Classify for UseCaseError {
         match self {
             Self::Violations { violations, .. } => violations.to_json(),
             Self::Governed(error) => error.findings(),
+            Self::Rows(error) => error.findings(),
             Self::Statement { source, .. } => source.findings(),
             Self::ContractViolated { breaches, .. } => breaches.iter().take(MAX_TOLD).map(Breach::to_json).collect(),
             Self::ContractUnfit { problems, .. } => {

@@ -11,7 +11,7 @@ use gadwall_domain::audit::AuditEntry;
 use gadwall_domain::commit::{Change, Commit, WriteRecord};
 use gadwall_domain::events::Event;
 use gadwall_domain::ids::{LakeId, SnapshotId};
-use gadwall_domain::lineage::event_of_write;
+use gadwall_domain::lineage::{event_of_write, start_of};
 use gadwall_domain::ports::lake::{LakeStore, LakeWrite};
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::project::Project;
@@ -216,7 +216,8 @@ impl Projection {
                 runs.filter_map(|(number, write)| event_of_write(*lake, snapshot, number, at, write)).collect();
             tx.lineage().enqueue(project, &runs, at).await?;
             if let Some(most) = self.forward {
-                tx.lineage().forward(project, &runs, at, most).await?;
+                let both: Vec<_> = runs.into_iter().flat_map(|ended| [start_of(&ended), ended]).collect();
+                tx.lineage().forward(project, &both, at, most).await?;
             }
             tx.events().append(&events).await?;
             tx.audit().append(&entries).await?;

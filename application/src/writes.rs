@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
+use gadwall_domain::lineage::Export;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{Committed, LakeStore, LakeWrite, WriteError};
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
@@ -64,6 +65,13 @@ impl Writes {
             failures.tell(attempt, &error).await;
         }
         error
+    }
+
+    /// Tells lineage of an export.
+    pub(crate) async fn tell_export(&self, project: &ProjectId, export: &Export<'_>) {
+        if let Some(failures) = &self.failures {
+            failures.tell_export(project, export).await;
+        }
     }
 
     /// A write was refused.

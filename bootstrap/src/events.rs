@@ -9,7 +9,7 @@ use gadwall_domain::ports::system::ProcessMonitor;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config;
 
@@ -48,7 +48,12 @@ impl EventsTask {
                     }
                 }
                 match of_task.follow().await {
-                    Ok(_) => fails = false,
+                    Ok(events) => {
+                        fails = false;
+                        if events > 0 {
+                            pause(of_task.pause()).await;
+                        }
+                    }
                     // Once is enough to say: it is tried each second.
                     Err(error) if !fails => {
                         fails = true;
@@ -65,6 +70,13 @@ impl EventsTask {
     /// Ends all streams, so that nobody waits for their ends.
     pub(crate) fn close(&self) {
         self.events.close();
+    }
+}
+
+/// Waits, if the clock can tell such a time at all.
+async fn pause(length: Duration) {
+    if length >= Duration::from_millis(1) {
+        sleep(length).await;
     }
 }
 

@@ -18,6 +18,7 @@ use crate::lineage::Origins;
 use crate::names::{BucketName, ColumnName};
 use crate::schema::Column;
 use crate::table::TableRef;
+use crate::transfer::ObjectPath;
 use crate::view::ViewColumn;
 
 /// The document stored with a snapshot: one entry for each write in it.
@@ -91,7 +92,16 @@ pub struct WriteOrigin {
     /// Fingerprint of the request that the key stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// When its request came, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<DateTime<Utc>>,
+    /// The files that its rows were in, at most [`MAX_FILES`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ObjectPath>,
 }
+
+/// Most files that a write tells of.
+pub const MAX_FILES: usize = 100;
 
 /// What a write changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -404,6 +414,8 @@ mod tests {
                 run_id: None,
                 idempotency_key: None,
                 fingerprint: None,
+                began_at: None,
+                files: Vec::new(),
             },
             change: Change::RowsAppended { table: TableRef::parse("sales.orders").unwrap(), rows: 3 },
             reads: BTreeSet::new(),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::error::{Classify, ErrorKind};
+use crate::ontology::RefusedRecords;
 use crate::query::QueryError;
 use crate::quota::QuotaExceeded;
 
@@ -108,6 +109,9 @@ pub enum RowsError {
     /// More than the project may have.
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),
+    /// Texts that are no records.
+    #[error(transparent)]
+    Refused(#[from] RefusedRecords),
     /// The client stopped sending.
     #[error("the body ended early")]
     Interrupted,
@@ -126,6 +130,7 @@ impl Classify for RowsError {
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::StorageFull(_) => ErrorKind::StorageFull,
             Self::Quota(error) => error.kind(),
+            Self::Refused(error) => error.kind(),
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -138,6 +143,7 @@ impl Classify for RowsError {
             Self::Interrupted => "body_incomplete",
             Self::StorageFull(_) => "storage_full",
             Self::Quota(error) => error.code(),
+            Self::Refused(error) => error.code(),
             Self::Internal(_) => "internal_error",
         }
     }
@@ -146,6 +152,13 @@ impl Classify for RowsError {
         match self {
             Self::Quota(error) => error.details(),
             _ => None,
+        }
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        match self {
+            Self::Refused(error) => error.findings(),
+            _ => Vec::new(),
         }
     }
 }

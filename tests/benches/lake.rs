@@ -90,6 +90,8 @@ impl Ports {
             run_id: None,
             idempotency_key: None,
             fingerprint: None,
+            began_at: None,
+            files: Vec::new(),
         };
         self.lakes.write(self.lake, write, origin).await?;
         Ok(())

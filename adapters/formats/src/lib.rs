@@ -12,7 +12,7 @@ mod output;
 pub mod spool;
 mod yaml;
 
-pub use decode::{CsvOptions, DecodeOptions, decode};
+pub use decode::{CsvOptions, DecodeOptions, RowTexts, decode, row_texts};
 pub use encode::{Encoder, Output};
 pub use input::InputFormat;
 pub use output::OutputFormat;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
 use gadwall_application::caller::{Caller, Identity};
 use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
@@ -34,6 +35,8 @@ pub(crate) struct RequestContext {
     pub(crate) id: RequestId,
     /// Where it stands in a trace: here, or where it came from if no traces are made here.
     pub(crate) trace: Option<TraceParent>,
+    /// When it came.
+    pub(crate) began_at: DateTime<Utc>,
 }
 
 /// Longest run id that is kept.
@@ -54,5 +57,6 @@ pub(crate) fn caller(request: &Request, identity: Identity, address: Option<IpAd
         traceparent: context.trace.map(|place| place.to_string()),
         run_id: token("X-Run-Id"),
         idempotency: request.extensions().get::<IdempotentRequest>().cloned(),
+        began_at: Some(context.began_at),
     })
 }

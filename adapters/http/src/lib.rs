@@ -292,6 +292,7 @@ impl App {
         let bounds = |limit| Bounds { limit, idle: limits.idle_timeout, min_rate: limits.min_rate };
         let door = Arc::new(Door::new(config));
         let front = Front {
+            clock: Arc::clone(&services.clock),
             ids: Arc::clone(&services.ids),
             access: Arc::new(AccessData {
                 access: Arc::clone(&services.access),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use gadwall_application::events::{EventStream, Form, Frame, cloud_event, seconds};
 use poem::http::{HeaderName, HeaderValue, header};
@@ -15,6 +15,8 @@ use poem_openapi::registry::{
 use serde_json::json;
 
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+/// Most frames that are written together.
+const TOGETHER: usize = 32;
 /// Milliseconds after which a client comes again.
 const RETRY: u32 = 2_000;
 static CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
@@ -47,10 +49,25 @@ fn frames(stream: EventStream, form: Form) -> impl Stream<Item = std::io::Result
         if let Some(begin) = begin {
             return Some((Ok(begin), (stream, None)));
         }
-        let frame: Arc<Frame> = stream.next().await?;
-        let written = frame.form(form, |frame| written(frame, form));
-        Some((Ok(written), (stream, None)))
+        let next = stream.next().await?;
+        let more = stream.more(TOGETHER - 1);
+        let bytes = together(&next, &more, |frame| frame.form(form, |frame| written(frame, form)));
+        Some((Ok(bytes), (stream, None)))
     })
+}
+
+/// Frames as they follow each other. One alone is not copied.
+fn together(next: &Frame, more: &[Arc<Frame>], write: impl Fn(&Frame) -> Bytes) -> Bytes {
+    let first = write(next);
+    if more.is_empty() {
+        return first;
+    }
+    let mut all = BytesMut::with_capacity(first.len() * (more.len() + 1));
+    all.extend_from_slice(&first);
+    for frame in more {
+        all.extend_from_slice(&write(frame));
+    }
+    all.freeze()
 }
 
 fn written(frame: &Frame, form: Form) -> Bytes {

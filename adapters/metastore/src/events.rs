@@ -37,7 +37,7 @@ const FORGOTTEN: &str =
     "SELECT COALESCE(MAX(position), 0) AS position FROM events_forgotten WHERE $1 IS NULL OR project = $1";
 
 /// Events in one statement. Many come together, from commits that hold many writes.
-const AT_ONCE: usize = 100;
+const AT_ONCE: usize = 512;
 
 #[async_trait]
 impl EventLog for SqlTx {

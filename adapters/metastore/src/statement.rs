@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Database, Encode, SqlSafeStr, SqlStr, Type};
+use sqlx::{AssertSqlSafe, Database, Encode, Postgres, SqlSafeStr, SqlStr, Sqlite, Type};
 
 /// A value of a statement. NULL has a type, too: PostgreSQL wants to know.
 #[derive(Debug)]
@@ -15,13 +15,28 @@ pub(crate) enum Value<'q> {
     Bytes(Option<&'q [u8]>),
 }
 
+/// How a database is told where the values of many rows go.
+pub(crate) trait Marks {
+    /// Whether by number. SQLite looks for each numbered mark among all others, by its text, which takes seconds where
+    /// there are thousands; without numbers it takes the values in their order.
+    const NUMBERED: bool;
+}
+
+impl Marks for Sqlite {
+    const NUMBERED: bool = false;
+}
+
+impl Marks for Postgres {
+    const NUMBERED: bool = true;
+}
+
 /// What a statement may be given: all that every database takes.
-pub(crate) trait Takes<'q>: Database {
+pub(crate) trait Takes<'q>: Database + Marks {
     /// Adds a value to a query.
     fn add(query: Query<'q, Self, Self::Arguments>, value: Value<'q>) -> Query<'q, Self, Self::Arguments>;
 }
 
-impl<'q, D: Database> Takes<'q> for D
+impl<'q, D: Database + Marks> Takes<'q> for D
 where
     Option<Cow<'q, str>>: Encode<'q, D> + Type<D>,
     Option<i64>: Encode<'q, D> + Type<D>,
@@ -40,13 +55,48 @@ where
 
 /// A statement with its values.
 pub(crate) struct Statement<'q> {
-    text: SqlStr,
+    text: Text,
     values: Vec<Value<'q>>,
+}
+
+enum Text {
+    Whole(SqlStr),
+    /// With a list of rows between two parts.
+    Rows {
+        before: String,
+        rows: usize,
+        columns: usize,
+        after: String,
+    },
+}
+
+impl Text {
+    fn marked(self, numbered: bool) -> SqlStr {
+        let (before, rows, columns, after) = match self {
+            Self::Whole(text) => return text,
+            Self::Rows { before, rows, columns, after } => (before, rows, columns, after),
+        };
+        let mut text = before;
+        for row in 0..rows {
+            text.push_str(if row == 0 { " VALUES (" } else { ", (" });
+            for column in 1..=columns {
+                text.push_str(if column == 1 { "" } else { ", " });
+                if numbered {
+                    let _ = write!(text, "${}", row * columns + column);
+                } else {
+                    text.push('?');
+                }
+            }
+            text.push(')');
+        }
+        text.push_str(&after);
+        AssertSqlSafe(text).into_sql_str()
+    }
 }
 
 /// A statement. `$1` stands for the first value bound, `$2` for the second.
 pub(crate) fn sql<'q>(text: impl SqlSafeStr) -> Statement<'q> {
-    Statement { text: text.into_sql_str(), values: Vec::new() }
+    Statement { text: Text::Whole(text.into_sql_str()), values: Vec::new() }
 }
 
 /// Inserts many rows at once, `into` a table and its columns.
@@ -54,23 +104,15 @@ pub(crate) fn insert<'q, const COLUMNS: usize>(into: &str, rows: Vec<[Value<'q>;
     with_rows(into, rows, "")
 }
 
-/// A statement with a list of rows in it. Where rows stand for a table, both databases call its columns `column1`, `column2`.
+/// A statement with a list of rows in it, whose values are the first ones. Where rows stand for a table, both databases
+/// call its columns `column1`, `column2`.
 pub(crate) fn with_rows<'q, const COLUMNS: usize>(
     before: &str,
     rows: Vec<[Value<'q>; COLUMNS]>,
     after: &str,
 ) -> Statement<'q> {
-    let mut text = before.to_owned();
-    for row in 0..rows.len() {
-        text.push_str(if row == 0 { " VALUES (" } else { ", (" });
-        for column in 1..=COLUMNS {
-            let comma = if column == 1 { "" } else { ", " };
-            let _ = write!(text, "{comma}${}", row * COLUMNS + column);
-        }
-        text.push(')');
-    }
-    text.push_str(after);
-    Statement { text: AssertSqlSafe(text).into_sql_str(), values: rows.into_iter().flatten().collect() }
+    let text = Text::Rows { before: before.to_owned(), rows: rows.len(), columns: COLUMNS, after: after.to_owned() };
+    Statement { text, values: rows.into_iter().flatten().collect() }
 }
 
 impl<'q> Statement<'q> {
@@ -82,7 +124,7 @@ impl<'q> Statement<'q> {
 
     /// The statement for one of the databases.
     pub(crate) fn query<D: Takes<'q>>(self) -> Query<'q, D, D::Arguments> {
-        self.values.into_iter().fold(sqlx::query(self.text), D::add)
+        self.values.into_iter().fold(sqlx::query(self.text.marked(D::NUMBERED)), D::add)
     }
 
     /// The same with each text changed.
@@ -155,9 +197,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_inserted_by_number() {
-        let statement = insert("INSERT INTO t (a, b)", vec![[1.into(), "x".into()], [2.into(), "y".into()]]);
-        assert_eq!(statement.text.as_str(), "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)");
-        assert_eq!(statement.values.len(), 4);
+    fn rows_are_inserted_by_number_or_in_order() {
+        let statement = || insert("INSERT INTO t (a, b)", vec![[1.into(), "x".into()], [2.into(), "y".into()]]);
+        let text = |numbered| statement().text.marked(numbered).as_str().to_owned();
+        assert_eq!(text(true), "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)");
+        assert_eq!(text(false), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
+        assert_eq!(statement().values.len(), 4);
     }
 }

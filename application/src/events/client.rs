@@ -174,6 +174,12 @@ impl Client {
         }
     }
 
+    /// What comes right behind what was next, of what is there already: at most so many.
+    pub(super) fn more(&mut self, most: usize) -> Vec<Arc<Frame>> {
+        let count = most.min(self.queue.len());
+        self.queue.drain(..count).collect()
+    }
+
     pub(super) fn cut(&mut self, why: Cut) {
         if self.cut.is_none() {
             self.cut = Some(why);

@@ -217,6 +217,16 @@ impl Hub {
         self.state().clients.get_mut(id).map(|client| client.next(now))
     }
 
+    /// What comes right behind that, of what is there already: at most so many.
+    pub(super) fn more(&self, id: &str, most: usize) -> Vec<Arc<Frame>> {
+        self.state().clients.get_mut(id).map(|client| client.more(most)).unwrap_or_default()
+    }
+
+    /// How many watch.
+    pub(super) fn clients(&self) -> usize {
+        self.state().clients.len()
+    }
+
     /// A client that reads in the log took something.
     pub(super) fn took(&self, id: &str) {
         let now = self.clock.now();

@@ -16,6 +16,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use gadwall_domain::access::{Principal, Scope, Standing};
@@ -57,6 +58,9 @@ const FOLLOWED_IN_A_ROW: usize = 20;
 const FORGOTTEN_AT_ONCE: u32 = 5_000;
 /// Transactions in which events are forgotten, in one round.
 const FORGETTING_ROUNDS: u32 = 20;
+/// How long the log is let be for each who watches, and at most.
+const FOR_EACH_CLIENT: Duration = Duration::from_micros(40);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest id that a client chooses for itself.
 const MAX_CLIENT_ID: usize = 100;
 
@@ -309,6 +313,13 @@ impl Events {
             }
         }
         Ok(all)
+    }
+
+    /// How long to let the log be before it is looked at again. To hand something out to many takes a while, whether it is
+    /// one event or ten: those that come within that time go out together.
+    pub fn pause(&self) -> Duration {
+        let clients = u32::try_from(self.shared.hub.clients()).unwrap_or(u32::MAX);
+        FOR_EACH_CLIENT.saturating_mul(clients).min(LONGEST_PAUSE)
     }
 
     /// What is done each second: words to who got none for a while, and an end to who is dead.

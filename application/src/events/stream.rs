@@ -89,6 +89,18 @@ impl EventStream {
         }
     }
 
+    /// What comes right behind what was next, of what is there already: at most so many. Who writes them together has less
+    /// to do than with each alone.
+    pub fn more(&mut self, most: usize) -> Vec<Arc<Frame>> {
+        if self.ended {
+            return Vec::new();
+        }
+        let mut more: Vec<_> = self.first.drain(..most.min(self.first.len())).collect();
+        more.extend(self.shared.hub.more(&self.id, most - more.len()));
+        more.extend(self.page.drain(..(most - more.len()).min(self.page.len())));
+        more
+    }
+
     /// Passes over events that are there, for who needs to know only that something happened. Answers the last word of a
     /// stream that was ended.
     pub fn pass_over(&mut self) -> Option<Arc<Frame>> {

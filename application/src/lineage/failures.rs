@@ -1,15 +1,17 @@
-//! Writes that were refused or failed, told as runs that failed.
+//! What no commit tells of: writes that were refused or failed, told as runs that failed, and exports.
 
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::error::{Classify as _, ErrorKind};
-use gadwall_domain::lineage::{FailedWrite, RunId, event_of_failure};
+use gadwall_domain::lineage::{Export, FailedWrite, RunId, event_of_export, event_of_failure, start_of};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::table::TableRef;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::error::UseCaseError;
@@ -92,15 +94,29 @@ impl Failures {
             code: error.code(),
         };
         let now = self.clock.now();
-        let Some(event) = event_of_failure(RunId::new(self.ids.next_id()), now, &failed) else { return Ok(()) };
+        match event_of_failure(RunId::new(self.ids.next_id()), now, &failed) {
+            Some(event) => self.put(attempt.project, event, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells of an export that was carried out. The file is there, also where this fails.
+    pub(crate) async fn tell_export(&self, project: &ProjectId, export: &Export<'_>) {
+        let now = self.clock.now();
+        let Some(event) = event_of_export(RunId::new(self.ids.next_id()), now, export) else { return };
+        if let Err(error) = self.put(project, event, now).await {
+            tracing::warn!(error = %error, "an export is not told to lineage");
+        }
+    }
+
+    async fn put(&self, project: &ProjectId, event: Value, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.store.write().await?;
         let lineage = tx.lineage();
-        if lineage.backlog(Some(attempt.project)).await?.waiting < MAX_WAITING {
-            let event = [event];
-            lineage.enqueue(attempt.project, &event, now).await?;
+        if lineage.backlog(Some(project)).await?.waiting < MAX_WAITING {
             if let Some(most) = self.forward {
-                lineage.forward(attempt.project, &event, now, most).await?;
+                lineage.forward(project, &[start_of(&event), event.clone()], now, most).await?;
             }
+            lineage.enqueue(project, &[event], now).await?;
             tx.commit().await?;
             self.came.notify_one();
         }

@@ -16,8 +16,8 @@ use super::told::{Stage, Teller};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
-/// Events that are worked off in one transaction.
-const AT_ONCE: u32 = 500;
+/// Events that are worked off in one transaction: many share the pages that change, others don't wait long for their turn.
+const AT_ONCE: u32 = 1_000;
 
 impl Lineage {
     /// Works off the first events that wait; answers how many there were. What can't be worked off is set aside, with
@@ -42,10 +42,11 @@ impl Lineage {
         }
         for (project, events) in by_project {
             let all: Vec<&LineageEvent> = events.iter().map(|(_, event)| event).collect();
-            let mut merged = known(&mut *tx, &project, all.iter().copied()).await?;
             // Gadwall's own come here only; of others the run was told when they came.
+            let own = || all.iter().copied().filter(|event| is_own(event));
+            let mut merged = known(&mut *tx, &project, own()).await?;
             let before: BTreeSet<RunId> = merged.runs.keys().copied().collect();
-            for event in &all {
+            for event in own() {
                 if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
                     merged.job_and_run(event, now);
                 }
@@ -57,13 +58,13 @@ impl Lineage {
             let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
             for (number, (position, event)) in events.iter().enumerate() {
                 let failure = failed.iter().find(|(failed, _)| *failed == number);
-                if let LineageEvent::Run(event) = event
-                    && event.job.namespace() != OWN_JOBS
+                if let LineageEvent::Run(run) = event
+                    && !is_own(event)
                 {
                     let request = RequestId::minted(self.ids.next_id());
                     let teller = Teller { project: &project, request: &request, now };
                     let stage = if failure.is_some() { Stage::Failed } else { Stage::Completed };
-                    told.push(teller.lineage(event, stage));
+                    told.push(teller.lineage(run, stage));
                 }
                 match failure {
                     Some((_, error)) => dead.push((*position, error.to_string())),
@@ -137,6 +138,11 @@ impl Lineage {
     }
 }
 
+/// Whether an event is of one of Gadwall's own jobs, or of one that is called so.
+fn is_own(event: &LineageEvent) -> bool {
+    matches!(event, LineageEvent::Run(event) if event.job.namespace() == OWN_JOBS)
+}
+
 /// Puts what events say of datasets, whose jobs and runs are there; answers the numbers of those that can't be.
 pub(super) async fn put_datasets(
     tx: &mut dyn MetadataTx,
@@ -171,10 +177,11 @@ pub(super) async fn put_datasets(
             merged.mention(name, now);
         }
     }
+    let (columns, outdated) = merged.settle_columns();
     let datasets: Vec<_> = merged.datasets.into_values().collect();
     let uses: Vec<_> = merged.uses.into_values().collect();
     tx.lineage().put_datasets(project, &datasets).await?;
     tx.lineage().put_uses(project, &uses).await?;
-    tx.lineage().put_columns(project, &merged.columns).await?;
+    tx.lineage().put_columns(project, &columns, &outdated).await?;
     Ok(failed)
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod evolution;
+mod intake;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ use crate::versions::Version;
 
 pub use error::GovernedError;
 pub use evolution::{Affected, Evolution, obstacle_json, step_json};
+pub use intake::{Document, Intake, Texts};
 
 /// Most records of a request.
 pub const MAX_RECORDS: usize = 10_000;
@@ -209,7 +211,7 @@ impl Records {
         let (mut records, mut keys) = (Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len()));
         let mut violations = Violations::default();
         for (index, text) in texts.iter().enumerate() {
-            let filled = Filled { uuid: self.new_id(caller, index), now: self.clock.now() };
+            let filled = Filled { uuid: new_id(&*self.ids, caller, index), now: self.clock.now() };
             let row = index as u64 + 1;
             let record = Record::complete(text, &schema.schema, reading, &filled)
                 .map_err(|source| GovernedError::Record { row, source })?;
@@ -365,17 +367,15 @@ impl Records {
             (false, id) => self.schemas.current(&id).await.map(drop),
         }
     }
+}
 
-    /// A random id; the same for each attempt of a request that may be repeated.
-    fn new_id(&self, caller: &Caller, index: usize) -> Uuid {
-        let Some(request) = &caller.idempotency else {
-            return Builder::from_random_bytes(self.ids.secret()).into_uuid();
-        };
-        let digest = Sha256::digest(format!("{}\n{}\n{index}", caller.label(), request.key));
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        Builder::from_random_bytes(bytes).into_uuid()
-    }
+/// A random id; the same for each attempt of a request that may be repeated.
+fn new_id(ids: &dyn IdGenerator, caller: &Caller, index: usize) -> Uuid {
+    let Some(request) = &caller.idempotency else { return Builder::from_random_bytes(ids.secret()).into_uuid() };
+    let digest = Sha256::digest(format!("{}\n{}\n{index}", caller.label(), request.key));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Builder::from_random_bytes(bytes).into_uuid()
 }
 
 fn violation(row: u64, column: &ColumnName, reason: String) -> Violation {

@@ -3,6 +3,7 @@
 use gadwall_domain::alteration::Alteration;
 use gadwall_domain::history::Expected;
 use gadwall_domain::ids::{RequestId, SnapshotId};
+use gadwall_domain::lineage::Export;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lake::{LakeWrite, WriteError};
 use gadwall_domain::project::Project;
@@ -49,6 +50,11 @@ impl Tables {
     /// A write to a table came to nothing; answers what its author is told.
     pub(crate) async fn failed(&self, attempt: &Attempt<'_>, error: UseCaseError) -> UseCaseError {
         self.writes.failed(attempt, error).await
+    }
+
+    /// Tells lineage of an export.
+    pub(crate) async fn tell_export(&self, project: &ProjectId, export: &Export<'_>) {
+        self.writes.tell_export(project, export).await;
     }
 
     /// Whether an earlier attempt of the same request was committed.

@@ -110,6 +110,8 @@ pub fn origin(request_id: &str) -> WriteOrigin {
         run_id: None,
         idempotency_key: None,
         fingerprint: None,
+        began_at: None,
+        files: Vec::new(),
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadwall_domain::access::Scope;
+use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::dataset::ContentType;
 use gadwall_domain::filter::Filter;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::lineage::{Export, MAX_ORIGINS, Means, Origin, Origins};
 use gadwall_domain::names::{ColumnName, ProjectId};
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
-use gadwall_domain::ports::transfer::ExportSource;
+use gadwall_domain::ports::transfer::{ExportSource, Exported};
 use gadwall_domain::project::Project;
 use gadwall_domain::query::{NamedFiles, Parameters, Query, QueryError, ReadScope};
 use gadwall_domain::quota::QuotaKind;
@@ -93,12 +95,16 @@ impl Transfers {
             ExportOf::Table { table, .. } => table.to_string(),
             ExportOf::Query(_) => "query".to_owned(),
         };
+        let told = Told::of(caller, &new);
         let (source, stored_bytes, linked) = self.source(caller, &project, new.of, at).await?;
         let (parts, of_project) = (Arc::clone(&self.parts), project.clone());
         // A table's own files say about how large the new one gets.
         let expected = stored_bytes.filter(|_| matches!(new.format, FileFormat::Parquet(_)));
         let work = move |running| async move {
-            carry_out(&parts, &of_project, (source, linked), &new.to, &new.format, expected, &running).await
+            let (done, exported) =
+                carry_out(&parts, &of_project, (source, linked), &new.to, &new.format, expected, &running).await?;
+            told.tell(&parts, &of_project, &new.to, &exported).await;
+            Ok(done)
         };
         self.parts.operations.start(caller, &project, OperationKind::Export, subject, work).await
     }
@@ -181,7 +187,7 @@ async fn carry_out(
     format: &FileFormat,
     expected: Option<u64>,
     running: &Running,
-) -> Result<Value, UseCaseError> {
+) -> Result<(Value, Exported), UseCaseError> {
     // Entered first: whoever ends a share from now on finds it.
     let read = parts.access.link_reads().begin(&project.id, linked.clone());
     let links = match &source {
@@ -213,11 +219,58 @@ async fn carry_out(
     let stored = parts.objects.adopt(project.lake, &to.dataset, &to.object, path, content_type).await;
     let stored = stored.map_err(about_object(&project.id, &to.dataset, &to.object))?;
     room.keep_as(stored.info.size);
-    Ok(json!({
+    let done = json!({
         "rows": exported.rows,
         "bytes": stored.info.size,
         "snapshot_id": exported.snapshot.get(),
         "file_count": 1,
         "files": [{ "path": to.to_string(), "size": stored.info.size, "etag": stored.info.etag }],
-    }))
+    });
+    Ok((done, exported))
+}
+
+/// What lineage is told of an export.
+struct Told {
+    origin: WriteOrigin,
+    sql: Option<String>,
+    /// The table, as its caller names it, if it is one's.
+    table: Option<TableRef>,
+    /// Whether only some of its rows are exported.
+    some: bool,
+}
+
+impl Told {
+    fn of(caller: &Caller, new: &NewExport) -> Self {
+        let (sql, table, some) = match &new.of {
+            ExportOf::Query(sql) => (Some(sql.clone()), None, false),
+            ExportOf::Table { table, filter, .. } => (None, Some(table.clone()), filter.is_some()),
+        };
+        Self { origin: caller.origin(), sql, table, some }
+    }
+
+    /// Tells it. Which columns a statement's come from isn't followed.
+    async fn tell(self, parts: &Parts, project: &Project, to: &ObjectPath, exported: &Exported) {
+        let mut reads = exported.reads.clone();
+        let mut origins = Origins { partial: self.some || self.sql.is_some(), ..Origins::default() };
+        if let Some(table) = self.table {
+            for (column, _) in &exported.columns {
+                let origin =
+                    Origin { table: table.clone(), column: column.clone(), means: Means::Identity, masking: false };
+                origins.columns.insert(column.clone(), [origin].into());
+            }
+            reads.insert(table);
+        }
+        let export = Export {
+            origin: &self.origin,
+            reads: &reads,
+            origins: &origins.bounded(MAX_ORIGINS),
+            snapshot: exported.snapshot,
+            sql: self.sql.as_deref(),
+            to,
+            columns: &exported.columns,
+            rows: exported.rows,
+            bytes: exported.bytes,
+        };
+        parts.tables.tell_export(&project.id, &export).await;
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gadwall_domain::access::Scope;
-use gadwall_domain::commit::WriteOrigin;
+use gadwall_domain::commit::{MAX_FILES, WriteOrigin};
 use gadwall_domain::dataset::ObjectName;
 use gadwall_domain::history::Expected;
 use gadwall_domain::names::ProjectId;
@@ -14,7 +14,7 @@ use gadwall_domain::quota::QuotaKind;
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::table::TableRef;
-use gadwall_domain::transfer::{FileFormat, FilePattern, FormatError};
+use gadwall_domain::transfer::{FileFormat, FilePattern, FormatError, ObjectPath};
 use serde_json::{Value, json};
 
 use super::files::{Found, find};
@@ -93,7 +93,7 @@ impl Transfers {
             None => format_of(&found)?,
         };
         let subject = table.to_string();
-        let (origin, mode) = (caller.origin(), new.mode);
+        let (origin, mode) = (from_files(caller.origin(), &found), new.mode);
         let import = Import { project: project.clone(), table, schema, found, format, mode, origin };
         let parts = Arc::clone(&self.parts);
         let work = move |running| async move { import.carry_out(&parts, &running).await };
@@ -134,7 +134,7 @@ impl Transfers {
         let schema = Arc::unwrap_or_clone(open.schema());
         let write = LakeWrite::RegisterFiles { table: table.clone(), schema, files, expected: Expected::ANY };
         let held = write.held().and_then(|(table, contract)| Held::new(table, contract));
-        let (operation, origin) = (write.event_type(), caller.origin());
+        let (operation, origin) = (write.event_type(), from_files(caller.origin(), &found));
         let committed = match self.parts.lakes.write(project.lake, write, origin.clone()).await {
             Ok(committed) => committed,
             Err(error) => {
@@ -157,6 +157,12 @@ impl Parts {
         self.projection.catch_up(project, Some(committed.snapshot)).await?;
         self.projects.refresh_size(project).await
     }
+}
+
+/// The origin of rows that were in files.
+fn from_files(origin: WriteOrigin, found: &[Found]) -> WriteOrigin {
+    let files = found.iter().take(MAX_FILES).filter_map(|found| ObjectPath::parse(&found.file.name).ok());
+    WriteOrigin { files: files.collect(), ..origin }
 }
 
 fn format_of(found: &[Found]) -> Result<FileFormat, UseCaseError> {

@@ -1,5 +1,6 @@
 //! Transfers over fakes: an engine that writes one line and reads nothing, and a background that runs at once when asked.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -68,7 +69,15 @@ impl BulkTransfer for FakeBulk {
         _: Duration,
     ) -> Result<Exported, TransferError> {
         watcher(Progress { percent: None, rows: 0, bytes: 1 });
-        Ok(Exported { file: self.file(), rows: 1, bytes: 2, snapshot: SnapshotId::ZERO, linked: Vec::new() })
+        Ok(Exported {
+            file: self.file(),
+            rows: 1,
+            bytes: 2,
+            snapshot: SnapshotId::ZERO,
+            linked: Vec::new(),
+            reads: BTreeSet::new(),
+            columns: Vec::new(),
+        })
     }
 }
 

@@ -52,6 +52,37 @@ pub struct ColumnEdge {
     pub at: DateTime<Utc>,
 }
 
+/// Who told of edges.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ToldBy {
+    /// A job.
+    Job(NodeName),
+    /// All jobs of a namespace.
+    Namespace(String),
+}
+
+/// Edges to a dataset that don't hold any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outdated {
+    /// The dataset.
+    pub to: NodeName,
+    /// Who told of them.
+    pub by: ToldBy,
+    /// They were told before.
+    pub before: DateTime<Utc>,
+}
+
+impl Outdated {
+    /// Whether an edge is one of them.
+    pub fn has(&self, edge: &ColumnEdge) -> bool {
+        let by = match &self.by {
+            ToldBy::Job(job) => edge.job == *job,
+            ToldBy::Namespace(namespace) => edge.job.namespace() == namespace,
+        };
+        by && edge.to == self.to && edge.at < self.before
+    }
+}
+
 /// The edges that a facet of an output tells.
 pub(super) fn edges(
     facet: &Value,

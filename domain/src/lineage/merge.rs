@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::columns;
+use super::own::starts_anew;
 use super::{
-    ColumnEdge, Dataset, DatasetUse, Direction, EventError, EventKind, Job, LineageEvent, NodeName, Run, RunId,
-    RunState, Use,
+    ColumnEdge, Dataset, DatasetUse, Direction, EventError, EventKind, Job, LineageEvent, NodeName, OWN_JOBS, Outdated,
+    Run, RunId, RunState, ToldBy, Use,
 };
 use crate::ids::SnapshotId;
 
@@ -25,6 +26,8 @@ pub struct Merged {
     pub uses: BTreeMap<(Option<RunId>, NodeName, Direction, NodeName), Use>,
     /// Which columns come from which.
     pub columns: Vec<ColumnEdge>,
+    /// What was told of that before these times holds no more.
+    outdated: BTreeMap<(NodeName, ToldBy), DateTime<Utc>>,
 }
 
 impl Merged {
@@ -32,9 +35,11 @@ impl Merged {
     pub fn job_and_run(&mut self, event: &LineageEvent, now: DateTime<Utc>) {
         match event {
             LineageEvent::Run(event) => {
+                let is_new = !self.runs.contains_key(&event.run);
                 let job = self.job(&event.job, now);
                 merge(&mut job.facets, &event.job_facets);
                 job.latest_run = Some(event.run);
+                job.total_runs += u64::from(is_new);
                 self.run(event.run, &event.job, now).told(event.kind, event.at, &event.run_facets);
             }
             LineageEvent::Job(event) => merge(&mut self.job(&event.job, now).facets, &event.job_facets),
@@ -52,14 +57,23 @@ impl Merged {
                 return Ok(());
             }
         };
-        let mut edges = Vec::new();
+        let change = match event {
+            LineageEvent::Run(event) => event.run_facets.get("gadwall").and_then(|facet| facet["change"].as_str()),
+            _ => None,
+        };
+        let (mut edges, mut outdated) = (Vec::new(), Vec::new());
         for (number, output) in outputs.iter().enumerate() {
             let path = format!("/outputs/{number}/facets/columnLineage");
             if let Some(facet) = output.facets.get("columnLineage") {
                 edges.extend(columns::edges(facet, &output.name, job, at, &path)?);
             }
+            outdated.extend(told_anew(output, job, change).map(|by| (output.name.clone(), by)));
         }
         self.columns.extend(edges);
+        for key in outdated {
+            let before = self.outdated.entry(key).or_insert(at);
+            *before = at.max(*before);
+        }
         for (direction, used) in [(Direction::Input, inputs), (Direction::Output, outputs)] {
             for dataset in used {
                 self.dataset(dataset, now);
@@ -68,6 +82,18 @@ impl Merged {
             }
         }
         Ok(())
+    }
+
+    /// Which columns come from which, and what told before of that is outdated by it.
+    pub fn settle_columns(&mut self) -> (Vec<ColumnEdge>, Vec<Outdated>) {
+        let (mut columns, outdated) = (std::mem::take(&mut self.columns), std::mem::take(&mut self.outdated));
+        columns.retain(|edge| {
+            let job = (edge.to.clone(), ToldBy::Job(edge.job.clone()));
+            let namespace = (edge.to.clone(), ToldBy::Namespace(edge.job.namespace().to_owned()));
+            [job, namespace].iter().filter_map(|key| outdated.get(key)).all(|before| edge.at >= *before)
+        });
+        let outdated = outdated.into_iter().map(|((to, by), before)| Outdated { to, by, before });
+        (columns, outdated.collect())
     }
 
     /// The job of a name, known or new.
@@ -115,6 +141,11 @@ impl Run {
             EventKind::Abort => RunState::Abort,
             EventKind::Other => return,
         };
+        // Gadwall's own are told of once they have ended, and say when they began.
+        let began = facets.get("gadwall").and_then(|facet| facet["startedAt"].as_str()?.parse().ok());
+        if let Some(began) = began.filter(|began| *began <= at) {
+            self.started_at = Some(self.started_at.map_or(began, |started| started.min(began)));
+        }
         if state.is_final() {
             if self.ended_at.is_none_or(|ended| ended <= at) {
                 (self.state, self.ended_at) = (state, Some(at));
@@ -126,6 +157,15 @@ impl Run {
             }
         }
     }
+}
+
+/// Whose earlier words on where an output's columns come from are over. A job's newest run stands for those before, for
+/// the output it tells of; but what one of Gadwall's own writes adds comes beside what is there, unless it starts anew.
+fn told_anew(output: &DatasetUse, job: &NodeName, change: Option<&str>) -> Option<ToldBy> {
+    if job.namespace() == OWN_JOBS {
+        return change.is_some_and(starts_anew).then(|| ToldBy::Namespace(OWN_JOBS.to_owned()));
+    }
+    output.facets.contains_key("columnLineage").then(|| ToldBy::Job(job.clone()))
 }
 
 /// Facets by name: a later one takes an earlier one's place, and one that says that it is deleted goes.

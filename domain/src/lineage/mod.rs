@@ -19,13 +19,13 @@ use uuid::Uuid;
 use crate::error::{Classify, ErrorKind};
 use crate::ids::SnapshotId;
 
-pub use columns::{ColumnEdge, Influence};
+pub use columns::{ColumnEdge, Influence, Outdated, ToldBy};
 pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, LineageEvent, RunEvent};
 pub use merge::Merged;
 pub use origins::{MAX_ORIGINS, Means, Origin, Origins};
 pub use own::{
-    FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_failure, event_of_run,
-    event_of_write, table_dataset,
+    Export, FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_export, event_of_failure,
+    event_of_run, event_of_write, file_dataset, start_of, table_dataset,
 };
 
 /// Longest namespace, in bytes.
@@ -249,7 +249,7 @@ pub struct Job {
     pub updated_at: DateTime<Utc>,
     /// Its newest run.
     pub latest_run: Option<RunId>,
-    /// Its runs. Counted by the store: what is put says nothing.
+    /// Its runs, as they were counted when each was heard of first.
     pub total_runs: u64,
 }
 

@@ -11,6 +11,7 @@ use crate::commit::{Change, WriteOrigin, WriteRecord};
 use crate::ids::{LakeId, SnapshotId};
 use crate::schema::Column;
 use crate::table::TableRef;
+use crate::transfer::ObjectPath;
 
 /// Who tells (`producer`).
 pub const PRODUCER: &str = "https://github.com/gadwall/gadwall";
@@ -41,8 +42,25 @@ fn facet(schema: &str, fields: Value) -> Value {
     Value::Object(facet)
 }
 
+/// The name of a file of a project, as a dataset. Names of object stores are like that (`s3://bucket`, `key`); where the file
+/// really lies is nobody's business.
+pub fn file_dataset(path: &ObjectPath) -> Option<NodeName> {
+    NodeName::new(&format!("dataset://{}", path.dataset), path.object.as_str()).ok()
+}
+
 fn dataset(table: &TableRef, facets: &Value) -> Value {
     json!({ "namespace": NodeName::DEFAULT_NAMESPACE, "name": table.short(), "facets": facets })
+}
+
+/// A file as a dataset; none of a name that lineage doesn't take.
+fn file(path: &ObjectPath) -> Option<Value> {
+    let name = file_dataset(path)?;
+    let source = json!({ "name": name.namespace(), "uri": format!("{}/{}", name.namespace(), name.name()) });
+    let facets = json!({
+        "dataSource": facet("1-0-1/DatasourceDatasetFacet.json", source),
+        "datasetType": facet("1-0-1/DatasetTypeDatasetFacet.json", json!({ "datasetType": "FILE" })),
+    });
+    Some(json!({ "namespace": name.namespace(), "name": name.name(), "facets": facets }))
 }
 
 /// The event of a run that a client tells of by other means than events.
@@ -77,8 +95,6 @@ pub fn event_of_write(
 ) -> Option<Value> {
     let output = match &write.change {
         Change::TableRenamed { to, .. } => to,
-        // Nothing comes of anything: the rows are where they were.
-        Change::FilesCompacted { .. } => return None,
         Change::ViewCreated { view, .. } | Change::ViewDropped { view } => view,
         change => change.table()?,
     };
@@ -87,14 +103,19 @@ pub fn event_of_write(
     let mut run_facets = run_facets(&write.origin, &job_name);
     let whence = json!({
         "snapshotId": snapshot, "requestId": write.origin.request_id, "traceparent": write.origin.traceparent,
-        "change": write.change.event_type(),
+        "change": write.change.event_type(), "startedAt": write.origin.began_at,
     });
     run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
     let mut inputs: Vec<Value> = write.reads.iter().map(|table| dataset(table, &json!({}))).collect();
     if let Change::TableRenamed { table, .. } = &write.change {
         inputs.push(dataset(table, &json!({})));
     }
-    let outputs = vec![output_dataset(output, snapshot, write)];
+    inputs.extend(write.origin.files.iter().filter_map(file));
+    let outputs = match &write.change {
+        // The run is told, but nothing comes of anything: the rows are where they were.
+        Change::FilesCompacted { .. } => Vec::new(),
+        _ => vec![output_dataset(output, snapshot, write)],
+    };
     let job = (&*job_name, write.sql.as_deref());
     Some(run_event(EventKind::Complete, at, run, job, &run_facets, (inputs, outputs)))
 }
@@ -116,19 +137,84 @@ pub struct FailedWrite<'a> {
     pub code: &'a str,
 }
 
+/// A file that was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Export<'a> {
+    /// Where it came from.
+    pub origin: &'a WriteOrigin,
+    /// The tables that it was made of.
+    pub reads: &'a BTreeSet<TableRef>,
+    /// Which columns it was made of.
+    pub origins: &'a Origins,
+    /// The version that they had.
+    pub snapshot: SnapshotId,
+    /// The statement whose result it is, if it is one's.
+    pub sql: Option<&'a str>,
+    /// The file.
+    pub to: &'a ObjectPath,
+    /// Its columns, and their types.
+    pub columns: &'a [(String, String)],
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
 /// The event of a write that failed or was refused, as a run; none if it was about no table.
 pub fn event_of_failure(run: RunId, at: DateTime<Utc>, failed: &FailedWrite<'_>) -> Option<Value> {
     let job_name = format!("{} {}", failed.operation, failed.tables.first()?.short());
     let mut run_facets = run_facets(failed.origin, &job_name);
     let whence = json!({
         "requestId": failed.origin.request_id, "traceparent": failed.origin.traceparent, "change": failed.operation,
-        "code": failed.code,
+        "code": failed.code, "startedAt": failed.origin.began_at,
     });
     run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
     let message = json!({ "message": cut(failed.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
     run_facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
-    let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({})));
-    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (Vec::new(), outputs.collect())))
+    let inputs = failed.origin.files.iter().filter_map(file).collect();
+    let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({}))).collect();
+    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (inputs, outputs)))
+}
+
+/// The event of an export that was carried out.
+pub fn event_of_export(run: RunId, at: DateTime<Utc>, export: &Export<'_>) -> Option<Value> {
+    let mut output = file(export.to)?;
+    let job_name = format!("export {}", export.to);
+    let mut run_facets = run_facets(export.origin, &job_name);
+    let whence = json!({
+        "requestId": export.origin.request_id, "traceparent": export.origin.traceparent, "change": "export",
+        "readSnapshotId": export.snapshot, "startedAt": export.origin.began_at,
+    });
+    run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
+    let fields: Vec<Value> =
+        export.columns.iter().map(|(name, data_type)| json!({ "name": name, "type": data_type })).collect();
+    if let Some(facets) = output["facets"].as_object_mut() {
+        facets.insert("schema".to_owned(), facet("1-2-0/SchemaDatasetFacet.json", json!({ "fields": fields })));
+        facets.extend(origins_facets(export.origins));
+    }
+    let statistics = json!({ "rowCount": export.rows, "size": export.bytes, "fileCount": 1 });
+    let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet.json", statistics);
+    output["outputFacets"] = json!({ "outputStatistics": statistics });
+    let inputs = export.reads.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({}))).collect();
+    Some(run_event(EventKind::Complete, at, run, (&job_name, export.sql), &run_facets, (inputs, vec![output])))
+}
+
+/// The event of an own run's beginning, by that of its end: another server of lineage is told of both. What the run made is
+/// known at its end alone.
+pub fn start_of(ended: &Value) -> Value {
+    let mut start = ended.clone();
+    start["eventType"] = EventKind::Start.as_str().into();
+    if let began @ Value::String(_) = &ended["run"]["facets"]["gadwall"]["startedAt"] {
+        start["eventTime"] = began.clone();
+    }
+    if let Some(facets) = start["run"]["facets"].as_object_mut() {
+        facets.remove("errorMessage");
+    }
+    for output in start["outputs"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        output.insert("facets".to_owned(), json!({}));
+        output.remove("outputFacets");
+    }
+    start
 }
 
 /// The facets that each of Gadwall's own runs has.
@@ -232,6 +318,12 @@ fn lifecycle(change: &Change) -> Option<&'static str> {
         Change::RowsReplaced { .. } | Change::TableRestored { .. } => "OVERWRITE",
         _ => return None,
     })
+}
+
+/// Whether a change of that word leaves nothing of a dataset's rows, so that all that was told of where they came from is
+/// over. (What was undeleted or restored came from where it had come before.)
+pub(super) fn starts_anew(change: &str) -> bool {
+    matches!(change, "table.created" | "rows.replaced" | "table.truncated" | "view.created")
 }
 
 /// The run that a write is.

@@ -8,6 +8,7 @@ use super::*;
 use crate::commit::{Change, WriteOrigin, WriteRecord};
 use crate::ids::{LakeId, RequestId};
 use crate::table::TableRef;
+use crate::transfer::ObjectPath;
 
 const RUN: &str = "01926f4e-7a3c-7d5e-8f00-0123456789ab";
 
@@ -143,6 +144,8 @@ fn write(change: Change) -> WriteRecord {
         run_id: Some(RUN.to_owned()),
         idempotency_key: None,
         fingerprint: None,
+        began_at: None,
+        files: Vec::new(),
     };
     let reads = [TableRef::parse("raw.orders").unwrap()].into();
     WriteRecord { reads, ..WriteRecord::new(origin, change) }
@@ -215,4 +218,66 @@ fn a_write_tells_which_columns_it_was_made_of() {
         .map(|(number, write)| event_of_write(lake, at(number), 0, noon(), &write).unwrap());
     assert!(applied(&[made.clone(), nothing]).datasets[&clean].is_partial());
     assert!(!applied(&[made, all]).datasets[&clean].is_partial());
+}
+
+#[test]
+fn what_is_added_to_a_table_stays_beside_what_was_there_until_its_rows_go() {
+    let lake = LakeId::new(Uuid::from_u128(7));
+    let t = TableRef::parse("main.clean").unwrap();
+    let of = |number: i64, change: Change, from: &str| {
+        let origin = Origin {
+            table: TableRef::parse(from).unwrap(),
+            column: "x".to_owned(),
+            means: Means::Identity,
+            masking: false,
+        };
+        let origins = Origins { columns: [("x".to_owned(), [origin].into())].into(), ..Origins::default() };
+        let write = WriteRecord { origins, ..write(change) };
+        let at = noon() + TimeDelta::seconds(number);
+        event_of_write(lake, SnapshotId::new(number).unwrap(), 0, at, &write).unwrap()
+    };
+    let appended = |number, from| of(number, Change::RowsAppended { table: t.clone(), rows: 1 }, from);
+    let replaced = |number, from| of(number, Change::RowsReplaced { table: t.clone(), inserted: 1, deleted: 2 }, from);
+    let left = |events: &[Value]| {
+        let mut merged = applied(events);
+        let (mut columns, outdated) = merged.settle_columns();
+        columns.sort();
+        let from: Vec<String> = columns.iter().map(|edge| edge.from.name().to_owned()).collect();
+        (from, outdated.len())
+    };
+    assert_eq!(left(&[appended(1, "main.a"), appended(2, "main.b")]), (vec!["a".to_owned(), "b".to_owned()], 0));
+    let all = [appended(1, "main.a"), replaced(2, "main.b"), appended(3, "main.c")];
+    assert_eq!(left(&all), (vec!["b".to_owned(), "c".to_owned()], 1));
+    // Another's job tells all of an output each time, and nothing of its other outputs.
+    let told = |seconds: i64, to: &str, from: &str| {
+        let mut event = run_event("COMPLETE", seconds);
+        let input = json!({ "namespace": "db", "name": from, "field": "x" });
+        let fields = json!({ "x": { "inputFields": [input] } });
+        event["outputs"] =
+            json!([{ "namespace": "db", "name": to, "facets": { "columnLineage": { "fields": fields } } }]);
+        event
+    };
+    let all = [told(1, "one", "a"), told(2, "other", "b"), told(3, "one", "c"), told(2, "one", "late")];
+    assert_eq!(left(&all), (vec!["c".to_owned(), "b".to_owned()], 2));
+}
+
+#[test]
+fn an_own_run_says_when_it_began_and_its_beginning_is_told_of_its_end() {
+    let mut appended = write(Change::RowsAppended { table: TableRef::parse("main.clean").unwrap(), rows: 3 });
+    appended.origin.began_at = Some(noon() - TimeDelta::seconds(5));
+    appended.origin.files = vec![ObjectPath::parse("/raw/2026/a.csv").unwrap()];
+    let lake = LakeId::new(Uuid::from_u128(7));
+    let ended = event_of_write(lake, SnapshotId::new(5).unwrap(), 0, noon(), &appended).unwrap();
+    let started = start_of(&ended);
+    assert_eq!((&started["eventType"], &started["run"]["runId"]), (&json!("START"), &ended["run"]["runId"]));
+    assert_eq!(started["outputs"][0].get("outputFacets"), None, "what it made is known at its end");
+    for events in [vec![ended.clone()], vec![started, ended]] {
+        let merged = applied(&events);
+        let run = merged.runs.values().next().unwrap();
+        assert_eq!((run.started_at, run.ended_at), (Some(noon() - TimeDelta::seconds(5)), Some(noon())));
+        let read: Vec<_> =
+            merged.uses.values().filter(|used| used.direction == Direction::Input).map(|used| &used.dataset).collect();
+        assert_eq!(read[0], &NodeName::new("dataset://raw", "2026/a.csv").unwrap());
+        assert_eq!(merged.jobs.values().next().unwrap().total_runs, 1);
+    }
 }

@@ -25,7 +25,7 @@ use crate::schema::{Column, SchemaError, TableSchema};
 
 pub use builtin::{builtin, builtin_document};
 pub use evolve::{Obstacle, Plan, Step, Surplus};
-pub use record::{Filled, Reading, Record, RecordChange, RecordError};
+pub use record::{Filled, Reading, Record, RecordChange, RecordError, RefusedRecords};
 pub use versions::{GovernedTable, KnownVersion, SchemaVersion};
 
 /// Longest id of a schema, in characters.

@@ -3,6 +3,9 @@
 //! Values keep the text they came as, so that no digit is lost. Whether they fit is for the table to say: it holds records
 //! to the same rules as all other rows.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -98,6 +101,46 @@ impl Classify for RecordError {
     }
 }
 
+/// Texts of a request that are no records: the first ones, by their numbers from 1; none if there is nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRecords(pub Vec<(u64, RecordError)>);
+
+impl fmt::Display for RefusedRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.first() {
+            None => f.write_str("a request brings at least one record"),
+            Some((1, error)) => error.fmt(f),
+            Some((row, error)) => write!(f, "record {row}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RefusedRecords {}
+
+impl Classify for RefusedRecords {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unprocessable
+    }
+
+    fn code(&self) -> &'static str {
+        self.0.first().map_or("validation_failed", |(_, error)| error.code())
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        let told = |(row, error): &(u64, RecordError)| {
+            let mut found = error.findings();
+            if found.is_empty() {
+                found.push(serde_json::json!({ "reason": error.to_string() }));
+            }
+            for finding in &mut found {
+                finding["row"] = (*row).into();
+            }
+            found
+        };
+        self.0.iter().flat_map(told).collect()
+    }
+}
+
 impl Fill {
     /// The value, as JSON has it.
     fn value(self, filled: &Filled) -> Value {
@@ -118,7 +161,9 @@ impl Record {
         filled: &Filled,
     ) -> Result<Self, RecordError> {
         let given = members(text, schema, reading)?;
-        let (mut json, mut missing, mut key, mut findings) = (Vec::new(), Vec::new(), Map::new(), Vec::new());
+        let (mut missing, mut key, mut findings) = (Vec::new(), Map::new(), Vec::new());
+        let mut json = String::with_capacity(text.len() + 128);
+        json.push('{');
         for field in schema.fields() {
             let column = &field.column;
             let given = given.iter().find(|(known, _)| known.column.name == column.name).map(|(_, text)| *text);
@@ -126,7 +171,7 @@ impl Record {
             findings.extend(given.and_then(|text| broken(text, column)));
             let text = match (given, field.fill) {
                 (Some(text), _) => Some(fitted(text, &column.data_type)),
-                (None, Some(fill)) => Some(fill.value(filled).to_string()),
+                (None, Some(fill)) => Some(Cow::Owned(fill.value(filled).to_string())),
                 (None, None) => None,
             };
             if text.is_none() && !column.nullable && column.default.is_none() {
@@ -136,9 +181,14 @@ impl Record {
             if schema.table().key_columns().contains(&column.name) {
                 key.insert(column.name.to_string(), serde_json::from_str(&text).unwrap_or_default());
             }
-            json.push(format!("{}:{text}", Value::from(column.name.as_str())));
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_name(column.name.as_str(), &mut json);
+            json.push_str(&text);
         }
-        Ok(Self { json: format!("{{{}}}", json.join(",")), missing, key, findings })
+        json.push('}');
+        Ok(Self { json, missing, key, findings })
     }
 
     /// Completes a change of a record: an object of fields and new values.
@@ -167,6 +217,7 @@ impl Record {
 /// The first rule of its column that a text breaks. The table holds values to all of them; it is told here so that it is
 /// told beside what doesn't even have the column's type. What can't be told for sure from the text is left to the table.
 fn broken(text: &str, column: &Column) -> Option<(ColumnName, String)> {
+    column.checks.each().next()?;
     let words = matches!(column.data_type, DataType::Varchar(_) | DataType::Char(_));
     let given: String = if words { serde_json::from_str(text).ok()? } else { text.to_owned() };
     let number = |text: &str| text.parse::<f64>().ok().filter(|_| !words);
@@ -220,11 +271,23 @@ fn members<'s, 't>(
 }
 
 /// A value as its column takes it: decimals are rounded to their scale, half away from zero.
-fn fitted(text: &str, data_type: &DataType) -> String {
+fn fitted<'t>(text: &'t str, data_type: &DataType) -> Cow<'t, str> {
     match data_type {
-        DataType::Decimal { scale, .. } => rounded(text, usize::from(*scale)).unwrap_or_else(|| text.to_owned()),
-        _ => text.to_owned(),
+        DataType::Decimal { scale, .. } => rounded(text, usize::from(*scale)).map_or(Cow::Borrowed(text), Cow::Owned),
+        _ => Cow::Borrowed(text),
     }
+}
+
+/// Adds a member's name, with its colon.
+fn push_name(name: &str, json: &mut String) {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        json.push('"');
+        json.push_str(name);
+        json.push('"');
+    } else {
+        json.push_str(&Value::from(name).to_string());
+    }
+    json.push(':');
 }
 
 /// A plain number with more digits after the point than it may have, rounded; none for anything else.

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::metadata::StoreError;
 use super::webhooks::DeliveryError;
 use crate::ids::SnapshotId;
-use crate::lineage::{ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, Run, RunId, RunState, Use};
+use crate::lineage::{
+    ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, Outdated, Run, RunId, RunState, Use,
+};
 use crate::names::ProjectId;
 
 /// Which nodes to list, by namespace and name.
@@ -185,8 +187,13 @@ pub trait GraphRepository: Send {
         names: &[NodeName],
         limit: u32,
     ) -> Result<Vec<Edge>, StoreError>;
-    /// Adds which columns come from which; what an earlier event said of the same columns and job gives way.
-    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError>;
+    /// Adds which columns come from which, once what is outdated is removed. An edge that is there is told anew.
+    async fn put_columns(
+        &mut self,
+        project: &ProjectId,
+        edges: &[ColumnEdge],
+        outdated: &[Outdated],
+    ) -> Result<(), StoreError>;
     /// The edges that lead to some datasets' columns, or from them (`Direction::Input`: what they are made of), at most so
     /// many.
     async fn columns_at(

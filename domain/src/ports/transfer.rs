@@ -1,5 +1,6 @@
 //! Files in and out in bulk, by the engine itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,10 @@ pub struct Exported {
     pub snapshot: SnapshotId,
     /// The tables that its statement read through links, by the names that they have there.
     pub linked: Vec<TableRef>,
+    /// The tables that its statement read, by the names that its author has for them.
+    pub reads: BTreeSet<TableRef>,
+    /// Its columns and their types, as the engine calls them.
+    pub columns: Vec<(String, String)>,
 }
 
 /// Files that were read.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::dataset::{DatasetName, MAX_OBJECT_NAME, ObjectName};
@@ -54,7 +55,8 @@ fn parts<'a>(text: &'a str, hint: &'static str) -> Result<(&'a str, &'a str), Pa
 }
 
 /// One object: `/dataset/object`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ObjectPath {
     /// In which dataset.
     pub dataset: DatasetName,
@@ -67,6 +69,20 @@ impl ObjectPath {
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let (dataset, object) = parts(text, "")?;
         Ok(Self { dataset: DatasetName::parse(dataset)?, object: ObjectName::parse(object)? })
+    }
+}
+
+impl TryFrom<String> for ObjectPath {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ObjectPath> for String {
+    fn from(path: ObjectPath) -> Self {
+        path.to_string()
     }
 }
 

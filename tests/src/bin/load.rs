@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use gadwall_tests::load::crowd::Crowd;
+use gadwall_tests::load::streams::Watch;
 use gadwall_tests::load::{self, Options, Work};
 
 /// Measures a server of its own over loopback, beside DuckDB in process.
@@ -30,6 +31,21 @@ struct Arguments {
     /// The PostgreSQL that keeps metadata while lineage is measured; SQLite without.
     #[arg(long)]
     metadata: Option<String>,
+    /// Clients that watch events, a tenth of which never read; none if 0.
+    #[arg(long, default_value_t = 2_000)]
+    streams: usize,
+    /// Seconds that they watch.
+    #[arg(long, default_value_t = 60)]
+    streams_seconds: u64,
+    /// Events a second that they are told.
+    #[arg(long, default_value_t = 200)]
+    streams_events: u64,
+    /// Rows that change before the changes of a table are read; none if 0.
+    #[arg(long, default_value_t = 1_000_000)]
+    changes: u64,
+    /// Governed records that are sent in one request; none if 0.
+    #[arg(long, default_value_t = 100_000)]
+    governed: u64,
     /// Seconds that a crowd of 100 clients takes, at a server with little memory; none if 0.
     #[arg(long, default_value_t = 60)]
     crowd: u64,
@@ -49,6 +65,9 @@ enum Kind {
     Append,
     Bulk,
     Lineage,
+    Streams,
+    Changes,
+    Governed,
     Crowd,
 }
 
@@ -59,7 +78,7 @@ impl Kind {
             Self::Query => Work::Query,
             Self::Cached => Work::Cached,
             Self::Append => Work::Append,
-            Self::Bulk | Self::Lineage | Self::Crowd => return None,
+            Self::Bulk | Self::Lineage | Self::Streams | Self::Changes | Self::Governed | Self::Crowd => return None,
         })
     }
 }
@@ -87,6 +106,20 @@ async fn main() -> Result<()> {
     }
     if arguments.edges > 0 && wanted(Kind::Lineage) {
         print!("\n{}", load::lineage::run(&options, arguments.edges, arguments.metadata.as_deref()).await?);
+    }
+    if arguments.streams > 0 && wanted(Kind::Streams) {
+        let watch = Watch {
+            clients: arguments.streams,
+            events: arguments.streams_events,
+            length: Duration::from_secs(arguments.streams_seconds),
+        };
+        print!("\n{}", load::streams::run(&options, watch).await?);
+    }
+    if arguments.changes > 0 && wanted(Kind::Changes) {
+        print!("\n{}", load::changes::run(&options, arguments.changes).await?);
+    }
+    if arguments.governed > 0 && wanted(Kind::Governed) {
+        print!("\n{}", load::governed::run(&options, arguments.governed).await?);
     }
     if arguments.crowd > 0 && wanted(Kind::Crowd) {
         let crowd = Crowd {

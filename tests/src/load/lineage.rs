@@ -13,10 +13,14 @@ use super::{Options, PROJECT};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
-/// Datasets that an event reads, and that it writes.
-const SETS: u64 = 5;
+/// Datasets that an event reads.
+const READ: u64 = 3;
+/// Datasets that it writes.
+const WRITTEN: u64 = 2;
 /// Datasets for each edge, the other way round: each is read or written so often.
-const EDGES_OF_A_SET: u64 = 5;
+const EDGES_OF_A_SET: u64 = 10;
+/// Columns that each dataset is said to have, so that an event has the size of those that Spark or dbt send.
+const COLUMNS: u64 = 8;
 /// Events in one request.
 const BATCH: u64 = 500;
 /// How long the working off may take.
@@ -62,8 +66,9 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
     let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
     let client = admin.with_key(key);
 
-    let (events, sets) = (edges / (2 * SETS), edges / EDGES_OF_A_SET);
-    say(&format!("{events} events come in"));
+    let (events, sets) = (edges / (READ + WRITTEN), edges / EDGES_OF_A_SET);
+    let bytes = event(0, sets).to_string().len();
+    say(&format!("{events} events of {bytes} bytes come in"));
     let begun = Instant::now();
     let mut next = 0;
     while next < events {
@@ -96,22 +101,37 @@ fn set(number: u64, place: u64, sets: u64) -> String {
 }
 
 fn event(number: u64, sets: u64) -> Value {
-    let named = |place| json!({ "namespace": "ducklake", "name": set(number, place, sets) });
-    let some = |from: u64| (from..from + SETS).map(named).collect::<Vec<_>>();
+    let schema = facet("1-2-0/SchemaDatasetFacet.json", &json!({ "fields": fields() }));
+    let named = |place| {
+        let facets = json!({ "schema": schema });
+        json!({ "namespace": "ducklake", "name": set(number, place, sets), "facets": facets })
+    };
+    let some = |places: std::ops::Range<u64>| places.map(named).collect::<Vec<_>>();
     json!({
         "eventType": "COMPLETE", "eventTime": "2026-01-01T00:00:00Z", "producer": "https://example.org/bench",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
         "run": { "runId": Uuid::from_u128(u128::from(number) + 1) },
         "job": { "namespace": "bench", "name": format!("j{number}") },
-        "inputs": some(0), "outputs": some(SETS),
+        "inputs": some(0..READ), "outputs": some(READ..READ + WRITTEN),
     })
+}
+
+fn facet(schema: &str, told: &Value) -> Value {
+    let mut facet = told.clone();
+    facet["_producer"] = "https://example.org/bench".into();
+    facet["_schemaURL"] = format!("https://openlineage.io/spec/facets/{schema}").into();
+    facet
+}
+
+fn fields() -> Vec<Value> {
+    (0..COLUMNS).map(|number| json!({ "name": format!("column_{number}"), "type": "VARCHAR" })).collect()
 }
 
 /// Another node each time: what some event wrote.
 fn questions(host: &str, key: &str, (events, sets): (u64, u64)) -> MakeRequest {
     let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
     Arc::new(move |number| {
-        let node = set(number.wrapping_mul(31) % events.max(1), SETS, sets);
+        let node = set(number.wrapping_mul(31) % events.max(1), READ, sets);
         let path = format!("/api/v1/lineage?nodeId=dataset:ducklake:{node}&depth=5&direction=upstream");
         format!("GET {path} HTTP/1.1\r\n{head}\r\n").into_bytes()
     })

@@ -5,11 +5,14 @@
 //! that is busy with other things.
 
 pub mod bulk;
+pub mod changes;
 pub mod crowd;
+pub mod governed;
 pub mod lineage;
 pub mod local;
 mod measure;
 mod report;
+pub mod streams;
 pub(crate) mod wire;
 
 use std::path::Path;

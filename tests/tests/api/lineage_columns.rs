@@ -128,6 +128,25 @@ async fn each_way_of_writing_tells_its_columns() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_is_added_stays_until_the_rows_are_replaced() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    prepared(&owner).await?;
+    let made = ["CREATE TABLE more AS SELECT 7 AS id", "CREATE TABLE all_ids (id INTEGER)"];
+    batch(&owner, &made).await?;
+    for from in ["raw", "more"] {
+        run(&owner, "p", &format!("INSERT INTO all_ids SELECT id FROM {from}")).await?;
+    }
+    is(&made_of(&owner, "all_ids").await?, &["id < more.id IDENTITY", "id < raw.id IDENTITY"]);
+    run(&owner, "p", "CREATE OR REPLACE TABLE all_ids AS SELECT id FROM more").await?;
+    is(&made_of(&owner, "all_ids").await?, &["id < more.id IDENTITY"]);
+    run(&owner, "p", "INSERT INTO all_ids SELECT id FROM raw").await?;
+    run(&owner, "p", "TRUNCATE all_ids").await?;
+    is(&made_of(&owner, "all_ids").await?, &[]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_lies_between_is_seen_through() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;

@@ -119,6 +119,12 @@ async fn a_server_that_fails_is_slow_and_comes_back_gets_all() -> Result<()> {
     let of_run: Vec<&Value> =
         took.iter().filter(|(_, event)| event["run"]["runId"] == RUN).map(|(_, event)| &event["eventType"]).collect();
     assert_eq!(of_run, ["START", "RUNNING", "COMPLETE"]);
+    // Own runs are told of when they have ended: of their beginning first, and of no end before it.
+    let made: Vec<&Value> =
+        took.iter().map(|(_, event)| event).filter(|event| event["job"]["name"] == "table.created raw").collect();
+    let words: Vec<&Value> = made.iter().map(|event| &event["eventType"]).collect();
+    assert_eq!(words, ["START", "COMPLETE"]);
+    assert!(made[0]["eventTime"].as_str() < made[1]["eventTime"].as_str(), "{made:?}");
     let failed = took.iter().map(|(_, event)| event).find(|event| event["eventType"] == "FAIL");
     let failed = failed.ok_or_else(|| anyhow::anyhow!("the failure isn't told"))?;
     assert_eq!(failed["job"]["name"], "sql raw");

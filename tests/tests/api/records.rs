@@ -221,6 +221,50 @@ async fn lists_are_filtered_ordered_and_cut() -> Result<()> {
 }
 
 #[tokio::test]
+async fn many_records_come_as_lines_and_all_or_none_are_kept() -> Result<()> {
+    const MANY: usize = 12_000;
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    owner.post("/ops/initialize", &json!(null)).await?;
+    let line = |number: usize, change: &dyn Fn(&mut Value)| {
+        let mut body = project("project_name", json!(format!("p{number}")));
+        // More than a document may hold, in all.
+        body["description"] = json!("x".repeat(400));
+        change(&mut body);
+        format!("{body}\n")
+    };
+    let sent = async |body: String| {
+        let request = owner.request(Method::POST, "/ops/projects/bulk").header("content-type", "application/x-ndjson");
+        send(request.body(body)).await
+    };
+    let plain = |_: &mut Value| {};
+    let all: String = (0..MANY).map(|number| line(number, &plain)).collect();
+    let kept = sent(all.clone()).await?;
+    assert_eq!((kept.status, kept.json()["count"].as_u64()), (200, Some(MANY as u64)), "{}", kept.text);
+    assert_eq!(kept.json()["keys"].as_array().map(Vec::len), Some(10_000));
+    let head = kept.json()["snapshot_id"].clone();
+
+    // Values that don't fit, and members that the schema doesn't have, are told by their records' numbers.
+    let bad = format!("{all}{}", line(0, &|body| body["status"] = json!("NO")));
+    let refused = sent(bad).await?;
+    assert_eq!((refused.status, &refused.json()["errors"][0]["row"]), (422, &json!(MANY + 1)), "{}", refused.text);
+    let strange = |body: &mut Value| body["nope"] = json!(1);
+    let bad: String = (0..100).map(|number| line(number, if number < 60 { &plain } else { &strange })).collect();
+    let refused = sent(bad).await?;
+    assert_eq!((refused.status, refused.code()), (422, "unknown_field".to_owned()), "{}", refused.text);
+    let errors = refused.json()["errors"].as_array().cloned().unwrap_or_default();
+    let rows: Vec<u64> = errors.iter().filter_map(|error| error["row"].as_u64()).collect();
+    assert_eq!(rows, (61..=80).collect::<Vec<_>>());
+    assert_eq!(sent("{\"a\":\n".to_owned()).await?.status, 422);
+    assert_eq!(sent(String::new()).await?.status, 422);
+    let csv = owner.request(Method::POST, "/ops/projects/bulk").header("content-type", "text/csv").body("a\n1\n");
+    assert_eq!(send(csv).await?.status, 415);
+    let after = owner.get("/projects/p/snapshots?limit=1").await?.json();
+    assert_eq!(after["snapshots"][0]["snapshot_id"], head, "nothing of what was refused is kept");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_repeated_request_makes_one_project() -> Result<()> {
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;

@@ -337,3 +337,44 @@ async fn files_become_part_of_a_table_where_they_lie() -> Result<()> {
     assert!(!bad.text.contains(&*server.data_dir().to_string_lossy()), "{}", bad.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn lineage_knows_the_files_that_are_read_and_written() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = owner(&server).await?;
+    make(&owner, "t").await?;
+    put(&owner, "in/a.ndjson", "{\"id\": 1, \"name\": \"x\"}\n").await?;
+    let done = run(&owner, &format!("{T}/t/import"), &json!({ "files": ["/d/in/a.ndjson"] })).await?;
+    assert_eq!(done["state"], "succeeded", "{done}");
+    let done = run(&owner, &format!("{T}/t/export"), &json!({ "to": "/d/out/b.csv", "columns": ["id"] })).await?;
+    assert_eq!(done["state"], "succeeded", "{done}");
+    let begun = Instant::now();
+    let graph = loop {
+        let waiting = owner.get("/api/v1/lineage/queue").await?.json()["waiting"].clone();
+        let reply = owner.get("/api/v1/lineage?nodeId=dataset:dataset%3A%2F%2Fd:out%2Fb.csv&depth=10").await?;
+        if reply.status == 200 && waiting == 0 {
+            break reply.json();
+        }
+        ensure!(begun.elapsed() < SOON, "lineage isn't told: {}", reply.text);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let nodes = graph["graph"].as_array().context("no graph")?;
+    let ids: Vec<&str> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
+    for wanted in [
+        "dataset:dataset://d:in/a.ndjson",
+        "job:gadwall:rows.appended t",
+        "dataset:ducklake:t",
+        "job:gadwall:export /d/out/b.csv",
+        "dataset:dataset://d:out/b.csv",
+    ] {
+        assert!(ids.contains(&wanted), "{wanted}: {ids:?}");
+    }
+    let columns =
+        owner.get("/api/v1/column-lineage?nodeId=dataset:dataset%3A%2F%2Fd:out%2Fb.csv&depth=1").await?.json();
+    let of_file = columns["graph"].as_array().into_iter().flatten().find(|node| node["data"]["dataset"] == "out/b.csv");
+    let of_file = of_file.context("no columns")?;
+    assert_eq!((&of_file["data"]["field"], &of_file["data"]["inputFields"][0]["dataset"]), (&json!("id"), &json!("t")));
+    let runs = owner.get("/api/v1/namespaces/gadwall/jobs/export%20%2Fd%2Fout%2Fb.csv/runs").await?;
+    assert!(runs.json()["runs"][0]["startedAt"].is_string(), "{}", runs.text);
+    Ok(())
+}

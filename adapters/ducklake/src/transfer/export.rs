@@ -1,5 +1,6 @@
 //! Writes a table or a statement's result into a file.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::scan::describe;
 use crate::catalogs::Catalogs;
 use crate::engine::Engine;
 use crate::error::{files_error, io_error};
-use crate::names::linked;
+use crate::names::{as_written, linked};
 use crate::query::{checked, lake_failed};
 use crate::reading::Reading;
 use crate::{links, sql, structure};
@@ -54,21 +55,34 @@ impl Exporter<'_> {
         let snapshot = self.snapshot(lake, at)?;
         let version = lease.known.settled.version(snapshot);
         let reading = Reading { connection: self.connection, lake, pinned: snapshot };
-        let (select, linked) = match source {
-            ExportSource::Table { table, selection, .. } => (reading.rows(table, selection, at)?, Vec::new()),
+        let (select, linked, reads) = match source {
+            ExportSource::Table { table, selection, .. } => {
+                (reading.rows(table, selection, at)?, Vec::new(), BTreeSet::new())
+            }
             ExportSource::Query { scope, query } => {
                 let checked = checked(self.connection, scope, query, Some(version), &failed)?;
+                let reads = checked.tables.iter().filter_map(|table| as_written(scope, table)).collect();
                 let linked = linked(scope, &checked.tables);
-                (checked.text, linked)
+                (checked.text, linked, reads)
             }
         };
-        let shaped = self.shaped(&select, format).map_err(|error| failed(&error))?;
+        let select = select.trim_end_matches([';', ' ', '\n']);
+        let columns = describe(self.connection, select).map_err(|error| failed(&error))?;
+        let shaped = shaped(select, &columns, format);
         let path = sql::text(&target.path().to_string_lossy());
         let copy = format!("COPY ({shaped}) TO {path} ({}, USE_TMP_FILE false)", options(format));
         let rows: i64 = self.connection.query_row(&copy, [], |row| row.get(0)).map_err(|error| failed(&error))?;
         self.connection.execute_batch("ROLLBACK").map_err(|error| failed(&error))?;
         let bytes = std::fs::metadata(target.path()).map_err(io_error)?.len();
-        Ok(Exported { file: target, rows: u64::try_from(rows).unwrap_or_default(), bytes, snapshot, linked })
+        Ok(Exported {
+            file: target,
+            rows: u64::try_from(rows).unwrap_or_default(),
+            bytes,
+            snapshot,
+            linked,
+            reads,
+            columns,
+        })
     }
 
     fn snapshot(&self, lake: LakeId, at: ReadAt) -> Result<SnapshotId, QueryError> {
@@ -80,24 +94,22 @@ impl Exporter<'_> {
             }
         }
     }
+}
 
-    /// Formats of text have no types of their own: what they can't hold is written as an import reads it.
-    fn shaped(&self, select: &str, format: &FileFormat) -> Result<String, duckdb::Error> {
-        let select = select.trim_end_matches([';', ' ', '\n']);
-        if matches!(format, FileFormat::Parquet(_)) {
-            return Ok(select.to_owned());
-        }
-        let csv = matches!(format, FileFormat::Csv(_));
-        let columns = describe(self.connection, select)?;
-        // Names by position, since a statement may give one name to several columns.
-        let inner = |index: usize| format!("c{index}");
-        let list = columns.iter().enumerate().map(|(index, (name, type_text))| {
-            format!("{} AS {}", as_text(&inner(index), type_text, csv), sql::ident(name))
-        });
-        let list: Vec<String> = list.collect();
-        let names: Vec<String> = (0..columns.len()).map(inner).collect();
-        Ok(format!("SELECT {} FROM ({select}) AS exported({})", list.join(", "), names.join(", ")))
+/// Formats of text have no types of their own: what they can't hold is written as an import reads it.
+fn shaped(select: &str, columns: &[(String, String)], format: &FileFormat) -> String {
+    if matches!(format, FileFormat::Parquet(_)) {
+        return select.to_owned();
     }
+    let csv = matches!(format, FileFormat::Csv(_));
+    // Names by position, since a statement may give one name to several columns.
+    let inner = |index: usize| format!("c{index}");
+    let list = columns.iter().enumerate().map(|(index, (name, type_text))| {
+        format!("{} AS {}", as_text(&inner(index), type_text, csv), sql::ident(name))
+    });
+    let list: Vec<String> = list.collect();
+    let names: Vec<String> = (0..columns.len()).map(inner).collect();
+    format!("SELECT {} FROM ({select}) AS exported({})", list.join(", "), names.join(", "))
 }
 
 fn as_text(value: &str, type_text: &str, csv: bool) -> String {

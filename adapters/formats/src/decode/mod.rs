@@ -12,6 +12,7 @@ mod json;
 mod splitter;
 #[cfg(test)]
 pub(crate) mod testing;
+mod texts;
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,6 +25,8 @@ use gadwall_domain::rows::{RowBatch, RowBatchStream, RowsError};
 use gadwall_domain::schema::TableSchema;
 
 use crate::input::InputFormat;
+
+pub use texts::{RowTexts, row_texts};
 
 /// Violations after which decoding stops: nobody needs a longer count.
 pub const MAX_COUNTED: u64 = 100_000;

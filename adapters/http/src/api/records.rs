@@ -27,6 +27,7 @@ use super::data::{Cursor, MAX_PAGE, condition, cut, hash, order, page_link};
 use super::exact::{Described, Exact};
 use super::models::JsonObject;
 use super::queries::QueryLimits;
+use super::rows::RecordsBody;
 use super::{Area, number};
 use crate::auth::Auth;
 use crate::negotiate::{Accepts, AnyFormat, JsonOnly, Offers as _, Wanted, negotiate};
@@ -93,21 +94,12 @@ pub(crate) struct FinancedProjectText(Box<RawValue>);
 #[serde(transparent)]
 pub(crate) struct RecordText(Box<RawValue>);
 
-/// Records as their texts.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct RecordTexts(Vec<Box<RawValue>>);
-
 impl Described for FinancedProjectText {
     type Document = NewFinancedProject;
 }
 
 impl Described for RecordText {
     type Document = JsonObject;
-}
-
-impl Described for RecordTexts {
-    type Document = Vec<JsonObject>;
 }
 
 /// What was done.
@@ -136,7 +128,7 @@ pub(crate) struct RecordsKept {
     /// The first one's id, where its key is one column.
     #[oai(skip_serializing_if_is_none)]
     id: Option<Any<Value>>,
-    /// The key of each.
+    /// The key of each; of more than 10,000, those of the first.
     keys: Vec<JsonObject>,
     /// The snapshot they stand in.
     snapshot_id: Option<u64>,
@@ -248,10 +240,11 @@ impl RecordsApi {
 
     /// Add financed projects
     ///
-    /// All or none; at most 10,000.
+    /// All or none, in one snapshot: an array of objects, or one a line (NDJSON), as many as fit into a body of rows. `errors`
+    /// names the first records that don't fit, by their numbers.
     #[oai(path = "/ops/projects/bulk", method = "post", operation_id = "create_financed_projects")]
-    async fn create_projects(&self, auth: Auth, body: Exact<RecordTexts>) -> ApiResult<BySchema<RecordsKept>> {
-        self.keep(&auth, PROJECTS, &body.0.0).await
+    async fn create_projects(&self, auth: Auth, body: RecordsBody) -> ApiResult<BySchema<RecordsKept>> {
+        self.keep_all(&auth, PROJECTS, body).await
     }
 
     /// Add a record
@@ -265,20 +258,21 @@ impl RecordsApi {
         entity: Path<String>,
         body: Exact<RecordText>,
     ) -> ApiResult<BySchema<RecordsKept>> {
-        self.keep(&auth, &entity.0, &[body.0.0]).await
+        self.keep(&auth, &entity.0, &body.0.0).await
     }
 
     /// Add records
     ///
-    /// All or none; at most 10,000.
+    /// All or none, in one snapshot: an array of objects, or one a line (NDJSON), as many as fit into a body of rows. `errors`
+    /// names the first records that don't fit, by their numbers.
     #[oai(path = "/ops/:entity/bulk", method = "post", operation_id = "create_records")]
     async fn create_many(
         &self,
         auth: Auth,
         entity: Path<String>,
-        body: Exact<RecordTexts>,
+        body: RecordsBody,
     ) -> ApiResult<BySchema<RecordsKept>> {
-        self.keep(&auth, &entity.0, &body.0.0).await
+        self.keep_all(&auth, &entity.0, body).await
     }
 
     /// List records
@@ -345,6 +339,19 @@ impl RecordsApi {
     }
 }
 
+fn kept(inserted: Inserted, count: u64) -> BySchema<RecordsKept> {
+    let Inserted { keys, schema, snapshot } = inserted;
+    let single = |key: &Map<String, Value>| key.values().next().filter(|_| key.len() == 1).cloned();
+    let kept = RecordsKept {
+        message: if count == 1 { "Record created successfully" } else { "Records created successfully" }.to_owned(),
+        count,
+        id: keys.first().and_then(single).map(Any),
+        keys: keys.into_iter().map(Any).collect(),
+        snapshot_id: snapshot.map(SnapshotId::get),
+    };
+    BySchema::new(kept, &schema)
+}
+
 /// What a list is asked for.
 struct Asked {
     filter: Option<String>,
@@ -368,19 +375,18 @@ impl RecordsApi {
         Ok(self.records.insert(auth.caller(), new, rows).await?)
     }
 
-    async fn keep(&self, auth: &Auth, entity: &str, texts: &[Box<RawValue>]) -> ApiResult<BySchema<RecordsKept>> {
-        let texts: Vec<&str> = texts.iter().map(|text| text.get()).collect();
-        let Inserted { keys, schema, snapshot } = self.insert(auth, entity, &texts, Reading::Exact).await?;
-        let single = |key: &Map<String, Value>| key.values().next().filter(|_| key.len() == 1).cloned();
-        let kept = RecordsKept {
-            message: if texts.len() == 1 { "Record created successfully" } else { "Records created successfully" }
-                .to_owned(),
-            count: texts.len() as u64,
-            id: keys.first().and_then(single).map(Any),
-            keys: keys.into_iter().map(Any).collect(),
-            snapshot_id: snapshot.map(SnapshotId::get),
-        };
-        Ok(BySchema::new(kept, &schema))
+    async fn keep(&self, auth: &Auth, entity: &str, text: &RawValue) -> ApiResult<BySchema<RecordsKept>> {
+        Ok(kept(self.insert(auth, entity, &[text.get()], Reading::Exact).await?, 1))
+    }
+
+    /// Keeps records as they come: the body is never held as a whole.
+    async fn keep_all(&self, auth: &Auth, entity: &str, body: RecordsBody) -> ApiResult<BySchema<RecordsKept>> {
+        let (project, entity) = self.target(auth, entity)?;
+        let intake = self.records.take_in(auth.caller(), &project, &entity).await?;
+        let document = intake.complete(body.texts()?);
+        let rows = decode(InputFormat::Json, document, intake.columns(), &DecodeOptions::default());
+        let (inserted, count) = self.records.keep(auth.caller(), intake, rows).await?;
+        Ok(kept(inserted, count))
     }
 
     async fn change(&self, auth: &Auth, entity: &str, id: &str, text: &str) -> ApiResult<BySchema<OpsDone>> {

@@ -16,12 +16,14 @@ use gadwall_domain::ports::lake::LoadMode;
 use gadwall_domain::ports::system::IdGenerator;
 use gadwall_domain::rows::{RowSource, RowsError, StagedFile};
 use gadwall_domain::table::TableRef;
-use gadwall_formats::{DecodeOptions, InputFormat, decode};
+use gadwall_formats::{DecodeOptions, InputFormat, RowTexts, decode, row_texts};
 use poem::{Body, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::io::AsyncWriteExt as _;
 
+use super::models::JsonObject;
 use crate::layers::body::BodyError;
 use crate::problem::{ApiError, ApiResult};
 
@@ -45,6 +47,26 @@ pub(crate) struct RowsBody {
 /// As [`RowsBody`], and multipart forms.
 #[derive(Debug)]
 pub(crate) struct ShortRowsBody(pub(crate) RowsBody);
+
+/// A body with records: an array of objects, or one a line.
+#[derive(Debug)]
+pub(crate) struct RecordsBody(RowsBody);
+
+/// Media types that records may come in.
+const RECORDS: [&str; 2] = ["application/json", "application/x-ndjson"];
+
+impl RecordsBody {
+    /// The records' texts, as they come.
+    pub(crate) fn texts(self) -> ApiResult<RowTexts> {
+        let given = self.0.content_type.unwrap_or_default();
+        let is_lines = match InputFormat::from_content_type(&given) {
+            Some(InputFormat::Json) => false,
+            Some(InputFormat::NdJson) => true,
+            _ => return Err(ApiError::unsupported_media_type(&given, &RECORDS.join(", "))),
+        };
+        Ok(row_texts(is_lines, chunks(self.0.body), &DecodeOptions::default()))
+    }
+}
 
 impl RowsBody {
     async fn take(request: &Request, body: &mut RequestBody) -> Result<Self> {
@@ -83,6 +105,32 @@ impl<'a> ApiExtractor<'a> for RowsBody {
         _: ExtractParamOptions<Self::ParamType>,
     ) -> Result<Self> {
         Self::take(request, body).await
+    }
+}
+
+impl<'a> ApiExtractor<'a> for RecordsBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Vec::<JsonObject>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let [json, lines] = RECORDS;
+        let lines = MetaMediaType { content_type: lines, schema: MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)) };
+        let json = MetaMediaType { content_type: json, schema: Vec::<JsonObject>::schema_ref() };
+        Some(MetaRequest { description: None, content: vec![json, lines], required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        Ok(Self(RowsBody::take(request, body).await?))
     }
 }
 
@@ -159,13 +207,17 @@ pub(crate) async fn put_rows(
     let given = body.content_type.unwrap_or_default();
     let format = InputFormat::from_content_type(&given)
         .ok_or_else(|| ApiError::unsupported_media_type(&given, &TAKEN.join(", ")))?;
-    let chunks: Chunks = Box::pin(body.body.into_bytes_stream().map(|chunk| chunk.map_err(|error| rows_error(&error))));
+    let chunks = chunks(body.body);
     let rows = if format == InputFormat::Parquet {
         RowSource::Parquet(Arc::new(spool.write(chunks).await?))
     } else {
         RowSource::Batches(decode(format, chunks, open.schema(), &DecodeOptions::default()))
     };
     Ok(tables.load(caller, open, how.mode, rows, how.meant).await?)
+}
+
+fn chunks(body: Body) -> Chunks {
+    Box::pin(body.into_bytes_stream().map(|chunk| chunk.map_err(|error| rows_error(&error))))
 }
 
 fn rows_error(error: &io::Error) -> RowsError {

@@ -8,7 +8,7 @@ use gadwall_application::caller::Caller;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operating::{Measured, RequestLabels};
 use gadwall_domain::ids::RequestId;
-use gadwall_domain::ports::system::IdGenerator;
+use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_telemetry::TraceParent;
 use poem::http::{HeaderName, HeaderValue, Method};
 use poem::{Endpoint, IntoResponse, Request, Response};
@@ -28,6 +28,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Bounds and shared parts of the layer.
 pub(crate) struct Front {
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) access: Arc<AccessData>,
     pub(crate) measured: Arc<Measured>,
@@ -180,7 +181,7 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         if let Some(place) = trace {
             span.record("trace_id", place.trace_id());
         }
-        request.extensions_mut().insert(RequestContext { id: id.clone(), trace });
+        request.extensions_mut().insert(RequestContext { id: id.clone(), trace, began_at: self.front.clock.now() });
 
         let _active = Active::new(&self.active);
         let visit = self.front.door.visit(&mut request);
@@ -238,7 +239,8 @@ fn carries_rows(request: &Request) -> bool {
     let path = request.uri().path();
     let is_rows = path.ends_with("/rows") && *request.method() == Method::POST;
     let is_short_append = path.starts_with("/tables/") && *request.method() == Method::PUT;
-    is_rows || is_short_append
+    let are_records = path.starts_with("/ops/") && path.ends_with("/bulk") && *request.method() == Method::POST;
+    is_rows || is_short_append || are_records
 }
 
 /// Routes whose bodies are files.

@@ -28,6 +28,10 @@ const MAX_RESET_STREAMS: usize = 20;
 /// Most bytes of a head and of what is read or written ahead, over HTTP/1.1; hyper's own default.
 const BUFFER: usize = 400 * 1024;
 
+/// Bytes that wait in the system until there is room for them on their way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
 /// What connections have in common.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -44,6 +48,7 @@ pub(super) async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared)
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY was refused");
     }
+    keep_little_unsent(&stream);
     let activity = Activity::new();
     let stream = Paced::new(stream, activity.clone(), shared.config.write_stall_timeout);
     let Some(tls) = &shared.config.tls else { return speak(stream, remote, Scheme::HTTP, activity, shared).await };
@@ -53,6 +58,18 @@ pub(super) async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared)
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
+
+/// Has the system hold little of what a client doesn't take, beside what is on its way: megabytes for each would be a lot of
+/// memory, and it would take minutes until it is seen that nothing is taken.
+#[cfg(target_os = "linux")]
+fn keep_little_unsent(stream: &TcpStream) {
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(error = %error, "TCP_NOTSENT_LOWAT was refused");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_little_unsent(_: &TcpStream) {}
 
 async fn speak<S>(stream: S, remote: SocketAddr, scheme: Scheme, activity: Activity, mut shared: Shared)
 where

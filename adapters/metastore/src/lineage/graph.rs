@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use gadwall_domain::lineage::{ColumnEdge, Direction, Influence, NodeKind, NodeName};
+use gadwall_domain::lineage::{ColumnEdge, Direction, Influence, NodeKind, NodeName, Outdated, ToldBy};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{Edge, GraphRepository};
 use gadwall_domain::ports::metadata::StoreError;
@@ -46,6 +46,17 @@ macro_rules! columns {
     };
 }
 
+/// What doesn't hold any more: of a dataset, by a job or by all of a namespace, before a time.
+const OUTDATED: &str = "WITH outdated (dataset, job, namespace, before) AS (";
+const FORGET_OUTDATED: &str = ") DELETE FROM lineage_columns
+    WHERE to_dataset IN (SELECT dataset FROM outdated)
+      AND EXISTS (SELECT 1 FROM outdated o
+                   WHERE o.dataset = lineage_columns.to_dataset AND lineage_columns.at < o.before
+                     AND (o.job = lineage_columns.job
+                          OR o.namespace = (SELECT j.namespace FROM lineage_jobs j
+                                             WHERE j.project = lineage_columns.project AND j.id = lineage_columns.job)))
+      AND project = $";
+
 pub(crate) const EDGES_OF_JOBS: &str = edges!("e.job");
 pub(crate) const EDGES_OF_DATASETS: &str = edges!("e.dataset");
 
@@ -67,29 +78,27 @@ impl GraphRepository for SqlTx {
         rows.iter().map(edge).collect()
     }
 
-    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError> {
-        let mut newest: BTreeMap<(String, String), i64> = BTreeMap::new();
-        for edge in edges {
-            let at = newest.entry((key(&edge.to), key(&edge.job))).or_insert(i64::MIN);
-            *at = micros(edge.at).max(*at);
-        }
-        self.forget_columns_before(project, &newest).await?;
+    async fn put_columns(
+        &mut self,
+        project: &ProjectId,
+        edges: &[ColumnEdge],
+        outdated: &[Outdated],
+    ) -> Result<(), StoreError> {
+        self.forget_columns(project, outdated).await?;
+        // One statement may not tell of an edge twice: the later word holds.
         let mut rows = BTreeMap::new();
         for edge in edges {
-            let (to, job, at) = (key(&edge.to), key(&edge.job), micros(edge.at));
-            if newest.get(&(to.clone(), job.clone())).is_some_and(|newest| at < *newest) {
-                continue;
-            }
             let row = (
-                to,
-                job,
+                key(&edge.to),
+                key(&edge.job),
                 edge.to_field.as_deref().unwrap_or_default(),
                 key(&edge.from),
                 edge.from_field.as_str(),
                 edge.influence.as_str(),
                 edge.transformation.as_deref().unwrap_or_default(),
             );
-            rows.insert(row, at);
+            let at = rows.entry(row).or_insert(i64::MIN);
+            *at = micros(edge.at).max(*at);
         }
         let rows = rows
             .into_iter()
@@ -138,25 +147,19 @@ impl GraphRepository for SqlTx {
 }
 
 impl SqlTx {
-    /// Removes what was told of datasets by jobs before these times.
-    async fn forget_columns_before(
-        &mut self,
-        project: &ProjectId,
-        newest: &BTreeMap<(String, String), i64>,
-    ) -> Result<(), StoreError> {
-        let mut newest = newest.iter().peekable();
-        while newest.peek().is_some() {
-            let some: Vec<[Value<'_>; 3]> = newest
-                .by_ref()
-                .take(super::AT_ONCE)
-                .map(|((to, job), at)| [to.as_str().into(), job.as_str().into(), (*at).into()])
-                .collect();
-            let number = some.len() * 3 + 1;
-            let after = format!(
-                ") DELETE FROM lineage_columns WHERE project = ${number} AND (to_dataset, job) IN (SELECT t, j FROM newest)
-                    AND at < (SELECT n.at FROM newest n WHERE n.t = lineage_columns.to_dataset AND n.j = lineage_columns.job)"
-            );
-            self.run(with_rows("WITH newest (t, j, at) AS (", some, &after).bind(project.folded())).await?;
+    /// Removes what doesn't hold any more.
+    async fn forget_columns(&mut self, project: &ProjectId, outdated: &[Outdated]) -> Result<(), StoreError> {
+        for some in outdated.chunks(super::AT_ONCE) {
+            let row = |outdated: &Outdated| -> [Value<'_>; 4] {
+                let (job, namespace) = match &outdated.by {
+                    ToldBy::Job(job) => (key(job), String::new()),
+                    ToldBy::Namespace(namespace) => (String::new(), namespace.clone()),
+                };
+                [key(&outdated.to).into(), job.into(), namespace.into(), micros(outdated.before).into()]
+            };
+            let after = format!("{FORGET_OUTDATED}{}", some.len() * 4 + 1);
+            let rows = some.iter().map(row).collect();
+            self.run(with_rows(OUTDATED, rows, &after).bind(project.folded())).await?;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(crate) use queue::{DEAD, WAITING};
 pub(crate) use runs::{LIST as LIST_RUNS, OF_JOB as RUNS_OF_JOB};
 
 /// Rows in one statement.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 512;
 
 /// What a node is kept under: the first half of the SHA-256 digest of its name.
 fn key(name: &NodeName) -> String {
@@ -74,7 +74,10 @@ impl SqlTx {
         let mut keys = keys.into_iter().peekable();
         let mut found = Vec::new();
         while keys.peek().is_some() {
-            let some: Vec<[Value<'_>; 1]> = keys.by_ref().take(AT_ONCE).map(|key| [key.into()]).collect();
+            let mut some: Vec<String> = keys.by_ref().take(AT_ONCE).collect();
+            // Statements of few lengths are prepared once; to ask for a key twice changes nothing.
+            some.resize(some.len().next_power_of_two(), some.last().cloned().unwrap_or_default());
+            let some: Vec<[Value<'_>; 1]> = some.into_iter().map(|key| [key.into()]).collect();
             let number = some.len() + 1;
             let left = limit.map(|limit| i64::from(limit) - i64::try_from(found.len()).unwrap_or(i64::MAX));
             if left.is_some_and(|left| left <= 0) {

@@ -9,7 +9,7 @@ use gadwall_domain::ports::metadata::StoreError;
 use super::key;
 use crate::error::value_fault;
 use crate::row::Row;
-use crate::rows::{count, json, micros, optional_json, time, to_json};
+use crate::rows::{count, json, micros, number, optional_json, time, to_json};
 use crate::statement::sql;
 use crate::tx::SqlTx;
 
@@ -17,7 +17,7 @@ macro_rules! jobs {
     ($($which:tt)+) => {
         concat!(
             "SELECT j.namespace, j.name, j.description, j.metadata, j.facets, j.created_at, j.updated_at, j.latest_run,
-                    (SELECT count(*) FROM lineage_runs r WHERE r.project = j.project AND r.job = j.id) AS total_runs
+                    j.total_runs
                FROM lineage_jobs j WHERE ",
             $($which)+
         )
@@ -70,13 +70,14 @@ impl NodeRepository for SqlTx {
                 micros(job.created_at).into(),
                 micros(job.updated_at).into(),
                 job.latest_run.map(|run| run.to_string()).into(),
+                number("total_runs", job.total_runs)?.into(),
             ]);
         }
         let into = "INSERT INTO lineage_jobs (project, id, namespace, name, description, metadata, facets, created_at,
-                                              updated_at, latest_run)";
+                                              updated_at, latest_run, total_runs)";
         let otherwise = " ON CONFLICT (project, id) DO UPDATE SET description = excluded.description,
             metadata = excluded.metadata, facets = excluded.facets, updated_at = excluded.updated_at,
-            latest_run = excluded.latest_run";
+            latest_run = excluded.latest_run, total_runs = excluded.total_runs";
         self.insert_all(into, rows, otherwise).await
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use gadwall_domain::lineage::{ColumnEdge, Dataset, Direction, Job, NodeKind, NodeName, Run, RunId, Use};
+use gadwall_domain::lineage::{ColumnEdge, Dataset, Direction, Job, NodeKind, NodeName, Outdated, Run, RunId, Use};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{
     Backlog, Edge, GraphRepository, LineageRepository, NodeFilter, NodeRepository, QueueRepository, QueuedEvent,
@@ -45,12 +45,6 @@ impl State {
     }
 }
 
-impl Lineage {
-    fn with_runs(&self, job: &Job) -> Job {
-        Job { total_runs: self.runs.values().filter(|run| run.job == job.name).count() as u64, ..job.clone() }
-    }
-}
-
 fn matches(name: &NodeName, filter: &NodeFilter) -> bool {
     let contains = |text: &String| name.name().to_ascii_lowercase().contains(&text.to_ascii_lowercase());
     filter.namespace.as_ref().is_none_or(|namespace| name.namespace() == namespace)
@@ -62,14 +56,14 @@ fn matches(name: &NodeName, filter: &NodeFilter) -> bool {
 impl NodeRepository for MemoryTx {
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError> {
         let known = self.state.lineage_of(project);
-        Ok(names.iter().filter_map(|name| known.jobs.get(name)).map(|job| known.with_runs(job)).collect())
+        Ok(names.iter().filter_map(|name| known.jobs.get(name)).cloned().collect())
     }
 
     async fn put_jobs(&mut self, project: &ProjectId, jobs: &[Job]) -> Result<(), StoreError> {
         let known = self.change()?.lineage_to_change(project)?;
         for job in jobs {
             let created_at = known.jobs.get(&job.name).map_or(job.created_at, |known| known.created_at);
-            known.jobs.insert(job.name.clone(), Job { created_at, total_runs: 0, ..job.clone() });
+            known.jobs.insert(job.name.clone(), Job { created_at, ..job.clone() });
         }
         Ok(())
     }
@@ -77,7 +71,7 @@ impl NodeRepository for MemoryTx {
     async fn list_jobs(&mut self, project: &ProjectId, filter: &NodeFilter) -> Result<Vec<Job>, StoreError> {
         let known = self.state.lineage_of(project);
         let page = known.jobs.values().filter(|job| matches(&job.name, filter)).take(filter.limit as usize);
-        Ok(page.map(|job| known.with_runs(job)).collect())
+        Ok(page.cloned().collect())
     }
 
     async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError> {
@@ -176,16 +170,15 @@ impl GraphRepository for MemoryTx {
         Ok(edges.take(limit as usize).collect())
     }
 
-    async fn put_columns(&mut self, project: &ProjectId, edges: &[ColumnEdge]) -> Result<(), StoreError> {
+    async fn put_columns(
+        &mut self,
+        project: &ProjectId,
+        edges: &[ColumnEdge],
+        outdated: &[Outdated],
+    ) -> Result<(), StoreError> {
         let known = self.change()?.lineage_to_change(project)?;
-        let mut newest: BTreeMap<(NodeName, NodeName), DateTime<Utc>> = BTreeMap::new();
+        known.columns.retain(|edge| !outdated.iter().any(|outdated| outdated.has(edge)));
         for edge in edges {
-            let at = newest.entry((edge.to.clone(), edge.job.clone())).or_insert(edge.at);
-            *at = edge.at.max(*at);
-        }
-        let newest_of = |edge: &ColumnEdge| newest.get(&(edge.to.clone(), edge.job.clone())).copied();
-        known.columns.retain(|edge| newest_of(edge).is_none_or(|newest| edge.at >= newest));
-        for edge in edges.iter().filter(|edge| newest_of(edge) == Some(edge.at)) {
             known.columns.retain(|known| ColumnEdge { at: edge.at, ..known.clone() } != *edge);
             known.columns.push(edge.clone());
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use gadwall_domain::commit::{Change, WriteOrigin};
 use gadwall_domain::ids::{ApiKeyId, CallerId, SnapshotId};
 use gadwall_domain::ports::lake::{Lake, LakeWrite};
+use gadwall_domain::transfer::ObjectPath;
 use uuid::Uuid;
 
 use super::{LAKE, append, fresh_lake, make_bucket, make_table, refused, write};
 use crate::testing::builders::{
-    bucket, bucket_created, column, lake, origin, request, required, rows, schema, table, table_created,
+    bucket, bucket_created, column, lake, noon, origin, request, required, rows, schema, table, table_created,
 };
 
 /// Each write makes one snapshot, the next one, and is answered with it.
@@ -58,6 +59,8 @@ pub async fn a_commit_says_where_it_came_from(store: Arc<dyn Lake>) {
         run_id: Some("run 🦆 '1'".to_owned()),
         idempotency_key: Some("a\\b\n\"c\"".to_owned()),
         fingerprint: None,
+        began_at: Some(noon()),
+        files: vec![ObjectPath::parse("/raw/it's/a;file.csv").unwrap()],
     };
     for (name, from) in [("a", full.clone()), ("b", origin("plain"))] {
         let made = LakeWrite::CreateBucket { bucket: bucket(name), description: None };

@@ -173,7 +173,7 @@ macro_rules! metadata_contract {
                 nodes_come_by_name_in_pages,
                 runs_come_newest_first_in_pages,
                 uses_make_edges,
-                columns_are_those_told_last,
+                columns_stay_until_they_are_outdated,
                 events_wait_in_order,
                 lineage_is_cleared_by_project,
                 events_are_handed_on_in_order,
