@@ -27,6 +27,7 @@ use gadwall_domain::webhook::WebhookUrlError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::backups::BackupError;
 use crate::breaker::Refused;
 use crate::datasets::DatasetError;
 use crate::events::EventsError;
@@ -390,6 +391,9 @@ pub enum UseCaseError {
     /// An operation can't be started or isn't there.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// Backups.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Maintenance.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
@@ -497,6 +501,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.kind(),
             Self::LineageName(error) => error.kind(),
             Self::Operation(error) => error.kind(),
+            Self::Backup(error) => error.kind(),
             Self::Maintenance(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
@@ -585,6 +590,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.code(),
             Self::LineageName(error) => error.code(),
             Self::Operation(error) => error.code(),
+            Self::Backup(error) => error.code(),
             Self::Maintenance(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
@@ -655,6 +661,7 @@ impl Classify for UseCaseError {
             Self::Deletion(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
+            Self::Backup(error) => error.details(),
             Self::Maintenance(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),

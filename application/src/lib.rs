@@ -8,6 +8,7 @@ pub mod access;
 mod access_cache;
 pub mod analytics;
 pub mod audit;
+pub mod backups;
 pub mod breaker;
 pub mod buckets;
 pub mod caller;

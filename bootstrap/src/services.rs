@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy};
 use gadwall_application::analytics::{self, Analytics, EngineLimits};
 use gadwall_application::audit::{Audit, AuditRetention};
+use gadwall_application::backups::{self, Backups};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::changes::{Changes, Consumers};
@@ -56,6 +57,7 @@ use gadwall_domain::ports::webhooks::WebhookSender;
 use gadwall_domain::quota::Quota;
 use gadwall_http::Services;
 
+use crate::backups::BackupPorts;
 use crate::config::total_memory;
 use crate::elsewhere::ElsewhereTask;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
@@ -65,6 +67,7 @@ pub(crate) struct Outside {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) instances: Arc<Instances>,
     pub(crate) lakes: LakePorts,
+    pub(crate) backups: BackupPorts,
     pub(crate) maintenance: (Arc<dyn LakeMaintenance>, MaintenanceSettings),
     pub(crate) guard: Guard,
     pub(crate) objects: Arc<dyn ObjectStorage>,
@@ -125,6 +128,7 @@ pub(crate) fn services(
         store,
         instances,
         lakes,
+        backups,
         maintenance: (maintenance, maintenance_settings),
         guard,
         objects,
@@ -330,6 +334,19 @@ pub(crate) fn services(
         instances,
     );
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
+    let backups = Backups::new(backups::Parts {
+        store: Arc::clone(&store),
+        metadata: backups.metadata,
+        lakes: Arc::clone(&lakes) as _,
+        lakes_archive: backups.lakes,
+        catalogs: backups.catalogs,
+        objects: Arc::clone(&objects),
+        shelf: backups.shelf,
+        operations: Arc::clone(&operations),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        made_by: concat!("gadwall ", env!("CARGO_PKG_VERSION")).to_owned(),
+    });
     let maintenance = Maintenance::new(maintenance::Parts {
         store,
         maintenance,
@@ -384,6 +401,7 @@ pub(crate) fn services(
         idempotency,
         operations,
         transfers: Arc::new(transfers),
+        backups: Arc::new(backups),
         maintenance: Arc::new(maintenance),
         system: Arc::new(system),
         clock,

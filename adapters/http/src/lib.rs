@@ -39,6 +39,7 @@ use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
 use gadwall_application::keys::Keys;
 use gadwall_application::lineage::Lineage;
+use gadwall_application::backups::Backups;
 use gadwall_application::maintenance::Maintenance;
 use gadwall_application::operating::{Measured, Operating};
 use gadwall_application::operations::Operations;
@@ -79,6 +80,7 @@ use api::history::HistoryApi;
 use api::jobs::JobsApi;
 use api::keys::KeysApi;
 use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
+use api::backups::BackupsApi;
 use api::maintenance::MaintenanceApi;
 use api::operating::{ConfigApi, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
@@ -154,6 +156,8 @@ pub struct Services {
     pub operations: Arc<Operations>,
     /// Imports and exports.
     pub transfers: Arc<Transfers>,
+    /// Backups of projects.
+    pub backups: Arc<Backups>,
     /// Maintenance of the lakes.
     pub maintenance: Arc<Maintenance>,
     /// Jobs, runs, and what comes from what.
@@ -266,7 +270,7 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis), OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
-type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi);
+type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi, BackupsApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
 type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
@@ -378,6 +382,7 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
         MaintenanceApi { maintenance: Arc::clone(&services.maintenance) },
+        BackupsApi { backups: Arc::clone(&services.backups) },
     );
     let short = (
         ShortTablesApi {
