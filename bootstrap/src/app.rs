@@ -24,8 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::backups::{self, BackupPorts};
 use crate::background::{StopBackground, TokioBackground, WAITING};
+use crate::backups::{self, BackupPorts};
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, total_memory};
 use crate::elsewhere::ElsewhereTask;

@@ -11,7 +11,8 @@ use gadwall_domain::ports::operating::EngineControl;
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{
-    CloudError, CloudLakes, EmbeddedLakes, EngineLimits, EngineTransfers, LakeArchives, LakeConfig, PostgresPlace, ServerError,
+    CloudError, CloudLakes, EmbeddedLakes, EngineLimits, EngineTransfers, LakeArchives, LakeConfig, PostgresPlace,
+    ServerError,
 };
 
 use crate::config::{CatalogKind, Config};

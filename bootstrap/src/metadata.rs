@@ -35,7 +35,6 @@ impl OpenMetadata {
     }
 }
 
-
 /// Opens the store and brings it up to date.
 pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<OpenMetadata> {
     if let Some(url) = address(config) {

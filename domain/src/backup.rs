@@ -62,7 +62,11 @@ impl BackupPath {
     /// Takes a path.
     pub fn parse(text: &str) -> Result<Self, BackupPathError> {
         let plain = |name: &str| {
-            !name.is_empty() && name != "." && name != ".." && !name.contains('\\') && !name.chars().any(char::is_control)
+            !name.is_empty()
+                && name != "."
+                && name != ".."
+                && !name.contains('\\')
+                && !name.chars().any(char::is_control)
         };
         let fits = text.len() <= MAX_PATH && text.split('/').all(plain);
         if fits { Ok(Self(text.to_owned())) } else { Err(BackupPathError) }

@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::backup::{
     BackedDataset, BackedFile, BackedObject, BackupId, BackupPath, FORMAT, Manifest, ManifestProject, ProjectBackup,
 };
 use gadwall_domain::error::Classify as _;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::Progress;
-use gadwall_domain::ports::backup::{ArchiveError, ArchiveReader, TargetError};
+use gadwall_domain::ports::backup::{ArchiveError, ArchiveReader, LakeFile, TargetError};
 use gadwall_domain::ports::objects::{Content, ContentError, MAX_OBJECTS_LISTED, ObjectQuery};
 use gadwall_domain::project::Project;
 use serde::Serialize;
@@ -87,7 +86,10 @@ impl Making {
         let all = projects.len();
         for project in &projects {
             let mut done = self.project(project).await;
-            if matches!(done, Err(UseCaseError::Backup(BackupError::Archive(ArchiveError::Files { .. })) | UseCaseError::Lake(_))) {
+            if matches!(
+                done,
+                Err(UseCaseError::Backup(BackupError::Archive(ArchiveError::Files { .. })) | UseCaseError::Lake(_))
+            ) {
                 // Rows that were erased for good take their files with them at once. What is there by now can be copied.
                 done = self.project(project).await;
             }
@@ -143,28 +145,14 @@ impl Making {
 
         let folder = Shelf::folder("data", project.lake)?;
         let there = self.there(project, &folder).await?;
-        let wanted = copy.files.into_iter().map(|file| {
-            let place = BackupPath::below(&folder, file.path.as_str());
-            (place, file)
-        });
-        let mut places = Vec::new();
-        for (place, file) in wanted {
-            places.push((place.map_err(|error| BackupError::Damaged(error.to_string()))?, file));
-        }
-        let count = places.len();
-        let (shelf, archive) = (self.shelf.clone(), Arc::clone(&parts.lakes_archive));
-        let copies = futures_util::stream::iter(places).map(|(place, file)| {
-            let (shelf, archive, there) = (&shelf, &archive, &there);
-            async move {
-                let open = || async { Ok(archive.open_file(project.lake, &file.path).await?) };
-                ensure(shelf, there, place, file.bytes, open).await
+        let mut data = Vec::with_capacity(copy.files.len());
+        for some in copy.files.chunks(AT_ONCE) {
+            let copies = some.iter().map(|file| self.file(project, file, &folder, &there));
+            for copied in futures_util::future::join_all(copies).await {
+                let (file, is_new) = copied?;
+                self.note(&file, is_new);
+                data.push(file);
             }
-        });
-        let mut copies = copies.buffered(AT_ONCE);
-        let mut data = Vec::with_capacity(count);
-        while let Some((file, copied)) = copies.try_next().await? {
-            self.note(&file, copied);
-            data.push(file);
         }
         let datasets = self.datasets(project).await?;
         let backup = ProjectBackup {
@@ -184,6 +172,18 @@ impl Making {
         let bytes = backup.files().map(|file| file.bytes).sum();
         let document = self.shelf.put_document(&path(&format!("{home}/project.json"))?, &backup).await?;
         Ok(ManifestProject { project: project.id.clone(), snapshot: backup.snapshot, bytes, document })
+    }
+
+    async fn file(
+        &self,
+        project: &Project,
+        file: &LakeFile,
+        folder: &BackupPath,
+        there: &There,
+    ) -> Result<(BackedFile, bool), UseCaseError> {
+        let place = path(&format!("{folder}/{}", file.path))?;
+        let open = || async { Ok(self.parts.lakes_archive.open_file(project.lake, &file.path).await?) };
+        ensure(&self.shelf, there, place, file.bytes, open).await
     }
 
     async fn there(&self, project: &Project, folder: &BackupPath) -> Result<There, UseCaseError> {
@@ -287,8 +287,11 @@ fn lines(reader: Box<dyn ArchiveReader>, counted: Arc<std::sync::Mutex<BTreeMap<
         let counted = Arc::clone(&counted);
         async move {
             let Some(rows) = reader.next().await.map_err(|error| failed(Box::new(error)))? else { return Ok(None) };
-            *counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(rows.table.clone()).or_default() +=
-                rows.rows.len() as u64;
+            *counted
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .entry(rows.table.clone())
+                .or_default() += rows.rows.len() as u64;
             let mut line = serde_json::to_vec(&rows).map_err(|error| failed(Box::new(error)))?;
             line.push(b'\n');
             Ok(Some((line.into(), reader)))

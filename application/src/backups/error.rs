@@ -44,7 +44,9 @@ pub enum BackupError {
     #[error("the backup was made by a later Gadwall, or by nothing of the kind: its format is {0}")]
     Format(u32),
     /// Metadata of a later Gadwall.
-    #[error("the backup's metadata has version {theirs}, and this Gadwall knows up to {ours}; use the Gadwall that made it, or a later one")]
+    #[error(
+        "the backup's metadata has version {theirs}, and this Gadwall knows up to {ours}; use the Gadwall that made it, or a later one"
+    )]
     Later {
         /// The backup's.
         theirs: i64,
@@ -112,9 +114,10 @@ impl Classify for BackupError {
                 ArchiveError::Lake(LakeError::Busy | LakeError::Contended | LakeError::Unavailable(_)) => {
                     ErrorKind::Unavailable
                 }
-                ArchiveError::Inlined | ArchiveError::Elsewhere | ArchiveError::Files { .. } | ArchiveError::Unreadable(_) => {
-                    ErrorKind::Unprocessable
-                }
+                ArchiveError::Inlined
+                | ArchiveError::Elsewhere
+                | ArchiveError::Files { .. }
+                | ArchiveError::Unreadable(_) => ErrorKind::Unprocessable,
                 ArchiveError::Content(ContentError::Interrupted) => ErrorKind::Unavailable,
                 ArchiveError::Lake(_) | ArchiveError::Content(_) => ErrorKind::Internal,
             },

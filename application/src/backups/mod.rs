@@ -142,11 +142,11 @@ impl Backups {
     #[tracing::instrument(skip_all)]
     pub async fn create(&self, caller: &Caller, projects: Vec<ProjectId>) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
-        let shelf = self.parts.shelf()?;
+        let kept_in = self.parts.shelf()?;
         let projects = self.named(projects).await?;
         let (parts, by) = (Arc::clone(&self.parts), caller.clone());
         let work = move |running| async move {
-            let made = Making::new(parts, shelf, by, running).carry_out(projects).await?;
+            let made = Making::new(parts, kept_in, by, running).carry_out(projects).await?;
             Ok(json!(made))
         };
         self.start(caller, OperationKind::Backup, CREATE, work).await
@@ -155,8 +155,8 @@ impl Backups {
     /// Begins to read a backup, to see whether it is whole.
     pub async fn verify(&self, caller: &Caller, backup: &str) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
-        let shelf = self.parts.shelf()?;
-        let manifest = shelf.find(backup).await?;
+        let kept_in = self.parts.shelf()?;
+        let manifest = kept_in.find(backup).await?;
         let parts = Arc::clone(&self.parts);
         let work = move |running: Running| async move {
             let mut read = 0;
@@ -164,7 +164,7 @@ impl Backups {
                 read += bytes;
                 running.progress(Progress { percent: None, rows: 0, bytes: read });
             };
-            Ok(json!(shelf.verify(&manifest, &*parts.catalogs, seen).await?))
+            Ok(json!(kept_in.verify(&manifest, &*parts.catalogs, seen).await?))
         };
         self.start(caller, OperationKind::Backup, VERIFY, work).await
     }
@@ -173,8 +173,8 @@ impl Backups {
     #[tracing::instrument(skip_all)]
     pub async fn prune(&self, caller: &Caller, keep: usize) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
-        let shelf = self.parts.shelf()?;
-        let work = move |_| async move { Ok(json!(shelf.prune(keep.max(1)).await?)) };
+        let kept_in = self.parts.shelf()?;
+        let work = move |_| async move { Ok(json!(kept_in.prune(keep.max(1)).await?)) };
         self.start(caller, OperationKind::Backup, PRUNE, work).await
     }
 
@@ -188,8 +188,8 @@ impl Backups {
         name: Option<ProjectId>,
     ) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
-        let shelf = self.parts.shelf()?;
-        let manifest = shelf.find(backup).await?;
+        let kept_in = self.parts.shelf()?;
+        let manifest = kept_in.find(backup).await?;
         let mut wanted = match project {
             None => manifest.projects.clone(),
             Some(project) => match manifest.project(&project) {
@@ -214,7 +214,7 @@ impl Backups {
         }
         let (parts, by) = (Arc::clone(&self.parts), caller.clone());
         let work = move |running| async move {
-            let restoring = Restoring::new(parts, shelf, by, running, manifest.id);
+            let restoring = Restoring::new(parts, kept_in, by, running, manifest.id);
             Ok(json!(restoring.carry_out(&manifest, wanted).await?))
         };
         self.start(caller, OperationKind::Restore, RESTORE, work).await

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use gadwall_domain::backup::{BackedFile, BackupId, BackupPath, Manifest, ManifestProject, ProjectBackup};
 use gadwall_domain::events::Event;
 use gadwall_domain::history::ReadAt;
@@ -155,22 +154,23 @@ impl Restoring {
 
     async fn data(&mut self, backup: &ProjectBackup, lake: LakeId) -> Result<(), UseCaseError> {
         let folder = Shelf::folder("data", backup.lake)?;
-        let (shelf, archive) = (self.shelf.clone(), Arc::clone(&self.parts.lakes_archive));
-        let copies = futures_util::stream::iter(&backup.data).map(|file| {
-            let (shelf, archive, folder) = (&shelf, &archive, &folder);
-            async move {
-                let inside = file.path.inside(folder).ok_or_else(|| outside(&file.path))?;
-                let (content, sum) = summed(shelf.open(&file.path).await?);
-                archive.put_file(lake, &path(inside)?, content).await?;
-                require_same(file, sum.told())?;
-                Ok::<_, UseCaseError>(file)
+        for some in backup.data.chunks(AT_ONCE) {
+            let copies = some.iter().map(|file| self.file(file, &folder, lake));
+            for copied in futures_util::future::join_all(copies).await {
+                copied?;
             }
-        });
-        let mut copies = copies.buffer_unordered(AT_ONCE);
-        while let Some(file) = copies.try_next().await? {
-            self.note(file);
+            for file in some {
+                self.note(file);
+            }
         }
         Ok(())
+    }
+
+    async fn file(&self, file: &BackedFile, folder: &BackupPath, lake: LakeId) -> Result<(), UseCaseError> {
+        let inside = file.path.inside(folder).ok_or_else(|| outside(&file.path))?;
+        let (content, sum) = summed(self.shelf.open(&file.path).await?);
+        self.parts.lakes_archive.put_file(lake, &path(inside)?, content).await?;
+        require_same(file, sum.told())
     }
 
     /// Counts the rows of all tables in the files that are there now.

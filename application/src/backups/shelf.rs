@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use gadwall_domain::backup::{BackedFile, BackupId, BackupPath, FORMAT, Manifest, ManifestProject, ProjectBackup, to_prune};
+use gadwall_domain::backup::{
+    BackedFile, BackupId, BackupPath, FORMAT, Manifest, ManifestProject, ProjectBackup, to_prune,
+};
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::backup::{BackupTarget, CatalogReader, TargetError};
@@ -146,7 +148,11 @@ impl Shelf {
         };
         let all = whole(content, MAX_DOCUMENT).await.map_err(TargetError::from)?;
         let manifest: Manifest = parsed(&all, &place)?;
-        if manifest.id == id { Ok(manifest) } else { Err(BackupError::Damaged(format!("{place} is of another backup")).into()) }
+        if manifest.id == id {
+            Ok(manifest)
+        } else {
+            Err(BackupError::Damaged(format!("{place} is of another backup")).into())
+        }
     }
 
     /// A backup by its id, or by `latest`.
@@ -161,7 +167,11 @@ impl Shelf {
     /// What a backup has of a project.
     pub(super) async fn project(&self, entry: &ManifestProject) -> Result<ProjectBackup, UseCaseError> {
         let backup: ProjectBackup = parsed(&self.read(&entry.document).await?, &entry.document.path)?;
-        if backup.project == entry.project { Ok(backup) } else { Err(BackupError::Damaged("a document is of another project".to_owned()).into()) }
+        if backup.project == entry.project {
+            Ok(backup)
+        } else {
+            Err(BackupError::Damaged("a document is of another project".to_owned()).into())
+        }
     }
 
     /// What is known of files of a project that lie in the target, from its newest backup.
@@ -181,7 +191,8 @@ impl Shelf {
         mut seen: impl FnMut(u64) + Send,
     ) -> Result<Verified, UseCaseError> {
         const TOLD: usize = 100;
-        let mut told = Verified { backup_id: manifest.id, projects: 0, files: 0, bytes: 0, rows: 0, findings: Vec::new() };
+        let mut told =
+            Verified { backup_id: manifest.id, projects: 0, files: 0, bytes: 0, rows: 0, findings: Vec::new() };
         for entry in &manifest.projects {
             told.projects += 1;
             let backup = match self.project(entry).await {
@@ -235,7 +246,8 @@ impl Shelf {
         };
         let mut findings = Vec::new();
         if (contents.head, contents.snapshots) != (backup.snapshot, backup.snapshots) {
-            findings.push(format!("{project}: the catalog stands at snapshot {}, not {}", contents.head, backup.snapshot));
+            findings
+                .push(format!("{project}: the catalog stands at snapshot {}, not {}", contents.head, backup.snapshot));
         }
         if contents.tables != backup.tables {
             findings.push(format!("{project}: the catalog counts other rows than the backup's document"));
@@ -244,7 +256,9 @@ impl Shelf {
         let there: HashMap<String, u64> = backup.data.iter().map(|file| (name(file), file.bytes)).collect();
         for (name, bytes) in &contents.files {
             if there.get(name) != Some(bytes) {
-                findings.push(format!("{project}: the catalog names {name} with {bytes} bytes, which the backup doesn't have"));
+                findings.push(format!(
+                    "{project}: the catalog names {name} with {bytes} bytes, which the backup doesn't have"
+                ));
             }
         }
         Ok(findings)
@@ -265,10 +279,10 @@ impl Shelf {
             // Without its manifest it doesn't count any more.
             self.target.remove(&path(&format!("{}/{MANIFEST}", Self::home(*id)))?).await?;
         }
-        let kept: BTreeSet<String> = kept.iter().map(|manifest| format!("{}/", Self::home(manifest.id))).collect();
+        let kept: BTreeSet<String> = kept.iter().map(|manifest| Self::home(manifest.id)).collect();
         for folder in [BACKUPS, "data", "objects"] {
             for file in self.target.list(&path(folder)?).await? {
-                let home = file.path.as_str().splitn(3, '/').take(2).map(|part| format!("{part}/")).collect::<String>();
+                let home = file.path.as_str().splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
                 if needed.contains(&file.path) || folder == BACKUPS && kept.contains(&home) {
                     continue;
                 }

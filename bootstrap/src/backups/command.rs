@@ -75,8 +75,7 @@ impl Task {
             }
             Self::Prune(keep) => backups.prune(admin, *keep as usize).await?,
             Self::Restore { backup, project, name } => {
-                let (project, name) =
-                    (project.as_ref().map(parse).transpose()?, name.as_ref().map(parse).transpose()?);
+                let (project, name) = (project.as_ref().map(parse).transpose()?, name.as_ref().map(parse).transpose()?);
                 backups.restore(admin, backup, project, name).await?
             }
         })
@@ -107,7 +106,9 @@ pub async fn run(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<()
     };
     print(&result)?;
     match result.get("failed").and_then(Value::as_object) {
-        Some(failed) if !failed.is_empty() => bail!("{} projects could not be backed up; the backup has the others", failed.len()),
+        Some(failed) if !failed.is_empty() => {
+            bail!("{} projects could not be backed up; the backup has the others", failed.len())
+        }
         _ => Ok(()),
     }
 }

@@ -36,7 +36,8 @@ impl Remote {
         }
         let own = || config.auth.admin_keys.first().map(|key| key.expose().to_owned());
         let key = whom.key.clone().or_else(own);
-        let key = key.context("a server runs, and needs a key of an administrator: give --key, or set ADMIN_API_KEY")?;
+        let key =
+            key.context("a server runs, and needs a key of an administrator: give --key, or set ADMIN_API_KEY")?;
         Ok(Some(Self { client, url, key }))
     }
 

@@ -46,8 +46,9 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Backup, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging, Maintenance,
-    Metadata, Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
+    Audit, Auth, Backup, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging,
+    Maintenance, Metadata, Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls,
+    Traces,
 };
 pub use sources::Sources;
 

@@ -70,7 +70,9 @@ pub enum ArchiveError {
     #[error("the lake has files outside of its own folder")]
     Elsewhere,
     /// Files that the catalog names aren't there, or not as it says.
-    #[error("{missing} data files that the catalog names are missing, {different} have another size, among them {example}")]
+    #[error(
+        "{missing} data files that the catalog names are missing, {different} have another size, among them {example}"
+    )]
     Files {
         /// How many aren't there.
         missing: usize,
@@ -114,6 +116,12 @@ pub struct CatalogCopy {
     pub files: Vec<LakeFile>,
     /// The catalog: a DuckLake in a DuckDB file.
     pub content: Content,
+}
+
+impl std::fmt::Debug for CatalogCopy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CatalogCopy").field("contents", &self.contents).finish_non_exhaustive()
+    }
 }
 
 /// Copies lakes out and in.

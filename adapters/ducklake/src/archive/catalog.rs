@@ -174,9 +174,8 @@ fn tables(connection: &Connection, database: &str) -> Result<Vec<String>, Archiv
 }
 
 fn columns(connection: &Connection, table: &str) -> Result<String, ArchiveError> {
-    let names = rows(connection, &format!("SELECT column_name FROM (DESCRIBE {table})"), &[], |row| {
-        row.get::<_, String>(0)
-    })?;
+    let names =
+        rows(connection, &format!("SELECT column_name FROM (DESCRIBE {table})"), &[], |row| row.get::<_, String>(0))?;
     Ok(names.iter().map(|name| sql::ident(name)).collect::<Vec<_>>().join(", "))
 }
 

@@ -17,9 +17,7 @@ use async_trait::async_trait;
 use duckdb::Connection;
 use gadwall_domain::backup::{BackupPath, TableRows};
 use gadwall_domain::ids::LakeId;
-use gadwall_domain::ports::backup::{
-    ArchiveError, CatalogContents, CatalogCopy, CatalogReader, LakeArchive, LakeFile,
-};
+use gadwall_domain::ports::backup::{ArchiveError, CatalogContents, CatalogCopy, CatalogReader, LakeArchive, LakeFile};
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::objects::Content;
 

@@ -11,12 +11,12 @@ use gadwall_domain::ports::metadata::{AuditLog as _, EventLog as _, MetadataTx a
 use serde_json::Value as Json;
 use sqlx::AssertSqlSafe;
 
+use crate::migrations;
 use crate::postgres::PostgresMetadata;
 use crate::rows::micros;
 use crate::sqlite::SqliteMetadata;
 use crate::statement::{Value, sql};
 use crate::tx::SqlTx;
-use crate::migrations;
 
 use tables::{Archived, Arrives, OTHERS, PROJECTS, TABLES};
 use values::{columns_of, fault, insert, row_of, value_of};
@@ -188,8 +188,14 @@ async fn put_project(tx: &mut SqlTx, arrival: &Arrival, rows: &[ArchivedRows]) -
     let taken = sql("SELECT lake, status, purged_at FROM projects WHERE id_key = $1").bind(&*name);
     let there = match tx.find_row(taken).await? {
         None => false,
-        Some(row) if row.get::<String>("status")? == "deleted" && row.get::<Option<i64>>("purged_at")?.is_some() => true,
-        Some(row) if arrival.replaces.is_some_and(|lake| row.get::<String>("lake").is_ok_and(|is| is == lake.to_string())) => {
+        Some(row) if row.get::<String>("status")? == "deleted" && row.get::<Option<i64>>("purged_at")?.is_some() => {
+            true
+        }
+        Some(row)
+            if arrival
+                .replaces
+                .is_some_and(|lake| row.get::<String>("lake").is_ok_and(|is| is == lake.to_string())) =>
+        {
             true
         }
         Some(_) => return Err(StoreError::AlreadyExists),
@@ -225,7 +231,8 @@ async fn put(
     name: &str,
     position: i64,
 ) -> Result<u64, StoreError> {
-    let kept: Vec<usize> = (0..some.columns.len()).filter(|at| some.columns.get(*at).map(String::as_str) != table.counts).collect();
+    let kept: Vec<usize> =
+        (0..some.columns.len()).filter(|at| some.columns.get(*at).map(String::as_str) != table.counts).collect();
     let columns: Vec<&str> = kept.iter().filter_map(|at| some.columns.get(*at).map(String::as_str)).collect();
     let value = |column: &str, value: &Json| match (table.name, column) {
         (_, column) if column == table.project => name.into(),
@@ -237,7 +244,8 @@ async fn put(
         _ => value.clone(),
     };
     let row = |row: &Vec<Json>| {
-        let of = |at: &usize| value(some.columns.get(*at).map_or("", String::as_str), row.get(*at).unwrap_or(&Json::Null));
+        let of =
+            |at: &usize| value(some.columns.get(*at).map_or("", String::as_str), row.get(*at).unwrap_or(&Json::Null));
         kept.iter().map(of).collect::<Vec<_>>()
     };
     let rows: Vec<Vec<Json>> = some.rows.iter().map(row).collect();

@@ -40,8 +40,14 @@ const fn counted(name: &'static str, key: &'static [&'static str], arrives: Arri
 use Arrives::{Always, ItsPast, Related, UnderItsName};
 
 /// The project itself.
-pub(super) const PROJECTS: Archived =
-    Archived { name: "projects", of: "id_key = $1", key: &["id_key"], project: "id_key", counts: None, arrives: Always };
+pub(super) const PROJECTS: Archived = Archived {
+    name: "projects",
+    of: "id_key = $1",
+    key: &["id_key"],
+    project: "id_key",
+    counts: None,
+    arrives: Always,
+};
 
 /// All others, in the order in which their rows can be put.
 pub(super) const TABLES: [Archived; 26] = [

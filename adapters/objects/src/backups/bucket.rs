@@ -13,8 +13,8 @@ use object_store::{Attributes, ObjectStoreExt as _, PutMode};
 
 use super::target;
 use crate::error::fault;
-use crate::s3::{S3Config, S3OpenError, S3Store};
 use crate::s3::backups::{Received, Store, broke_off, failed, if_there};
+use crate::s3::{S3Config, S3OpenError, S3Store};
 
 /// Backups in a bucket.
 pub struct S3Backups {
@@ -62,8 +62,8 @@ impl BackupTarget for S3Backups {
     }
 
     async fn list(&self, folder: &BackupPath) -> Result<Vec<TargetFile>, TargetError> {
-        let mut found = Vec::new();
-        let each = self.store.each(&format!("{}{folder}/", self.prefix), |object| {
+        let (mut found, begin) = (Vec::new(), format!("{}{folder}/", self.prefix));
+        let each = self.store.each(&begin, |object| {
             let inside = object.location.as_ref().strip_prefix(&self.prefix).map(BackupPath::parse);
             if let Some(Ok(path)) = inside {
                 found.push(TargetFile { path, bytes: object.size });
