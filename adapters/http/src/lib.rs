@@ -270,10 +270,10 @@ fn catch_panics() -> CatchPanic<fn(Box<dyn Any + Send>) -> Response> {
 type Apis = (ServiceApis, TableApis, FileApis, QueryApis, ShortApis, (LineageApis, EventApis), OperatingApis);
 type ServiceApis = (SystemApi, ProjectsApi, KeysApi, BucketsApi, SharingApi, AnalyticsApi, AuditApi, UsageApi);
 type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, ContractsApi);
-type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi, BackupsApi);
+type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
-type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
+type OperatingApis = (OperatingApi, MemoryApi, ConfigApi, BackupsApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
@@ -382,7 +382,6 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
         TransfersApi { transfers: Arc::clone(&services.transfers) },
         OperationsApi { operations: Arc::clone(&services.operations) },
         MaintenanceApi { maintenance: Arc::clone(&services.maintenance) },
-        BackupsApi { backups: Arc::clone(&services.backups) },
     );
     let short = (
         ShortTablesApi {
@@ -447,7 +446,8 @@ fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCa
     let (operating, cache) = parts();
     let figures = OperatingApi { operating, cache, metrics: config.metrics };
     let (operating, cache) = parts();
-    (figures, MemoryApi { operating, cache }, ConfigApi { operating: Arc::clone(&services.operating) })
+    let config = ConfigApi { operating: Arc::clone(&services.operating) };
+    (figures, MemoryApi { operating, cache }, config, BackupsApi { backups: Arc::clone(&services.backups) })
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {

@@ -7,15 +7,14 @@ mod values;
 use async_trait::async_trait;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::backup::{ArchiveReader, ArchivedRows, Arrival, MetadataArchive, Told};
-use gadwall_domain::ports::metadata::{AuditLog as _, EventLog as _, MetadataTx as _, StoreError};
+use gadwall_domain::ports::metadata::{MetadataTx as _, StoreError};
 use serde_json::Value as Json;
 use sqlx::AssertSqlSafe;
 
 use crate::migrations;
 use crate::postgres::PostgresMetadata;
-use crate::rows::micros;
 use crate::sqlite::SqliteMetadata;
-use crate::statement::{Value, sql};
+use crate::statement::sql;
 use crate::tx::SqlTx;
 
 use tables::{Archived, Arrives, OTHERS, PROJECTS, TABLES};
