@@ -142,6 +142,7 @@ impl Making {
         let (rows, metadata) = self.metadata(project, &path(&format!("{home}/metadata.jsonl"))?).await?;
         let copy = parts.lakes_archive.export(project.lake).await?;
         let catalog = self.shelf.put(&path(&format!("{home}/catalog.ducklake"))?, copy.content).await?;
+        self.note(&catalog, true);
 
         let folder = Shelf::folder("data", project.lake)?;
         let there = self.there(project, &folder).await?;

@@ -28,6 +28,8 @@ pub(crate) struct Remote {
 impl Remote {
     /// The server that is named; else the one that the configuration starts, if it answers.
     pub(crate) async fn find(config: &Config, whom: &Whom) -> anyhow::Result<Option<Self>> {
+        // Fails where the process has one already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().connect_timeout(FIRST).timeout(PATIENCE).build()?;
         let url = whom.server.clone().unwrap_or_else(|| ready::address(config));
         let url = url.trim_end_matches('/').to_owned();

@@ -13,9 +13,37 @@ use crate::structure::{on, rows};
 
 /// Settings of a catalog that are its place's own.
 const PLACE: &str = "key IN ('data_path', 'data_inlining_row_limit')";
-/// Files that wait for their deletion: they are not part of a copy.
-const WAITING: &str = "ducklake_files_scheduled_for_deletion";
-const INLINED: &str = "ducklake_inlined_data_tables";
+/// Files that wait for their deletion, and where rows are that are in the catalog itself: in a copy they are empty.
+const EMPTY: [&str; 2] = ["ducklake_files_scheduled_for_deletion", "ducklake_inlined_data_tables"];
+/// All other tables of a catalog. The engine hides a lake's own tables from those that list tables, so they are named.
+const TABLES: [&str; 26] = [
+    "ducklake_column",
+    "ducklake_column_mapping",
+    "ducklake_column_tag",
+    "ducklake_data_file",
+    "ducklake_delete_file",
+    "ducklake_file_column_stats",
+    "ducklake_file_partition_value",
+    "ducklake_file_variant_stats",
+    "ducklake_macro",
+    "ducklake_macro_impl",
+    "ducklake_macro_parameters",
+    "ducklake_metadata",
+    "ducklake_name_mapping",
+    "ducklake_partition_column",
+    "ducklake_partition_info",
+    "ducklake_schema",
+    "ducklake_schema_versions",
+    "ducklake_snapshot",
+    "ducklake_snapshot_changes",
+    "ducklake_sort_expression",
+    "ducklake_sort_info",
+    "ducklake_table",
+    "ducklake_table_column_stats",
+    "ducklake_table_stats",
+    "ducklake_tag",
+    "ducklake_view",
+];
 
 /// Does something while a file is attached under a name.
 fn attached<T>(
@@ -45,26 +73,26 @@ pub(super) fn export(
     path: &Path,
 ) -> Result<CatalogContents, ArchiveError> {
     let md = sql::metadata_of(lake);
-    attached(connection, name, path, "", || {
+    // Many small tables: with blocks of the usual size most of the file would be empty.
+    attached(connection, name, path, " (BLOCK_SIZE 16384)", || {
         let copy = sql::ident(name);
-        let tables = tables(connection, &format!("__ducklake_metadata_{}", sql::catalog(lake)))?;
-        batch(connection, "BEGIN TRANSACTION")?;
-        for table in &tables {
-            let name = sql::ident(table);
-            if table.starts_with("ducklake_inlined_") && table != INLINED {
-                if number(connection, &format!("SELECT count(*) FROM {md}.{name}"))? > 0 {
-                    return Err(ArchiveError::Inlined);
-                }
-            } else {
-                batch(connection, &format!("CREATE TABLE {copy}.main.{name} AS SELECT * FROM {md}.{name}"))?;
+        for table in inlined(connection, &md)? {
+            if number(connection, &format!("SELECT count(*) FROM {md}.{}", sql::ident(&table)))? > 0 {
+                return Err(ArchiveError::Inlined);
             }
+        }
+        batch(connection, "BEGIN TRANSACTION")?;
+        for table in TABLES {
+            batch(connection, &format!("CREATE TABLE {copy}.main.{table} AS SELECT * FROM {md}.{table}"))?;
+        }
+        for table in EMPTY {
+            batch(connection, &format!("CREATE TABLE {copy}.main.{table} AS SELECT * FROM {md}.{table} WHERE false"))?;
         }
         let data = sql::text(&format!("data/{}/", lake.uuid().simple()));
         batch(
             connection,
             &format!(
-                "DELETE FROM {copy}.main.{WAITING};
-                 UPDATE {copy}.main.ducklake_metadata SET value = {data} WHERE key = 'data_path';
+                "UPDATE {copy}.main.ducklake_metadata SET value = {data} WHERE key = 'data_path';
                  COMMIT; CHECKPOINT {copy}"
             ),
         )?;
@@ -75,29 +103,18 @@ pub(super) fn export(
 /// Puts a copy in the place of an empty lake's catalog.
 pub(super) fn import(connection: &Connection, lake: LakeId, name: &str, path: &Path) -> Result<(), ArchiveError> {
     let md = sql::metadata_of(lake);
-    let own = tables(connection, &format!("__ducklake_metadata_{}", sql::catalog(lake)))?;
     attached(connection, name, path, " (READ_ONLY)", || {
         let copy = sql::ident(name);
-        let copied = tables(connection, name)?;
-        let both: Vec<&String> = copied.iter().filter(|table| own.contains(table) && *table != WAITING).collect();
         // In a transaction of its own: keys that are deleted can't be written again in the same one.
         batch(connection, "BEGIN TRANSACTION")?;
-        for table in &both {
-            let which = if *table == "ducklake_metadata" { format!("NOT ({PLACE})") } else { "true".to_owned() };
-            batch(connection, &format!("DELETE FROM {md}.{} WHERE {which}", sql::ident(table)))?;
+        for table in TABLES {
+            batch(connection, &format!("DELETE FROM {md}.{table} WHERE {}", which(table)))?;
         }
         batch(connection, "COMMIT; BEGIN TRANSACTION")?;
-        for table in &both {
-            let which = match table.as_str() {
-                "ducklake_metadata" => format!("NOT ({PLACE})"),
-                INLINED => "false".to_owned(),
-                _ => "true".to_owned(),
-            };
-            let table = sql::ident(table);
+        for table in TABLES {
             let columns = columns(connection, &format!("{copy}.main.{table}"))?;
-            let insert =
-                format!("INSERT INTO {md}.{table} ({columns}) SELECT {columns} FROM {copy}.main.{table} WHERE {which}");
-            batch(connection, &insert)?;
+            let select = format!("SELECT {columns} FROM {copy}.main.{table} WHERE {}", which(table));
+            batch(connection, &format!("INSERT INTO {md}.{table} ({columns}) {select}"))?;
         }
         batch(connection, "COMMIT")
     })
@@ -166,11 +183,15 @@ pub(super) fn count(connection: &Connection, lake: LakeId) -> Result<Vec<TableRo
     names.into_iter().map(count).collect()
 }
 
-/// DuckLake's tables in a database.
-fn tables(connection: &Connection, database: &str) -> Result<Vec<String>, ArchiveError> {
-    let names = "SELECT DISTINCT table_name FROM duckdb_tables()
-        WHERE database_name = ? AND starts_with(table_name, 'ducklake_') ORDER BY 1";
-    Ok(rows(connection, names, &[&database], |row| row.get(0))?)
+/// Rows of a table that are not its place's own.
+fn which(table: &str) -> String {
+    if table == "ducklake_metadata" { format!("NOT ({PLACE})") } else { "true".to_owned() }
+}
+
+/// Tables with rows that are in the catalog itself.
+fn inlined(connection: &Connection, md: &str) -> Result<Vec<String>, ArchiveError> {
+    let names = format!("SELECT table_name FROM {md}.ducklake_inlined_data_tables");
+    Ok(rows(connection, &names, &[], |row| row.get(0))?)
 }
 
 fn columns(connection: &Connection, table: &str) -> Result<String, ArchiveError> {
