@@ -216,3 +216,29 @@ fn number(connection: &Connection, statement: &str) -> Result<u64, ArchiveError>
 fn batch(connection: &Connection, statement: &str) -> Result<(), ArchiveError> {
     Ok(connection.execute_batch(statement).map_err(|error| lake_error(&error))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{find_extension_dir, runtime};
+
+    #[test]
+    fn all_tables_of_a_catalog_are_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.ducklake").to_string_lossy().into_owned();
+        let engine = Connection::open_in_memory().unwrap();
+        let ducklake = runtime::extension_file(&find_extension_dir(None).unwrap(), runtime::DUCKLAKE).unwrap();
+        let load = format!("LOAD {}", sql::text(&ducklake.to_string_lossy()));
+        let make = format!("ATTACH {} AS lake; DETACH lake", sql::text(&format!("ducklake:{path}")));
+        let look = format!("ATTACH {} AS plain", sql::text(&path));
+        for statement in [load, make, look] {
+            engine.execute_batch(&statement).unwrap();
+        }
+        let names = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'plain'";
+        let there: BTreeSet<String> = rows(&engine, names, &[], |row| row.get(0)).unwrap().into_iter().collect();
+        let known: BTreeSet<String> = TABLES.into_iter().chain(EMPTY).map(str::to_owned).collect();
+        assert_eq!(known, there);
+    }
+}

@@ -281,3 +281,33 @@ async fn relate(mut tx: SqlTx, arrival: &Arrival, rows: &[ArchivedRows]) -> Resu
     }
     Box::new(tx).commit().await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::tables::LEFT_OUT;
+    use super::*;
+    use crate::SqliteConfig;
+
+    #[tokio::test]
+    async fn it_is_decided_of_each_table_whether_backups_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = SqliteConfig {
+            path: folder.path().join("m.sqlite"),
+            max_readers: 1,
+            acquire_timeout: Duration::from_secs(5),
+            busy_timeout: Duration::from_secs(5),
+        };
+        let store = SqliteMetadata::open(config).await.unwrap();
+        let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'
+                        AND substr(name, 1, 5) <> '_sqlx'";
+        let mut tx = store.read_tx().await.unwrap();
+        let there: BTreeSet<String> =
+            tx.all(sql(names)).await.unwrap().iter().map(|row| row.get("name").unwrap()).collect();
+        let decided: BTreeSet<String> =
+            TABLES.iter().map(|table| table.name).chain(LEFT_OUT).map(str::to_owned).collect();
+        assert_eq!(decided, there);
+    }
+}
