@@ -16,6 +16,7 @@ pub mod changes;
 pub mod contracts;
 pub mod data;
 pub mod datasets;
+pub mod doctor;
 pub mod elsewhere;
 pub mod error;
 pub mod events;

@@ -47,10 +47,12 @@ pub enum OperationKind {
     Backup,
     /// Makes projects of a backup.
     Restore,
+    /// Looks for what is wrong with catalogs.
+    Doctor,
 }
 
 impl OperationKind {
-    const ALL: [Self; 5] = [Self::Import, Self::Export, Self::Maintenance, Self::Backup, Self::Restore];
+    const ALL: [Self; 6] = [Self::Import, Self::Export, Self::Maintenance, Self::Backup, Self::Restore, Self::Doctor];
 
     /// The word used in the API and in storage.
     pub fn as_str(self) -> &'static str {
@@ -60,6 +62,7 @@ impl OperationKind {
             Self::Maintenance => "maintenance",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::Doctor => "doctor",
         }
     }
 

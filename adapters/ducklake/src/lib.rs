@@ -11,6 +11,7 @@ mod cloud;
 mod commit;
 mod config;
 mod control;
+mod doctor;
 mod durable;
 mod engine;
 mod error;

@@ -18,15 +18,15 @@ use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
 use gadwall_domain::ports::backup::{CatalogReader, LakeArchive, MetadataArchive};
 use gadwall_domain::ports::lake::LakeStore;
-use gadwall_domain::ports::metadata::{MetadataStore, ProjectFilter};
+use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::objects::ObjectStorage;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
-use gadwall_domain::project::{Project, ProjectStatus};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::operations::{Operations, Running};
+use crate::projects::in_use;
 
 pub use create::Made;
 pub use error::BackupError;
@@ -143,7 +143,7 @@ impl Backups {
     pub async fn create(&self, caller: &Caller, projects: Vec<ProjectId>) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
         let kept_in = self.parts.shelf()?;
-        let projects = self.named(projects).await?;
+        let projects = in_use(&*self.parts.store, projects).await?;
         let (parts, by) = (Arc::clone(&self.parts), caller.clone());
         let work = move |running| async move {
             let made = Making::new(parts, kept_in, by, running).carry_out(projects).await?;
@@ -247,32 +247,5 @@ impl Backups {
             work(live).await
         };
         Ok(self.parts.operations.start(caller, &project, kind, what.to_owned(), alone).await?.operation)
-    }
-
-    /// Projects by their names, or all that are in use.
-    async fn named(&self, names: Vec<ProjectId>) -> Result<Vec<Project>, UseCaseError> {
-        const PAGE: u32 = 500;
-        let mut tx = self.parts.store.read().await?;
-        let mut all = Vec::new();
-        if names.is_empty() {
-            loop {
-                let offset = all.len() as u64;
-                let filter = ProjectFilter { status: Some(ProjectStatus::Active), limit: PAGE, offset };
-                let (page, _) = tx.projects().list(filter).await?;
-                if page.is_empty() {
-                    all.sort_by(|a: &Project, b| a.id.cmp(&b.id));
-                    return Ok(all);
-                }
-                all.extend(page);
-            }
-        }
-        for name in names {
-            let found = tx.projects().find(&name).await?.filter(|project| project.status == ProjectStatus::Active);
-            let found = found.ok_or(UseCaseError::NoProject(name))?;
-            if !all.iter().any(|other| other.id == found.id) {
-                all.push(found);
-            }
-        }
-        Ok(all)
     }
 }

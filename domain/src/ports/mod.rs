@@ -19,6 +19,7 @@
 //! | [`backup::BackupTarget`] | where backups are kept | folders, S3 |
 //! | [`backup::LakeArchive`], [`backup::CatalogReader`] | copies lakes out and in | DuckLake |
 //! | [`backup::MetadataArchive`] | copies projects' metadata out and in | SQLite, PostgreSQL |
+//! | [`doctor::LakeDoctor`] | finds and mends what is wrong with a catalog | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
@@ -33,6 +34,7 @@
 pub mod background;
 pub mod backup;
 pub mod contracts;
+pub mod doctor;
 pub mod events;
 pub mod lake;
 pub mod lineage;
