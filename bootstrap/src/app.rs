@@ -247,6 +247,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
         lakes: lakes.archive(&lake_settings),
         catalogs: Arc::new(CatalogFilesReader::new(&lake_settings.staging_dir)),
         shelf: backups::shelf(config)?,
+        doctor: lakes.doctor(),
     };
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));

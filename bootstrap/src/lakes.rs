@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gadwall_application::guarded::LakePorts;
 use gadwall_domain::ports::backup::LakeArchive;
+use gadwall_domain::ports::doctor::LakeDoctor;
 use gadwall_domain::ports::lake::{Lake, LakeMaintenance, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::operating::EngineControl;
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
@@ -44,6 +45,7 @@ impl Lakes {
         broken: dyn LakeProbe,
         engines: dyn EngineControl,
         maintenance: dyn LakeMaintenance,
+        doctor: dyn LakeDoctor,
     }
 
     /// What copies them for backups.

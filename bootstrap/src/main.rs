@@ -71,6 +71,27 @@ enum Command {
         #[command(flatten)]
         whom: Whom,
     },
+    /// Look for damage: in catalogs, between them and the files that are there, and between them and the index of the commits.
+    ///
+    /// Only reads, unless told to repair. A server that runs is asked to do it, as it has the data; if none runs, this process does it.
+    /// Exits with 0 when all is healthy, 1 when there are findings, and 2 when it could not be looked.
+    Doctor {
+        /// A project to look at, and another with each more; all without.
+        #[arg(long = "project", value_name = "PROJECT")]
+        projects: Vec<String>,
+        /// Mend what can be mended without inventing anything: next numbers, statistics, what should have ended. Back up first.
+        #[arg(long)]
+        repair: bool,
+        /// Tell it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The server to ask; the one that the configuration starts, if it answers, unless told.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// A key of an administrator of that server; the configuration's unless told.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
     /// A small ontology server, to begin with and for tests.
     Ontology {
         #[command(subcommand)]
@@ -172,11 +193,24 @@ enum Destination {
     Cloud,
 }
 
+/// Why the doctor told nothing.
+#[derive(Debug)]
+struct NotLooked;
+
+impl std::fmt::Display for NotLooked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the doctor could not look")
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            if error.is::<NotLooked>() {
+                return ExitCode::from(2);
+            }
             error.downcast_ref::<migrate::Stopped>().map_or(ExitCode::FAILURE, |stopped| stopped.exit_code().into())
         }
     }
@@ -199,6 +233,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         Command::Backup { what, projects, whom } => {
             runtime()?.block_on(backup(&loaded()?.config, what.as_ref(), projects, whom))
+        }
+        Command::Doctor { projects, repair, json, server, key } => {
+            let whom = command::Whom { server: server.clone(), key: key.clone(), target: None };
+            let looked =
+                || runtime()?.block_on(command::doctor(&loaded()?.config, &whom, projects.clone(), *repair, *json));
+            looked().map_err(|error| if error.is::<command::Findings>() { error } else { error.context(NotLooked) })
         }
         Command::Restore { backup, project, name, whom } => {
             let task = Task::Restore { backup: backup.clone(), project: project.clone(), name: name.clone() };

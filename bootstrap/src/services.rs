@@ -13,6 +13,7 @@ use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::contracts::{self, Contracts, Recorder};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::doctor::{self, Doctor};
 use gadwall_application::elsewhere::Elsewhere;
 use gadwall_application::events::{Bell, EventSettings, Events};
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
@@ -334,7 +335,7 @@ pub(crate) fn services(
         instances,
     );
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
-    let backups = Backups::new(backups::Parts {
+    let kept = Backups::new(backups::Parts {
         store: Arc::clone(&store),
         metadata: backups.metadata,
         lakes: Arc::clone(&lakes) as _,
@@ -346,6 +347,14 @@ pub(crate) fn services(
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         made_by: concat!("gadwall ", env!("CARGO_PKG_VERSION")).to_owned(),
+    });
+    let doctor = Doctor::new(doctor::Parts {
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes) as _,
+        doctor: backups.doctor,
+        projection: Arc::clone(&projection),
+        operations: Arc::clone(&operations),
+        clock: Arc::clone(&clock),
     });
     let maintenance = Maintenance::new(maintenance::Parts {
         store,
@@ -401,7 +410,8 @@ pub(crate) fn services(
         idempotency,
         operations,
         transfers: Arc::new(transfers),
-        backups: Arc::new(backups),
+        backups: Arc::new(kept),
+        doctor: Arc::new(doctor),
         maintenance: Arc::new(maintenance),
         system: Arc::new(system),
         clock,

@@ -35,6 +35,7 @@ use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::contracts::Contracts;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::doctor::Doctor;
 use gadwall_application::events::Events;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
@@ -74,6 +75,7 @@ use api::changes::ChangesApi;
 use api::contracts::ContractsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
+use api::doctor::DoctorApi;
 use api::edits::EditsApi;
 use api::events::EventsApi;
 use api::events::clients::EventClientsApi;
@@ -158,6 +160,8 @@ pub struct Services {
     pub transfers: Arc<Transfers>,
     /// Backups of projects.
     pub backups: Arc<Backups>,
+    /// What is wrong with catalogs.
+    pub doctor: Arc<Doctor>,
     /// Maintenance of the lakes.
     pub maintenance: Arc<Maintenance>,
     /// Jobs, runs, and what comes from what.
@@ -273,7 +277,7 @@ type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, 
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
-type OperatingApis = (OperatingApi, MemoryApi, ConfigApi, BackupsApi);
+type OperatingApis = (OperatingApi, MemoryApi, ConfigApi, BackupsApi, DoctorApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
@@ -447,7 +451,9 @@ fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCa
     let figures = OperatingApi { operating, cache, metrics: config.metrics };
     let (operating, cache) = parts();
     let config = ConfigApi { operating: Arc::clone(&services.operating) };
-    (figures, MemoryApi { operating, cache }, config, BackupsApi { backups: Arc::clone(&services.backups) })
+    let backups = BackupsApi { backups: Arc::clone(&services.backups) };
+    let doctor = DoctorApi { doctor: Arc::clone(&services.doctor) };
+    (figures, MemoryApi { operating, cache }, config, backups, doctor)
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {

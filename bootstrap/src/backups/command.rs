@@ -1,4 +1,4 @@
-//! `gadwall backup` and `gadwall restore`: by the server if one runs, and else by this process alone, with the files that a server
+//! `gadwall backup`, `gadwall restore` and `gadwall doctor`: by the server if one runs, and else by this process alone, with the files that a server
 //! would have.
 
 use std::io::Write as _;
@@ -42,6 +42,13 @@ pub enum Task {
     Create(Vec<String>),
     /// Keep so many of each project.
     Prune(u32),
+    /// Look for damage in these projects, or in all.
+    Doctor {
+        /// The projects.
+        projects: Vec<String>,
+        /// Whether to mend what can be mended.
+        repair: bool,
+    },
     /// Restore projects.
     Restore {
         /// The backup, or `latest`.
@@ -60,6 +67,9 @@ impl Task {
             Self::Create(projects) if projects.is_empty() => ("/admin/backups".to_owned(), json!({})),
             Self::Create(projects) => ("/admin/backups".to_owned(), json!({ "projects": projects })),
             Self::Prune(keep) => ("/admin/backups/prune".to_owned(), json!({ "keep": keep })),
+            Self::Doctor { projects, repair } => {
+                ("/admin/doctor".to_owned(), json!({ "projects": projects, "repair": repair }))
+            }
             Self::Restore { backup, project, name } => {
                 (format!("/admin/backups/{backup}/restore"), json!({ "project": project, "as": name }))
             }
@@ -74,6 +84,10 @@ impl Task {
                 backups.create(admin, projects.iter().map(parse).collect::<anyhow::Result<_>>()?).await?
             }
             Self::Prune(keep) => backups.prune(admin, *keep as usize).await?,
+            Self::Doctor { projects, repair } => {
+                let projects = projects.iter().map(parse).collect::<anyhow::Result<_>>()?;
+                opened.services.doctor.examine(admin, projects, *repair).await?
+            }
             Self::Restore { backup, project, name } => {
                 let (project, name) = (project.as_ref().map(parse).transpose()?, name.as_ref().map(parse).transpose()?);
                 backups.restore(admin, backup, project, name).await?
@@ -90,20 +104,25 @@ fn with_target(config: &Config, whom: &Whom) -> Config {
     config
 }
 
-/// Does it, and tells what came of it.
-pub async fn run(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<()> {
+/// Does it; answers what came of it.
+async fn result_of(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<Value> {
     ensure!(
         whom.server.is_none() || whom.target.is_none(),
         "a server keeps backups where its own configuration says: leave --target or --server away"
     );
     let remote = if whom.target.is_some() { None } else { Remote::find(config, whom).await? };
-    let result = match remote {
+    match remote {
         Some(remote) => {
             let (path, body) = task.request();
-            remote.carry_out(&path, &body, told_progress).await?
+            remote.carry_out(&path, &body, told_progress).await
         }
-        None => here(&with_target(config, whom), task).await?,
-    };
+        None => here(&with_target(config, whom), task).await,
+    }
+}
+
+/// Does it, and tells what came of it.
+pub async fn run(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<()> {
+    let result = result_of(config, whom, task).await?;
     print(&result)?;
     match result.get("failed").and_then(Value::as_object) {
         Some(failed) if !failed.is_empty() => {
@@ -111,6 +130,56 @@ pub async fn run(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<()
         }
         _ => Ok(()),
     }
+}
+
+/// There are findings, which were told.
+#[derive(Debug, thiserror::Error)]
+#[error("there are findings")]
+pub struct Findings;
+
+/// Has catalogs looked at, and tells what is wrong with them.
+pub async fn doctor(
+    config: &Config,
+    whom: &Whom,
+    projects: Vec<String>,
+    repair: bool,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let result = result_of(config, whom, &Task::Doctor { projects, repair }).await?;
+    if as_json {
+        print(&result)?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for project in result["projects"].as_array().into_iter().flatten() {
+            writeln!(out, "{}", told(project))?;
+        }
+    }
+    if result["findings"] == 0 { Ok(()) } else { Err(Findings.into()) }
+}
+
+/// A project's findings in words.
+fn told(project: &Value) -> String {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (name, findings, repaired) =
+        (text(&project["project"]), list(&project["findings"]), list(&project["repaired"]));
+    let mut lines: Vec<String> = repaired.iter().map(|code| format!("{name}: {} was mended", text(code))).collect();
+    if findings.is_empty() {
+        lines.push(format!("{name}: healthy"));
+    }
+    for finding in findings {
+        let subjects: Vec<String> = list(&finding["subjects"]).iter().map(text).collect();
+        let repair = if finding["repairable"] == true { " (--repair mends it)" } else { "" };
+        lines.push(format!(
+            "{name}: {} {} ({} times){repair}\n    {}\n    {}",
+            text(&finding["severity"]),
+            text(&finding["code"]),
+            finding["count"],
+            text(&finding["means"]),
+            subjects.join("\n    ")
+        ));
+    }
+    lines.join("\n")
 }
 
 /// Does it in this process, which has the data to itself meanwhile.

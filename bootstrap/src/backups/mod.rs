@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gadwall_application::backups::Shelf;
 use gadwall_domain::ports::backup::{CatalogReader, LakeArchive, MetadataArchive};
+use gadwall_domain::ports::doctor::LakeDoctor;
 use gadwall_objects::s3::S3Config;
 use gadwall_objects::{LocalBackups, S3Backups};
 
@@ -22,6 +23,8 @@ pub(crate) struct BackupPorts {
     pub(crate) lakes: Arc<dyn LakeArchive>,
     pub(crate) catalogs: Arc<dyn CatalogReader>,
     pub(crate) shelf: Option<Shelf>,
+    /// What looks after catalogs.
+    pub(crate) doctor: Arc<dyn LakeDoctor>,
 }
 
 /// Where backups are kept, if anywhere.

@@ -12,6 +12,7 @@ pub(crate) mod conditions;
 pub(crate) mod contracts;
 pub(crate) mod data;
 pub(crate) mod datasets;
+pub(crate) mod doctor;
 mod documents;
 pub(crate) mod edits;
 pub(crate) mod events;

@@ -31,10 +31,10 @@ pub(crate) struct OperationsApi {
 pub(crate) struct OperationBody {
     /// Its id.
     id: String,
-    /// `import`, `export`, `maintenance`, `backup` or `restore`.
+    /// `import`, `export`, `maintenance`, `backup`, `restore` or `doctor`.
     kind: String,
     /// What it works on: `bucket.table`, or `query`; of maintenance its steps; of backups `create`, `verify`,
-    /// `prune` or `restore`.
+    /// `prune` or `restore`; of the doctor `examine` or `repair`.
     subject: String,
     /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
     state: String,

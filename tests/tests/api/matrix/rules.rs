@@ -116,6 +116,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("POST", "/admin/backups/prune", Admin, Manage, Any).body(r#"{"keep": 1}"#),
     rule("POST", "/admin/backups/{backup}/verify", Admin, Manage, Any),
     rule("POST", "/admin/backups/{backup}/restore", Admin, Manage, Any).body("{}"),
+    rule("POST", "/admin/doctor", Admin, Manage, Any).body("{}"),
     rule("GET", "/config/summary", Admin, Read, Any),
     rule("GET", "/config/validate", Admin, Read, Any),
     rule("GET", "/config/features", Admin, Read, Any),
