@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backups;
+mod doctor;
 mod migrate;
 mod open_lake;
 mod servers;

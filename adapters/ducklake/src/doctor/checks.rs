@@ -150,13 +150,13 @@ pub(super) const CHECKS: [Check; 13] = [
         code: "later_than_the_newest",
         severity: Severity::Error,
         find: concat!(
-            "SELECT what || ' ' || id || ' of snapshot ' || at FROM (
-                   SELECT 'schema' AS what, schema_id AS id, greatest(begin_snapshot, end_snapshot) AS at FROM {md}.ducklake_schema
+            "SELECT what || ' ' || id || ' of snapshot ' || newest FROM (
+                   SELECT 'schema' AS what, schema_id AS id, greatest(begin_snapshot, end_snapshot) AS newest FROM {md}.ducklake_schema
                    UNION ALL SELECT 'table', table_id, greatest(begin_snapshot, end_snapshot) FROM {md}.ducklake_table
                    UNION ALL SELECT 'column', column_id, greatest(begin_snapshot, end_snapshot) FROM {md}.ducklake_column
                    UNION ALL SELECT 'data file', data_file_id, greatest(begin_snapshot, end_snapshot) FROM {md}.ducklake_data_file
                    UNION ALL SELECT 'delete file', delete_file_id, greatest(begin_snapshot, end_snapshot) FROM {md}.ducklake_delete_file)
-                WHERE at > ",
+                WHERE newest > ",
             head!(),
             " ORDER BY 1"
         ),
