@@ -17,7 +17,6 @@ use gadwall_domain::access::Principal;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::system::{HealthProbe, IdGenerator};
-use gadwall_ducklake::CatalogFilesReader;
 use gadwall_http::{App, Services};
 use gadwall_webhooks::HttpSender;
 use tokio::net::TcpListener;
@@ -25,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
-use crate::backups::{self, BackupPorts};
+use crate::backups::BackupPorts;
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, total_memory};
 use crate::elsewhere::ElsewhereTask;
@@ -242,13 +241,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
     let (objects, results) = breakers.files(objects, results);
     let lake_settings = lake_config(config, &folders, bucket)?;
     let (lakes, transfers) = lakes::open(config, lake_settings.clone()).await?;
-    let backups = BackupPorts {
-        metadata: archive,
-        lakes: lakes.archive(&lake_settings),
-        catalogs: Arc::new(CatalogFilesReader::new(&lake_settings.staging_dir)),
-        shelf: backups::shelf(config)?,
-        doctor: lakes.doctor(),
-    };
+    let backups = BackupPorts::of(config, &lakes, &lake_settings, archive)?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let operators = Operators {

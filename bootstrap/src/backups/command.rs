@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use gadwall_application::backups::Shelf;
 use gadwall_application::caller::Caller;
 use gadwall_domain::access::Principal;
+use gadwall_domain::backup::{Manifest, ManifestProject};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::{Operation, OperationState};
@@ -207,25 +208,23 @@ fn kept(config: &Config, whom: &Whom) -> anyhow::Result<Shelf> {
     shelf(&with_target(config, whom))?.context("say where backups are kept: --target, or the setting backup.target")
 }
 
+/// A backup, as a server tells it.
+fn listed(manifest: &Manifest) -> Value {
+    let project = |entry: &ManifestProject| json!({ "project": entry.project, "snapshot_id": entry.snapshot, "bytes": entry.bytes });
+    json!({
+        "id": manifest.id, "started_at": manifest.started_at, "finished_at": manifest.finished_at,
+        "made_by": manifest.made_by, "bytes": manifest.bytes(), "new_bytes": manifest.new_bytes,
+        "projects": manifest.projects.iter().map(project).collect::<Vec<_>>(),
+    })
+}
+
 /// Tells which backups there are.
 pub async fn list(config: &Config, whom: &Whom, as_json: bool) -> anyhow::Result<()> {
-    let backups = match &whom.server {
-        Some(_) => {
-            let remote = Remote::find(config, whom).await?.context("the server does not answer")?;
-            remote.get("/admin/backups").await?["backups"].clone()
-        }
-        None => {
-            let of = |manifest: gadwall_domain::backup::Manifest| {
-                json!({
-                    "id": manifest.id, "started_at": manifest.started_at, "finished_at": manifest.finished_at,
-                    "bytes": manifest.bytes(), "new_bytes": manifest.new_bytes,
-                    "projects": manifest.projects.iter().map(|entry| json!({
-                        "project": entry.project, "snapshot_id": entry.snapshot, "bytes": entry.bytes,
-                    })).collect::<Vec<_>>(),
-                })
-            };
-            kept(config, whom)?.list().await?.into_iter().map(of).collect::<Vec<_>>().into()
-        }
+    let backups = if whom.server.is_some() {
+        let remote = Remote::find(config, whom).await?.context("the server does not answer")?;
+        remote.get("/admin/backups").await?["backups"].clone()
+    } else {
+        kept(config, whom)?.list().await?.iter().map(listed).collect::<Vec<_>>().into()
     };
     let mut out = std::io::stdout().lock();
     if as_json {

@@ -10,11 +10,13 @@ use anyhow::Context as _;
 use gadwall_application::backups::Shelf;
 use gadwall_domain::ports::backup::{CatalogReader, LakeArchive, MetadataArchive};
 use gadwall_domain::ports::doctor::LakeDoctor;
+use gadwall_ducklake::{CatalogFilesReader, LakeConfig};
 use gadwall_objects::s3::S3Config;
 use gadwall_objects::{LocalBackups, S3Backups};
 
 use crate::config::Config;
 use crate::files::s3_config;
+use crate::lakes::Lakes;
 use crate::system::SystemIds;
 
 /// What copies projects, and where to.
@@ -25,6 +27,24 @@ pub(crate) struct BackupPorts {
     pub(crate) shelf: Option<Shelf>,
     /// What looks after catalogs.
     pub(crate) doctor: Arc<dyn LakeDoctor>,
+}
+
+impl BackupPorts {
+    /// Of these lakes, and of the metadata that goes with them.
+    pub(crate) fn of(
+        config: &Config,
+        lakes: &Lakes,
+        settings: &LakeConfig,
+        metadata: Arc<dyn MetadataArchive>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            metadata,
+            lakes: lakes.archive(settings),
+            catalogs: Arc::new(CatalogFilesReader::new(&settings.staging_dir)),
+            shelf: shelf(config)?,
+            doctor: lakes.doctor(),
+        })
+    }
 }
 
 /// Where backups are kept, if anywhere.

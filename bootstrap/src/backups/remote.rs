@@ -13,7 +13,7 @@ use crate::ready;
 /// Longest wait for a server that may not be there.
 const FIRST: Duration = Duration::from_secs(2);
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it is looked how far an operation is, and how many looks in a row may fail.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FAILED_LOOKS: u32 = 30;
