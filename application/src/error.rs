@@ -32,6 +32,7 @@ use crate::breaker::Refused;
 use crate::datasets::DatasetError;
 use crate::events::EventsError;
 use crate::keys::KeyError;
+use crate::lake_kind::lake_kind;
 use crate::maintenance::MaintenanceError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
@@ -509,18 +510,10 @@ impl Classify for UseCaseError {
             Self::Governed(error) => error.kind(),
             Self::Events(error) => error.kind(),
             Self::Webhook(error) => error.kind(),
-            Self::SchemaAway { .. }
-            | Self::Store(StoreError::Unavailable(_))
-            | Self::Lake(
-                LakeError::Busy
-                | LakeError::Contended
-                | LakeError::Unavailable(_)
-                | LakeError::ReadOnly(_)
-                | LakeError::Damaged(_)
-                | LakeError::NoLake,
-            ) => ErrorKind::Unavailable,
-            Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => ErrorKind::StorageFull,
-            Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
+            Self::SchemaAway { .. } | Self::Store(StoreError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Store(StoreError::StorageFull(_)) => ErrorKind::StorageFull,
+            Self::Store(_) => ErrorKind::Internal,
+            Self::Lake(error) => lake_kind(error),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod history;
 pub mod idempotency;
 pub mod instances;
 pub mod keys;
+mod lake_kind;
 pub mod lineage;
 pub mod maintenance;
 mod noted;

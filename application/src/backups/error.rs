@@ -3,13 +3,13 @@
 use gadwall_domain::error::{Classify, ErrorKind};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::backup::{ArchiveError, TargetError};
-use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::objects::{ContentError, ObjectError};
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::datasets::DatasetError;
 use crate::error::UseCaseError;
+use crate::lake_kind::lake_kind;
 
 /// The failures of backups.
 #[derive(Debug, Error)]
@@ -70,12 +70,6 @@ pub enum BackupError {
     Archive(ArchiveError),
 }
 
-impl From<BackupError> for Box<UseCaseError> {
-    fn from(error: BackupError) -> Self {
-        Self::new(error.into())
-    }
-}
-
 impl From<ArchiveError> for UseCaseError {
     fn from(error: ArchiveError) -> Self {
         match error {
@@ -111,15 +105,13 @@ impl Classify for BackupError {
                 TargetError::Content(_) | TargetError::Fault(_) => ErrorKind::Internal,
             },
             Self::Archive(error) => match error {
-                ArchiveError::Lake(LakeError::Busy | LakeError::Contended | LakeError::Unavailable(_)) => {
-                    ErrorKind::Unavailable
-                }
+                ArchiveError::Lake(error) => lake_kind(error),
                 ArchiveError::Inlined
                 | ArchiveError::Elsewhere
                 | ArchiveError::Files { .. }
                 | ArchiveError::Unreadable(_) => ErrorKind::Unprocessable,
                 ArchiveError::Content(ContentError::Interrupted) => ErrorKind::Unavailable,
-                ArchiveError::Lake(_) | ArchiveError::Content(_) => ErrorKind::Internal,
+                ArchiveError::Content(_) => ErrorKind::Internal,
             },
         }
     }
