@@ -152,9 +152,10 @@ async fn only_what_nobody_needs_ends_and_the_index_knows_it_all() {
 #[tokio::test]
 async fn while_a_backup_is_made_nothing_ends_and_no_file_goes() {
     let scene = Scene::new(None).await;
+    scene.world.project("other").await;
     let mut backup = Operation {
         id: OperationId::new(uuid::Uuid::from_u128(1)),
-        project: ProjectId::default_project(),
+        project: project_id("other"),
         kind: OperationKind::Backup,
         subject: "create".to_owned(),
         started_by: "admin".to_owned(),
