@@ -27,10 +27,12 @@ use gadwall_domain::webhook::WebhookUrlError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::backups::BackupError;
 use crate::breaker::Refused;
 use crate::datasets::DatasetError;
 use crate::events::EventsError;
 use crate::keys::KeyError;
+use crate::lake_kind::lake_kind;
 use crate::maintenance::MaintenanceError;
 use crate::operations::OperationError;
 use crate::projects::DeletionError;
@@ -390,6 +392,9 @@ pub enum UseCaseError {
     /// An operation can't be started or isn't there.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// Backups.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Maintenance.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
@@ -497,6 +502,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.kind(),
             Self::LineageName(error) => error.kind(),
             Self::Operation(error) => error.kind(),
+            Self::Backup(error) => error.kind(),
             Self::Maintenance(error) => error.kind(),
             Self::KnownQuery(error) => error.kind(),
             Self::KeptResult(error) => error.kind(),
@@ -504,18 +510,10 @@ impl Classify for UseCaseError {
             Self::Governed(error) => error.kind(),
             Self::Events(error) => error.kind(),
             Self::Webhook(error) => error.kind(),
-            Self::SchemaAway { .. }
-            | Self::Store(StoreError::Unavailable(_))
-            | Self::Lake(
-                LakeError::Busy
-                | LakeError::Contended
-                | LakeError::Unavailable(_)
-                | LakeError::ReadOnly(_)
-                | LakeError::Damaged(_)
-                | LakeError::NoLake,
-            ) => ErrorKind::Unavailable,
-            Self::Store(StoreError::StorageFull(_)) | Self::Lake(LakeError::StorageFull(_)) => ErrorKind::StorageFull,
-            Self::Store(_) | Self::Lake(_) => ErrorKind::Internal,
+            Self::SchemaAway { .. } | Self::Store(StoreError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Store(StoreError::StorageFull(_)) => ErrorKind::StorageFull,
+            Self::Store(_) => ErrorKind::Internal,
+            Self::Lake(error) => lake_kind(error),
         }
     }
 
@@ -585,6 +583,7 @@ impl Classify for UseCaseError {
             Self::LineageEvent(error) => error.code(),
             Self::LineageName(error) => error.code(),
             Self::Operation(error) => error.code(),
+            Self::Backup(error) => error.code(),
             Self::Maintenance(error) => error.code(),
             Self::KnownQuery(error) => error.code(),
             Self::KeptResult(error) => error.code(),
@@ -655,6 +654,7 @@ impl Classify for UseCaseError {
             Self::Deletion(error) => error.details(),
             Self::Dataset(error) => error.details(),
             Self::Operation(error) => error.details(),
+            Self::Backup(error) => error.details(),
             Self::Maintenance(error) => error.details(),
             Self::KnownQuery(error) => error.details(),
             Self::KeptResult(error) => error.details(),

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::background::{StopBackground, TokioBackground, WAITING};
+use crate::backups::BackupPorts;
 use crate::breakers::{Breakers, breaker_config};
 use crate::config::{CatalogKind, Config, total_memory};
 use crate::elsewhere::ElsewhereTask;
@@ -41,7 +42,7 @@ use crate::linked_reads;
 use crate::machine::LocalMachine;
 use crate::maintenance;
 use crate::measuring;
-use crate::metadata;
+use crate::metadata::{self, OpenMetadata};
 use crate::ontology;
 use crate::policies::{
     admin_policy, data_dir, default_quota, engine_limits, lake_config, query_settings, result_settings, tokens,
@@ -228,8 +229,8 @@ fn operators(
 }
 
 /// Use cases over adapters that are open.
-struct Opened {
-    services: Services,
+pub(crate) struct Opened {
+    pub(crate) services: Services,
     query_log: QueryLogWriter,
     elsewhere: Option<ElsewhereTask>,
     bell: Bell,
@@ -243,21 +244,31 @@ struct Opened {
     lock: DataLock,
 }
 
-async fn open(config: &Config) -> anyhow::Result<Opened> {
+impl Opened {
+    /// Ends what runs in the background, and says that this process is done.
+    pub(crate) async fn close(self) {
+        drop(self.background);
+        self.lease.end().await;
+    }
+}
+
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
     let folders = LocalFolders::new(data_dir(config)?);
     let mut lock = folders.lock()?;
     folders
         .create()
         .context("folders can't be made in the data directory; set data_dir (DATA_DIR) to one that can be written")?;
     folders.require_writable()?;
-    let (store, metadata_probe, pools) = metadata::open(config, &folders).await?;
+    let OpenMetadata { store, archive, probe: metadata_probe, pools } = metadata::open(config, &folders).await?;
     let breakers = Breakers::new(config);
     let past_the_breaker = Arc::clone(&store);
     let bell = Bell::default();
     let store: Arc<dyn MetadataStore> = Arc::new(AnnouncingMetadata::new(breakers.metadata(store), bell.clone()));
     let FileStores { objects, results, bucket, probe } = FileStores::open(config, &folders).await?;
     let (objects, results) = breakers.files(objects, results);
-    let (lakes, transfers) = lakes::open(config, lake_config(config, &folders, bucket)?).await?;
+    let lake_settings = lake_config(config, &folders, bucket)?;
+    let (lakes, transfers) = lakes::open(config, lake_settings.clone()).await?;
+    let backups = BackupPorts::of(config, &lakes, &lake_settings, archive)?;
     let (admins, generated_admin_key) = admin_policy(config)?;
     let statistics = Arc::new(LocalStatistics::new(folders.lakes()));
     let log: Arc<dyn LogControl> = Arc::new(ProcessLog::new(&config.logging));
@@ -292,6 +303,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
         store,
         instances: Arc::clone(&instances),
         lakes: breakers.lakes(lakes.ports()),
+        backups,
         maintenance: (lakes.maintenance(), maintenance::settings(&config.maintenance)?),
         guard,
         objects,

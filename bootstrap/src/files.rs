@@ -80,7 +80,7 @@ fn place_of(config: &S3Config, store: &S3Store) -> S3Place {
     }
 }
 
-fn s3_config(storage: &Storage) -> S3Config {
+pub(crate) fn s3_config(storage: &Storage) -> S3Config {
     let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
     let endpoint = address(&storage.endpoint, storage.secure);
     S3Config {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gadwall_application::guarded::LakePorts;
+use gadwall_domain::ports::backup::LakeArchive;
+use gadwall_domain::ports::doctor::LakeDoctor;
 use gadwall_domain::ports::lake::{Lake, LakeMaintenance, QueryEngine, ScriptEngine, ViewEngine};
 use gadwall_domain::ports::operating::EngineControl;
 use gadwall_domain::ports::system::{HealthProbe, LakeProbe};
 use gadwall_domain::ports::transfer::BulkTransfer;
 use gadwall_ducklake::{
-    CloudError, CloudLakes, EmbeddedLakes, EngineLimits, EngineTransfers, LakeConfig, PostgresPlace, ServerError,
+    CloudError, CloudLakes, EmbeddedLakes, EngineLimits, EngineTransfers, LakeArchives, LakeConfig, PostgresPlace,
+    ServerError,
 };
 
 use crate::config::{CatalogKind, Config};
@@ -42,6 +45,15 @@ impl Lakes {
         broken: dyn LakeProbe,
         engines: dyn EngineControl,
         maintenance: dyn LakeMaintenance,
+        doctor: dyn LakeDoctor,
+    }
+
+    /// What copies them for backups.
+    pub(crate) fn archive(&self, settings: &LakeConfig) -> Arc<dyn LakeArchive> {
+        match self {
+            Self::Embedded(lakes) => Arc::new(LakeArchives::new(Arc::clone(lakes), settings)),
+            Self::Cloud(lakes) => Arc::new(LakeArchives::in_cloud(Arc::clone(lakes), settings)),
+        }
     }
 
     pub(crate) fn ports(&self) -> LakePorts {

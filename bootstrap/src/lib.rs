@@ -4,6 +4,7 @@
 
 mod app;
 mod background;
+pub mod backups;
 mod breakers;
 pub mod config;
 mod elsewhere;

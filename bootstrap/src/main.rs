@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use gadwall::backups::command::{self, Task};
 use gadwall::config::{Loaded, Sources};
 use gadwall::{Config, Server, migrate, ontology, ready};
 
@@ -38,6 +39,59 @@ enum Command {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// Back projects up: to where `backup.target` says, a folder or s3://bucket/prefix.
+    ///
+    /// Without a sub-command it makes a backup. A server that runs is asked to do it, as it has the data: the one that the configuration
+    /// starts, or `--server`. If none runs, this process does it. Files that an earlier backup has, also one that broke off, are not
+    /// copied again. Exits with 0 when all is there, and 1 otherwise.
+    #[command(args_conflicts_with_subcommands = true)]
+    Backup {
+        #[command(subcommand)]
+        what: Option<Backup>,
+        /// A project to back up, and another with each more; all without.
+        #[arg(long = "project", value_name = "PROJECT")]
+        projects: Vec<String>,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Make projects of a backup: all of them, or one, under its own name or another.
+    ///
+    /// A project that is there is never overwritten: delete and purge it first, or give another name. It is there once all of it is, and its
+    /// rows were counted. Under another name it has no keys, webhooks, shares or links. A server that runs is asked to do it.
+    Restore {
+        /// The backup's id, as `gadwall backup list` tells it, or `latest`.
+        #[arg(default_value = "latest", value_name = "BACKUP")]
+        backup: String,
+        /// The project of the backup; all without.
+        #[arg(long, value_name = "PROJECT")]
+        project: Option<String>,
+        /// The name that it shall have.
+        #[arg(long = "as", value_name = "NAME", requires = "project")]
+        name: Option<String>,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Look for damage: in catalogs, between them and the files that are there, and between them and the index of the commits.
+    ///
+    /// Only reads, unless told to repair. A server that runs is asked to do it, as it has the data; if none runs, this process does it.
+    /// Exits with 0 when all is healthy, 1 when there are findings, and 2 when it could not be looked.
+    Doctor {
+        /// A project to look at, and another with each more; all without.
+        #[arg(long = "project", value_name = "PROJECT")]
+        projects: Vec<String>,
+        /// Mend what can be mended without inventing anything: next numbers, statistics, what should have ended. Back up first.
+        #[arg(long)]
+        repair: bool,
+        /// Tell it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The server to ask; the one that the configuration starts, if it answers, unless told.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// A key of an administrator of that server; the configuration's unless told.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
     /// A small ontology server, to begin with and for tests.
     Ontology {
         #[command(subcommand)]
@@ -58,6 +112,59 @@ enum Command {
         /// Only look whether it could be done, and at how much there is. Makes metadata's tables, but copies nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// Who does it, and where backups are kept.
+#[derive(Debug, Clone, clap::Args)]
+struct Whom {
+    /// The server to ask; the one that the configuration starts, if it answers, unless told.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// A key of an administrator of that server; the configuration's unless told.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// A folder or s3://bucket/prefix, in place of `backup.target`: then no server is asked, and none may run on the data.
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+}
+
+impl From<&Whom> for command::Whom {
+    fn from(whom: &Whom) -> Self {
+        Self { server: whom.server.clone(), key: whom.key.clone(), target: whom.target.clone() }
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Backup {
+    /// List backups, oldest first: id, when it began, how large it is, and its projects with the snapshots they stand at.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Read all files of a backup, and compare sizes, checksums, and what the catalogs say of them. Needs no server.
+    ///
+    /// Exits with 0 when all is as it was written, and 1 otherwise.
+    Verify {
+        /// Where the backup is kept, in place of `backup.target`.
+        #[arg(value_name = "PLACE")]
+        place: Option<String>,
+        /// The backup's id, or `latest`.
+        #[arg(long, default_value = "latest", value_name = "BACKUP")]
+        backup: String,
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Keep the newest backups of each project, and remove the others with all files that none of those needs.
+    Prune {
+        /// So many of each project.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        keep: u32,
+        #[command(flatten)]
+        whom: Whom,
     },
 }
 
@@ -86,11 +193,24 @@ enum Destination {
     Cloud,
 }
 
+/// Why the doctor told nothing.
+#[derive(Debug)]
+struct NotLooked;
+
+impl std::fmt::Display for NotLooked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the doctor could not look")
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            if error.is::<NotLooked>() {
+                return ExitCode::from(2);
+            }
             error.downcast_ref::<migrate::Stopped>().map_or(ExitCode::FAILURE, |stopped| stopped.exit_code().into())
         }
     }
@@ -111,7 +231,33 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             gadwall::telemetry::start(&config.logging);
             runtime()?.block_on(ontology::serve(&config, folder, *listen))
         }
+        Command::Backup { what, projects, whom } => {
+            runtime()?.block_on(backup(&loaded()?.config, what.as_ref(), projects, whom))
+        }
+        Command::Doctor { projects, repair, json, server, key } => {
+            let whom = command::Whom { server: server.clone(), key: key.clone(), target: None };
+            let looked =
+                || runtime()?.block_on(command::doctor(&loaded()?.config, &whom, projects.clone(), *repair, *json));
+            looked().map_err(|error| if error.is::<command::Findings>() { error } else { error.context(NotLooked) })
+        }
+        Command::Restore { backup, project, name, whom } => {
+            let task = Task::Restore { backup: backup.clone(), project: project.clone(), name: name.clone() };
+            runtime()?.block_on(command::run(&loaded()?.config, &whom.into(), &task))
+        }
         Command::Serve => runtime()?.block_on(serve(&loaded()?, cli.config.as_deref())),
+    }
+}
+
+async fn backup(config: &Config, what: Option<&Backup>, projects: &[String], whom: &Whom) -> anyhow::Result<()> {
+    match what {
+        None => command::run(config, &whom.into(), &Task::Create(projects.to_vec())).await,
+        Some(Backup::Prune { keep, whom }) => command::run(config, &whom.into(), &Task::Prune(*keep)).await,
+        Some(Backup::List { json, whom }) => command::list(config, &whom.into(), *json).await,
+        Some(Backup::Verify { place, backup, whom }) => {
+            let mut whom = command::Whom::from(whom);
+            whom.target = place.clone().or(whom.target);
+            command::verify(config, &whom, backup).await
+        }
     }
 }
 

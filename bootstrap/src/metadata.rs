@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gadwall_domain::ports::backup::MetadataArchive;
 use gadwall_domain::ports::metadata::MetadataStore;
 use gadwall_domain::ports::operating::PoolMonitor;
 use gadwall_domain::ports::peers::Peers;
@@ -14,7 +15,25 @@ use crate::config::{CatalogKind, Config};
 use crate::folders::LocalFolders;
 
 /// The store, and how it and its connections fare.
-pub(crate) type OpenMetadata = (Arc<dyn MetadataStore>, Arc<dyn HealthProbe>, Arc<dyn PoolMonitor>);
+pub(crate) struct OpenMetadata {
+    pub(crate) store: Arc<dyn MetadataStore>,
+    /// Copies projects' metadata for backups.
+    pub(crate) archive: Arc<dyn MetadataArchive>,
+    pub(crate) probe: Arc<dyn HealthProbe>,
+    pub(crate) pools: Arc<dyn PoolMonitor>,
+}
+
+impl OpenMetadata {
+    fn of<T: MetadataStore + MetadataArchive + HealthProbe + PoolMonitor + 'static>(store: T) -> Self {
+        let store = Arc::new(store);
+        Self {
+            store: Arc::clone(&store) as _,
+            archive: Arc::clone(&store) as _,
+            probe: Arc::clone(&store) as _,
+            pools: store,
+        }
+    }
+}
 
 /// Opens the store and brings it up to date.
 pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Result<OpenMetadata> {
@@ -22,11 +41,9 @@ pub(crate) async fn open(config: &Config, folders: &LocalFolders) -> anyhow::Res
         if folders.metadata().exists() {
             tracing::warn!("metadata is kept in PostgreSQL: the metadata that is in the data directory is not used");
         }
-        let store = Arc::new(PostgresMetadata::open(&postgres_config(config, url)).await?);
-        return Ok((Arc::clone(&store) as _, Arc::clone(&store) as _, store));
+        return Ok(OpenMetadata::of(PostgresMetadata::open(&postgres_config(config, url)).await?));
     }
-    let store = Arc::new(open_file(config, folders).await?);
-    Ok((Arc::clone(&store) as _, Arc::clone(&store) as _, store))
+    Ok(OpenMetadata::of(open_file(config, folders).await?))
 }
 
 /// Whether the store is on another machine.

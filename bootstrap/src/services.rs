@@ -6,12 +6,14 @@ use chrono::TimeDelta;
 use gadwall_application::access::{Access, AdminPolicy};
 use gadwall_application::analytics::{self, Analytics, EngineLimits};
 use gadwall_application::audit::{Audit, AuditRetention};
+use gadwall_application::backups::{self, Backups};
 use gadwall_application::breaker::{Breaker, BreakerConfig};
 use gadwall_application::buckets::Buckets;
 use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::contracts::{self, Contracts, Recorder};
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::doctor::{self, Doctor};
 use gadwall_application::elsewhere::Elsewhere;
 use gadwall_application::events::{Bell, EventSettings, Events};
 use gadwall_application::guarded::{GuardedEngine, GuardedScripts, LakePorts};
@@ -56,6 +58,7 @@ use gadwall_domain::ports::webhooks::WebhookSender;
 use gadwall_domain::quota::Quota;
 use gadwall_http::Services;
 
+use crate::backups::BackupPorts;
 use crate::config::total_memory;
 use crate::elsewhere::ElsewhereTask;
 use crate::system::{ProcessMemory, SystemClock, SystemIds};
@@ -65,6 +68,7 @@ pub(crate) struct Outside {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) instances: Arc<Instances>,
     pub(crate) lakes: LakePorts,
+    pub(crate) backups: BackupPorts,
     pub(crate) maintenance: (Arc<dyn LakeMaintenance>, MaintenanceSettings),
     pub(crate) guard: Guard,
     pub(crate) objects: Arc<dyn ObjectStorage>,
@@ -125,6 +129,7 @@ pub(crate) fn services(
         store,
         instances,
         lakes,
+        backups,
         maintenance: (maintenance, maintenance_settings),
         guard,
         objects,
@@ -330,6 +335,27 @@ pub(crate) fn services(
         instances,
     );
     let operations = Arc::new(operations.with_elsewhere(elsewhere.clone()));
+    let kept = Backups::new(backups::Parts {
+        store: Arc::clone(&store),
+        metadata: backups.metadata,
+        lakes: Arc::clone(&lakes) as _,
+        lakes_archive: backups.lakes,
+        catalogs: backups.catalogs,
+        objects: Arc::clone(&objects),
+        shelf: backups.shelf,
+        operations: Arc::clone(&operations),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        made_by: concat!("gadwall ", env!("CARGO_PKG_VERSION")).to_owned(),
+    });
+    let doctor = Doctor::new(doctor::Parts {
+        store: Arc::clone(&store),
+        lakes: Arc::clone(&lakes) as _,
+        doctor: backups.doctor,
+        projection: Arc::clone(&projection),
+        operations: Arc::clone(&operations),
+        clock: Arc::clone(&clock),
+    });
     let maintenance = Maintenance::new(maintenance::Parts {
         store,
         maintenance,
@@ -384,6 +410,8 @@ pub(crate) fn services(
         idempotency,
         operations,
         transfers: Arc::new(transfers),
+        backups: Arc::new(kept),
+        doctor: Arc::new(doctor),
         maintenance: Arc::new(maintenance),
         system: Arc::new(system),
         clock,

@@ -11,6 +11,7 @@ pub mod alteration;
 #[cfg(test)]
 mod alteration_tests;
 pub mod audit;
+pub mod backup;
 pub mod bucket;
 pub mod check;
 pub mod commit;

@@ -43,21 +43,32 @@ pub enum OperationKind {
     Export,
     /// Keeps the project's lake in order.
     Maintenance,
+    /// Copies projects to where backups are kept, or looks after what is there.
+    Backup,
+    /// Makes projects of a backup.
+    Restore,
+    /// Looks for what is wrong with catalogs.
+    Doctor,
 }
 
 impl OperationKind {
+    const ALL: [Self; 6] = [Self::Import, Self::Export, Self::Maintenance, Self::Backup, Self::Restore, Self::Doctor];
+
     /// The word used in the API and in storage.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Import => "import",
             Self::Export => "export",
             Self::Maintenance => "maintenance",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Doctor => "doctor",
         }
     }
 
     /// The kind of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Import, Self::Export, Self::Maintenance].into_iter().find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

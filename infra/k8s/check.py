@@ -74,6 +74,10 @@ def promises(overlay, documents):
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     yield from secured(pod, container)
+    if job := of_kind(documents, "CronJob"):
+        of_job = render.pod_of(job)
+        for started in [*of_job.get("initContainers", []), *of_job["containers"]]:
+            yield from secured(of_job, started)
     for probe, path in PROBES.items():
         if container.get(probe, {}).get("httpGet", {}).get("path") != path:
             yield f"the {probe} doesn't ask {path}"

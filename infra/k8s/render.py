@@ -58,8 +58,13 @@ def patched(documents, patch):
     return [merged(document, patch) if document is found[0] else document for document in documents]
 
 
+def pod_of(document):
+    spec = document.get("spec", {})
+    return spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {})
+
+
 def with_images(document, images):
-    pod = document.get("spec", {}).get("template", {}).get("spec", {})
+    pod = pod_of(document)
     for container in pod.get("containers", []) + pod.get("initContainers", []):
         for image in images:
             if container["image"].partition(":")[0] == image["name"]:

@@ -66,10 +66,11 @@ const DRIVERS: [(&str, &[&str]); 10] = [
     ("poem", &["gadwall-http"]),
     ("poem-openapi", &["gadwall-http"]),
     ("hyper", &["gadwall-http"]),
-    // Objects name it only to choose what TLS runs on.
+    // Objects name it only to choose what TLS runs on; the command line asks a server that runs.
     (
         "reqwest",
         &[
+            "gadwall",
             "gadwall-tests",
             "gadwall-objects",
             "gadwall-oidc",

@@ -4,12 +4,14 @@
 //! hold DuckDB, `structure` reads a lake's own tables, `stage`, `writer` and `commit` take rows in, `gate` and `query` let
 //! users' SQL at them. Only `sql` turns names into SQL text, and nothing calls DuckDB on the async runtime.
 
+mod archive;
 mod area;
 mod catalogs;
 mod cloud;
 mod commit;
 mod config;
 mod control;
+mod doctor;
 mod durable;
 mod engine;
 mod error;
@@ -47,6 +49,7 @@ mod values;
 mod version;
 mod writer;
 
+pub use archive::{CatalogFilesReader, LakeArchives};
 pub use cloud::{CloudError, CloudLakes, EngineLimits, ServerError};
 pub use config::{DataPlace, LakeConfig, PostgresPlace, S3Place};
 pub use durable::{FileSync, Fsync};

@@ -29,11 +29,13 @@ use std::time::Duration;
 use gadwall_application::access::Access;
 use gadwall_application::analytics::Analytics;
 use gadwall_application::audit::Audit;
+use gadwall_application::backups::Backups;
 use gadwall_application::buckets::Buckets;
 use gadwall_application::changes::{Changes, Consumers};
 use gadwall_application::contracts::Contracts;
 use gadwall_application::data::Data;
 use gadwall_application::datasets::Datasets;
+use gadwall_application::doctor::Doctor;
 use gadwall_application::events::Events;
 use gadwall_application::history::History;
 use gadwall_application::idempotency::Idempotency;
@@ -66,12 +68,14 @@ use poem_openapi::OpenApiService;
 use api::admin_tables::AdminTablesApi;
 use api::analytics::AnalyticsApi;
 use api::audit::AuditApi;
+use api::backups::BackupsApi;
 use api::batches::BatchesApi;
 use api::buckets::BucketsApi;
 use api::changes::ChangesApi;
 use api::contracts::ContractsApi;
 use api::data::DataApi;
 use api::datasets::{DatasetsApi, ShortDatasetsApi};
+use api::doctor::DoctorApi;
 use api::edits::EditsApi;
 use api::events::EventsApi;
 use api::events::clients::EventClientsApi;
@@ -154,6 +158,10 @@ pub struct Services {
     pub operations: Arc<Operations>,
     /// Imports and exports.
     pub transfers: Arc<Transfers>,
+    /// Backups of projects.
+    pub backups: Arc<Backups>,
+    /// What is wrong with catalogs.
+    pub doctor: Arc<Doctor>,
     /// Maintenance of the lakes.
     pub maintenance: Arc<Maintenance>,
     /// Jobs, runs, and what comes from what.
@@ -267,7 +275,7 @@ type TableApis = (TablesApi, ViewsApi, ShapeApi, EditsApi, DataApi, HistoryApi, 
 type FileApis = (DatasetsApi, TransfersApi, OperationsApi, MaintenanceApi);
 type QueryApis = (QueriesApi, BatchesApi, RunningQueriesApi, ResultsApi);
 type ShortApis = ((ShortTablesApi, ShortDatasetsApi), (RecordsApi, AdminTablesApi, SchemasApi));
-type OperatingApis = (OperatingApi, MemoryApi, ConfigApi);
+type OperatingApis = (OperatingApi, MemoryApi, ConfigApi, BackupsApi, DoctorApi);
 type LineageApis = (JobsApi, LineageApi, CatalogueApi, LineageQueueApi);
 type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 
@@ -431,7 +439,10 @@ fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCa
     let (operating, cache) = parts();
     let figures = OperatingApi { operating, cache, metrics: config.metrics };
     let (operating, cache) = parts();
-    (figures, MemoryApi { operating, cache }, ConfigApi { operating: Arc::clone(&services.operating) })
+    let config = ConfigApi { operating: Arc::clone(&services.operating) };
+    let backups = BackupsApi { backups: Arc::clone(&services.backups) };
+    let doctor = DoctorApi { doctor: Arc::clone(&services.doctor) };
+    (figures, MemoryApi { operating, cache }, config, backups, doctor)
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {

@@ -4,6 +4,7 @@
 //! errors mean) is in a module for each.
 #![deny(missing_docs)]
 
+mod archive;
 mod audit;
 mod consumers;
 mod contracts;

@@ -13,6 +13,7 @@ pub(crate) enum Value<'q> {
     Integer(Option<i64>),
     Real(Option<f64>),
     Bytes(Option<&'q [u8]>),
+    OwnBytes(Vec<u8>),
 }
 
 /// How a database is told where the values of many rows go.
@@ -42,6 +43,7 @@ where
     Option<i64>: Encode<'q, D> + Type<D>,
     Option<f64>: Encode<'q, D> + Type<D>,
     Option<&'q [u8]>: Encode<'q, D> + Type<D>,
+    Vec<u8>: Encode<'q, D> + Type<D>,
 {
     fn add(query: Query<'q, D, D::Arguments>, value: Value<'q>) -> Query<'q, D, D::Arguments> {
         match value {
@@ -49,6 +51,7 @@ where
             Value::Integer(value) => query.bind(value),
             Value::Real(value) => query.bind(value),
             Value::Bytes(value) => query.bind(value),
+            Value::OwnBytes(value) => query.bind(value),
         }
     }
 }
@@ -183,6 +186,12 @@ impl From<Option<f64>> for Value<'_> {
 impl<'q> From<&'q [u8]> for Value<'q> {
     fn from(bytes: &'q [u8]) -> Self {
         Self::Bytes(Some(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Value<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::OwnBytes(bytes)
     }
 }
 

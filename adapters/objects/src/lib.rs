@@ -11,6 +11,7 @@
 //! links out of its root, writes beside the object where patterns see it, and has no names that end in `#1`.
 //! The decision is in `docs/decisions`.
 
+mod backups;
 mod error;
 mod folder;
 mod incoming;
@@ -44,6 +45,7 @@ use incoming::Incoming;
 use place::Turns;
 use version::Stamps;
 
+pub use backups::{LocalBackups, S3Backups};
 pub use error::OpenError;
 pub use results::LocalResults;
 pub use sync::{FileSync, Fsync};

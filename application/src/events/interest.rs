@@ -6,7 +6,8 @@ use super::EventsError;
 pub const SPOKEN: [&str; 7] =
     ["lineage_event", "job_status", "queue_status", "system_metric", "error", "heartbeat", "ping"];
 /// What changes are of: events are called `table.created`, `rows.appended`.
-const AREAS: [&str; 17] = [
+const AREAS: [&str; 18] = [
+    "backup",
     "bucket",
     "contract",
     "dataset",

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::maintenance::{Holds, MaintenancePolicy, expirable};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::operation::OperationKind;
+use gadwall_domain::operation::{Operation, OperationKind};
 use gadwall_domain::ports::events::SnapshotHolds;
 use gadwall_domain::ports::lake::KeptSnapshot;
 use gadwall_domain::ports::maintenance::KeptMaintenance;
 use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, StoreError};
 use gadwall_domain::ports::system::Clock;
+
+use crate::backups::is_backup;
 
 /// Snapshots that end in one slice.
 const AT_ONCE: usize = 200;
@@ -71,7 +73,8 @@ async fn named(tx: &mut dyn MetadataTx, project: &ProjectId, from: Option<Snapsh
     let these = tags.iter().map(|tag| tag.snapshot).chain(pinned).collect();
     // What an import or an export still has to read is known to itself alone.
     let unfinished = tx.operations().unfinished().await?;
-    let all = unfinished.iter().any(|other| other.project == *project && other.kind != OperationKind::Maintenance);
+    let reads = |other: &Operation| other.project == *project && other.kind != OperationKind::Maintenance;
+    let all = unfinished.iter().any(|other| reads(other) || is_backup(other));
     Ok(Holds { these, from, all })
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::Parts;
+use crate::backups::is_backup;
 use crate::error::{UseCaseError, about_table};
 use crate::operations::Running;
 
@@ -72,6 +73,8 @@ impl Run {
             }
             self.report.steps.entry(step.as_str()).or_default();
             match step {
+                // A backup may be about to copy them. They wait for the next run.
+                MaintenanceStep::DeleteFiles | MaintenanceStep::DeleteOrphans if self.is_backed_up().await? => {}
                 MaintenanceStep::RewriteFiles | MaintenanceStep::MergeFiles => self.compact(step).await?,
                 MaintenanceStep::ExpireSnapshots => self.expire().await?,
                 MaintenanceStep::DeleteFiles => {
@@ -136,6 +139,10 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    async fn is_backed_up(&self) -> Result<bool, UseCaseError> {
+        Ok(self.parts.store.read().await?.operations().unfinished().await?.iter().any(is_backup))
     }
 
     async fn is_paused(&mut self) -> Result<bool, UseCaseError> {

@@ -150,6 +150,42 @@ async fn only_what_nobody_needs_ends_and_the_index_knows_it_all() {
 }
 
 #[tokio::test]
+async fn while_a_backup_is_made_nothing_ends_and_no_file_goes() {
+    let scene = Scene::new(None).await;
+    scene.world.project("other").await;
+    let mut backup = Operation {
+        id: OperationId::new(uuid::Uuid::from_u128(1)),
+        project: project_id("other"),
+        kind: OperationKind::Backup,
+        subject: "create".to_owned(),
+        started_by: "admin".to_owned(),
+        request_id: scene.owner.request_id.clone(),
+        created_at: noon(),
+        finished_at: None,
+        state: OperationState::Running,
+        progress: gadwall_domain::operation::Progress::default(),
+        instance: uuid::Uuid::nil(),
+    };
+    let mut tx = scene.world.store.write().await.unwrap();
+    tx.operations().insert(&backup).await.unwrap();
+    tx.commit().await.unwrap();
+    let OperationState::Succeeded(report) = scene.run().await.state else { panic!("a run") };
+    assert_eq!(scene.kept().await.len(), 11);
+    for step in ["delete_files", "delete_orphans"] {
+        assert_eq!(report["steps"][step]["slices"], 0, "{report}");
+    }
+
+    backup.state = OperationState::Cancelled;
+    backup.finished_at = Some(noon());
+    let mut tx = scene.world.store.write().await.unwrap();
+    tx.operations().update(&backup).await.unwrap();
+    tx.commit().await.unwrap();
+    let OperationState::Succeeded(report) = scene.run().await.state else { panic!("a run") };
+    assert!(scene.kept().await.len() < 11);
+    assert_eq!(report["steps"]["delete_files"]["slices"], 1, "{report}");
+}
+
+#[tokio::test]
 async fn whoever_follows_a_table_keeps_all_after_it() {
     let scene = Scene::new(Some(2)).await;
     scene.run().await;

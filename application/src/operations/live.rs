@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::AbortHandle;
+use gadwall_domain::ids::OperationId;
 use gadwall_domain::operation::{Operation, OperationState, Progress};
 use gadwall_domain::ports::transfer::Watcher;
 use gadwall_domain::query::QueryError;
@@ -83,6 +84,11 @@ impl fmt::Debug for Running {
 }
 
 impl Running {
+    /// Which operation it is.
+    pub(crate) fn id(&self) -> OperationId {
+        self.0.lock().id
+    }
+
     /// Tells how far it is.
     pub fn progress(&self, progress: Progress) {
         self.0.lock().progress = progress;

@@ -338,6 +338,32 @@ impl Projects {
     }
 }
 
+/// Projects by their names, or all that are in use, by name.
+pub(crate) async fn in_use(store: &dyn MetadataStore, names: Vec<ProjectId>) -> Result<Vec<Project>, UseCaseError> {
+    const PAGE: u32 = 500;
+    let mut tx = store.read().await?;
+    let mut all: Vec<Project> = Vec::new();
+    if names.is_empty() {
+        loop {
+            let offset = all.len() as u64;
+            let filter = ProjectFilter { status: Some(ProjectStatus::Active), limit: PAGE, offset };
+            let (page, _) = tx.projects().list(filter).await?;
+            if page.is_empty() {
+                all.sort_by(|a, b| a.id.cmp(&b.id));
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+    for name in names {
+        let found = find_active(&mut *tx, &name).await?;
+        if !all.iter().any(|other| other.id == found.id) {
+            all.push(found);
+        }
+    }
+    Ok(all)
+}
+
 /// A project that is in use.
 async fn find_active(tx: &mut dyn MetadataTx, id: &ProjectId) -> Result<Project, UseCaseError> {
     let found = tx.projects().find(id).await?.filter(|project| project.status == ProjectStatus::Active);

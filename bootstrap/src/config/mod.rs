@@ -48,8 +48,9 @@ pub use memory::total_memory;
 pub use reference::reference;
 pub use secret::{MASK, Secret};
 pub use sections::{
-    Audit, Auth, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging, Maintenance,
-    Metadata, Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls, Traces,
+    Audit, Auth, Backup, Breaker, Cors, Ducklake, Engine, Events, Features, Lineage, LineageForward, Logging,
+    Maintenance, Metadata, Metrics, Ontology, Postgres, Projects, Query, Quota, RateLimit, Server, Storage, Tls,
+    Traces,
 };
 pub use sources::Sources;
 
@@ -103,6 +104,8 @@ pub struct Config {
     pub ducklake: Ducklake,
     /// What keeps the lakes in order.
     pub maintenance: Maintenance,
+    /// Where backups are kept.
+    pub backup: Backup,
     /// The store of projects, keys and shares.
     pub metadata: Metadata,
     /// PostgreSQL.
@@ -174,6 +177,7 @@ impl Config {
             query: Query::default(),
             ducklake: Ducklake::default(),
             maintenance: Maintenance::default(),
+            backup: Backup::default(),
             metadata: Metadata::default(),
             postgres: Postgres::default(),
             storage: Storage::default(),

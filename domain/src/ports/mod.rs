@@ -16,6 +16,10 @@
 //! | [`ontology::SchemaRegistry`] | the schemas that govern tables | HTTP, memory |
 //! | [`results::ResultStore`] | results that are fetched later | local files, memory |
 //! | [`transfer::BulkTransfer`] | reads and writes whole files | DuckLake |
+//! | [`backup::BackupTarget`] | where backups are kept | folders, S3 |
+//! | [`backup::LakeArchive`], [`backup::CatalogReader`] | copies lakes out and in | DuckLake |
+//! | [`backup::MetadataArchive`] | copies projects' metadata out and in | SQLite, PostgreSQL |
+//! | [`doctor::LakeDoctor`] | finds and mends what is wrong with a catalog | DuckLake |
 //! | [`background::Background`] | work that goes on after its answer | tokio |
 //! | [`system::Clock`], [`system::IdGenerator`] | time and chance | system, fixed |
 //! | [`peers::Peers`] | servers that talk to each other | PostgreSQL |
@@ -28,7 +32,9 @@
 //! | [`system::HealthProbe`] | is this part working? | each adapter |
 
 pub mod background;
+pub mod backup;
 pub mod contracts;
+pub mod doctor;
 pub mod events;
 pub mod lake;
 pub mod lineage;

@@ -1,6 +1,8 @@
 //! Servers with catalogs and metadata in PostgreSQL and data in S3, and what else reads and writes there.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backups;
+mod doctor;
 mod migrate;
 mod open_lake;
 mod servers;

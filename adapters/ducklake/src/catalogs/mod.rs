@@ -172,6 +172,13 @@ impl Catalogs {
         }
     }
 
+    /// Has a lake opened anew before it is used next: its catalog was changed past the engine.
+    pub(crate) fn reopen(&self, lake: LakeId) {
+        if let Some(entry) = self.lock().lakes.get_mut(&lake) {
+            entry.doubtful = true;
+        }
+    }
+
     /// Keeps in mind which lakes can't be opened, and tells the operator once of each.
     fn note(&self, attached: &mut Attached, lake: LakeId, error: Option<&LakeError>) {
         let broken = match error {

@@ -101,6 +101,11 @@ impl CloudLakes {
         self.open.all()
     }
 
+    /// Has another engine opened for a lake: its catalog was changed past this one.
+    pub(crate) fn reopen(&self, lake: LakeId) {
+        self.open.forget(lake);
+    }
+
     /// Closes all engines once they are done; answers whose they were.
     pub(crate) fn forget_all(&self) -> Vec<LakeId> {
         self.open.forget_all()

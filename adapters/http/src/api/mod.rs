@@ -3,6 +3,7 @@
 pub(crate) mod admin_tables;
 pub(crate) mod analytics;
 pub(crate) mod audit;
+pub(crate) mod backups;
 pub(crate) mod batches;
 pub(crate) mod buckets;
 pub(crate) mod changes;
@@ -11,6 +12,7 @@ pub(crate) mod conditions;
 pub(crate) mod contracts;
 pub(crate) mod data;
 pub(crate) mod datasets;
+pub(crate) mod doctor;
 mod documents;
 pub(crate) mod edits;
 pub(crate) mod events;
@@ -79,6 +81,8 @@ pub(crate) enum Area {
     Operations,
     /// What keeps a project's files few and its past as long as wanted.
     Maintenance,
+    /// Copies of projects, and projects made of them.
+    Backups,
     /// SQL.
     Queries,
     /// Tables and files of one's own project, under shorter names.

@@ -31,9 +31,10 @@ pub(crate) struct OperationsApi {
 pub(crate) struct OperationBody {
     /// Its id.
     id: String,
-    /// `import`, `export` or `maintenance`.
+    /// `import`, `export`, `maintenance`, `backup`, `restore` or `doctor`.
     kind: String,
-    /// What it works on: `bucket.table`, or `query`; of maintenance its steps.
+    /// What it works on: `bucket.table`, or `query`; of maintenance its steps; of backups `create`, `verify`,
+    /// `prune` or `restore`; of the doctor `examine` or `repair`.
     subject: String,
     /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
     state: String,

@@ -74,18 +74,28 @@ impl PostgresMetadata {
 }
 
 /// Nobody's access is remembered (`access_version`): another server may have revoked a key a moment ago.
+impl PostgresMetadata {
+    pub(crate) async fn read_tx(&self) -> Result<SqlTx, StoreError> {
+        let tx = within(self.limit, self.readers.begin_with(READ)).await?;
+        Ok(SqlTx::postgres(tx, self.limit))
+    }
+
+    pub(crate) async fn write_tx(&self) -> Result<SqlTx, StoreError> {
+        let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
+        within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
+        Ok(SqlTx::postgres(tx, self.limit))
+    }
+}
+
 #[async_trait]
 impl MetadataStore for PostgresMetadata {
     async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
-        let tx = within(self.limit, self.readers.begin_with(READ)).await?;
-        Ok(Box::new(SqlTx::postgres(tx, self.limit)))
+        Ok(Box::new(self.read_tx().await?))
     }
 
     #[tracing::instrument(name = "metadata.turn", skip_all)]
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
-        let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
-        within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
-        Ok(Box::new(SqlTx::postgres(tx, self.limit)))
+        Ok(Box::new(self.write_tx().await?))
     }
 }
 

@@ -52,18 +52,28 @@ impl SqliteMetadata {
     }
 }
 
+impl SqliteMetadata {
+    pub(crate) async fn read_tx(&self) -> Result<SqlTx, StoreError> {
+        let tx = self.readers.begin().await.map_err(store_error)?;
+        Ok(SqlTx::sqlite(tx, None))
+    }
+
+    pub(crate) async fn write_tx(&self) -> Result<SqlTx, StoreError> {
+        // Taking the write lock at once: a transaction that starts by reading could not be promoted later.
+        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+        Ok(SqlTx::sqlite(tx, Some(Arc::clone(&self.access_version))))
+    }
+}
+
 #[async_trait]
 impl MetadataStore for SqliteMetadata {
     async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
-        let tx = self.readers.begin().await.map_err(store_error)?;
-        Ok(Box::new(SqlTx::sqlite(tx, None)))
+        Ok(Box::new(self.read_tx().await?))
     }
 
     #[tracing::instrument(name = "metadata.turn", skip_all)]
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
-        // Taking the write lock at once: a transaction that starts by reading could not be promoted later.
-        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
-        Ok(Box::new(SqlTx::sqlite(tx, Some(Arc::clone(&self.access_version)))))
+        Ok(Box::new(self.write_tx().await?))
     }
 
     fn access_version(&self) -> Option<u64> {

@@ -155,7 +155,7 @@ impl Fault {
 }
 
 /// The only place where the server's errors get their meaning. Where something may be missing, ask [`if_there`] first.
-pub(super) fn failed(error: &object_store::Error) -> ObjectError {
+pub(crate) fn failed(error: &object_store::Error) -> ObjectError {
     let fault = Fault::of(error);
     match fault.kind {
         Kind::Full => ObjectError::StorageFull(fault.into()),
@@ -166,7 +166,7 @@ pub(super) fn failed(error: &object_store::Error) -> ObjectError {
 }
 
 /// A fault while an object's bytes are read.
-pub(super) fn broke_off(error: &object_store::Error) -> ContentError {
+pub(crate) fn broke_off(error: &object_store::Error) -> ContentError {
     ContentError::Fault(Fault::of(error).into())
 }
 
@@ -180,7 +180,7 @@ pub(super) fn result_failed(error: &object_store::Error) -> ResultError {
 }
 
 /// `None` where nothing is there. A missing bucket is told by a code, where there is room for one.
-pub(super) fn if_there<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+pub(crate) fn if_there<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error @ object_store::Error::NotFound { .. }) => match Fault::of(&error).code.as_deref() {

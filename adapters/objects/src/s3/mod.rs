@@ -10,6 +10,12 @@
 //! in one request (up to 8 MiB). For the rest it has no conditions that its client can set: parts are put together
 //! without one.
 
+/// What a target for backups uses of it.
+pub(crate) mod backups {
+    pub(crate) use super::error::{broke_off, failed, if_there};
+    pub(crate) use super::store::Store;
+    pub(crate) use super::upload::Received;
+}
 mod config;
 mod error;
 mod keys;

@@ -31,8 +31,8 @@ impl fmt::Debug for S3Store {
 }
 
 /// What is known of the bucket.
-pub(super) struct Store {
-    pub(super) objects: Arc<dyn ObjectStore>,
+pub(crate) struct Store {
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(super) pages: Arc<dyn PaginatedListStore>,
     /// Makes addresses that need no key; none where that isn't a server of its own.
     pub(super) signer: Option<Arc<dyn Signer>>,
@@ -60,6 +60,20 @@ impl S3Store {
         };
         store.prove(&ids.next_id().simple().to_string()).await?;
         Ok(Self(Arc::new(store)))
+    }
+
+    /// A bucket that is only used once something is kept in it. Nothing depends on what such a server can't do.
+    pub(crate) fn unproven(config: &S3Config) -> Result<Arc<Store>, S3OpenError> {
+        let client = Arc::new(config.client().map_err(|_| S3OpenError::Settings)?);
+        Ok(Arc::new(Store {
+            objects: Arc::clone(&client) as _,
+            pages: client,
+            signer: None,
+            bucket: config.bucket.clone(),
+            keys: Keys::new(&config.prefix),
+            ordered: false,
+            conditional: false,
+        }))
     }
 
     /// The bucket itself.
@@ -145,7 +159,7 @@ impl Store {
     }
 
     /// Shows all keys that begin so, in no order.
-    pub(super) async fn each(&self, prefix: &str, mut show: impl FnMut(ObjectMeta)) -> object_store::Result<()> {
+    pub(crate) async fn each(&self, prefix: &str, mut show: impl FnMut(ObjectMeta)) -> object_store::Result<()> {
         let mut token = None;
         loop {
             let page = self.page(prefix, None, token).await?;
@@ -180,7 +194,7 @@ impl Store {
     }
 
     /// Deletes a key that may not be there.
-    pub(super) async fn delete(&self, key: &Path) -> object_store::Result<()> {
+    pub(crate) async fn delete(&self, key: &Path) -> object_store::Result<()> {
         if_there(self.objects.delete(key).await).map(drop)
     }
 

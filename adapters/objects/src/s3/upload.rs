@@ -19,7 +19,7 @@ const IN_FLIGHT: usize = 2;
 const MAX_PARTS: usize = 10_000;
 
 /// Bytes that are there, but not under their key yet.
-pub(super) enum Received {
+pub(crate) enum Received {
     /// All of them, in memory.
     Whole(Bytes),
     /// At the server.
@@ -27,7 +27,7 @@ pub(super) enum Received {
 }
 
 /// An upload in parts. Given up when dropped before it is completed.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     upload: Option<Box<dyn MultipartUpload>>,
     sending: JoinSet<object_store::Result<()>>,
     count: usize,
@@ -43,7 +43,7 @@ impl Received {
     }
 
     /// Takes content to its end.
-    pub(super) async fn take(
+    pub(crate) async fn take(
         store: &Store,
         key: &Path,
         attributes: &Attributes,
@@ -73,7 +73,7 @@ impl Received {
     }
 
     /// Puts the bytes under their key, in place of what is there. What was sent in parts knows no condition.
-    pub(super) async fn place(
+    pub(crate) async fn place(
         self,
         store: &Store,
         key: &Path,

@@ -49,6 +49,7 @@ macro_rules! section {
     (@first $value:expr) => { Some($value) };
 }
 
+mod backup;
 mod events;
 mod features;
 mod front;
@@ -57,6 +58,7 @@ mod maintenance;
 mod outside;
 mod serving;
 
+pub use backup::Backup;
 pub use events::{Events, Lineage, LineageForward};
 pub use features::Features;
 pub use front::{Cors, RateLimit, Tls};
@@ -97,6 +99,7 @@ pub(super) static SECTIONS: &[Section] = &[
     Query::SECTION,
     Ducklake::SECTION,
     Maintenance::SECTION,
+    Backup::SECTION,
     Metadata::SECTION,
     Postgres::SECTION,
     Storage::SECTION,

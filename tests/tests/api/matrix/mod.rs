@@ -222,6 +222,7 @@ impl Matrix {
             .replace("{webhook}", "018f0000-0000-7000-8000-000000000000")
             .replace("{consumer}", "x")
             .replace("{operation}", "018f0000-0000-7000-8000-000000000000")
+            .replace("{backup}", "018f0000-0000-7000-8000-000000000000")
             .replace("{query}", "018f0000-0000-7000-8000-000000000000");
         assert!(!path.contains('{'), "{path} needs a value for a parameter");
         path + rule.query
