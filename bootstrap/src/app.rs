@@ -211,6 +211,22 @@ pub async fn openapi(config: &Config) -> anyhow::Result<String> {
     Ok(gadwall_http::openapi_document(&opened.services, &http_config(config)?))
 }
 
+/// Whose work ended with the last server here.
+fn over(config: &Config, lock: &DataLock) -> Over {
+    match (config.ducklake.catalog, lock.before()) {
+        // Who has the data directory has the lakes.
+        (CatalogKind::Files, _) => Over::All,
+        (CatalogKind::Postgres, before) => before.map_or(Over::None, Over::One),
+    }
+}
+
+fn audit_retention(config: &Config) -> anyhow::Result<AuditRetention> {
+    Ok(AuditRetention {
+        changes: TimeDelta::from_std(config.audit.retention)?,
+        refusals: TimeDelta::from_std(config.audit.refusals_retention)?,
+    })
+}
+
 fn operators(
     config: &Config,
     log: Arc<dyn LogControl>,
@@ -288,11 +304,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
     // Beside the queries in the background, others always find a place.
     let long_queries = TokioBackground::of((config.query.max_concurrent / 2).max(1), WAITING);
     let stop_background = [background.stop_with(), long_queries.stop_with()];
-    let over = match (config.ducklake.catalog, lock.before()) {
-        // Who has the data directory has the lakes.
-        (CatalogKind::Files, _) => Over::All,
-        (CatalogKind::Postgres, before) => before.map_or(Over::None, Over::One),
-    };
+    let over = over(config, &lock);
     let dead_after = TimeDelta::from_std(config.metadata.instance_timeout)?;
     let id = SystemIds.next_id();
     // Its breaker must not keep a server from saying that it is alive.
@@ -324,10 +336,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
         overlap: TimeDelta::from_std(config.auth.rotation_overlap)?,
         tokens: tokens(config)?,
     };
-    let retention = AuditRetention {
-        changes: TimeDelta::from_std(config.audit.retention)?,
-        refusals: TimeDelta::from_std(config.audit.refusals_retention)?,
-    };
+    let retention = audit_retention(config)?;
     let undelete_for = TimeDelta::from_std(config.projects.undelete_for)?;
     let projects = (undelete_for, default_quota(config)?);
     let (services, query_log, elsewhere) = services(outside, keys, system, (keep, retention, projects), settings);
