@@ -34,6 +34,8 @@ BEYOND_THE_GENERATOR = {
     },
     "PUT /projects/{project}/buckets/{bucket}/tables/{table}/contract": {"application/yaml", "application/odcs+yaml"},
     "POST /projects/{project}/query": {"application/sql"},
+    "POST /ops/{entity}/bulk": {"application/x-ndjson"},
+    "POST /ops/projects/bulk": {"application/x-ndjson"},
 }
 
 

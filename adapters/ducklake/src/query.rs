@@ -314,10 +314,6 @@ impl Running {
             _ => Vec::new(),
         };
         drop(catalog);
-        let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
-        if profiled {
-            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
-        }
         let standing = lease.known.standing();
         // Nobody else writes to a catalog in a file, so that what is known of it need not be asked.
         let alone = self.catalogs.files().is_some();
@@ -329,6 +325,11 @@ impl Running {
             ready = self.prepare(&connection, &lease.known, work, None);
         }
         let (snapshot, runs, mut prepared) = ready?;
+        // Not before: what was asked to prepare it is none of its own, and plans would look otherwise.
+        let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
+        if profiled {
+            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
+        }
         let values = values(&prepared, &runs.values)?;
         let linked = match work {
             Work::Checked { scope, .. } => linked(scope, &runs.tables),

@@ -55,9 +55,13 @@ async fn a_turn_that_is_lost_in_the_middle_lets_nobody_write_over_another() -> R
     // Sessions that hold the lock of a writer's turn are ended again and again while it writes.
     let ending = async {
         let mut ended = 0;
-        while begun.elapsed() < Duration::from_secs(4) {
+        // On a slow machine no write would come through the shortest pauses.
+        for pause in [30, 60, 120, 240, 480].into_iter().cycle() {
+            if begun.elapsed() >= Duration::from_secs(4) {
+                break;
+            }
             ended += scene.end_turns().await?;
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         anyhow::Ok(ended)
     };
