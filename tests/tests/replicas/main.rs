@@ -1,9 +1,11 @@
 //! Two servers on one PostgreSQL and one S3: as if there were one, also when one of them dies.
 
 mod races;
+mod watching;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -275,6 +277,8 @@ async fn every_row_that_was_answered_for_is_there_once_when_a_server_dies() -> R
     let replicas = Arc::new([RwLock::new(a), RwLock::new(b)]);
     let (count, long, kills) = if is_long() { LONG_STORM } else { STORM };
     let until = Instant::now() + long;
+    let over = Arc::new(AtomicBool::new(false));
+    let watching = tokio::spawn(watching::follow(Arc::clone(&replicas), Arc::clone(&over)));
     let mut writers = JoinSet::new();
     for number in 0..count {
         writers.spawn(write(number, Arc::clone(&replicas), until));
@@ -303,6 +307,11 @@ async fn every_row_that_was_answered_for_is_there_once_when_a_server_dies() -> R
         ensure!(once.len() == found.len(), "{} rows are there more than once", found.len() - once.len());
         ensure!(once.iter().eq(answered.keys()), "{} answered for, {} there", answered.len(), once.len());
     }
+    over.store(true, Ordering::Release);
+    let seen = tokio::time::timeout(PATIENCE, watching).await.context("events don't come to their end")???;
+    let once: HashSet<&Value> = seen.iter().collect();
+    ensure!(once.len() == seen.len(), "{} events came more than once", seen.len() - once.len());
+    ensure!(seen.len() == answered.len(), "{} rows, {} events of them", answered.len(), seen.len());
     println!("{} rows in {} snapshots", answered.len(), answered.values().collect::<BTreeSet<_>>().len());
     Ok(())
 }
