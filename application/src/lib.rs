@@ -22,6 +22,7 @@ pub mod error;
 pub mod events;
 mod failures;
 pub mod guarded;
+mod happened;
 pub mod history;
 pub mod idempotency;
 pub mod instances;

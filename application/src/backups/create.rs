@@ -17,19 +17,17 @@ use gadwall_domain::ports::backup::{ArchiveError, ArchiveReader, LakeFile, Targe
 use gadwall_domain::ports::objects::{Content, ContentError, MAX_OBJECTS_LISTED, ObjectQuery};
 use gadwall_domain::project::Project;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::error::objects;
 use super::shelf::{Shelf, path};
 use super::sums::sum_of;
-use super::{BackupError, Parts};
+use super::{AT_ONCE, BackupError, Parts};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::happened::Happened;
 use crate::operations::Running;
-
-/// Files that are copied at the same time.
-const AT_ONCE: usize = 4;
 
 /// What a backup became.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,14 +82,15 @@ impl Making {
         let started_at = self.parts.clock.now();
         let mut entries: Vec<ManifestProject> = Vec::new();
         let all = projects.len();
+        let earlier = self.shelf.list().await?;
         for project in &projects {
-            let mut done = self.project(project).await;
+            let mut done = self.project(project, &earlier).await;
             if matches!(
                 done,
                 Err(UseCaseError::Backup(BackupError::Archive(ArchiveError::Files { .. })) | UseCaseError::Lake(_))
             ) {
                 // Rows that were erased for good take their files with them at once. What is there by now can be copied.
-                done = self.project(project).await;
+                done = self.project(project, &earlier).await;
             }
             match done {
                 Ok(entry) => entries.push(entry),
@@ -124,7 +123,7 @@ impl Making {
         self.shelf.finish(&manifest).await?;
         for entry in &manifest.projects {
             let told = json!({ "backup_id": manifest.id, "snapshot_id": entry.snapshot, "bytes": entry.bytes });
-            self.parts.tell(&self.caller, &entry.project, "backup.completed", told).await?;
+            self.tell(&entry.project, "backup.completed", told).await?;
         }
         Ok(self.made)
     }
@@ -133,10 +132,16 @@ impl Making {
         tracing::error!(error = ?error, project = %project, "a project was not backed up");
         self.made.failed.insert(project.to_string(), error.code());
         let told = json!({ "backup_id": self.made.backup_id, "code": error.code() });
-        self.parts.tell(&self.caller, project, "backup.failed", told).await
+        self.tell(project, "backup.failed", told).await
     }
 
-    async fn project(&mut self, project: &Project) -> Result<ManifestProject, UseCaseError> {
+    /// Tells what became of a project's backup.
+    async fn tell(&self, project: &ProjectId, what: &'static str, data: Value) -> Result<(), UseCaseError> {
+        let happened = Happened { caller: &self.caller, project, what, data };
+        Ok(happened.tell(&*self.parts.store, self.parts.clock.now()).await?)
+    }
+
+    async fn project(&mut self, project: &Project, earlier: &[Manifest]) -> Result<ManifestProject, UseCaseError> {
         let parts = Arc::clone(&self.parts);
         let home = format!("{}/{}", Shelf::home(self.made.backup_id), project.id.folded());
         let (rows, metadata) = self.metadata(project, &path(&format!("{home}/metadata.jsonl"))?).await?;
@@ -145,7 +150,7 @@ impl Making {
         self.note(&catalog, true);
 
         let folder = Shelf::folder("data", project.lake)?;
-        let there = self.there(project, &folder).await?;
+        let there = self.there(project, earlier).await?;
         let mut data = Vec::with_capacity(copy.files.len());
         for some in copy.files.chunks(AT_ONCE) {
             let copies = some.iter().map(|file| self.file(project, file, &folder, &there));
@@ -155,7 +160,7 @@ impl Making {
                 data.push(file);
             }
         }
-        let datasets = self.datasets(project).await?;
+        let datasets = self.datasets(project, &there).await?;
         let backup = ProjectBackup {
             format: FORMAT,
             project: project.id.clone(),
@@ -187,10 +192,11 @@ impl Making {
         ensure(&self.shelf, there, place, file.bytes, open).await
     }
 
-    async fn there(&self, project: &Project, folder: &BackupPath) -> Result<There, UseCaseError> {
-        let sizes = self.shelf.sizes(folder).await?;
+    async fn there(&self, project: &Project, earlier: &[Manifest]) -> Result<There, UseCaseError> {
+        let mut sizes = self.shelf.sizes(&Shelf::folder("data", project.lake)?).await?;
+        sizes.extend(self.shelf.sizes(&Shelf::folder("objects", project.lake)?).await?);
         // Of nothing, nothing is known.
-        let known = if sizes.is_empty() { HashMap::new() } else { self.shelf.known(&project.id).await? };
+        let known = if sizes.is_empty() { HashMap::new() } else { self.shelf.known(earlier, &project.id).await? };
         Ok(There { sizes, known })
     }
 
@@ -208,10 +214,9 @@ impl Making {
         Ok((rows, file))
     }
 
-    async fn datasets(&mut self, project: &Project) -> Result<Vec<BackedDataset>, UseCaseError> {
+    async fn datasets(&mut self, project: &Project, there: &There) -> Result<Vec<BackedDataset>, UseCaseError> {
         let (store, lake) = (Arc::clone(&self.parts.objects), project.lake);
         let folder = Shelf::folder("objects", lake)?;
-        let there = self.there(project, &folder).await?;
         let mut all = Vec::new();
         for dataset in store.datasets(lake).await.map_err(objects)? {
             let mut query = ObjectQuery { limit: MAX_OBJECTS_LISTED, ..ObjectQuery::default() };
@@ -226,7 +231,7 @@ impl Making {
                     let version = format!("{}\0{}\0{}", dataset.folded(), info.name, info.etag.as_str());
                     let place = path(&format!("{folder}/{}", hex::encode(Sha256::digest(version))))?;
                     let open = move || async move { opened.read(0..size).await.map_err(objects) };
-                    let (file, copied) = ensure(&self.shelf, &there, place, size, open).await?;
+                    let (file, copied) = ensure(&self.shelf, there, place, size, open).await?;
                     self.note(&file, copied);
                     let content_type = info.content_type.as_str().to_owned();
                     backed.objects.push(BackedObject { name: info.name.as_str().to_owned(), content_type, file });

@@ -12,7 +12,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::backup::Manifest;
-use gadwall_domain::events::Event;
 use gadwall_domain::ids::OperationId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::{Operation, OperationKind, Progress};
@@ -26,7 +25,7 @@ use serde_json::{Value, json};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 use crate::operations::{Operations, Running};
-use crate::projects::in_use;
+use crate::projects::{default_project, in_use};
 
 pub use create::Made;
 pub use error::BackupError;
@@ -46,6 +45,9 @@ const RESTORE: &str = "restore";
 pub(crate) fn is_backup(operation: &Operation) -> bool {
     operation.kind == OperationKind::Backup && operation.subject == CREATE
 }
+
+/// Files that are copied or read at the same time.
+const AT_ONCE: usize = 4;
 
 /// What backups work on.
 pub struct Parts {
@@ -80,30 +82,6 @@ impl fmt::Debug for Parts {
 }
 
 impl Parts {
-    /// Tells what became of a project's backup.
-    async fn tell(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        what: &'static str,
-        data: Value,
-    ) -> Result<(), UseCaseError> {
-        let now = self.clock.now();
-        let event = Event {
-            project: project.clone(),
-            event_type: what,
-            subject: String::new(),
-            occurred_at: now,
-            request_id: caller.request_id.clone(),
-            snapshot: None,
-            data,
-        };
-        let mut tx = self.store.write().await?;
-        tx.events().append(&[event]).await?;
-        tx.audit().append(&[caller.entry(now, what, project, "")]).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// The first operation under way that this one can't run beside: whatever removes files is alone, and so are two of a kind.
     async fn in_the_way(&self, what: &str, before: Option<OperationId>) -> Result<Option<Operation>, UseCaseError> {
         let unfinished = self.store.read().await?.operations().unfinished().await?;
@@ -235,9 +213,7 @@ impl Backups {
         if let Some(other) = self.parts.in_the_way(what, None).await? {
             return Err(running(other).into());
         }
-        let own = ProjectId::default_project();
-        let found = self.parts.store.read().await?.projects().find(&own).await?;
-        let project = found.ok_or(UseCaseError::NoProject(own))?;
+        let project = default_project(&*self.parts.store).await?;
         let parts = Arc::clone(&self.parts);
         let alone = move |live: Running| async move {
             // Of two that began at once, on whichever servers, the second sees the first.

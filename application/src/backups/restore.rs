@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use gadwall_domain::backup::{BackedFile, BackupId, BackupPath, Manifest, ManifestProject, ProjectBackup};
-use gadwall_domain::events::Event;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::Progress;
-use gadwall_domain::ports::backup::{ArchivedRows, Arrival, TargetError, Told};
+use gadwall_domain::ports::backup::{ArchivedRows, Arrival};
 use gadwall_domain::ports::metadata::StoreError;
 use gadwall_domain::ports::objects::PutOptions;
 use gadwall_domain::project::ProjectStatus;
@@ -22,13 +21,11 @@ use sha2::{Digest as _, Sha256};
 use super::error::objects;
 use super::shelf::{Shelf, path, require_same};
 use super::sums::{content, summed};
-use super::{BackupError, Parts};
+use super::{AT_ONCE, BackupError, Parts};
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::happened::Happened;
 use crate::operations::Running;
-
-/// Files that are copied at the same time.
-const AT_ONCE: usize = 4;
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,18 +126,13 @@ impl Restoring {
         parts.lakes_archive.import(arrival.lake, content(catalog)).await?;
         self.count(backup, arrival.lake).await?;
         self.datasets(backup, arrival.lake).await?;
-        let now = parts.clock.now();
-        let event = Event {
-            project: arrival.name.clone(),
-            event_type: "project.restored",
-            subject: String::new(),
-            occurred_at: now,
-            request_id: self.caller.request_id.clone(),
-            snapshot: None,
+        let happened = Happened {
+            caller: &self.caller,
+            project: &arrival.name,
+            what: "project.restored",
             data: json!({ "backup_id": id, "snapshot_id": backup.snapshot, "was": backup.project }),
         };
-        let entry = self.caller.entry(now, "project.restored", &arrival.name, "");
-        match parts.metadata.import(arrival, rows, &Told { event, entry }).await {
+        match parts.metadata.import(arrival, rows, &happened.told(parts.clock.now())).await {
             Err(StoreError::AlreadyExists) => return Err(BackupError::ProjectThere(arrival.name.clone()).into()),
             done => done?,
         }
@@ -243,7 +235,7 @@ pub(super) async fn require_free(parts: &Parts, name: &ProjectId) -> Result<Opti
 fn rows_of(text: &[u8], backup: &ProjectBackup) -> Result<Vec<ArchivedRows>, UseCaseError> {
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let parsed = lines.map(serde_json::from_slice).collect::<Result<Vec<ArchivedRows>, _>>();
-    let rows = parsed.map_err(|error| TargetError::Fault(error.into()))?;
+    let rows = parsed.map_err(|error| BackupError::Damaged(format!("the metadata can't be read: {error}")))?;
     for (table, wanted) in &backup.metadata_rows {
         let there = rows.iter().filter(|rows| rows.table == *table).map(|rows| rows.rows.len() as u64).sum::<u64>();
         if there != *wanted {

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::BackupError;
 use super::sums::{content, sum_of, summed, whole};
+use super::{AT_ONCE, BackupError};
 use crate::error::UseCaseError;
 
 /// The folder of the backups' own documents.
@@ -23,8 +23,6 @@ const BACKUPS: &str = "backups";
 const MANIFEST: &str = "manifest.json";
 /// Largest document that is read.
 const MAX_DOCUMENT: u64 = 1 << 30;
-/// Files that are looked through at once.
-const AT_ONCE: usize = 4;
 
 /// Where backups are kept, as documents and files.
 #[derive(Clone)]
@@ -174,10 +172,14 @@ impl Shelf {
         }
     }
 
-    /// What is known of files of a project that lie in the target, from its newest backup.
-    pub(super) async fn known(&self, id: &ProjectId) -> Result<HashMap<BackupPath, BackedFile>, UseCaseError> {
-        let all = self.list().await?;
-        let Some(entry) = all.iter().rev().find_map(|manifest| manifest.project(id)) else { return Ok(HashMap::new()) };
+    /// What is known of files of a project that lie in the target, from the newest of these backups that has it.
+    pub(super) async fn known(
+        &self,
+        backups: &[Manifest],
+        id: &ProjectId,
+    ) -> Result<HashMap<BackupPath, BackedFile>, UseCaseError> {
+        let found = backups.iter().rev().find_map(|manifest| manifest.project(id));
+        let Some(entry) = found else { return Ok(HashMap::new()) };
         let files: Vec<BackedFile> = self.project(entry).await?.files().cloned().collect();
         Ok(files.into_iter().map(|file| (file.path.clone(), file)).collect())
     }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use gadwall_domain::events::Event;
+use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::operation::{Operation, OperationKind};
 use gadwall_domain::ports::doctor::{Finding, LakeDoctor, Severity};
@@ -16,9 +17,13 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::happened::Happened;
 use crate::operations::{Operations, Running};
 use crate::projection::Projection;
-use crate::projects::in_use;
+use crate::projects::{default_project, in_use};
+
+/// How long the index may be behind the lake while nothing is wrong.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// What the doctor works on.
 pub struct Parts {
@@ -75,9 +80,7 @@ impl Doctor {
     ) -> Result<Operation, UseCaseError> {
         caller.require_admin()?;
         let projects = in_use(&*self.parts.store, projects).await?;
-        let own = ProjectId::default_project();
-        let found = self.parts.store.read().await?.projects().find(&own).await?;
-        let default = found.ok_or(UseCaseError::NoProject(own))?;
+        let default = default_project(&*self.parts.store).await?;
         let (parts, by) = (Arc::clone(&self.parts), caller.clone());
         let work = move |_: Running| async move {
             let mut told = Vec::new();
@@ -114,7 +117,9 @@ impl Parts {
             let is_left = |finding: &Finding| left.iter().any(|other| other.code == finding.code);
             repaired = findings.iter().filter(|finding| !is_left(finding)).map(|finding| finding.code).collect();
             findings = left;
-            self.tell(caller, project, &repaired).await?;
+            let data = json!({ "checks": repaired });
+            let happened = Happened { caller, project: &project.id, what: "maintenance.repaired", data };
+            happened.tell(&*self.store, self.clock.now()).await?;
         }
         Ok(Checkup { project: project.id.to_string(), findings, repaired })
     }
@@ -141,28 +146,9 @@ impl Parts {
     }
 
     /// Whether the index follows: a commit of this moment isn't in it yet.
-    async fn is_busy(&self, project: &Project, head: gadwall_domain::ids::SnapshotId) -> Result<bool, UseCaseError> {
-        const MOMENT: std::time::Duration = std::time::Duration::from_millis(500);
+    async fn is_busy(&self, project: &Project, head: SnapshotId) -> Result<bool, UseCaseError> {
         tokio::time::sleep(MOMENT).await;
         Ok(self.store.read().await?.lake_index().applied(&project.id).await? >= head)
-    }
-
-    async fn tell(&self, caller: &Caller, project: &Project, repaired: &[&'static str]) -> Result<(), UseCaseError> {
-        const WHAT: &str = "maintenance.repaired";
-        let now = self.clock.now();
-        let event = Event {
-            project: project.id.clone(),
-            event_type: WHAT,
-            subject: String::new(),
-            occurred_at: now,
-            request_id: caller.request_id.clone(),
-            snapshot: None,
-            data: json!({ "checks": repaired }),
-        };
-        let mut tx = self.store.write().await?;
-        tx.events().append(&[event]).await?;
-        tx.audit().append(&[caller.entry(now, WHAT, &project.id, "")]).await?;
-        Ok(tx.commit().await?)
     }
 }
 

@@ -17,7 +17,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::Scope;
 use gadwall_domain::error::Classify as _;
-use gadwall_domain::events::Event;
 use gadwall_domain::ids::OperationId;
 use gadwall_domain::maintenance::{Holds, MaintenancePolicy, MaintenanceStep, Planned, PolicyChanges, plan};
 use gadwall_domain::names::ProjectId;
@@ -25,7 +24,7 @@ use gadwall_domain::operation::{Operation, OperationKind};
 use gadwall_domain::ports::events::SnapshotHolds;
 use gadwall_domain::ports::lake::{FileFloors, LakeCondition, LakeMaintenance};
 use gadwall_domain::ports::maintenance::KeptMaintenance;
-use gadwall_domain::ports::metadata::{MetadataStore, MetadataTx, OperationFilter, StoreError};
+use gadwall_domain::ports::metadata::{MetadataStore, OperationFilter};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::project::Project;
 use serde_json::{Value, json};
@@ -33,6 +32,7 @@ use serde_json::{Value, json};
 use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
+use crate::happened::Happened;
 use crate::operating::Measured;
 use crate::operations::Operations;
 use crate::projection::Projection;
@@ -104,44 +104,6 @@ impl Parts {
     /// What holds for a project. What it wanted once may no longer fit the defaults: then these hold.
     fn policy(&self, changes: &PolicyChanges) -> MaintenancePolicy {
         self.settings.defaults.with(changes).unwrap_or(self.settings.defaults)
-    }
-}
-
-impl Parts {
-    /// Tells how a run ended.
-    async fn tell(
-        &self,
-        caller: &Caller,
-        project: &ProjectId,
-        what: &'static str,
-        told: Value,
-    ) -> Result<(), UseCaseError> {
-        let mut tx = self.store.write().await?;
-        self.note(&mut *tx, caller, project, what, told).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Appends what happened to the events and to the audit log.
-    async fn note(
-        &self,
-        tx: &mut dyn MetadataTx,
-        caller: &Caller,
-        project: &ProjectId,
-        what: &'static str,
-        data: Value,
-    ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let event = Event {
-            project: project.clone(),
-            event_type: what,
-            subject: String::new(),
-            occurred_at: now,
-            request_id: caller.request_id.clone(),
-            snapshot: None,
-            data,
-        };
-        tx.events().append(&[event]).await?;
-        tx.audit().append(&[caller.entry(now, what, project, "")]).await
     }
 }
 
@@ -326,7 +288,8 @@ impl Maintenance {
                 Ok(report) => ("maintenance.completed", json!(report)),
                 Err(error) => ("maintenance.failed", json!({ "code": error.code() })),
             };
-            parts.tell(&by, &of.id, event, told).await?;
+            let happened = Happened { caller: &by, project: &of.id, what: event, data: told };
+            happened.tell(&*parts.store, parts.clock.now()).await?;
             done.map(|report| json!(report))
         };
         let operations = &self.parts.operations;
@@ -347,7 +310,8 @@ impl Maintenance {
         let changed = change(kept.clone());
         if changed != kept {
             tx.maintenance().put(&project.id, &changed).await?;
-            self.parts.note(&mut *tx, caller, &project.id, what, told).await?;
+            let happened = Happened { caller, project: &project.id, what, data: told };
+            happened.append(&mut *tx, self.parts.clock.now()).await?;
         }
         Ok(tx.commit().await?)
     }

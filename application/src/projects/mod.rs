@@ -338,6 +338,13 @@ impl Projects {
     }
 }
 
+/// The project that is always there: operations are of it that are of no other.
+pub(crate) async fn default_project(store: &dyn MetadataStore) -> Result<Project, UseCaseError> {
+    let own = ProjectId::default_project();
+    let found = store.read().await?.projects().find(&own).await?;
+    found.ok_or(UseCaseError::NoProject(own))
+}
+
 /// Projects by their names, or all that are in use, by name.
 pub(crate) async fn in_use(store: &dyn MetadataStore, names: Vec<ProjectId>) -> Result<Vec<Project>, UseCaseError> {
     const PAGE: u32 = 500;
