@@ -102,7 +102,7 @@ pub(crate) fn unknown<'a>(
 ) -> Result<(Vec<&'a DataFile>, usize), LakeError> {
     let known = known_names(connection, lake)?;
     let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-    let is_known = |file: &DataFile| known.contains(&*file.path.file_name().unwrap_or_default().to_string_lossy());
+    let is_known = |file: &DataFile| known.contains(&*file.name());
     let own = files.iter().filter_map(|file| Some((file, written_at(file)?))).filter(|(file, _)| !is_known(file));
     let (old, young): (Vec<_>, Vec<_>) = own.partition(|(_, written)| *written <= before);
     Ok((old.into_iter().map(|(file, _)| file).collect(), young.len()))
@@ -123,7 +123,7 @@ fn known_names(connection: &Connection, lake: LakeId) -> Result<HashSet<String>,
 
 /// When a file was last written, if its name says that the lake made it.
 fn written_at(file: &DataFile) -> Option<SystemTime> {
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.name();
     let made = named_at(&name)?;
     // A linked file is as old as its owner's; one that was long in the writing is newer than its name.
     Some(if made_at(&name).is_none() { made } else { file.written.max(made) })

@@ -7,7 +7,6 @@
 mod catalog;
 mod files;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,8 +126,7 @@ impl LakeArchives {
         let (area, root) = (Arc::clone(&self.area), self.area.data(lake));
         let listed = tokio::task::spawn_blocking(move || area.list(&area.data(lake))).await;
         let listed = listed.map_err(|panic| fault(panic.to_string()))?.map_err(io_error)?;
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let there: HashMap<String, _> = listed.iter().map(|file| (name(&file.path), file)).collect();
+        let there = area::by_name(listed);
         let (mut found, mut missing, mut different, mut example) = (Vec::with_capacity(named.len()), 0, 0, None);
         for (name, bytes) in named {
             match there.get(name) {

@@ -6,6 +6,8 @@
 mod local;
 mod s3;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +32,18 @@ pub(crate) struct DataFile {
     pub(crate) bytes: u64,
     /// When it was last written.
     pub(crate) written: SystemTime,
+}
+
+impl DataFile {
+    /// Its name, without folders. No two files of a lake have one name.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
+/// Files by their names.
+pub(crate) fn by_name(files: Vec<DataFile>) -> HashMap<String, DataFile> {
+    files.into_iter().map(|file| (file.name().into_owned(), file)).collect()
 }
 
 /// The data files of all lakes. Everything here blocks.

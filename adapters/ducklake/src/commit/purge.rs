@@ -321,7 +321,7 @@ impl Commit<'_> {
             found.extend(self.shared.area.list(folder).map_err(io_error)?);
         }
         found.retain(|file| {
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            let name = file.name();
             name.ends_with(".parquet") && !name.ends_with("-delete.parquet")
         });
         Ok(found)

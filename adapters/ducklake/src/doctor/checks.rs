@@ -21,27 +21,42 @@ macro_rules! head {
     };
 }
 
+/// The highest number of a bucket, a table or a view.
+macro_rules! highest_catalog_id {
+    () => {
+        "(SELECT max(id) AS highest FROM (
+             SELECT max(schema_id) AS id FROM {md}.ducklake_schema
+             UNION ALL SELECT max(table_id) FROM {md}.ducklake_table
+             UNION ALL SELECT max(view_id) FROM {md}.ducklake_view))"
+    };
+}
+
+/// The highest number of a file.
+macro_rules! highest_file_id {
+    () => {
+        "(SELECT max(id) AS highest FROM (
+             SELECT max(data_file_id) AS id FROM {md}.ducklake_data_file
+             UNION ALL SELECT max(delete_file_id) FROM {md}.ducklake_delete_file))"
+    };
+}
+
 pub(super) const CHECKS: [Check; 13] = [
     Check {
         code: "next_catalog_id_too_low",
         severity: Severity::Error,
         find: concat!(
             "SELECT 'next_catalog_id ' || s.next_catalog_id || ', highest ' || h.highest
-               FROM {md}.ducklake_snapshot s, (SELECT max(id) AS highest FROM (
-                   SELECT max(schema_id) AS id FROM {md}.ducklake_schema
-                   UNION ALL SELECT max(table_id) FROM {md}.ducklake_table
-                   UNION ALL SELECT max(view_id) FROM {md}.ducklake_view)) h
-              WHERE s.snapshot_id = ",
+               FROM {md}.ducklake_snapshot s, ",
+            highest_catalog_id!(),
+            " h WHERE s.snapshot_id = ",
             head!(),
             " AND s.next_catalog_id <= h.highest"
         ),
         means: "the next bucket, table or view would get a number that is taken; a repair sets the next number above the highest",
         mend: &[concat!(
-            "UPDATE {md}.ducklake_snapshot SET next_catalog_id = (SELECT max(id) + 1 FROM (
-                   SELECT max(schema_id) AS id FROM {md}.ducklake_schema
-                   UNION ALL SELECT max(table_id) FROM {md}.ducklake_table
-                   UNION ALL SELECT max(view_id) FROM {md}.ducklake_view))
-              WHERE snapshot_id = ",
+            "UPDATE {md}.ducklake_snapshot SET next_catalog_id = (SELECT highest + 1 FROM ",
+            highest_catalog_id!(),
+            ") WHERE snapshot_id = ",
             head!()
         )],
     },
@@ -50,19 +65,17 @@ pub(super) const CHECKS: [Check; 13] = [
         severity: Severity::Error,
         find: concat!(
             "SELECT 'next_file_id ' || s.next_file_id || ', highest ' || h.highest
-               FROM {md}.ducklake_snapshot s, (SELECT max(id) AS highest FROM (
-                   SELECT max(data_file_id) AS id FROM {md}.ducklake_data_file
-                   UNION ALL SELECT max(delete_file_id) FROM {md}.ducklake_delete_file)) h
-              WHERE s.snapshot_id = ",
+               FROM {md}.ducklake_snapshot s, ",
+            highest_file_id!(),
+            " h WHERE s.snapshot_id = ",
             head!(),
             " AND s.next_file_id <= h.highest"
         ),
         means: "the next file would get a number that is taken, and writes fail or mix rows up; a repair sets the next number above the highest",
         mend: &[concat!(
-            "UPDATE {md}.ducklake_snapshot SET next_file_id = (SELECT max(id) + 1 FROM (
-                   SELECT max(data_file_id) AS id FROM {md}.ducklake_data_file
-                   UNION ALL SELECT max(delete_file_id) FROM {md}.ducklake_delete_file))
-              WHERE snapshot_id = ",
+            "UPDATE {md}.ducklake_snapshot SET next_file_id = (SELECT highest + 1 FROM ",
+            highest_file_id!(),
+            ") WHERE snapshot_id = ",
             head!()
         )],
     },

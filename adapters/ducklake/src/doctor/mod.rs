@@ -6,7 +6,7 @@
 mod checks;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::doctor::{Finding, LakeDoctor, Severity};
 use gadwall_domain::ports::lake::{Committed, LakeError, WriteError};
 
-use crate::area::Area;
+use crate::area::{self, Area, DataFile};
 use crate::cloud::CloudLakes;
 use crate::error::{io_error, lake_error};
 use crate::sql;
@@ -79,15 +79,7 @@ fn examine(connection: &Connection, lake: LakeId, area: &dyn Area) -> Result<Vec
     }
     // First what is named, then what is there: what is named by then isn't removed for a while.
     let named = named(connection, lake)?;
-    let root = area.data(lake);
-    let listed = area.list(&root).map_err(io_error)?;
-    let there: HashMap<String, (PathBuf, u64)> = listed
-        .into_iter()
-        .map(|file| {
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (name, (file.path, file.bytes))
-        })
-        .collect();
+    let there = area::by_name(area.list(&area.data(lake)).map_err(io_error)?);
     let missing = named.iter().filter(|file| !there.contains_key(&file.name)).map(|file| file.name.clone());
     findings.extend(finding(
         "file_missing",
@@ -98,8 +90,8 @@ fn examine(connection: &Connection, lake: LakeId, area: &dyn Area) -> Result<Vec
         missing.collect(),
     ));
     let different = named.iter().filter_map(|file| {
-        let (_, bytes) = there.get(&file.name).filter(|(_, bytes)| *bytes != file.bytes)?;
-        Some(format!("{} has {bytes} bytes instead of {}", file.name, file.bytes))
+        let found = there.get(&file.name).filter(|found| found.bytes != file.bytes)?;
+        Some(format!("{} has {} bytes instead of {}", file.name, found.bytes, file.bytes))
     });
     findings.extend(finding(
         "file_size_differs",
@@ -151,13 +143,13 @@ fn named(connection: &Connection, lake: LakeId) -> Result<Vec<Named>, LakeError>
 fn miscounted(
     connection: &Connection,
     named: &[Named],
-    there: &HashMap<String, (PathBuf, u64)>,
+    there: &HashMap<String, DataFile>,
 ) -> Result<Vec<String>, LakeError> {
-    let counted: Vec<(&Named, u64, &PathBuf)> = named
+    let counted: Vec<(&Named, u64, &Path)> = named
         .iter()
         .filter_map(|file| {
-            let (path, _) = there.get(&file.name).filter(|(_, bytes)| *bytes == file.bytes)?;
-            Some((file, file.rows?, path))
+            let found = there.get(&file.name).filter(|found| found.bytes == file.bytes)?;
+            Some((file, file.rows?, &*found.path))
         })
         .collect();
     let mut found = Vec::new();

@@ -23,43 +23,31 @@ use values::{columns_of, fault, insert, row_of, value_of};
 /// Rows that are read at once.
 const PAGE: usize = 500;
 
-#[async_trait]
-impl MetadataArchive for SqliteMetadata {
-    fn version(&self) -> i64 {
-        version()
-    }
+/// Both databases are copied alike: they differ in how their transactions begin.
+macro_rules! archives {
+    ($($store:ty),+) => {$(
+        #[async_trait]
+        impl MetadataArchive for $store {
+            fn version(&self) -> i64 {
+                version()
+            }
 
-    async fn export(&self, project: &ProjectId) -> Result<Box<dyn ArchiveReader>, StoreError> {
-        Ok(Reader::open(self.read_tx().await?, project))
-    }
+            async fn export(&self, project: &ProjectId) -> Result<Box<dyn ArchiveReader>, StoreError> {
+                Ok(Reader::open(self.read_tx().await?, project))
+            }
 
-    async fn import(&self, arrival: &Arrival, rows: &[ArchivedRows], told: &Told) -> Result<(), StoreError> {
-        import(self.write_tx().await?, arrival, rows, told).await
-    }
+            async fn import(&self, arrival: &Arrival, rows: &[ArchivedRows], told: &Told) -> Result<(), StoreError> {
+                import(self.write_tx().await?, arrival, rows, told).await
+            }
 
-    async fn relate(&self, arrival: &Arrival, rows: &[ArchivedRows]) -> Result<(), StoreError> {
-        relate(self.write_tx().await?, arrival, rows).await
-    }
+            async fn relate(&self, arrival: &Arrival, rows: &[ArchivedRows]) -> Result<(), StoreError> {
+                relate(self.write_tx().await?, arrival, rows).await
+            }
+        }
+    )+};
 }
 
-#[async_trait]
-impl MetadataArchive for PostgresMetadata {
-    fn version(&self) -> i64 {
-        version()
-    }
-
-    async fn export(&self, project: &ProjectId) -> Result<Box<dyn ArchiveReader>, StoreError> {
-        Ok(Reader::open(self.read_tx().await?, project))
-    }
-
-    async fn import(&self, arrival: &Arrival, rows: &[ArchivedRows], told: &Told) -> Result<(), StoreError> {
-        import(self.write_tx().await?, arrival, rows, told).await
-    }
-
-    async fn relate(&self, arrival: &Arrival, rows: &[ArchivedRows]) -> Result<(), StoreError> {
-        relate(self.write_tx().await?, arrival, rows).await
-    }
-}
+archives!(SqliteMetadata, PostgresMetadata);
 
 fn version() -> i64 {
     migrations::SQLITE.last().map_or(0, |(number, ..)| *number)
