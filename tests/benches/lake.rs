@@ -24,7 +24,7 @@ use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig, find_extension_dir};
 use gadwall_tests::load::local::{Local, once, statement_of};
-use gadwall_tests::load::{Work, parameter, write_rows};
+use gadwall_tests::load::{ROWS, Work, parameter, write_rows};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -146,7 +146,7 @@ fn measure(criterion: &mut Criterion) -> Result<()> {
     let runtime = Runtime::new()?;
     let folder = tempfile::tempdir()?;
     let rows = folder.path().join("points.parquet");
-    write_rows(&rows)?;
+    write_rows(&rows, ROWS)?;
     let ports = runtime.block_on(Ports::open(folder.path(), &rows))?;
     let direct = Local::ducklake(folder.path(), &find_extension_dir(None)?, &rows)?;
     for work in Work::ALL {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::local::Local;
 use super::measure::{Figures, hammer};
-use super::{Options, PROJECT, Work, fill, write_rows};
+use super::{Options, PROJECT, ROWS, Work, fill, write_rows};
 use crate::demo::Client;
 use crate::demo::table::Table;
 use crate::server::{ServerProcess, StartOptions};
@@ -97,7 +97,7 @@ pub async fn run(options: &Options, rows: u64) -> Result<BulkReport> {
     let folder = tempfile::Builder::new().prefix("gadwall-bulk-").tempdir().context("no folder for the load test")?;
     say("making the rows");
     let points = folder.path().join("points.parquet");
-    write_rows(&points)?;
+    write_rows(&points, ROWS)?;
     make_files(folder.path(), rows)?;
     let extensions = find_extension_dir(None)?;
     let local = Local::ducklake(folder.path(), &extensions, &points)?;

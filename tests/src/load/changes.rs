@@ -4,12 +4,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use duckdb::Connection;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::{Options, PROJECT};
-use crate::demo::Client;
+use super::{Options, PROJECT, tables_of_points, write_rows};
 use crate::server::{ServerProcess, StartOptions};
 
 /// How often all changes are read; the fastest counts.
@@ -44,23 +42,10 @@ pub async fn run(options: &Options, rows: u64) -> Result<Report> {
     let tenth = rows / 10;
     let folder = tempfile::Builder::new().prefix("gadwall-changes-").tempdir().context("no folder for the rows")?;
     let file = folder.path().join("rows.parquet");
-    Connection::open_in_memory()?.execute_batch(&format!(
-        "COPY (SELECT i AS id, TIMESTAMP '2024-01-01' + to_seconds(i) AS at, 'place ' || i % 97 AS place, sin(i) * 1000 AS x
-               FROM range({}) AS t(i)) TO '{}' (FORMAT parquet)",
-        7 * tenth,
-        file.display()
-    ))?;
+    write_rows(&file, 7 * tenth)?;
     let mut server = ServerProcess::start(&StartOptions::default()).await?;
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    let client = admin.with_key(key);
-    let buckets = format!("/projects/{PROJECT}/buckets");
-    client.post(&buckets, &json!({ "name": "bench" }), 201).await?;
-    let tables = format!("{buckets}/bench/tables");
-    let columns = [("id", "BIGINT"), ("at", "TIMESTAMP"), ("place", "VARCHAR"), ("x", "DOUBLE")]
-        .map(|(name, kind)| json!({ "name": name, "type": kind }));
-    client.post(&tables, &json!({ "name": "changing", "columns": columns }), 201).await?;
+    let client = tables_of_points(&server, &["changing"]).await?;
+    let tables = format!("/projects/{PROJECT}/buckets/bench/tables");
     let before = client.get(&format!("/projects/{PROJECT}/snapshots?limit=1"), 200).await?;
     let before = newest(&before).context("the newest snapshot is not told")?;
 
@@ -78,7 +63,7 @@ pub async fn run(options: &Options, rows: u64) -> Result<Report> {
     let path = format!("{}{tables}/changing/changes/stream?cursor={before}&follow=false", server.url());
     let mut report = Report { rows: 0, bytes: 0, took: Duration::MAX, first: Duration::MAX, peak_mb: None };
     for _ in 0..TIMES {
-        let (counted, bytes, took, first) = read(&path, key).await?;
+        let (counted, bytes, took, first) = read(&path, client.key()).await?;
         if counted != 10 * tenth {
             bail!("{counted} changes were told of {}", 10 * tenth);
         }

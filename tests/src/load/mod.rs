@@ -129,7 +129,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     let say = options.progress.as_ref();
     let folder = tempfile::Builder::new().prefix("gadwall-load-").tempdir().context("no folder for the load test")?;
     let rows = folder.path().join("points.parquet");
-    write_rows(&rows)?;
+    write_rows(&rows, ROWS)?;
     say("DuckDB and DuckLake in this process");
     let extensions = find_extension_dir(None)?;
     let duckdb = Arc::new(Local::duckdb(folder.path(), &rows)?);
@@ -182,14 +182,14 @@ pub async fn run(options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Writes the rows that are read, as a Parquet file.
-pub fn write_rows(file: &Path) -> Result<()> {
+/// Writes so many rows that are read, as a Parquet file.
+pub fn write_rows(file: &Path, rows: u64) -> Result<()> {
     let connection = Connection::open_in_memory().context("DuckDB cannot be opened")?;
     let copy = format!(
         "COPY (
             SELECT i AS id, TIMESTAMP '2024-01-01' + to_seconds(i) AS at, 'place ' || i % 97 AS place,
                    sin(i) * 1000 AS x
-            FROM range({ROWS}) AS t(i)
+            FROM range({rows}) AS t(i)
          ) TO '{}' (FORMAT parquet)",
         file.display()
     );
@@ -198,20 +198,26 @@ pub fn write_rows(file: &Path) -> Result<()> {
 
 /// Makes the project and its tables; returns the project's key.
 async fn fill(server: &ServerProcess, rows: &Path) -> Result<String> {
+    let client = tables_of_points(server, &["points", "arrivals"]).await?;
+    let body = tokio::fs::read(rows).await?;
+    let path = format!("/projects/{PROJECT}/buckets/bench/tables/points/rows");
+    client.post_body(&path, "application/vnd.apache.parquet", body, 200).await?;
+    Ok(client.key().to_owned())
+}
+
+/// Makes the project and empty tables for such rows; returns a client with the project's key.
+async fn tables_of_points(server: &ServerProcess, tables: &[&str]) -> Result<Client> {
     let admin = Client::new(server.url(), server.admin_key())?;
     let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
     let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
     let client = admin.with_key(key);
     let buckets = format!("/projects/{PROJECT}/buckets");
     client.post(&buckets, &json!({ "name": "bench" }), 201).await?;
-    for table in ["points", "arrivals"] {
+    for table in tables {
         let columns = [("id", "BIGINT"), ("at", "TIMESTAMP"), ("place", "VARCHAR"), ("x", "DOUBLE")]
             .map(|(name, data_type)| json!({ "name": name, "type": data_type }));
         let definition = json!({ "name": table, "columns": columns });
         client.post(&format!("{buckets}/bench/tables"), &definition, 201).await?;
     }
-    let body = tokio::fs::read(rows).await?;
-    let path = format!("{buckets}/bench/tables/points/rows");
-    client.post_body(&path, "application/vnd.apache.parquet", body, 200).await?;
-    Ok(key.to_owned())
+    Ok(client)
 }
