@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gadwall_domain::access::Principal;
+use gadwall_domain::commit::Change;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::lineage::Export;
 use gadwall_domain::names::ProjectId;
@@ -127,6 +128,15 @@ impl Writes {
         caller: &Caller,
         project: &Project,
     ) -> Result<Option<Committed>, UseCaseError> {
+        Ok(self.changed_before(caller, project).await?.map(|(committed, _)| committed))
+    }
+
+    /// The same, with what was written.
+    pub(crate) async fn changed_before(
+        &self,
+        caller: &Caller,
+        project: &Project,
+    ) -> Result<Option<(Committed, Change)>, UseCaseError> {
         let Some(request) = &caller.idempotency else { return Ok(None) };
         self.projection.ensure(project).await?;
         let key_id = caller.principal().and_then(Principal::id);
@@ -142,6 +152,7 @@ impl Writes {
         if !same {
             return Err(UseCaseError::KeyReused);
         }
-        Ok(Some(Committed { snapshot: found.snapshot, rows: found.write.change.counts() }))
+        let committed = Committed { snapshot: found.snapshot, rows: found.write.change.counts() };
+        Ok(Some((committed, found.write.change)))
     }
 }

@@ -39,6 +39,13 @@ pub enum Alteration {
         /// Its new type.
         data_type: DataType,
     },
+    /// A column gets a type that doesn't hold every value of the old one, but those that are there.
+    Retype {
+        /// Which.
+        column: ColumnName,
+        /// Its new type.
+        data_type: DataType,
+    },
     /// A column may not be NULL any more.
     SetNotNull {
         /// Which.
@@ -147,6 +154,16 @@ pub enum AlterationError {
         /// What would be lost.
         why: &'static str,
     },
+    /// Values that are there would be lost.
+    #[error("{rows} rows have values of column {column} that {to} doesn't hold without loss; update them first")]
+    WouldLose {
+        /// Which column.
+        column: ColumnName,
+        /// The type wanted.
+        to: String,
+        /// In how many rows.
+        rows: u64,
+    },
     /// The column is NULL in rows that are there.
     #[error("column {column} is NULL in {rows} rows; update them first")]
     HasNulls {
@@ -207,6 +224,7 @@ impl Classify for AlterationError {
             Self::ColumnInUse { part: "primary key", .. } => "column_in_primary_key",
             Self::ColumnInUse { .. } => "column_in_layout",
             Self::NotWider { .. } => "type_not_wider",
+            Self::WouldLose { .. } => "values_would_be_lost",
             Self::HasNulls { .. } => "column_has_nulls",
             Self::BreaksChecks { .. } => "rows_break_checks",
             Self::NeedsDefault(_) => "default_required",
@@ -229,6 +247,9 @@ impl Alteration {
             }
             Self::DropColumn { .. } => "those who read or write the column no longer can",
             Self::RenameColumn { .. } => "those who know the column by its old name no longer find it",
+            Self::Retype { .. } => {
+                "those who read the column get another type, and values that it doesn't hold are refused"
+            }
             Self::SetNotNull { .. } => "those who leave the column out or NULL are refused",
             Self::SetChecks { checks, .. } if !checks.is_empty() => {
                 "those who write values that break them are refused"
@@ -249,13 +270,26 @@ impl Alteration {
         let now = |name: &ColumnName| schema.column(name);
         match self {
             Self::SetChecks { .. } | Self::DropPrimaryKey => true,
-            Self::SetType { column, data_type } => {
+            Self::SetType { column, data_type } | Self::Retype { column, data_type } => {
                 now(column).is_some_and(|column| column.data_type.without_lengths() == data_type.without_lengths())
             }
             Self::SetPrimaryKey { columns } => {
                 columns.iter().all(|name| now(name).is_some_and(|column| !column.nullable))
             }
             _ => false,
+        }
+    }
+
+    /// The same for a table as it is: where a type isn't wider than the column's, the column is retyped.
+    #[must_use]
+    pub fn of_table(self, schema: &TableSchema) -> Self {
+        match self {
+            Self::SetType { column, data_type }
+                if schema.column(&column).is_some_and(|now| now.data_type.widens_to(&data_type).is_err()) =>
+            {
+                Self::Retype { column, data_type }
+            }
+            other => other,
         }
     }
 
@@ -309,6 +343,10 @@ impl Alteration {
             Self::SetType { column, data_type } => {
                 let at = position(&columns, column)?;
                 columns[at].data_type.widens_to(data_type)?;
+                columns[at].data_type = data_type.clone();
+            }
+            Self::Retype { column, data_type } => {
+                let at = position(&columns, column)?;
                 columns[at].data_type = data_type.clone();
             }
             Self::SetNotNull { column } => {

@@ -74,6 +74,19 @@ fn a_type_only_widens() {
 }
 
 #[test]
+fn a_type_that_is_not_wider_is_a_retype_of_the_table() {
+    let set = |text: &str| Alteration::SetType { column: name("id"), data_type: DataType::parse(text).unwrap() };
+    assert_eq!(set("BIGINT").of_table(&schema()), set("BIGINT"));
+    let other = set("VARCHAR").of_table(&schema());
+    assert_eq!(other, Alteration::Retype { column: name("id"), data_type: DataType::Varchar(None) });
+    assert!(matches!(other.compatibility(), Compatibility::Breaking { .. }));
+    let after = other.apply(&schema()).unwrap();
+    assert_eq!((&after.columns()[0].data_type, after.key_columns()), (&DataType::Varchar(None), &[name("id")][..]));
+    assert_eq!(refused(&Alteration::Retype { column: name("id"), data_type: DataType::Json }), "invalid_primary_key");
+    assert_eq!(refused(&Alteration::Retype { column: name("no"), data_type: DataType::Json }), "column_not_found");
+}
+
+#[test]
 fn null_and_defaults_come_and_go() {
     let apply = |alteration: Alteration| alteration.apply(&schema()).unwrap().columns()[1].clone();
     assert!(!apply(Alteration::SetNotNull { column: name("name") }).nullable);

@@ -266,6 +266,7 @@ fn changes(
         Some(_) => Some(Alteration::SetType { column: name, data_type }),
     });
     for change in wanted.collect::<Vec<_>>().into_iter().chain(dropped) {
+        let change = change.of_table(&now);
         now = change.apply(&now)?;
         changes.push(change);
     }

@@ -2,6 +2,7 @@
 
 use gadwall_domain::access::Scope;
 use gadwall_domain::alteration::{Alteration, Compatibility};
+use gadwall_domain::commit::Change;
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::layout::Layout;
@@ -37,6 +38,14 @@ impl Reshape {
             Self::Rename(_) => {
                 Compatibility::Breaking { why: "those who know the table by its old name no longer find it" }
             }
+        }
+    }
+
+    /// The same for a table as it is.
+    fn of_table(self, schema: &TableSchema) -> Self {
+        match self {
+            Self::Alter(alteration) => Self::Alter(alteration.of_table(schema)),
+            rename @ Self::Rename(_) => rename,
         }
     }
 
@@ -80,15 +89,17 @@ impl Tables {
         allow_breaking: bool,
     ) -> Result<Reshaped, UseCaseError> {
         let project = self.access.open_bucket(caller, project, &table.bucket, Scope::Manage).await?;
-        let compatibility = reshape.compatibility();
         let name_since = match &reshape {
             Reshape::Rename(to) => TableRef { bucket: table.bucket.clone(), table: to.clone() },
             Reshape::Alter(_) => table.clone(),
         };
         // Done before, it can't be done again: the column is gone, the table has another name.
-        let before = if meant.dry_run { None } else { self.writes.committed_before(caller, &project).await? };
-        let snapshot = match before {
-            Some(before) => Some(before.snapshot),
+        let before = if meant.dry_run { None } else { self.writes.changed_before(caller, &project).await? };
+        let (snapshot, compatibility) = match before {
+            Some((before, Change::TableAltered { alteration, .. })) => {
+                (Some(before.snapshot), alteration.compatibility())
+            }
+            Some((before, _)) => (Some(before.snapshot), reshape.compatibility()),
             None => self.make(caller, &project, table, reshape, meant, allow_breaking).await?,
         };
         let table = match snapshot {
@@ -110,10 +121,12 @@ impl Tables {
         reshape: Reshape,
         meant: Meant,
         allow_breaking: bool,
-    ) -> Result<Option<SnapshotId>, UseCaseError> {
+    ) -> Result<(Option<SnapshotId>, Compatibility), UseCaseError> {
         let OpenTable { table, schema, .. } = self.open_in(project.clone(), table).await?;
+        let reshape = reshape.of_table(&schema);
         reshape.check(&schema)?;
-        if let Compatibility::Breaking { why } = reshape.compatibility()
+        let compatibility = reshape.compatibility();
+        if let Compatibility::Breaking { why } = compatibility
             && !allow_breaking
             && !meant.dry_run
         {
@@ -139,7 +152,7 @@ impl Tables {
         if !meant.dry_run {
             self.projects.refresh_size(project).await?;
         }
-        Ok(outcome.snapshot)
+        Ok((outcome.snapshot, compatibility))
     }
 
     /// Gives a new table the comments that it was asked for with, each in a snapshot of its own: DuckLake takes one such

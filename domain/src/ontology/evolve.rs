@@ -1,6 +1,7 @@
 //! From the table that is there to the one that an ontology wants.
 
 use crate::alteration::{Alteration, AlterationError, Compatibility};
+use crate::check::Checks;
 use crate::names::ColumnName;
 use crate::schema::{Column, TableSchema};
 
@@ -134,9 +135,9 @@ impl Planner {
             self.step(name, Alteration::DropNotNull { column: name.clone() });
         }
         if now.data_type != wanted.data_type {
-            self.step(name, Alteration::SetType { column: name.clone(), data_type: wanted.data_type.clone() });
+            self.data_type(&now, wanted);
         }
-        if now.default != wanted.default {
+        if self.now.column(name).is_some_and(|now| now.default != wanted.default) {
             let column = name.clone();
             self.step(
                 name,
@@ -146,12 +147,28 @@ impl Planner {
                 },
             );
         }
-        if now.checks != wanted.checks {
+        if self.now.column(name).is_some_and(|now| now.checks != wanted.checks) {
             self.step(name, Alteration::SetChecks { column: name.clone(), checks: wanted.checks.clone() });
         }
         if now.nullable && !wanted.nullable {
             self.step(name, Alteration::SetNotNull { column: name.clone() });
         }
+    }
+
+    fn data_type(&mut self, now: &Column, wanted: &Column) {
+        let column = wanted.name.clone();
+        let change = Alteration::SetType { column: column.clone(), data_type: wanted.data_type.clone() };
+        let change = change.of_table(&self.now);
+        if matches!(change, Alteration::Retype { .. }) {
+            // A default and rules are of the old type; those of the new one come after it.
+            if now.default.is_some() && now.default != wanted.default {
+                self.step(&column, Alteration::DropDefault { column: column.clone() });
+            }
+            if !now.checks.is_empty() && now.checks != wanted.checks {
+                self.step(&column, Alteration::SetChecks { column: column.clone(), checks: Checks::default() });
+            }
+        }
+        self.step(&column, change);
     }
 
     fn surplus(&mut self, wanted: &OntologySchema, surplus: Surplus) {
@@ -169,9 +186,13 @@ impl Planner {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::contract::{DataContract, HeldContract};
+    use crate::ids::SnapshotId;
     use crate::ontology::SchemaId;
 
     fn schema(document: &Value) -> OntologySchema {
@@ -242,12 +263,35 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_told() {
-        let now = columns(&json!([{ "name": "a", "type": "VARCHAR" }]));
-        let wanted = columns(&json!([{ "name": "a", "type": "INT" }]));
+    fn a_column_gets_another_type_without_what_was_of_the_old_one() {
+        let now = columns(&json!([
+            { "name": "a", "type": "VARCHAR", "enum": ["1", "2"], "default": "1" },
+            { "name": "b", "type": "BIGINT", "default": 3 },
+        ]));
+        let wanted = columns(&json!([
+            { "name": "a", "type": "INT", "minimum": 1, "default": 2 },
+            { "name": "b", "type": "SMALLINT", "default": 3 },
+        ]));
         let found = plan(&now, &wanted, Surplus::Keep);
+        assert!(found.obstacles.is_empty(), "{:?}", found.obstacles);
+        let told = ["drop_default", "set_checks", "retype!", "set_default", "set_checks!", "retype!"];
+        assert_eq!(steps(&found), told);
+        let change = |table: TableSchema, step: &Step| step.alteration.apply(&table).unwrap();
+        let after = found.steps.iter().fold(schema(&now).table().clone(), change);
+        assert!(Plan::between(&after, &schema(&wanted), Surplus::Keep).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_told() {
+        let now = schema(&columns(&json!([{ "name": "a", "type": "VARCHAR" }]))).table().clone();
+        let promise = json!({ "apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "version": "1", "status": "active",
+            "schema": [{ "name": "t", "properties": [{ "name": "a", "logicalType": "string" }] }] });
+        let contract = DataContract::parse("t", &promise).unwrap();
+        let now = now.held_to(Some(Arc::new(HeldContract { since: SnapshotId::ZERO, contract })));
+        let wanted = schema(&columns(&json!([{ "name": "a", "type": "INT" }])));
+        let found = Plan::between(&now, &wanted, Surplus::Keep);
         assert!(found.steps.is_empty());
         assert_eq!(found.obstacles[0].column.as_ref().map(ColumnName::as_str), Some("a"));
-        assert!(found.obstacles[0].reason.contains("VARCHAR can't become INTEGER"));
+        assert!(found.obstacles[0].reason.contains("column a is INTEGER, and VARCHAR is promised"), "{found:?}");
     }
 }

@@ -130,7 +130,7 @@ async fn a_table_follows_its_schema() -> Result<()> {
     let linked = other.post("/projects/q/buckets/theirs/link", &link).await?;
     assert!(linked.status < 300, "{}", linked.text);
     let renamed = json!({ "name": "land", "type": "VARCHAR(3)", "aliases": ["country"], "required": false });
-    ontology.publish("project_schema", projects("3", &[renamed]));
+    ontology.publish("project_schema", projects("3", std::slice::from_ref(&renamed)));
     assert_eq!(initialized(&owner).await?, is("server", "3"));
     let columns = |table: Value| -> Vec<String> {
         let columns = table["columns"].as_array().cloned().unwrap_or_default();
@@ -164,6 +164,21 @@ async fn a_table_follows_its_schema() -> Result<()> {
     assert_eq!((&diff["from"], &diff["to"], &diff["compatibility"]), (&json!("2"), &json!("3"), &json!("breaking")));
     assert_eq!(owner.get("/schemas/project_schema/diff?from=9").await?.code(), "schema_version_not_found");
     assert_eq!(owner.get("/schemas/project_schema/diff?table=projects").await?.json()["steps"], json!([]));
+
+    // Another type is taken if it holds what is there.
+    let shorter = |length: u8| json!({ "name": "land", "type": format!("CHAR({length})"), "required": false });
+    ontology.publish("project_schema", projects("4", &[shorter(1)]));
+    let plan = owner.get("/admin/tables/projects/plan").await?.json();
+    assert_eq!((&plan["to_version"], &plan["obstacles"]), (&json!("4"), &json!([])), "{plan}");
+    assert_eq!((&plan["steps"][0]["op"], &plan["compatibility"]), (&json!("retype"), &json!("breaking")), "{plan}");
+    let lost = owner.post("/admin/tables/projects/evolve?allow_breaking=true", &json!(null)).await?;
+    assert_eq!((lost.status, lost.code().as_str()), (409, "values_would_be_lost"), "{}", lost.text);
+    ontology.publish("project_schema", projects("5", &[shorter(2)]));
+    let done = owner.post("/admin/tables/projects/evolve?allow_breaking=true", &json!(null)).await?;
+    assert_eq!((done.status, &done.json()["steps"][0]["op"]), (200, &json!("retype")), "{}", done.text);
+    ontology.publish("project_schema", projects("6", &[renamed]));
+    let back = owner.post("/admin/tables/projects/evolve", &json!(null)).await?;
+    assert_eq!((back.status, &back.json()["steps"][0]["op"]), (200, &json!("set_type")), "{}", back.text);
     Ok(())
 }
 

@@ -173,7 +173,7 @@ async fn keys_lengths_and_nulls_hold_in_sql_too() -> Result<()> {
         ("CREATE TABLE sales.t (a INT)", 409, "table_exists"),
         ("CREATE TABLE nope.t (a INT)", 404, "bucket_not_found"),
         ("DROP TABLE sales.nope", 400, "sql_error"),
-        ("ALTER TABLE sales.t ALTER id TYPE SMALLINT", 409, "type_not_wider"),
+        ("ALTER TABLE sales.t ALTER name TYPE SMALLINT", 409, "values_would_be_lost"),
     ] {
         let reply = run(&owner, sql).await?;
         assert_eq!((reply.status, reply.code().as_str()), (status, code), "{sql}: {}", reply.text);

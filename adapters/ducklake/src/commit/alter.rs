@@ -71,6 +71,9 @@ impl Commit<'_> {
             }
             Alteration::RenameColumn { column, to } => self.rename_column(told, column, to)?,
             Alteration::SetType { column, data_type } => self.set_type(told, column, data_type)?,
+            Alteration::Retype { column, .. } => {
+                find(after.columns(), column).map_or(Ok(()), |column| self.retype(told, column, after))?;
+            }
             Alteration::SetNotNull { column } => {
                 self.refuse_nulls(told, column)?;
                 self.set_not_null(told, std::slice::from_ref(column), after)?;
@@ -126,6 +129,10 @@ impl Commit<'_> {
                     find(shape.columns(), column).map_or(Ok(()), |column| self.hold_rows(told, column))?;
                 }
                 Alteration::SetPrimaryKey { columns } => self.refuse_duplicates(told, columns)?,
+                Alteration::Retype { column, .. } => {
+                    let (now, then) = (find(&told.columns, column), find(shape.columns(), column));
+                    now.zip(then).map_or(Ok(()), |(now, then)| self.refuse_loss(told, now, then))?;
+                }
                 _ => {}
             }
         }
@@ -195,6 +202,48 @@ impl Commit<'_> {
             }
             _ => lake_error(&error).into(),
         })
+    }
+
+    /// Every value that is there must come back as it was when it is turned into the new type and back.
+    fn retype(&self, told: &Told, column: &Column, after: &TableSchema) -> Result<(), WriteError> {
+        refuse_layout_column(&told.layout, &column.name)?;
+        let Some(now) = find(&told.columns, &column.name) else {
+            return Err(AlterationError::NoColumn(column.name.clone()).into());
+        };
+        self.refuse_loss(told, now, column)?;
+        self.check_default(column)?;
+        let wanted = column.data_type.without_lengths();
+        if now.data_type == wanted {
+            return self.touch(told);
+        }
+        let select = told.columns.iter().map(|each| {
+            let name = sql::ident(each.name.as_str());
+            if each.name == column.name { format!("CAST({name} AS {wanted})") } else { name }
+        });
+        self.rebuild(told, after, &select.collect::<Vec<_>>().join(", "))
+    }
+
+    fn refuse_loss(&self, told: &Told, now: &Column, column: &Column) -> Result<(), WriteError> {
+        let (target, name) = (sql::table(self.lake, &told.name), sql::ident(column.name.as_str()));
+        let there = format!("TRY_CAST({name} AS {})", column.data_type.without_lengths());
+        let back = format!("TRY_CAST({there} AS {})", now.data_type);
+        let broken = sql::rules(column, &there).map(|(broken, _)| format!(" OR ({broken})")).collect::<String>();
+        let statement = format!("SELECT count(*) FROM {target} WHERE {back} IS DISTINCT FROM {name}{broken}");
+        let lost = self.connection.query_row(&statement, [], |row| row.get::<_, i64>(0));
+        let lost = lost.map_err(|error| match classify(&error) {
+            Failure::Statement => {
+                let (from, to) = (now.data_type.spelling(), column.data_type.spelling());
+                AlterationError::NotWider { from, to, why: "there is no way from the one to the other" }.into()
+            }
+            _ => WriteError::from(lake_error(&error)),
+        })?;
+        match lost.unsigned_abs() {
+            0 => Ok(()),
+            rows => {
+                let (column, to) = (column.name.clone(), column.data_type.spelling());
+                Err(AlterationError::WouldLose { column, to, rows }.into())
+            }
+        }
     }
 
     fn set_key(&self, told: &Told, key: &[ColumnName], after: &TableSchema) -> Result<(), WriteError> {

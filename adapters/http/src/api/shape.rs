@@ -59,7 +59,7 @@ pub(crate) struct CompatibilityBody {
 pub(crate) struct ChangeColumn {
     /// Its new name.
     new_name: Option<String>,
-    /// Its new type, which must hold every value of the old one.
+    /// Its new type. One that doesn't hold every value of the old one breaks others, and must hold those that are there.
     new_type: Option<String>,
     /// Whether it may be null.
     nullable: Option<bool>,

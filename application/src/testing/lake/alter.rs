@@ -18,6 +18,7 @@ use super::filter;
 use super::rows;
 use super::state::{State, Stored, column_id, default_of, stored_column};
 use super::values::{Row, parse};
+use serde_json::Value;
 
 impl State {
     pub(super) fn alter(
@@ -66,17 +67,9 @@ fn check(stored: &Stored, alteration: &Alteration, after: &TableSchema) -> Resul
                 return Err(AlterationError::NeedsDefault(column.name.clone()).into());
             }
         }
-        Alteration::DropColumn { column } => {
-            let part = if stored.layout.partition_by.iter().any(|part| part.column == *column) {
-                "partitioning"
-            } else if stored.layout.sort_by.iter().any(|key| key.column == *column) {
-                "sort order"
-            } else {
-                return Ok(());
-            };
-            return Err(AlterationError::ColumnInUse { column: column.clone(), part }.into());
-        }
+        Alteration::DropColumn { column } => refuse_layout_column(&stored.layout, column)?,
         Alteration::SetNotNull { column } => refuse_nulls(stored, column)?,
+        Alteration::Retype { column, .. } => refuse_loss(stored, column, after)?,
         Alteration::SetDefault { column, .. } => {
             after.columns().iter().filter(|after| after.name == *column).try_for_each(check_default)?;
         }
@@ -140,6 +133,11 @@ fn change(stored: &mut Stored, alteration: &Alteration, now: SnapshotId) {
         }
         Alteration::PartitionBy { partition_by } => stored.layout.partition_by.clone_from(partition_by),
         Alteration::SortBy { sort_by } => stored.layout.sort_by.clone_from(sort_by),
+        Alteration::Retype { column, data_type } => {
+            if let Ok(position) = filter::position(column, &stored.columns) {
+                each_row(stored, |row| row[position] = retyped(&row[position], data_type).unwrap_or_default());
+            }
+        }
         Alteration::SetType { column, data_type: DataType::Double } => {
             // The same number, written as one of the new type.
             if let Ok(position) = filter::position(column, &stored.columns) {
@@ -156,6 +154,51 @@ fn change(stored: &mut Stored, alteration: &Alteration, now: SnapshotId) {
 
 fn each_row(stored: &mut Stored, change: impl Fn(&mut Row)) {
     stored.rows.values_mut().for_each(|row| change(Arc::make_mut(row)));
+}
+
+fn refuse_layout_column(layout: &Layout, column: &ColumnName) -> Result<(), WriteError> {
+    let part = if layout.partition_by.iter().any(|part| part.column == *column) {
+        "partitioning"
+    } else if layout.sort_by.iter().any(|key| key.column == *column) {
+        "sort order"
+    } else {
+        return Ok(());
+    };
+    Err(AlterationError::ColumnInUse { column: column.clone(), part }.into())
+}
+
+/// A value as one of another type, if it can be.
+fn retyped(value: &Value, data_type: &DataType) -> Option<Value> {
+    match value {
+        Value::Null => Some(Value::Null),
+        Value::String(text) => parse(text, data_type),
+        other => parse(&other.to_string(), data_type),
+    }
+}
+
+/// Values that are there must be of the new type, and come back as they were.
+fn refuse_loss(stored: &Stored, column: &ColumnName, after: &TableSchema) -> Result<(), WriteError> {
+    refuse_layout_column(&stored.layout, column)?;
+    let position = filter::position(column, &stored.columns);
+    let position = position.map_err(|_| AlterationError::NoColumn(column.clone()))?;
+    let (now, then) = (&stored.columns[position], &after.columns()[position]);
+    check_default(then)?;
+    let is_lost = |row: &&Arc<Row>| {
+        let there = retyped(&row[position], &then.data_type);
+        let is_long = |value: &Value| {
+            let chars = value.as_str().map(|text| text.chars().count());
+            chars.zip(then.data_type.max_chars()).is_some_and(|(chars, most)| chars > most as usize)
+        };
+        let holds = there.filter(|value| !is_long(value) && checks::broken(then, value).next().is_none());
+        holds.and_then(|value| retyped(&value, &now.data_type)).as_ref() != Some(&row[position])
+    };
+    match stored.rows.values().filter(is_lost).count() as u64 {
+        0 => Ok(()),
+        rows => {
+            let (column, to) = (column.clone(), then.data_type.spelling());
+            Err(AlterationError::WouldLose { column, to, rows }.into())
+        }
+    }
 }
 
 fn refuse_nulls(stored: &Stored, column: &ColumnName) -> Result<(), WriteError> {

@@ -350,7 +350,8 @@ fn alteration(change: Change, schema: &TableSchema) -> Result<Option<Alteration>
         Change::RenameColumn { column, to } => Alteration::RenameColumn { column: name(&column)?, to: name(&to)? },
         Change::RenameTable { .. } => return Ok(None),
         Change::SetType { column, data_type } => {
-            Alteration::SetType { column: name(&column)?, data_type: DataType::parse(&data_type).map_err(wrong)? }
+            let data_type = DataType::parse(&data_type).map_err(wrong)?;
+            Alteration::SetType { column: name(&column)?, data_type }.of_table(schema)
         }
         Change::SetNotNull { column } => Alteration::SetNotNull { column: name(&column)? },
         Change::DropNotNull { column } => Alteration::DropNotNull { column: name(&column)? },

@@ -143,6 +143,7 @@ macro_rules! lake_contract {
                 a_dropped_columns_values_are_gone_and_there_in_old_versions,
                 a_renamed_column_keeps_its_values,
                 a_widened_column_keeps_its_values,
+                a_retyped_column_keeps_its_values_or_is_refused,
                 not_null_is_checked_against_the_rows,
                 a_default_is_for_rows_to_come,
                 a_default_that_is_gone_fills_nothing,

@@ -164,6 +164,35 @@ pub async fn a_widened_column_keeps_its_values(store: Arc<dyn Lake>) {
     }
 }
 
+/// A column gets any type that holds the values that are there as they are; values that it doesn't hold are counted.
+pub async fn a_retyped_column_keeps_its_values_or_is_refused(store: Arc<dyn Lake>) {
+    let shape = people(&store).await;
+    let before = head(&store).await;
+    let retype =
+        |name, data_type: &str| Alteration::Retype { column: id(name), data_type: DataType::parse(data_type).unwrap() };
+    let lost = |name, to: &str, rows| AlterationError::WouldLose { column: id(name), to: to.to_owned(), rows };
+    for (change, told) in [
+        (retype("name", "INTEGER"), lost("name", "INTEGER", 2)),
+        (retype("name", "VARCHAR(2)"), lost("name", "VARCHAR(2)", 2)),
+    ] {
+        let error = refusal(&store, &shape, change).await;
+        assert!(matches!(&error, WriteError::Alteration(error) if *error == told), "{error:?}");
+    }
+    assert_eq!(head(&store).await, before);
+    let shape = altered(&store, &shape, retype("name", "VARCHAR(3)")).await;
+    let shape = altered(&store, &shape, retype("n", "TINYINT")).await;
+    let shape = altered(&store, &shape, retype("id", "VARCHAR")).await;
+    assert_eq!(rows_of(&store, "t").await, ["1|ann|10", "2|bob|NULL", "3|NULL|30"]);
+    let given = rows(["id", "n"], &[[Some("3"), Some("31")], [Some("x"), Some("-128")]]);
+    load(&store, &shape, LoadMode::Upsert, given).await;
+    let misfit = rows(["id", "n"], &[[Some("y"), Some("128")]]);
+    assert!(matches!(refused(&store, load_write(&shape, LoadMode::Append, misfit)).await, WriteError::Violations(_)));
+    assert_eq!(rows_of(&store, "t").await, ["1|ann|10", "2|bob|NULL", "3|NULL|31", "x|NULL|-128"]);
+    let error = refusal(&store, &shape, retype("id", "INTEGER")).await;
+    assert!(matches!(&error, WriteError::Alteration(error) if *error == lost("id", "INTEGER", 1)), "{error:?}");
+    assert_eq!(rows_at(&store, "t", ReadAt::Snapshot(before)).await, ["1|ann|10", "2|bob|NULL", "3|NULL|30"]);
+}
+
 /// NOT NULL over NULLs is refused and counts them; without NULLs it holds from then on, until it is dropped.
 pub async fn not_null_is_checked_against_the_rows(store: Arc<dyn Lake>) {
     let shape = people(&store).await;
