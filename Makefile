@@ -122,7 +122,7 @@ lint: setup-dev lint-delivery ## check format, lints, dependencies, documentatio
 lint-delivery: $(COMPOSE_CHECK) $(DELIVERY_CHECK) $(KUBERNETES) $(ACTIONLINT) ## check scripts, image, manifests, alerts and workflows (no Rust)
 	python3 -c 'import ast, pathlib; [ast.parse(p.read_text(), p) for p in pathlib.Path("infra").rglob("*.py")]'
 	for tested in k8s koyeb monitoring openapi release; do python3 -m unittest discover --quiet --buffer --start-directory "infra/$$tested"; done
-	$(DELIVERY_CHECK)/bin/shellcheck .ci/run
+	$(DELIVERY_CHECK)/bin/shellcheck .ci/run infra/assemble.sh
 	$(DELIVERY_CHECK)/bin/hadolint --config .hadolint.yaml Dockerfile
 	python3 infra/compose/check.py $(COMPOSE_CHECK)
 	python3 infra/k8s/check.py $(COMPOSE_CHECK) $(KUBERNETES)
@@ -152,10 +152,7 @@ demo: setup ## play the guided demo against a server of its own
 
 release: setup ## assemble dist/gadwall, which runs from wherever it is copied to
 	cargo build --release --bin gadwall
-	@rm -rf dist/.new && mkdir -p dist/.new/bin dist/.new/lib
-	@cp "$(TARGET_DIR)/release/gadwall" dist/.new/bin/
-	@cp -R "$(DUCKDB)"/lib/libduckdb.* "$(DUCKDB)/extensions" dist/.new/lib/
-	@cp LICENSE dist/.new/
+	@rm -rf dist/.new && infra/assemble.sh "$(TARGET_DIR)/release/gadwall" "$(DUCKDB)" dist/.new
 	@env -i dist/.new/bin/gadwall --help >/dev/null
 	@rm -rf $(DIST) && mv dist/.new $(DIST)
 	@echo "$(DIST): $$(du -sh $(DIST) | cut -f1)"

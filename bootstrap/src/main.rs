@@ -97,20 +97,22 @@ enum Command {
         #[command(subcommand)]
         what: Ontology,
     },
-    /// Copy everything to where the configuration says, out of the data directory. No server may run on either.
+    /// Bring metadata to this version, or with `--from` and `--to` copy everything to where the configuration says.
     ///
-    /// What is there is only read. Run again, it goes on: what was copied and is the same isn't copied again. At the end
+    /// Alone it does what a server does at its start, for those who want that done before servers come.
+    ///
+    /// With `--from` and `--to` all that is in the data directory is copied; no server may run on either. What is there is only read. Run again, it goes on: what was copied and is the same isn't copied again. At the end
     /// all is compared. Results of queries in the background stay behind. Exits with 0 when all is there and the same, 1 when
     /// something failed (run it again), 3 when it was refused and nothing was copied, 4 when a copy differs.
     Migrate {
         /// What the data directory has: catalogs in files, metadata in SQLite, data and datasets in folders.
-        #[arg(long, value_enum)]
-        from: Origin,
+        #[arg(long, value_enum, requires = "to")]
+        from: Option<Origin>,
         /// What the configuration describes: catalogs and metadata in PostgreSQL, data and datasets in S3.
-        #[arg(long, value_enum)]
-        to: Destination,
+        #[arg(long, value_enum, requires = "from")]
+        to: Option<Destination>,
         /// Only look whether it could be done, and at how much there is. Makes metadata's tables, but copies nothing.
-        #[arg(long)]
+        #[arg(long, requires = "from")]
         dry_run: bool,
     },
 }
@@ -223,9 +225,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Openapi => runtime()?.block_on(openapi()),
         Command::Health { url: Some(url) } => ready::require_ready(url),
         Command::Health { url: None } => ready::require_ready(&ready::address(&loaded()?.config)),
-        Command::Migrate { from: Origin::Embedded, to: Destination::Cloud, dry_run } => {
+        Command::Migrate { from: Some(Origin::Embedded), to: Some(Destination::Cloud), dry_run } => {
             runtime()?.block_on(migrate::run(&loaded()?.config, *dry_run))
         }
+        Command::Migrate { .. } => runtime()?.block_on(migrate::bring_up(&loaded()?.config)),
         Command::Ontology { what: Ontology::Serve { folder, listen } } => {
             let config = loaded()?.config;
             gadwall::telemetry::start(&config.logging);

@@ -74,7 +74,7 @@ def promises(overlay, documents):
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     yield from secured(pod, container)
-    if job := of_kind(documents, "CronJob"):
+    for job in filter(None, (of_kind(documents, kind) for kind in ("CronJob", "Job"))):
         of_job = render.pod_of(job)
         for started in [*of_job.get("initContainers", []), *of_job["containers"]]:
             yield from secured(of_job, started)

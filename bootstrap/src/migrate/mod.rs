@@ -1,4 +1,4 @@
-//! `gadwall migrate`: everything in a data directory, copied to PostgreSQL and S3.
+//! `gadwall migrate`: everything in a data directory, copied to PostgreSQL and S3; or metadata alone, brought to this version.
 //!
 //! Metadata comes last, in one transaction: a server on the target knows all projects, or none. So a run that broke off
 //! leaves nothing that shows, and the next one goes on.
@@ -69,6 +69,20 @@ struct Ends {
     lakes: LakeMigration,
     /// Keeps servers away from the source.
     _lock: DataLock,
+}
+
+/// Brings metadata to the version of this program.
+pub async fn bring_up(config: &Config) -> anyhow::Result<()> {
+    let folders = LocalFolders::new(data_dir(config)?);
+    let _lock = if metadata::is_remote(config) {
+        None
+    } else {
+        folders.create().context("the data directory can't be made")?;
+        Some(folders.lock().map_err(|error| refused(format!("{error:#}")))?)
+    };
+    let opened = metadata::open(config, &folders).await?;
+    say(&format!("metadata is at version {}", opened.archive.version()));
+    Ok(())
 }
 
 /// Copies everything, or with `dry_run` looks whether that could be done.

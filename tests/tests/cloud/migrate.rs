@@ -51,6 +51,29 @@ fn migrate(data_dir: &Path, place: &Place, more: &[&str]) -> Result<Output> {
     Ok(command.output()?)
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_brought_to_this_version_before_servers_come() -> Result<()> {
+    let (place, data) = (Place::new().await?, tempfile::tempdir()?);
+    let run = |env: Vec<(String, String)>| {
+        let mut command = std::process::Command::new(profile_dir()?.join("gadwall"));
+        command.arg("migrate").envs(env).env("DATA_DIR", data.path()).env("ADMIN_API_KEY", KEY);
+        anyhow::Ok(command.current_dir(data.path()).output()?)
+    };
+    for env in [place.env(), place.env(), Vec::new()] {
+        let done = run(env)?;
+        let told = said(&done);
+        assert!(done.status.success() && told.contains("metadata is at version "), "{told}");
+    }
+    let api = Api::start(data.path(), Vec::new()).await?;
+    let running = run(Vec::new())?;
+    assert_eq!(running.status.code(), Some(3), "a server has it open: {}", said(&running));
+    drop(api);
+    let half =
+        std::process::Command::new(profile_dir()?.join("gadwall")).args(["migrate", "--to", "cloud"]).output()?;
+    assert_eq!(half.status.code(), Some(2), "{}", said(&half));
+    Ok(())
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
