@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use gadwall_domain::access::{ApiKey, KeyDigest, Principal, Scope, Standing};
@@ -55,6 +56,16 @@ impl Examined {
             Self::Unknown => Ok(Identity::Unknown),
         }
     }
+}
+
+/// For how long a request goes by what it saw at its beginning.
+const SEEN_FOR: Duration = Duration::from_secs(1);
+
+/// The version of keys, projects and links that was seen at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    version: u64,
+    at: Instant,
 }
 
 /// Who counts as an admin.
@@ -118,14 +129,19 @@ impl Access {
     /// Finds out who presents a key or a token. No key at all is an error, unless authentication is switched off; so is one that
     /// has ended.
     pub async fn authenticate(&self, key: Option<&str>) -> Result<Identity, UseCaseError> {
-        self.examine(key).await?.into_identity()
+        self.examine(key, None).await?.into_identity()
     }
 
     /// As [`Self::authenticate`], for a request that may be a guess: who guessed too often waits before anything is
     /// looked at, and a refusal is counted and audited.
-    pub async fn authenticate_from(&self, origin: &Origin, key: Option<&str>) -> Result<Identity, UseCaseError> {
+    pub async fn authenticate_from(
+        &self,
+        origin: &Origin,
+        key: Option<&str>,
+    ) -> Result<(Identity, Option<Seen>), UseCaseError> {
         self.admit(origin)?;
-        let examined = self.examine(key).await?;
+        let seen = if key.is_some() { self.look().await? } else { None };
+        let examined = self.examine(key, seen).await?;
         match &examined {
             // Who has a token that was good once doesn't guess. Pages left open over night would lock out an office.
             Examined::Good(_) | Examined::BadToken(TokenError::Expired) => {}
@@ -133,7 +149,7 @@ impl Access {
             Examined::Unknown => self.refused(origin, None, UseCaseError::Unauthenticated.code()),
             Examined::BadToken(error) => self.refused(origin, None, error.code()),
         }
-        examined.into_identity()
+        Ok((examined.into_identity()?, seen))
     }
 
     /// Refuses an address that has to wait.
@@ -167,7 +183,7 @@ impl Access {
         });
     }
 
-    async fn examine(&self, key: Option<&str>) -> Result<Examined, UseCaseError> {
+    async fn examine(&self, key: Option<&str>, seen: Option<Seen>) -> Result<Examined, UseCaseError> {
         let admins = Arc::clone(&self.admins.read().unwrap_or_else(PoisonError::into_inner));
         let admin_keys = match &*admins {
             AdminPolicy::Everyone => return Ok(Examined::Good(Principal::Admin)),
@@ -187,7 +203,7 @@ impl Access {
         if is_admin {
             return Ok(Examined::Good(Principal::Admin));
         }
-        let Some(key) = self.find_key(&presented).await? else { return Ok(Examined::Unknown) };
+        let Some(key) = self.find_key(&presented, seen).await? else { return Ok(Examined::Unknown) };
         let now = self.clock.now();
         let is_present = same(&key.digest, &presented);
         let replaced = key.replaced.as_ref().filter(|replaced| same(&replaced.digest, &presented));
@@ -242,8 +258,29 @@ impl Access {
         Ok(count)
     }
 
-    async fn find_key(&self, presented: &KeyDigest) -> Result<Option<ApiKey>, UseCaseError> {
-        let version = self.store.access_version();
+    /// Looks at what holds from now on, for a request that begins: what it asks of keys, projects and links is answered as of then, or
+    /// later. Nothing where that costs nothing to find out anew.
+    async fn look(&self) -> Result<Option<Seen>, UseCaseError> {
+        if self.store.access_version().is_some() {
+            return Ok(None);
+        }
+        let version = self.store.shared_access_version().await?;
+        Ok(version.map(|version| Seen { version, at: Instant::now() }))
+    }
+
+    /// The version of keys, projects and links that a request goes by.
+    async fn version(&self, seen: Option<Seen>) -> Result<Option<u64>, UseCaseError> {
+        if let Some(version) = self.store.access_version() {
+            return Ok(Some(version));
+        }
+        match seen.filter(|seen| seen.at.elapsed() < SEEN_FOR) {
+            Some(seen) => Ok(Some(seen.version)),
+            None => Ok(self.store.shared_access_version().await?),
+        }
+    }
+
+    async fn find_key(&self, presented: &KeyDigest, seen: Option<Seen>) -> Result<Option<ApiKey>, UseCaseError> {
+        let version = self.version(seen).await?;
         if let Some(known) = version.and_then(|version| self.cache.key(version, presented)) {
             return Ok(Some(known));
         }
@@ -255,8 +292,12 @@ impl Access {
     }
 
     /// A project's links.
-    pub(crate) async fn links(&self, project: &ProjectId) -> Result<Arc<[KnownLink]>, UseCaseError> {
-        let version = self.store.access_version();
+    pub(crate) async fn links(
+        &self,
+        project: &ProjectId,
+        seen: Option<Seen>,
+    ) -> Result<Arc<[KnownLink]>, UseCaseError> {
+        let version = self.version(seen).await?;
         if let Some(known) = version.and_then(|version| self.cache.links(version, project)) {
             return Ok(known);
         }
@@ -273,8 +314,13 @@ impl Access {
     }
 
     /// The link of that name, if a project has one.
-    pub(crate) async fn link(&self, project: &ProjectId, name: &BucketName) -> Result<Option<KnownLink>, UseCaseError> {
-        Ok(self.links(project).await?.iter().find(|known| known.link.name == *name).cloned())
+    pub(crate) async fn link(
+        &self,
+        project: &ProjectId,
+        name: &BucketName,
+        seen: Option<Seen>,
+    ) -> Result<Option<KnownLink>, UseCaseError> {
+        Ok(self.links(project, seen).await?.iter().find(|known| known.link.name == *name).cloned())
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -300,23 +346,23 @@ impl Access {
 
     /// Refuses what is asked of a project that is deleted, or isn't there.
     pub async fn require_in_use(&self, id: &ProjectId) -> Result<(), UseCaseError> {
-        match self.find_project(id).await? {
+        match self.find_project(id, None).await? {
             Some(project) if project.status == ProjectStatus::Active => Ok(()),
             _ => Err(UseCaseError::NoProjectAround(id.clone())),
         }
     }
 
     /// The project that a link reads; none if nothing may be read through it any more.
-    pub(crate) async fn source(&self, known: &KnownLink) -> Result<Option<Project>, UseCaseError> {
+    pub(crate) async fn source(&self, known: &KnownLink, seen: Option<Seen>) -> Result<Option<Project>, UseCaseError> {
         if !known.open {
             return Ok(None);
         }
-        let found = self.find_project(&known.link.source.project).await?;
+        let found = self.find_project(&known.link.source.project, seen).await?;
         Ok(found.filter(|project| project.status == ProjectStatus::Active))
     }
 
-    async fn find_project(&self, id: &ProjectId) -> Result<Option<Project>, UseCaseError> {
-        let version = self.store.access_version();
+    async fn find_project(&self, id: &ProjectId, seen: Option<Seen>) -> Result<Option<Project>, UseCaseError> {
+        let version = self.version(seen).await?;
         if let Some(known) = version.and_then(|version| self.cache.project(version, id)) {
             return Ok(Some(known));
         }
@@ -348,7 +394,7 @@ impl Access {
         if !principal.may(id, scope) {
             return Err(UseCaseError::Forbidden);
         }
-        let found = self.find_project(id).await?;
+        let found = self.find_project(id, caller.seen).await?;
         match (found, principal.is_admin()) {
             (Some(project), true) => Ok(project),
             (Some(project), false) if project.status == ProjectStatus::Active => Ok(project),
@@ -375,7 +421,7 @@ impl Access {
         scope: Scope,
     ) -> Result<Project, UseCaseError> {
         let project = self.open_named(caller, id, bucket, scope).await?;
-        match self.link(&project.id, bucket).await? {
+        match self.link(&project.id, bucket, caller.seen).await? {
             None => Ok(project),
             Some(_) => Err(UseCaseError::LinkedBucket { bucket: bucket.clone() }),
         }
@@ -405,10 +451,10 @@ impl Access {
         bucket: &BucketName,
     ) -> Result<Place, UseCaseError> {
         let reader = self.open_named(caller, id, bucket, Scope::Read).await?;
-        let Some(known) = self.link(&reader.id, bucket).await? else {
+        let Some(known) = self.link(&reader.id, bucket, caller.seen).await? else {
             return Ok(Place { project: reader, bucket: bucket.clone(), link: None });
         };
-        match self.source(&known).await? {
+        match self.source(&known, caller.seen).await? {
             Some(project) => Ok(Place { project, bucket: known.link.source.bucket.clone(), link: Some(known.link) }),
             None => Err(UseCaseError::LinkEnded { bucket: bucket.clone() }),
         }
@@ -433,7 +479,9 @@ mod tests {
     use chrono::TimeDelta;
     use gadwall_domain::audit::AuditOutcome;
     use gadwall_domain::ids::RequestId;
-    use gadwall_domain::ports::metadata::MetadataStore as _;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use gadwall_domain::ports::metadata::{MetadataStore as _, MetadataTx, StoreError};
 
     use super::*;
     use crate::testing::builders::{api_key, bucket, noon, project_id};
@@ -487,14 +535,14 @@ mod tests {
         .with_max_failures(3);
         for _ in 0..3 {
             let refused = access.authenticate_from(&from("192.0.2.1"), Some("a guess")).await.unwrap();
-            assert_eq!(refused, Identity::Unknown);
+            assert_eq!(refused, (Identity::Unknown, None));
         }
         for presented in [Some("a guess"), Some(ADMIN_KEY), Some(key.as_str()), None] {
             let waits = access.authenticate_from(&from("192.0.2.1"), presented).await;
             let Err(UseCaseError::Key(KeyError::TooManyFailures { wait })) = waits else { panic!("{waits:?}") };
             assert_eq!(wait.as_secs(), 60);
         }
-        assert!(matches!(access.authenticate_from(&from("192.0.2.2"), Some(&key)).await, Ok(Identity::Known(_))));
+        assert!(matches!(access.authenticate_from(&from("192.0.2.2"), Some(&key)).await, Ok((Identity::Known(_), _))));
         world.clock.advance(TimeDelta::minutes(1));
         let refused = access.refusals().take(world.clock.now(), true);
         let told: Vec<_> = refused.iter().map(|entry| (entry.address, entry.outcome.clone())).collect();
@@ -502,7 +550,7 @@ mod tests {
         let address = "192.0.2.1".parse().ok();
         assert_eq!(told, [(address, outcome("too_many_failures", 4)), (address, outcome("unauthorized", 3))]);
         assert!(!format!("{refused:?}").contains("guess"));
-        assert!(matches!(access.authenticate_from(&from("192.0.2.1"), Some(&key)).await, Ok(Identity::Known(_))));
+        assert!(matches!(access.authenticate_from(&from("192.0.2.1"), Some(&key)).await, Ok((Identity::Known(_), _))));
     }
 
     #[tokio::test]
@@ -565,5 +613,60 @@ mod tests {
         assert_eq!(own(&world.admin(), None).unwrap(), ProjectId::default_project());
         assert_eq!(own(&world.admin(), Some("q")).unwrap(), project_id("q"));
         assert!(matches!(own(&caller(Identity::Unknown), None), Err(UseCaseError::Unauthenticated)));
+    }
+
+    /// A store that others change, too; it counts how often it is asked.
+    struct Shared {
+        store: Arc<dyn MetadataStore>,
+        version: AtomicU64,
+        reads: AtomicU64,
+        looks: AtomicU64,
+    }
+
+    #[async_trait::async_trait]
+    impl MetadataStore for Shared {
+        async fn read(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.store.read().await
+        }
+
+        async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+            self.store.write().await
+        }
+
+        async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+            Ok(Some(self.version.load(Ordering::Relaxed)))
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_shared_store_a_request_asks_once_and_reads_what_has_changed() {
+        let world = World::new();
+        let key = world.project("p").await;
+        let shared = Arc::new(Shared {
+            store: Arc::clone(&world.store) as Arc<dyn MetadataStore>,
+            version: AtomicU64::new(1),
+            reads: AtomicU64::default(),
+            looks: AtomicU64::default(),
+        });
+        let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+        let access = Access::new(Arc::clone(&shared) as Arc<dyn MetadataStore>, clock, AdminPolicy::Keys(Vec::new()));
+        let origin = Origin { address: None, request_id: RequestId::parse("r").unwrap() };
+        let asked = async || {
+            let (identity, seen) = access.authenticate_from(&origin, Some(&key)).await.unwrap();
+            let caller = Caller { seen, ..caller(identity) };
+            access.open_bucket(&caller, &project_id("p"), &bucket("b"), Scope::Read).await.unwrap();
+            (shared.looks.swap(0, Ordering::Relaxed), shared.reads.swap(0, Ordering::Relaxed))
+        };
+        assert_eq!(asked().await, (1, 3), "the key, the project, and its links");
+        assert_eq!(asked().await, (1, 0));
+        shared.version.store(2, Ordering::Relaxed);
+        assert_eq!(asked().await, (1, 3));
+        assert_eq!(asked().await, (1, 0));
+        // Who holds on to a request for long asks again.
+        let old = Seen { version: 1, at: Instant::now().checked_sub(SEEN_FOR).unwrap() };
+        access.links(&project_id("p"), Some(old)).await.unwrap();
+        assert_eq!((shared.looks.load(Ordering::Relaxed), shared.reads.load(Ordering::Relaxed)), (1, 0));
     }
 }

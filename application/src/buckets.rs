@@ -72,7 +72,7 @@ impl Buckets {
             )));
         }
         let project = self.access.open_named(caller, project, &bucket, Scope::Manage).await?;
-        if self.access.link(&project.id, &bucket).await?.is_some() {
+        if self.access.link(&project.id, &bucket, caller.seen).await?.is_some() {
             return Err(UseCaseError::BucketExists { project: project.id, bucket });
         }
         let room = match self.writes.committed_before(caller, &project).await? {
@@ -88,7 +88,7 @@ impl Buckets {
     /// The project's buckets by name; those the caller may see.
     pub async fn list(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<Bucket>, UseCaseError> {
         let project = self.access.open(caller, project, Scope::Read).await?;
-        let links = self.access.links(&project.id).await?;
+        let links = self.access.links(&project.id, caller.seen).await?;
         let mut all = self.all(&project).await?;
         all.retain(|bucket| !links.iter().any(|known| known.link.name == bucket.name));
         for known in links.iter() {
@@ -102,7 +102,7 @@ impl Buckets {
     /// A bucket. `main` is always there.
     pub async fn get(&self, caller: &Caller, project: &ProjectId, bucket: &BucketName) -> Result<Bucket, UseCaseError> {
         let project = self.access.open_named(caller, project, bucket, Scope::Read).await?;
-        if let Some(known) = self.access.link(&project.id, bucket).await? {
+        if let Some(known) = self.access.link(&project.id, bucket, caller.seen).await? {
             return self.linked(&known).await;
         }
         let found = self.all(&project).await?.into_iter().find(|known| known.name == *bucket);
@@ -119,7 +119,7 @@ impl Buckets {
     async fn linked(&self, known: &KnownLink) -> Result<Bucket, UseCaseError> {
         let link = &known.link;
         let mut table_count = 0;
-        if let Some(owner) = self.access.source(known).await? {
+        if let Some(owner) = self.access.source(known, None).await? {
             let at = link.snapshot.map_or(ReadAt::Head, ReadAt::Snapshot);
             let found = self.lakes.buckets(owner.lake, at).await?;
             let found = found.into_iter().find(|bucket| bucket.name == link.source.bucket);
@@ -145,7 +145,7 @@ impl Buckets {
         cascade: bool,
     ) -> Result<(), UseCaseError> {
         let project = self.access.open_named(caller, project, bucket, Scope::Manage).await?;
-        if self.access.link(&project.id, bucket).await?.is_some() {
+        if self.access.link(&project.id, bucket, caller.seen).await?.is_some() {
             return self.sharing.unlink(caller, &project.id, bucket).await;
         }
         let write = LakeWrite::DropBucket { bucket: bucket.clone(), cascade };

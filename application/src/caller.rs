@@ -10,6 +10,7 @@ use gadwall_domain::idempotency::IdempotentRequest;
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::names::ProjectId;
 
+use crate::access::Seen;
 use crate::error::UseCaseError;
 
 /// Where credentials come from.
@@ -58,6 +59,8 @@ pub struct Caller {
     pub idempotency: Option<IdempotentRequest>,
     /// When the request came, if that is known.
     pub began_at: Option<DateTime<Utc>>,
+    /// What of access holds for the request, where that was looked at.
+    pub seen: Option<Seen>,
 }
 
 impl Caller {
@@ -72,7 +75,16 @@ impl Caller {
     }
 
     fn of(identity: Identity, request_id: RequestId) -> Self {
-        Self { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None, began_at: None }
+        Self {
+            identity,
+            request_id,
+            address: None,
+            traceparent: None,
+            run_id: None,
+            idempotency: None,
+            began_at: None,
+            seen: None,
+        }
     }
 
     /// The principal, if the credentials were good.

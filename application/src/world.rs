@@ -130,5 +130,5 @@ impl World {
 
 pub(crate) fn caller(identity: Identity) -> Caller {
     let request_id = RequestId::parse("r1").unwrap();
-    Caller { identity, request_id, address: None, traceparent: None, run_id: None, idempotency: None, began_at: None }
+    Caller { identity, ..Caller::new(Principal::Admin, request_id) }
 }

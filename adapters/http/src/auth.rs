@@ -115,9 +115,10 @@ async fn look_at(request: &Request, token: &str) -> ApiResult<Caller> {
     let access = request.extensions().get::<Arc<AccessData>>().ok_or_else(missing)?;
     let origin = access.origin(request).ok_or_else(missing)?;
     Asked::was_looked_at(request, None);
-    let identity = access.access.authenticate_from(&origin, Some(token.trim())).await?;
+    let (identity, seen) = access.access.authenticate_from(&origin, Some(token.trim())).await?;
     door::charge(request, &identity)?;
     let caller = context::caller(request, identity, origin.address).ok_or_else(missing)?;
+    let caller = Caller { seen, ..caller };
     Asked::was_looked_at(request, Some(&caller));
     Ok(caller)
 }

@@ -58,5 +58,6 @@ pub(crate) fn caller(request: &Request, identity: Identity, address: Option<IpAd
         run_id: token("X-Run-Id"),
         idempotency: request.extensions().get::<IdempotentRequest>().cloned(),
         began_at: Some(context.began_at),
+        seen: None,
     })
 }

@@ -31,12 +31,13 @@ macro_rules! scripts {
                 include_str!(concat!("../migrations/", $database, "/0017_lineage_forwarding.sql")),
             ),
             (18, "lineage at speed", include_str!(concat!("../migrations/", $database, "/0018_lineage_at_speed.sql"))),
+            (19, "access version", include_str!(concat!("../migrations/", $database, "/0019_access_version.sql"))),
         ]
     };
 }
 
-pub(crate) const SQLITE: [Script; 18] = scripts!("sqlite");
-pub(crate) const POSTGRES: [Script; 18] = scripts!("postgres");
+pub(crate) const SQLITE: [Script; 19] = scripts!("sqlite");
+pub(crate) const POSTGRES: [Script; 19] = scripts!("postgres");
 
 /// What applies them, each in a transaction of its own.
 pub(crate) fn migrator(scripts: impl IntoIterator<Item = Script>) -> Migrator {

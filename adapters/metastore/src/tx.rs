@@ -30,11 +30,19 @@ pub(crate) struct SqlTx {
     inner: Inner,
     /// Counts commits that may have changed projects, keys or links, where nobody else can; none in a transaction that only
     /// reads.
-    access_version: Option<Arc<AtomicU64>>,
+    access_version: Option<AccessVersion>,
     /// Whether this may have changed them.
     access_touched: bool,
     /// Whether a statement failed: then nothing of this may last.
     failed: bool,
+}
+
+/// What counts changes of projects, keys and links.
+enum AccessVersion {
+    /// This process alone.
+    Here(Arc<AtomicU64>),
+    /// All servers.
+    InTheDatabase,
 }
 
 /// The statements are the same for every database; the drivers' types are not.
@@ -47,12 +55,18 @@ enum Inner {
 impl SqlTx {
     /// A transaction in SQLite. One that may write has the version to count up.
     pub(crate) fn sqlite(tx: Transaction<'static, Sqlite>, access_version: Option<Arc<AtomicU64>>) -> Self {
+        let access_version = access_version.map(AccessVersion::Here);
         Self { inner: Inner::Sqlite(tx), access_version, access_touched: false, failed: false }
     }
 
-    /// A transaction in PostgreSQL.
+    /// A transaction in PostgreSQL that reads.
     pub(crate) fn postgres(tx: Transaction<'static, Postgres>, limit: Duration) -> Self {
         Self { inner: Inner::Postgres(tx, limit), access_version: None, access_touched: false, failed: false }
+    }
+
+    /// A transaction in PostgreSQL that may write.
+    pub(crate) fn postgres_that_writes(tx: Transaction<'static, Postgres>, limit: Duration) -> Self {
+        Self { access_version: Some(AccessVersion::InTheDatabase), ..Self::postgres(tx, limit) }
     }
 
     /// Runs a statement; answers how many rows it touched.
@@ -212,14 +226,22 @@ impl MetadataTx for SqlTx {
         if failed {
             return Err(StoreError::Fault(Box::new(Failed)));
         }
-        let done = match inner {
-            Inner::Sqlite(tx) => tx.commit().await.map_err(sqlite::store_error),
-            Inner::Postgres(tx, limit) => postgres::within(limit, tx.commit()).await,
-        };
-        // Also when it failed: who knows how far it came.
-        if let Some(version) = access_version.filter(|_| access_touched) {
-            version.fetch_add(1, Ordering::Release);
+        let counted = access_version.filter(|_| access_touched);
+        match inner {
+            Inner::Sqlite(tx) => {
+                let done = tx.commit().await.map_err(sqlite::store_error);
+                // Also when it failed: who knows how far it came.
+                if let Some(AccessVersion::Here(version)) = counted {
+                    version.fetch_add(1, Ordering::Release);
+                }
+                done
+            }
+            Inner::Postgres(mut tx, limit) => {
+                if counted.is_some() {
+                    postgres::within(limit, sqlx::query(postgres::COUNT_ACCESS_VERSION).execute(&mut *tx)).await?;
+                }
+                postgres::within(limit, tx.commit()).await
+            }
         }
-        done
     }
 }

@@ -67,6 +67,10 @@ impl MetadataStore for AnnouncingMetadata {
     fn access_version(&self) -> Option<u64> {
         self.store.access_version()
     }
+
+    async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
+        self.store.shared_access_version().await
+    }
 }
 
 struct AnnouncingTx {

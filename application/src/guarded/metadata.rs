@@ -65,4 +65,8 @@ impl MetadataStore for GuardedMetadata {
     fn access_version(&self) -> Option<u64> {
         self.store.access_version()
     }
+
+    async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
+        ask(&self.breaker, self.store.shared_access_version()).await
+    }
 }

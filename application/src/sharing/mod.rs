@@ -225,7 +225,7 @@ impl Sharing {
     pub async fn unlink(&self, caller: &Caller, project: &ProjectId, name: &BucketName) -> Result<(), UseCaseError> {
         let reader = self.access.open_named(caller, project, name, Scope::Manage).await?;
         let missing = || UseCaseError::NoLink { project: reader.id.clone(), bucket: name.clone() };
-        let known = self.access.link(&reader.id, name).await?.ok_or_else(missing)?;
+        let known = self.access.link(&reader.id, name, caller.seen).await?.ok_or_else(missing)?;
         let mut tx = self.store.write().await?;
         if !tx.sharing().remove_link(&reader.id, name).await? {
             return Err(missing());
@@ -249,7 +249,7 @@ impl Sharing {
     /// What a project links.
     pub async fn links(&self, caller: &Caller, project: &ProjectId) -> Result<Vec<KnownLink>, UseCaseError> {
         let reader = self.access.open(caller, project, Scope::Read).await?;
-        let links = self.access.links(&reader.id).await?;
+        let links = self.access.links(&reader.id, caller.seen).await?;
         Ok(links.iter().filter(|known| may_see(caller, &known.link.name)).cloned().collect())
     }
 
@@ -271,7 +271,7 @@ impl Sharing {
                 offers.push(Offer { source, to_all: true });
             }
         }
-        let links = self.access.links(&reader.id).await?;
+        let links = self.access.links(&reader.id, caller.seen).await?;
         offers.retain(|offer| !links.iter().any(|known| known.link.source == offer.source));
         offers.sort_by(|a, b| a.source.cmp(&b.source));
         Ok(offers)
@@ -291,7 +291,7 @@ impl Sharing {
 
     /// The bucket, if it is the project's own.
     async fn owned(&self, owner: &Project, bucket: &BucketName) -> Result<SourceBucket, UseCaseError> {
-        if self.access.link(&owner.id, bucket).await?.is_some() {
+        if self.access.link(&owner.id, bucket, None).await?.is_some() {
             return Err(UseCaseError::LinkOfLink { project: owner.id.clone(), bucket: bucket.clone() });
         }
         let buckets = self.lakes.buckets(owner.lake, ReadAt::Head).await?;
@@ -303,7 +303,7 @@ impl Sharing {
 
     async fn require_free(&self, reader: &Project, name: &BucketName) -> Result<(), UseCaseError> {
         let (project, bucket) = (reader.id.clone(), name.clone());
-        if self.access.link(&reader.id, name).await?.is_some() {
+        if self.access.link(&reader.id, name, None).await?.is_some() {
             return Err(UseCaseError::LinkExists { project, bucket });
         }
         let buckets = self.lakes.buckets(reader.lake, ReadAt::Head).await?;

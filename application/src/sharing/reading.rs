@@ -33,7 +33,7 @@ pub(crate) async fn reading<'s>(
     texts: impl IntoIterator<Item = &'s str>,
     default_bucket: Option<&BucketName>,
 ) -> Result<Reading, UseCaseError> {
-    let all = access.links(&project.id).await?;
+    let all = access.links(&project.id, caller.seen).await?;
     let mut reading = Reading::default();
     if all.is_empty() {
         return Ok(reading);
@@ -47,7 +47,7 @@ pub(crate) async fn reading<'s>(
         if !meant || !caller.principal().is_some_and(|principal: &Principal| principal.may_touch(name)) {
             continue;
         }
-        let source = match access.source(known).await? {
+        let source = match access.source(known, caller.seen).await? {
             None => None,
             Some(owner) => {
                 let at = match (link.snapshot, lakes.known_head(owner.lake)) {
@@ -74,7 +74,7 @@ pub(crate) async fn is_open(
     if sources.is_empty() {
         return Ok(true);
     }
-    let now = access.links(project).await?;
+    let now = access.links(project, None).await?;
     let open = |source: &SourceBucket| now.iter().any(|known| known.open && known.link.source == *source);
     Ok(sources.iter().all(open))
 }

@@ -166,7 +166,7 @@ impl Tables {
                 names.extend(tables.into_iter().map(|table| table.name));
             }
         }
-        let links = self.access.links(&opened.id).await?;
+        let links = self.access.links(&opened.id, caller.seen).await?;
         names.retain(|table| !links.iter().any(|known| known.link.name == table.bucket));
         for known in links.iter().filter(|known| known.open) {
             let name = &known.link.name;

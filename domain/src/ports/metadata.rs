@@ -61,6 +61,12 @@ pub trait MetadataStore: Send + Sync {
     fn access_version(&self) -> Option<u64> {
         None
     }
+
+    /// The same where others can change them, too. It is asked for, which takes as long as one short question. Each look tells of
+    /// all commits that were answered before it. `None` where nobody counts.
+    async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A unit of work. Dropped without [`MetadataTx::commit`] it leaves nothing. After any `Err`, drop it.

@@ -45,6 +45,11 @@ pub(crate) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 /// Whose turn it is to write. The first number tells our locks from those of others in the same database.
 pub(crate) const TURN: &str = "SELECT pg_advisory_xact_lock(1734435959, 1)";
 
+const ACCESS_VERSION: &str = "SELECT version FROM access_version";
+/// A database that was put back, or lost its last transactions with its server, counts on from the time: no number comes twice.
+pub(crate) const COUNT_ACCESS_VERSION: &str = "UPDATE access_version
+    SET version = greatest(version + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT)";
+
 /// Metadata in a PostgreSQL database.
 pub struct PostgresMetadata {
     pub(crate) writer: PgPool,
@@ -73,7 +78,6 @@ impl PostgresMetadata {
     }
 }
 
-/// Nobody's access is remembered (`access_version`): another server may have revoked a key a moment ago.
 impl PostgresMetadata {
     pub(crate) async fn read_tx(&self) -> Result<SqlTx, StoreError> {
         let tx = within(self.limit, self.readers.begin_with(READ)).await?;
@@ -83,7 +87,7 @@ impl PostgresMetadata {
     pub(crate) async fn write_tx(&self) -> Result<SqlTx, StoreError> {
         let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
         within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
-        Ok(SqlTx::postgres(tx, self.limit))
+        Ok(SqlTx::postgres_that_writes(tx, self.limit))
     }
 }
 
@@ -96,6 +100,11 @@ impl MetadataStore for PostgresMetadata {
     #[tracing::instrument(name = "metadata.turn", skip_all)]
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
         Ok(Box::new(self.write_tx().await?))
+    }
+
+    async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
+        let version: i64 = within(self.limit, sqlx::query_scalar(ACCESS_VERSION).fetch_one(&self.readers)).await?;
+        Ok(u64::try_from(version).ok())
     }
 }
 

@@ -33,7 +33,7 @@ async fn servers_that_start_at_once_bring_it_up_to_date_once() {
         insert(&store.unwrap(), &format!("p{number}")).await;
     }
     let applied = sqlx::query("SELECT 1 FROM _sqlx_migrations").fetch_all(&mut stranger(database.url()).await).await;
-    assert_eq!(applied.unwrap().len(), 18);
+    assert_eq!(applied.unwrap().len(), 19);
 }
 
 #[tokio::test]

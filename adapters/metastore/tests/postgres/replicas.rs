@@ -159,12 +159,22 @@ async fn what_one_server_revokes_the_others_refuse_at_once() {
     tx.keys().insert(&key).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(other.access_version(), None);
+    let version = async || other.shared_access_version().await.unwrap().unwrap();
     let find = async || other.read().await.unwrap().keys().find_by_digest(&key.digest).await.unwrap().unwrap();
+    let before = version().await;
     assert_eq!(find().await.revoked_at, None);
+    assert_eq!(version().await, before, "who reads changes nothing");
     let mut tx = one.write().await.unwrap();
     assert_eq!(tx.keys().revoke_all(&project_id("p1"), noon()).await.unwrap(), 1);
+    assert_eq!(version().await, before, "nothing has changed yet");
     tx.commit().await.unwrap();
+    assert!(version().await > before);
     assert_eq!(find().await.revoked_at, Some(noon()));
+    let after = version().await;
+    let mut tx = one.write().await.unwrap();
+    tx.keys().revoke_all(&project_id("p1"), noon()).await.unwrap();
+    drop(tx);
+    assert_eq!(version().await, after, "what is undone changes nothing");
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+-- One process alone has the database, and counts by itself.
+
+SELECT 1;
