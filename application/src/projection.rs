@@ -214,9 +214,11 @@ impl Projection {
             let runs = commit.writes.iter().enumerate();
             let runs: Vec<_> =
                 runs.filter_map(|(number, write)| event_of_write(*lake, snapshot, number, at, write)).collect();
-            tx.lineage().enqueue(project, &runs, at).await?;
+            let texts: Vec<_> = runs.iter().map(ToString::to_string).collect();
+            tx.lineage().enqueue(project, &texts, at).await?;
             if let Some(most) = self.forward {
-                let both: Vec<_> = runs.into_iter().flat_map(|ended| [start_of(&ended), ended]).collect();
+                let starts = runs.iter().map(|ended| start_of(ended).to_string());
+                let both: Vec<_> = starts.zip(texts).flat_map(|(start, ended)| [start, ended]).collect();
                 tx.lineage().forward(project, &both, at, most).await?;
             }
             tx.events().append(&events).await?;

@@ -15,7 +15,7 @@ use gadwall_domain::project::Project;
 use crate::caller::Caller;
 use crate::contracts::{Held, Recorder};
 use crate::error::UseCaseError;
-use crate::lineage::{Attempt, Failures};
+use crate::lineage::{Attempt, ExportAttempt, Failures};
 use crate::operating::Operation;
 use crate::projection::Projection;
 
@@ -72,6 +72,13 @@ impl Writes {
     pub(crate) async fn tell_export(&self, project: &ProjectId, export: &Export<'_>) {
         if let Some(failures) = &self.failures {
             failures.tell_export(project, export).await;
+        }
+    }
+
+    /// Tells lineage of an export that came to nothing.
+    pub(crate) async fn tell_failed_export(&self, attempt: &ExportAttempt<'_>, error: &UseCaseError) {
+        if let Some(failures) = &self.failures {
+            failures.tell_failed_export(attempt, error).await;
         }
     }
 

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use gadwall_domain::commit::WriteOrigin;
 use gadwall_domain::error::{Classify as _, ErrorKind};
-use gadwall_domain::lineage::{Export, FailedWrite, RunId, event_of_export, event_of_failure, start_of};
+use gadwall_domain::lineage::{
+    Export, FailedExport, FailedWrite, Reason, RunId, event_of_export, event_of_failed_export, event_of_failure,
+    start_of,
+};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::metadata::{MetadataStore, StoreError};
 use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_domain::table::TableRef;
+use gadwall_domain::transfer::ObjectPath;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -51,6 +55,20 @@ pub(crate) struct Attempt<'a> {
     pub(crate) sql: Option<&'a str>,
 }
 
+/// An export that is on its way.
+pub(crate) struct ExportAttempt<'a> {
+    /// Of which project.
+    pub(crate) project: &'a ProjectId,
+    /// Who asked for it.
+    pub(crate) origin: &'a WriteOrigin,
+    /// The table, if it is one's.
+    pub(crate) table: Option<&'a TableRef>,
+    /// The statement, if it is one's.
+    pub(crate) sql: Option<&'a str>,
+    /// Into which file.
+    pub(crate) to: &'a ObjectPath,
+}
+
 impl Failures {
     /// Tells through the queue of this store; that word says that something waits in it.
     pub fn new(
@@ -70,33 +88,42 @@ impl Failures {
 
     /// Tells why a write came to nothing, in the words that its author is told. The failure stands, also where this fails.
     pub(crate) async fn tell(&self, attempt: &Attempt<'_>, error: &UseCaseError) {
+        self.keep(attempt.project, error, |run, now, why| {
+            let Attempt { origin, operation, tables, sql, .. } = *attempt;
+            event_of_failure(run, now, &FailedWrite { origin, operation, tables, sql, why })
+        })
+        .await;
+    }
+
+    /// Tells why an export came to nothing, in the same way.
+    pub(crate) async fn tell_failed_export(&self, attempt: &ExportAttempt<'_>, error: &UseCaseError) {
+        self.keep(attempt.project, error, |run, now, why| {
+            let ExportAttempt { origin, table, sql, to, .. } = *attempt;
+            event_of_failed_export(run, now, &FailedExport { origin, table, sql, to, why })
+        })
+        .await;
+    }
+
+    async fn keep(
+        &self,
+        project: &ProjectId,
+        error: &UseCaseError,
+        event: impl FnOnce(RunId, DateTime<Utc>, Reason<'_>) -> Option<Value> + Send,
+    ) {
         // Where nothing can be written nothing can be told.
         if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::StorageFull) {
             return;
         }
-        if let Err(error) = self.keep(attempt, error).await {
-            tracing::warn!(error = %error, "a write that failed is not told to lineage");
-        }
-    }
-
-    async fn keep(&self, attempt: &Attempt<'_>, error: &UseCaseError) -> Result<(), StoreError> {
         let text = match error.kind() {
             // Its cause is in the log.
             ErrorKind::Internal => "an internal error".to_owned(),
             _ => error.to_string(),
         };
-        let failed = FailedWrite {
-            origin: attempt.origin,
-            operation: attempt.operation,
-            tables: attempt.tables,
-            sql: attempt.sql,
-            error: &text,
-            code: error.code(),
-        };
         let now = self.clock.now();
-        match event_of_failure(RunId::new(self.ids.next_id()), now, &failed) {
-            Some(event) => self.put(attempt.project, event, now).await,
-            None => Ok(()),
+        let why = Reason { error: &text, code: error.code() };
+        let Some(event) = event(RunId::new(self.ids.next_id()), now, why) else { return };
+        if let Err(error) = self.put(project, event, now).await {
+            tracing::warn!(error = %error, "what failed is not told to lineage");
         }
     }
 
@@ -114,9 +141,9 @@ impl Failures {
         let lineage = tx.lineage();
         if lineage.backlog(Some(project)).await?.waiting < MAX_WAITING {
             if let Some(most) = self.forward {
-                lineage.forward(project, &[start_of(&event), event.clone()], now, most).await?;
+                lineage.forward(project, &[start_of(&event).to_string(), event.to_string()], now, most).await?;
             }
-            lineage.enqueue(project, &[event], now).await?;
+            lineage.enqueue(project, &[event.to_string()], now).await?;
             tx.commit().await?;
             self.came.notify_one();
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gadwall_domain::access::Scope;
 use gadwall_domain::lineage::{ColumnEdge, Dataset, Direction, Job, NodeId, NodeKind, NodeName, RunError};
 use gadwall_domain::names::ProjectId;
-use gadwall_domain::ports::lineage::LineageRepository;
+use gadwall_domain::ports::lineage::{Edge, LineageRepository};
 
 use super::Lineage;
 use crate::caller::Caller;
@@ -169,22 +169,18 @@ async fn steps(
     truncated: &mut bool,
 ) -> Result<Vec<(NodeId, NodeId, bool)>, UseCaseError> {
     let mut steps = Vec::new();
-    for kind in [NodeKind::Job, NodeKind::Dataset] {
-        let of_kind: BTreeSet<NodeName> =
-            frontier.iter().filter(|(node, _)| node.kind == kind).map(|(node, _)| node.name.clone()).collect();
-        let names: Vec<NodeName> = of_kind.into_iter().collect();
-        let edges = lineage.edges_at(project, kind, &names, MAX_EDGES).await?;
+    // Upstream of a job is what it reads, upstream of a dataset who writes it.
+    for (kind, upstream, direction) in [
+        (NodeKind::Job, true, Direction::Input),
+        (NodeKind::Job, false, Direction::Output),
+        (NodeKind::Dataset, true, Direction::Output),
+        (NodeKind::Dataset, false, Direction::Input),
+    ] {
+        let nodes = frontier.iter().filter(|(node, way)| node.kind == kind && *way == upstream);
+        let names: Vec<NodeName> = nodes.map(|(node, _)| node.name.clone()).collect();
+        let edges = lineage.edges_at(project, kind, direction, &names, MAX_EDGES).await?;
         *truncated |= edges.len() >= MAX_EDGES as usize;
-        for edge in edges {
-            let (from, to) = edge.ends();
-            // An edge that ends in the node comes from upstream.
-            if frontier.contains(&(to.clone(), true)) && to.kind == kind {
-                steps.push((from.clone(), to.clone(), true));
-            }
-            if frontier.contains(&(from.clone(), false)) && from.kind == kind {
-                steps.push((from, to, false));
-            }
-        }
+        steps.extend(edges.iter().map(Edge::ends).map(|(from, to)| (from, to, upstream)));
     }
     Ok(steps)
 }

@@ -29,7 +29,7 @@ impl Lineage {
         &self,
         caller: &Caller,
         project: &ProjectId,
-        events: &[Value],
+        events: Vec<Value>,
     ) -> Result<Ingested, UseCaseError> {
         let project = self.open(caller, project, Scope::Write).await?.id;
         if events.len() > MAX_EVENTS {
@@ -37,23 +37,25 @@ impl Lineage {
         }
         let mut read = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
-        for (number, event) in events.iter().enumerate() {
+        for (number, event) in events.into_iter().enumerate() {
+            let text = event.to_string();
             match LineageEvent::parse(event) {
-                Ok(parsed) => read.push((event, parsed)),
+                Ok(parsed) => read.push((text, parsed)),
                 Err(error) => refused.push((number, error)),
             }
         }
-        if !read.is_empty() {
-            self.take_in(caller, &project, &read).await?;
+        let taken = read.len();
+        if taken > 0 {
+            self.take_in(caller, &project, read).await?;
         }
-        Ok(Ingested { taken: read.len(), refused })
+        Ok(Ingested { taken, refused })
     }
 
     async fn take_in(
         &self,
         caller: &Caller,
         project: &ProjectId,
-        events: &[(&Value, LineageEvent)],
+        events: Vec<(String, LineageEvent)>,
     ) -> Result<(), UseCaseError> {
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
@@ -61,21 +63,21 @@ impl Lineage {
             return Err(UseCaseError::NoProjectAround(project.clone()));
         }
         let mut merged = known(&mut *tx, project, events.iter().map(|(_, event)| event)).await?;
-        for (_, event) in events {
+        for (_, event) in &events {
             merged.job_and_run(event, now);
         }
         put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
-        let waiting: Vec<Value> =
-            events.iter().filter(|(_, event)| has_datasets(event)).map(|(raw, _)| (*raw).clone()).collect();
-        tx.lineage().enqueue(project, &waiting, now).await?;
+        let waiting: Vec<bool> = events.iter().map(|(_, event)| has_datasets(event)).collect();
+        let (mut texts, events): (Vec<String>, Vec<LineageEvent>) = events.into_iter().unzip();
         if let Some(most) = self.forward {
-            let all: Vec<Value> = events.iter().map(|(raw, _)| (*raw).clone()).collect();
-            tx.lineage().forward(project, &all, now, most).await?;
+            tx.lineage().forward(project, &texts, now, most).await?;
         }
+        let mut which = waiting.iter();
+        texts.retain(|_| which.next().is_some_and(|waits| *waits));
+        tx.lineage().enqueue(project, &texts, now).await?;
         let teller = Teller { project, request: &caller.request_id, now };
         let mut told = Vec::new();
-        for (_, event) in events {
-            let waits = has_datasets(event);
+        for (event, waits) in events.iter().zip(waiting) {
             let LineageEvent::Run(event) = event else { continue };
             told.push(teller.lineage(event, Stage::Processing));
             if !waits {
@@ -85,7 +87,7 @@ impl Lineage {
         }
         tx.events().append(&told).await?;
         tx.commit().await?;
-        if !waiting.is_empty() || self.forward.is_some() {
+        if !texts.is_empty() || self.forward.is_some() {
             self.came.notify_one();
         }
         Ok(())

@@ -116,7 +116,7 @@ impl Lineage {
         let id = id.unwrap_or_else(|| RunId::new(self.ids.next_id()));
         let facets = metadata.iter().map(|metadata| ("metadata".to_owned(), metadata.clone())).collect();
         let told = event_of_run(EventKind::Start, self.clock.now(), id, job, &facets, (&[], &[]));
-        self.tell(caller, &project, &told, metadata, |known| match known {
+        self.tell(caller, &project, told, metadata, |known| match known {
             Some(run) if run.job != *job => Err(RunError::OfAnotherJob(id)),
             Some(run) if run.state.is_final() => Err(RunError::Ended { run: id, state: run.state }),
             _ => Ok(()),
@@ -139,7 +139,7 @@ impl Lineage {
         let facets = told.metadata.iter().map(|metadata| ("metadata".to_owned(), metadata.clone())).collect();
         let (inputs, outputs) = (datasets(&told.inputs)?, datasets(&told.outputs)?);
         let event = event_of_run(ending.kind(), self.clock.now(), id, job, &facets, (&inputs, &outputs));
-        self.tell(caller, &project, &event, told.metadata, |known| match known {
+        self.tell(caller, &project, event, told.metadata, |known| match known {
             Some(run) if run.job == *job && run.state.is_final() => Err(RunError::Ended { run: id, state: run.state }),
             Some(run) if run.job == *job => Ok(()),
             _ => Err(RunError::NotFound(id.to_string())),
@@ -152,11 +152,12 @@ impl Lineage {
         &self,
         caller: &Caller,
         project: &ProjectId,
-        raw: &Value,
+        raw: Value,
         metadata: Option<Value>,
         check: impl FnOnce(Option<&Run>) -> Result<(), RunError> + Send,
     ) -> Result<(), UseCaseError> {
-        let event = LineageEvent::parse(raw)?;
+        let text = raw.to_string();
+        let mut event = LineageEvent::parse(raw)?;
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
         if !tx.lake_index().is_in_use(project).await? {
@@ -169,9 +170,9 @@ impl Lineage {
             run.metadata = Some(metadata);
         }
         put_jobs_and_runs(&mut *tx, project, merged.jobs.values(), merged.runs.values()).await?;
-        super::queue::put_datasets(&mut *tx, project, merged, &[&event], now).await?;
+        super::queue::put_datasets(&mut *tx, project, merged, &mut [&mut event], now).await?;
         if let Some(most) = self.forward {
-            tx.lineage().forward(project, std::slice::from_ref(raw), now, most).await?;
+            tx.lineage().forward(project, &[text], now, most).await?;
         }
         if let LineageEvent::Run(event) = &event {
             let teller = Teller { project, request: &caller.request_id, now };

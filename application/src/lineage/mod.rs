@@ -31,8 +31,8 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::UseCaseError;
 
-pub(crate) use failures::Attempt;
 pub use failures::Failures;
+pub(crate) use failures::{Attempt, ExportAttempt};
 pub use forward::{Forwarded, Forwarding};
 pub use graph::{ColumnGraph, Graph, GraphNode, MAX_DEPTH, Way};
 pub use ingest::{Ingested, MAX_EVENTS};

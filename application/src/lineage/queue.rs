@@ -23,39 +23,27 @@ impl Lineage {
     /// Works off the first events that wait; answers how many there were. What can't be worked off is set aside, with
     /// the reason.
     pub async fn work_off(&self) -> Result<usize, UseCaseError> {
-        // Looked at first without the writers' turn: mostly there is nothing.
-        if self.store.read().await?.lineage().waiting(1).await?.is_empty() {
-            return Ok(0);
+        // They are read without the writers' turn: reading JSON takes longer than what follows.
+        let waiting = self.store.read().await?.lineage().waiting(AT_ONCE).await?;
+        let Some(last) = waiting.last().map(|queued| queued.position) else { return Ok(0) };
+        let count = waiting.len();
+        let mut dead = Vec::new();
+        let mut by_project: BTreeMap<ProjectId, Vec<(u64, LineageEvent)>> = BTreeMap::new();
+        for QueuedEvent { position, project, event, .. } in waiting {
+            match LineageEvent::parse(event) {
+                Ok(event) => by_project.entry(project).or_default().push((position, event)),
+                Err(error) => dead.push((position, error.to_string())),
+            }
         }
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
-        let waiting = tx.lineage().waiting(AT_ONCE).await?;
-        let mut done = Vec::with_capacity(waiting.len());
-        let mut dead = Vec::new();
-        let mut told = Vec::new();
-        let mut by_project: BTreeMap<ProjectId, Vec<(u64, LineageEvent)>> = BTreeMap::new();
-        for QueuedEvent { position, project, event, .. } in &waiting {
-            match LineageEvent::parse(event) {
-                Ok(event) => by_project.entry(project.clone()).or_default().push((*position, event)),
-                Err(error) => dead.push((*position, error.to_string())),
-            }
+        if tx.lineage().waiting_up_to(last).await? != count as u64 {
+            // Another server worked some of them off meanwhile.
+            return Ok(count);
         }
-        for (project, events) in by_project {
-            let all: Vec<&LineageEvent> = events.iter().map(|(_, event)| event).collect();
-            // Gadwall's own come here only; of others the run was told when they came.
-            let own = || all.iter().copied().filter(|event| is_own(event));
-            let mut merged = known(&mut *tx, &project, own()).await?;
-            let before: BTreeSet<RunId> = merged.runs.keys().copied().collect();
-            for event in own() {
-                if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
-                    merged.job_and_run(event, now);
-                }
-            }
-            let new: Vec<&Run> = merged.runs.values().filter(|run| !before.contains(&run.id)).collect();
-            let jobs: BTreeSet<&NodeName> = new.iter().map(|run| &run.job).collect();
-            let jobs = jobs.into_iter().filter_map(|name| merged.jobs.get(name));
-            put_jobs_and_runs(&mut *tx, &project, jobs, new.iter().copied()).await?;
-            let failed = put_datasets(&mut *tx, &project, merged, &all, now).await?;
+        let (mut done, mut told) = (Vec::with_capacity(count), Vec::new());
+        for (project, mut events) in by_project {
+            let failed = put_events(&mut *tx, &project, events.iter_mut().map(|(_, event)| event), now).await?;
             for (number, (position, event)) in events.iter().enumerate() {
                 let failure = failed.iter().find(|(failed, _)| *failed == number);
                 if let LineageEvent::Run(run) = event
@@ -78,7 +66,7 @@ impl Lineage {
             tx.lineage().set_aside(position, &reason).await?;
         }
         tx.commit().await?;
-        Ok(waiting.len())
+        Ok(count)
     }
 
     /// How much waits in a project, or in all of them.
@@ -143,12 +131,37 @@ fn is_own(event: &LineageEvent) -> bool {
     matches!(event, LineageEvent::Run(event) if event.job.namespace() == OWN_JOBS)
 }
 
-/// Puts what events say of datasets, whose jobs and runs are there; answers the numbers of those that can't be.
+/// Puts what events of a project say; answers the numbers of those that can't be.
+async fn put_events(
+    tx: &mut dyn MetadataTx,
+    project: &ProjectId,
+    events: impl Iterator<Item = &mut LineageEvent> + Send,
+    now: DateTime<Utc>,
+) -> Result<Vec<(usize, EventError)>, UseCaseError> {
+    let mut events: Vec<&mut LineageEvent> = events.collect();
+    // Gadwall's own come here only; of others the run was told when they came.
+    let own: Vec<&LineageEvent> = events.iter().map(|event| &**event).filter(|event| is_own(event)).collect();
+    let mut merged = known(tx, project, own.iter().copied()).await?;
+    let before: BTreeSet<RunId> = merged.runs.keys().copied().collect();
+    for event in own {
+        if matches!(event, LineageEvent::Run(event) if !merged.runs.contains_key(&event.run)) {
+            merged.job_and_run(event, now);
+        }
+    }
+    let new: Vec<&Run> = merged.runs.values().filter(|run| !before.contains(&run.id)).collect();
+    let jobs: BTreeSet<&NodeName> = new.iter().map(|run| &run.job).collect();
+    let jobs = jobs.into_iter().filter_map(|name| merged.jobs.get(name));
+    put_jobs_and_runs(tx, project, jobs, new.iter().copied()).await?;
+    put_datasets(tx, project, merged, &mut events, now).await
+}
+
+/// Puts what events say of datasets, which is taken out of them; their jobs and runs are there. Answers the numbers of
+/// those that can't be.
 pub(super) async fn put_datasets(
     tx: &mut dyn MetadataTx,
     project: &ProjectId,
     mut merged: Merged,
-    events: &[&LineageEvent],
+    events: &mut [&mut LineageEvent],
     now: DateTime<Utc>,
 ) -> Result<Vec<(usize, EventError)>, UseCaseError> {
     let mut names: Vec<NodeName> = events.iter().flat_map(|event| event.dataset_names()).collect();
@@ -158,7 +171,7 @@ pub(super) async fn put_datasets(
         merged.datasets.insert(dataset.name.clone(), dataset);
     }
     let mut failed = Vec::new();
-    for (number, event) in events.iter().enumerate() {
+    for (number, event) in events.iter_mut().enumerate() {
         if let Err(error) = merged.datasets(event, now) {
             failed.push((number, error));
         }
@@ -179,9 +192,8 @@ pub(super) async fn put_datasets(
     }
     let (columns, outdated) = merged.settle_columns();
     let datasets: Vec<_> = merged.datasets.into_values().collect();
-    let uses: Vec<_> = merged.uses.into_values().collect();
     tx.lineage().put_datasets(project, &datasets).await?;
-    tx.lineage().put_uses(project, &uses).await?;
+    tx.lineage().put_uses(project, &merged.uses).await?;
     tx.lineage().put_columns(project, &columns, &outdated).await?;
     Ok(failed)
 }

@@ -14,7 +14,7 @@ use super::Tables;
 use crate::caller::Caller;
 use crate::contracts::Held;
 use crate::error::UseCaseError;
-use crate::lineage::Attempt;
+use crate::lineage::{Attempt, ExportAttempt};
 
 impl Tables {
     /// Puts a contract in force, or ends the one that is; answers the snapshot since when.
@@ -55,6 +55,11 @@ impl Tables {
     /// Tells lineage of an export.
     pub(crate) async fn tell_export(&self, project: &ProjectId, export: &Export<'_>) {
         self.writes.tell_export(project, export).await;
+    }
+
+    /// Tells lineage of an export that came to nothing.
+    pub(crate) async fn tell_failed_export(&self, attempt: &ExportAttempt<'_>, error: &UseCaseError) {
+        self.writes.tell_failed_export(attempt, error).await;
     }
 
     /// Whether an earlier attempt of the same request was committed.

@@ -26,6 +26,7 @@ use super::{LIMIT, Parts, Transfers};
 use crate::caller::Caller;
 use crate::datasets::{about_dataset, about_object};
 use crate::error::UseCaseError;
+use crate::lineage::ExportAttempt;
 use crate::operations::{Running, Started};
 use crate::sharing::{Reading, is_open, note_linked, reading};
 
@@ -101,10 +102,16 @@ impl Transfers {
         // A table's own files say about how large the new one gets.
         let expected = stored_bytes.filter(|_| matches!(new.format, FileFormat::Parquet(_)));
         let work = move |running| async move {
-            let (done, exported) =
-                carry_out(&parts, &of_project, (source, linked), &new.to, &new.format, expected, &running).await?;
-            told.tell(&parts, &of_project, &new.to, &exported).await;
-            Ok(done)
+            match carry_out(&parts, &of_project, (source, linked), &new.to, &new.format, expected, &running).await {
+                Ok((done, exported)) => {
+                    told.tell(&parts, &of_project, &new.to, &exported).await;
+                    Ok(done)
+                }
+                Err(error) => {
+                    told.tell_failure(&parts, &of_project, &new.to, &error).await;
+                    Err(error)
+                }
+            }
         };
         self.parts.operations.start(caller, &project, OperationKind::Export, subject, work).await
     }
@@ -246,6 +253,13 @@ impl Told {
             ExportOf::Table { table, filter, .. } => (None, Some(table.clone()), filter.is_some()),
         };
         Self { origin: caller.origin(), sql, table, some }
+    }
+
+    /// Tells why nothing came of it.
+    async fn tell_failure(&self, parts: &Parts, project: &Project, to: &ObjectPath, error: &UseCaseError) {
+        let (origin, table, sql) = (&self.origin, self.table.as_ref(), self.sql.as_deref());
+        let attempt = ExportAttempt { project: &project.id, origin, table, sql, to };
+        parts.tables.tell_failed_export(&attempt, error).await;
     }
 
     /// Tells it. Which columns a statement's come from isn't followed.

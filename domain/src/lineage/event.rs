@@ -132,14 +132,15 @@ pub enum LineageEvent {
 }
 
 impl LineageEvent {
-    /// Reads an event. Which of the three it is shows by what it has: a run, a dataset, or a job alone.
-    pub fn parse(event: &Value) -> Result<Self, EventError> {
-        let reader = Reader { value: event, path: String::new() };
+    /// Reads an event, and keeps the facets of it as they are: copying them costs more than the rest. Which of the three
+    /// it is shows by what it has: a run, a dataset, or a job alone.
+    pub fn parse(event: Value) -> Result<Self, EventError> {
+        let mut reader = Reader { value: event, path: String::new() };
         let at = reader.time("eventTime")?;
         reader.schema_url()?;
-        if !event["run"].is_null() {
-            let run = reader.object("run")?;
-            let job = reader.object("job")?;
+        if !reader.value["run"].is_null() {
+            let mut run = reader.object("run")?;
+            let mut job = reader.object("job")?;
             return Ok(Self::Run(Box::new(RunEvent {
                 kind: reader.kind()?,
                 at,
@@ -151,12 +152,12 @@ impl LineageEvent {
                 outputs: reader.datasets("outputs", "outputFacets")?,
             })));
         }
-        if !event["dataset"].is_null() {
+        if !reader.value["dataset"].is_null() {
             let dataset = reader.object("dataset")?.dataset("none")?;
             return Ok(Self::Dataset(DatasetEvent { at, dataset }));
         }
-        if !event["job"].is_null() {
-            let job = reader.object("job")?;
+        if !reader.value["job"].is_null() {
+            let mut job = reader.object("job")?;
             return Ok(Self::Job(JobEvent {
                 at,
                 job: job.node_name()?,
@@ -182,24 +183,29 @@ impl LineageEvent {
 }
 
 /// An object of an event, and where it stands.
-struct Reader<'e> {
-    value: &'e Value,
+struct Reader {
+    value: Value,
     path: String,
 }
 
-impl<'e> Reader<'e> {
+impl Reader {
     fn wrong(&self, field: &str, problem: impl Into<String>) -> EventError {
         EventError { path: format!("{}/{field}", self.path), problem: problem.into() }
     }
 
-    fn object(&self, field: &str) -> Result<Reader<'e>, EventError> {
-        match &self.value[field] {
+    /// Takes a field out.
+    fn take(&mut self, field: &str) -> Value {
+        self.value.get_mut(field).map(Value::take).unwrap_or_default()
+    }
+
+    fn object(&mut self, field: &str) -> Result<Reader, EventError> {
+        match self.take(field) {
             value @ Value::Object(_) => Ok(Reader { value, path: format!("{}/{field}", self.path) }),
             _ => Err(self.wrong(field, "must be an object")),
         }
     }
 
-    fn text(&self, field: &str) -> Result<&'e str, EventError> {
+    fn text(&self, field: &str) -> Result<&str, EventError> {
         self.value[field].as_str().ok_or_else(|| self.wrong(field, "must be a text"))
     }
 
@@ -235,29 +241,31 @@ impl<'e> Reader<'e> {
         name.map_err(|error: NameError| self.wrong("name", error.to_string()))
     }
 
-    fn facets(&self, field: &str) -> Result<Map<String, Value>, EventError> {
-        match &self.value[field] {
+    fn facets(&mut self, field: &str) -> Result<Map<String, Value>, EventError> {
+        match self.take(field) {
             Value::Null => Ok(Map::new()),
-            Value::Object(facets) => Ok(facets.clone()),
+            Value::Object(facets) => Ok(facets),
             _ => Err(self.wrong(field, "must be an object")),
         }
     }
 
-    fn dataset(&self, use_facets: &str) -> Result<DatasetUse, EventError> {
+    fn dataset(&mut self, use_facets: &str) -> Result<DatasetUse, EventError> {
         Ok(DatasetUse { name: self.node_name()?, facets: self.facets("facets")?, use_facets: self.facets(use_facets)? })
     }
 
-    fn datasets(&self, field: &str, use_facets: &str) -> Result<Vec<DatasetUse>, EventError> {
-        let found = match &self.value[field] {
+    fn datasets(&mut self, field: &str, use_facets: &str) -> Result<Vec<DatasetUse>, EventError> {
+        let found = match self.take(field) {
             Value::Null => return Ok(Vec::new()),
             Value::Array(found) if found.len() <= MAX_DATASETS => found,
             Value::Array(_) => return Err(self.wrong(field, format!("more than {MAX_DATASETS} datasets"))),
             _ => return Err(self.wrong(field, "must be a list")),
         };
-        let read = |(number, value)| {
-            let reader = Reader { value, path: format!("{}/{field}/{number}", self.path) };
-            if value.is_object() { reader.dataset(use_facets) } else { Err(self.wrong(field, "must be objects")) }
+        let read = |(number, value): (usize, Value)| {
+            if !value.is_object() {
+                return Err(self.wrong(field, "must be objects"));
+            }
+            Reader { value, path: format!("{}/{field}/{number}", self.path) }.dataset(use_facets)
         };
-        found.iter().enumerate().map(read).collect()
+        found.into_iter().enumerate().map(read).collect()
     }
 }

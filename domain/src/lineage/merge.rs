@@ -22,8 +22,8 @@ pub struct Merged {
     pub runs: BTreeMap<RunId, Run>,
     /// Datasets by name.
     pub datasets: BTreeMap<NodeName, Dataset>,
-    /// What is read and written.
-    pub uses: BTreeMap<(Option<RunId>, NodeName, Direction, NodeName), Use>,
+    /// What is read and written; some of it is told more than once.
+    pub uses: Vec<Use>,
     /// Which columns come from which.
     pub columns: Vec<ColumnEdge>,
     /// What was told of that before these times holds no more.
@@ -37,29 +37,29 @@ impl Merged {
             LineageEvent::Run(event) => {
                 let is_new = !self.runs.contains_key(&event.run);
                 let job = self.job(&event.job, now);
-                merge(&mut job.facets, &event.job_facets);
+                merge(&mut job.facets, event.job_facets.clone());
                 job.latest_run = Some(event.run);
                 job.total_runs += u64::from(is_new);
                 self.run(event.run, &event.job, now).told(event.kind, event.at, &event.run_facets);
             }
-            LineageEvent::Job(event) => merge(&mut self.job(&event.job, now).facets, &event.job_facets),
+            LineageEvent::Job(event) => merge(&mut self.job(&event.job, now).facets, event.job_facets.clone()),
             LineageEvent::Dataset(_) => {}
         }
     }
 
-    /// Applies what an event says of datasets. Of one that doesn't parse nothing is applied.
-    pub fn datasets(&mut self, event: &LineageEvent, now: DateTime<Utc>) -> Result<(), EventError> {
-        let (run, job, at, inputs, outputs) = match event {
-            LineageEvent::Run(event) => (Some(event.run), &event.job, event.at, &event.inputs, &event.outputs),
-            LineageEvent::Job(event) => (None, &event.job, event.at, &event.inputs, &event.outputs),
+    /// Applies what an event says of datasets, which is taken out of it. Of one that doesn't parse nothing is applied.
+    pub fn datasets(&mut self, event: &mut LineageEvent, now: DateTime<Utc>) -> Result<(), EventError> {
+        let (change, run, job, at, inputs, outputs) = match event {
+            LineageEvent::Run(event) => {
+                let change = event.run_facets.get("gadwall").and_then(|facet| facet["change"].as_str());
+                (change, Some(event.run), &event.job, event.at, &mut event.inputs, &mut event.outputs)
+            }
+            LineageEvent::Job(event) => (None, None, &event.job, event.at, &mut event.inputs, &mut event.outputs),
             LineageEvent::Dataset(event) => {
-                self.dataset(&event.dataset, now);
+                let facets = std::mem::take(&mut event.dataset.facets);
+                self.dataset(event.dataset.name.clone(), facets, now);
                 return Ok(());
             }
-        };
-        let change = match event {
-            LineageEvent::Run(event) => event.run_facets.get("gadwall").and_then(|facet| facet["change"].as_str()),
-            _ => None,
         };
         let (mut edges, mut outdated) = (Vec::new(), Vec::new());
         for (number, output) in outputs.iter().enumerate() {
@@ -75,10 +75,10 @@ impl Merged {
             *before = at.max(*before);
         }
         for (direction, used) in [(Direction::Input, inputs), (Direction::Output, outputs)] {
-            for dataset in used {
-                self.dataset(dataset, now);
+            for dataset in std::mem::take(used) {
                 let told = Use { run, job: job.clone(), dataset: dataset.name.clone(), direction, at };
-                self.uses.insert((run, job.clone(), direction, dataset.name.clone()), told);
+                self.uses.push(told);
+                self.dataset(dataset.name, dataset.facets, now);
             }
         }
         Ok(())
@@ -115,10 +115,10 @@ impl Merged {
         self.datasets.entry(name.clone()).or_insert_with(|| Dataset::new(name, now))
     }
 
-    fn dataset(&mut self, told: &DatasetUse, now: DateTime<Utc>) {
-        let dataset = self.mention(told.name.clone(), now);
+    fn dataset(&mut self, name: NodeName, told: Map<String, Value>, now: DateTime<Utc>) {
+        let dataset = self.mention(name, now);
         dataset.updated_at = now;
-        merge(&mut dataset.facets, &told.facets);
+        merge(&mut dataset.facets, told);
     }
 }
 
@@ -126,7 +126,7 @@ impl Run {
     /// What an event says. A run that has ended doesn't begin again, however late its beginning is heard of; of two ends
     /// the later one holds.
     pub fn told(&mut self, kind: EventKind, at: DateTime<Utc>, facets: &Map<String, Value>) {
-        merge(&mut self.facets, facets);
+        merge(&mut self.facets, facets.clone());
         if let Some(parent) = facets.get("parent").and_then(|facet| facet["run"]["runId"].as_str()) {
             self.parent = RunId::parse(parent).filter(|parent| *parent != self.id);
         }
@@ -169,12 +169,12 @@ fn told_anew(output: &DatasetUse, job: &NodeName, change: Option<&str>) -> Optio
 }
 
 /// Facets by name: a later one takes an earlier one's place, and one that says that it is deleted goes.
-fn merge(known: &mut Map<String, Value>, told: &Map<String, Value>) {
+fn merge(known: &mut Map<String, Value>, told: Map<String, Value>) {
     for (name, facet) in told {
         if facet["_deleted"].as_bool() == Some(true) {
-            known.remove(name);
+            known.remove(&name);
         } else {
-            known.insert(name.clone(), facet.clone());
+            known.insert(name, facet);
         }
     }
 }

@@ -24,8 +24,8 @@ pub use event::{DatasetEvent, DatasetUse, EventError, EventKind, JobEvent, Linea
 pub use merge::Merged;
 pub use origins::{MAX_ORIGINS, Means, Origin, Origins};
 pub use own::{
-    Export, FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, event_of_export, event_of_failure,
-    event_of_run, event_of_write, file_dataset, start_of, table_dataset,
+    Export, FailedExport, FailedWrite, MAX_SQL, OWN_JOBS, PARTIAL, PRODUCER, RUN_EVENT_SCHEMA, Reason, event_of_export,
+    event_of_failed_export, event_of_failure, event_of_run, event_of_write, file_dataset, start_of, table_dataset,
 };
 
 /// Longest namespace, in bytes.

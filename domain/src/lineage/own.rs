@@ -131,10 +131,32 @@ pub struct FailedWrite<'a> {
     pub tables: &'a [TableRef],
     /// Its statements, if it is SQL.
     pub sql: Option<&'a str>,
-    /// Why, as its author is told.
+    /// Why.
+    pub why: Reason<'a>,
+}
+
+/// Why something came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason<'a> {
+    /// As its author is told.
     pub error: &'a str,
     /// The stable code of that.
     pub code: &'a str,
+}
+
+/// An export that came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedExport<'a> {
+    /// Where it came from.
+    pub origin: &'a WriteOrigin,
+    /// The table that it would have been made of, if it is one's.
+    pub table: Option<&'a TableRef>,
+    /// The statement whose result it would have been, if it is one's.
+    pub sql: Option<&'a str>,
+    /// The file.
+    pub to: &'a ObjectPath,
+    /// Why.
+    pub why: Reason<'a>,
 }
 
 /// A file that was written.
@@ -163,17 +185,32 @@ pub struct Export<'a> {
 /// The event of a write that failed or was refused, as a run; none if it was about no table.
 pub fn event_of_failure(run: RunId, at: DateTime<Utc>, failed: &FailedWrite<'_>) -> Option<Value> {
     let job_name = format!("{} {}", failed.operation, failed.tables.first()?.short());
-    let mut run_facets = run_facets(failed.origin, &job_name);
-    let whence = json!({
-        "requestId": failed.origin.request_id, "traceparent": failed.origin.traceparent, "change": failed.operation,
-        "code": failed.code, "startedAt": failed.origin.began_at,
-    });
-    run_facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
-    let message = json!({ "message": cut(failed.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
-    run_facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
+    let run_facets = facets_of_failure(failed.origin, &job_name, failed.operation, failed.why);
     let inputs = failed.origin.files.iter().filter_map(file).collect();
     let outputs = failed.tables.iter().take(MAX_DATASETS).map(|table| dataset(table, &json!({}))).collect();
     Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (inputs, outputs)))
+}
+
+/// The event of an export that failed.
+pub fn event_of_failed_export(run: RunId, at: DateTime<Utc>, failed: &FailedExport<'_>) -> Option<Value> {
+    let output = file(failed.to)?;
+    let job_name = format!("export {}", failed.to);
+    let run_facets = facets_of_failure(failed.origin, &job_name, "export", failed.why);
+    let inputs = failed.table.iter().map(|table| dataset(table, &json!({}))).collect();
+    Some(run_event(EventKind::Fail, at, run, (&job_name, failed.sql), &run_facets, (inputs, vec![output])))
+}
+
+/// The facets of a run that failed.
+fn facets_of_failure(origin: &WriteOrigin, job_name: &str, change: &str, why: Reason<'_>) -> Map<String, Value> {
+    let mut facets = run_facets(origin, job_name);
+    let whence = json!({
+        "requestId": origin.request_id, "traceparent": origin.traceparent, "change": change, "code": why.code,
+        "startedAt": origin.began_at,
+    });
+    facets.insert("gadwall".to_owned(), facet("RunFacet.json", whence));
+    let message = json!({ "message": cut(why.error, MAX_MESSAGE), "programmingLanguage": "SQL" });
+    facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet.json", message));
+    facets
 }
 
 /// The event of an export that was carried out.

@@ -34,9 +34,9 @@ fn run_event(kind: &str, seconds: i64) -> Value {
 fn applied(events: &[Value]) -> Merged {
     let mut merged = Merged::default();
     for event in events {
-        let event = LineageEvent::parse(event).unwrap();
+        let mut event = LineageEvent::parse(event.clone()).unwrap();
         merged.job_and_run(&event, noon());
-        merged.datasets(&event, noon()).unwrap();
+        merged.datasets(&mut event, noon()).unwrap();
     }
     merged
 }
@@ -88,7 +88,7 @@ fn what_is_no_event_is_refused_by_path() {
         (too_many, "/inputs"),
         (nameless, "/outputs/0/name"),
     ] {
-        assert_eq!(LineageEvent::parse(&event).unwrap_err().path, path, "{event}");
+        assert_eq!(LineageEvent::parse(event.clone()).unwrap_err().path, path, "{event}");
     }
 }
 
@@ -119,8 +119,8 @@ fn columns_come_from_columns_directly_and_not() {
         ]
     );
     event["outputs"][0]["facets"]["columnLineage"]["fields"]["total"]["inputFields"] = json!("price");
-    let parsed = LineageEvent::parse(&event).unwrap();
-    let error = Merged::default().datasets(&parsed, noon()).unwrap_err();
+    let mut parsed = LineageEvent::parse(event).unwrap();
+    let error = Merged::default().datasets(&mut parsed, noon()).unwrap_err();
     assert_eq!(error.path, "/outputs/0/facets/columnLineage/fields/total/inputFields");
 }
 
@@ -163,7 +163,7 @@ fn a_write_is_a_run_with_its_snapshot_and_what_it_read() {
     let run = merged.runs.values().next().unwrap();
     assert_eq!((run.state, run.snapshot), (RunState::Complete, Some(snapshot(5))));
     assert_eq!(run.parent, RunId::parse(RUN));
-    let uses: Vec<_> = merged.uses.values().map(|used| (used.direction, used.dataset.name())).collect();
+    let uses: Vec<_> = merged.uses.iter().map(|used| (used.direction, used.dataset.name())).collect();
     assert_eq!(uses, [(Direction::Input, "raw.orders"), (Direction::Output, "clean")]);
     let dropped = write(Change::BucketDropped { bucket: TableRef::parse("a.b").unwrap().bucket });
     assert_eq!(event_of_write(lake, snapshot(5), 0, noon(), &dropped), None);
@@ -276,8 +276,8 @@ fn an_own_run_says_when_it_began_and_its_beginning_is_told_of_its_end() {
         let run = merged.runs.values().next().unwrap();
         assert_eq!((run.started_at, run.ended_at), (Some(noon() - TimeDelta::seconds(5)), Some(noon())));
         let read: Vec<_> =
-            merged.uses.values().filter(|used| used.direction == Direction::Input).map(|used| &used.dataset).collect();
-        assert_eq!(read[0], &NodeName::new("dataset://raw", "2026/a.csv").unwrap());
+            merged.uses.iter().filter(|used| used.direction == Direction::Input).map(|used| &used.dataset).collect();
+        assert!(read.contains(&&NodeName::new("dataset://raw", "2026/a.csv").unwrap()), "{read:?}");
         assert_eq!(merged.jobs.values().next().unwrap().total_runs, 1);
     }
 }

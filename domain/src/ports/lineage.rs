@@ -113,11 +113,11 @@ pub struct ForwardBacklog {
 /// Events that are handed on to another server of lineage, in their order.
 #[async_trait]
 pub trait ForwardRepository: Send {
-    /// Adds events; of more than `most` the oldest of all go, and are counted.
+    /// Adds events, as JSON; of more than `most` the oldest of all go, and are counted.
     async fn forward(
         &mut self,
         project: &ProjectId,
-        events: &[Value],
+        events: &[String],
         at: DateTime<Utc>,
         most: u64,
     ) -> Result<(), StoreError>;
@@ -179,11 +179,12 @@ pub trait RunRepository: Send {
 /// What lies between jobs and datasets, and between columns.
 #[async_trait]
 pub trait GraphRepository: Send {
-    /// The edges at some nodes of one kind, at most so many.
+    /// The edges of a direction at some nodes of one kind, at most so many.
     async fn edges_at(
         &mut self,
         project: &ProjectId,
         kind: NodeKind,
+        direction: Direction,
         names: &[NodeName],
         limit: u32,
     ) -> Result<Vec<Edge>, StoreError>;
@@ -208,10 +209,12 @@ pub trait GraphRepository: Send {
 /// Events on their way in.
 #[async_trait]
 pub trait QueueRepository: Send {
-    /// Puts events into the queue, in order.
-    async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError>;
+    /// Puts events into the queue, as JSON, in order.
+    async fn enqueue(&mut self, project: &ProjectId, events: &[String], at: DateTime<Utc>) -> Result<(), StoreError>;
     /// The first events that wait, of all projects, at most so many.
     async fn waiting(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError>;
+    /// How many events wait up to a place, of all projects.
+    async fn waiting_up_to(&mut self, position: u64) -> Result<u64, StoreError>;
     /// Takes events out of the queue.
     async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError>;
     /// Sets an event aside, with the reason.

@@ -378,3 +378,28 @@ async fn lineage_knows_the_files_that_are_read_and_written() -> Result<()> {
     assert!(runs.json()["runs"][0]["startedAt"].is_string(), "{}", runs.text);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_export_that_fails_is_a_run_that_failed() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = owner(&server).await?;
+    make(&owner, "t").await?;
+    let sql = "SELECT nope FROM t";
+    let failed = run(&owner, "/projects/p/export", &json!({ "to": "/d/no.csv", "query": sql })).await?;
+    let begun = Instant::now();
+    let told = loop {
+        let runs = owner.get("/api/v1/namespaces/gadwall/jobs/export%20%2Fd%2Fno.csv/runs").await?;
+        if runs.status == 200 && !runs.json()["runs"][0].is_null() {
+            break runs.json()["runs"][0].clone();
+        }
+        ensure!(begun.elapsed() < SOON, "lineage isn't told: {}", runs.text);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((&failed["state"], &told["state"]), (&json!("failed"), &json!("FAILED")), "{told}");
+    let facets = &told["facets"];
+    assert_eq!(facets["errorMessage"]["message"], failed["problem"]["detail"], "{facets}");
+    assert_eq!((&facets["gadwall"]["change"], &facets["gadwall"]["code"]), (&json!("export"), &json!("sql_error")));
+    let job = owner.get("/api/v1/namespaces/gadwall/jobs/export%20%2Fd%2Fno.csv").await?.json();
+    assert_eq!(job["facets"]["sql"]["query"], sql, "{job}");
+    Ok(())
+}

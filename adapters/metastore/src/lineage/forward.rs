@@ -5,11 +5,10 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{ForwardBacklog, ForwardProgress, ForwardRepository, ForwardedEvent};
 use gadwall_domain::ports::metadata::StoreError;
-use serde_json::Value as Json;
 
 use crate::error::value_fault;
-use crate::rows::{count, json, micros, number, optional_time, to_json};
-use crate::statement::{sql, with_rows};
+use crate::rows::{count, json, micros, number, optional_time};
+use crate::statement::{Value, sql, with_rows};
 use crate::tx::SqlTx;
 
 const CLAIM: &str = "UPDATE lineage_forwarding SET claimed_until = $2
@@ -22,17 +21,15 @@ impl ForwardRepository for SqlTx {
     async fn forward(
         &mut self,
         project: &ProjectId,
-        events: &[Json],
+        events: &[String],
         at: DateTime<Utc>,
         most: u64,
     ) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
         }
-        let mut rows = Vec::with_capacity(events.len());
-        for event in events {
-            rows.push([project.folded().into(), to_json("event", event)?.into(), micros(at).into()]);
-        }
+        let rows: Vec<[Value<'_>; 3]> =
+            events.iter().map(|event| [project.folded().into(), event.as_str().into(), micros(at).into()]).collect();
         self.insert_all("INSERT INTO lineage_forward (project, event, received_at)", rows, "").await?;
         // Places may be left out, so that rather fewer stay.
         let oldest = "DELETE FROM lineage_forward WHERE position <= (SELECT max(position) FROM lineage_forward) - $1";

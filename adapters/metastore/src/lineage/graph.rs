@@ -66,6 +66,7 @@ impl GraphRepository for SqlTx {
         &mut self,
         project: &ProjectId,
         kind: NodeKind,
+        direction: Direction,
         names: &[NodeName],
         limit: u32,
     ) -> Result<Vec<Edge>, StoreError> {
@@ -73,7 +74,9 @@ impl GraphRepository for SqlTx {
             NodeKind::Job => EDGES_OF_JOBS,
             NodeKind::Dataset => EDGES_OF_DATASETS,
         };
-        let after = |number| format!(") AND e.project = ${number} LIMIT ${}", number + 1);
+        // One of two words: a value in the text, so that `of_keys` has none more to bind.
+        let direction = super::direction(direction);
+        let after = |number| format!(") AND e.project = ${number} AND e.direction = {direction} LIMIT ${}", number + 1);
         let rows = self.of_keys(before, project, names.iter().map(key), after, Some(limit)).await?;
         rows.iter().map(edge).collect()
     }

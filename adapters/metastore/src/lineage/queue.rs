@@ -5,12 +5,11 @@ use chrono::{DateTime, Utc};
 use gadwall_domain::names::ProjectId;
 use gadwall_domain::ports::lineage::{Backlog, QueueRepository, QueuedEvent};
 use gadwall_domain::ports::metadata::StoreError;
-use serde_json::Value as Json;
 
 use crate::error::value_fault;
 use crate::row::Row;
-use crate::rows::{count, json, micros, number, optional_time, project_id, time, to_json};
-use crate::statement::{sql, with_rows};
+use crate::rows::{count, json, micros, number, optional_time, project_id, time};
+use crate::statement::{Value, sql, with_rows};
 use crate::tx::SqlTx;
 
 pub(crate) const WAITING: &str = "SELECT q.*, p.id AS project_id
@@ -21,18 +20,22 @@ pub(crate) const DEAD: &str = "SELECT q.*, p.id AS project_id
 
 #[async_trait]
 impl QueueRepository for SqlTx {
-    async fn enqueue(&mut self, project: &ProjectId, events: &[Json], at: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut rows = Vec::with_capacity(events.len());
-        for event in events {
-            let row = [project.folded().into(), to_json("event", event)?.into(), micros(at).into(), 0.into(), 0.into()];
-            rows.push(row);
-        }
+    async fn enqueue(&mut self, project: &ProjectId, events: &[String], at: DateTime<Utc>) -> Result<(), StoreError> {
+        let rows: Vec<[Value<'_>; 5]> = events
+            .iter()
+            .map(|event| [project.folded().into(), event.as_str().into(), micros(at).into(), 0.into(), 0.into()])
+            .collect();
         let into = "INSERT INTO lineage_queue (project, event, received_at, attempts, is_dead)";
         self.insert_all(into, rows, "").await
     }
 
     async fn waiting(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError> {
         self.all(sql(WAITING).bind(i64::from(limit))).await?.iter().map(queued).collect()
+    }
+
+    async fn waiting_up_to(&mut self, position: u64) -> Result<u64, StoreError> {
+        let statement = sql("SELECT count(*) AS events FROM lineage_queue WHERE is_dead = 0 AND position <= $1");
+        count(&self.one(statement.bind(number("position", position)?)).await?, "events")
     }
 
     async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError> {

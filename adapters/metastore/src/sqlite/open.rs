@@ -9,6 +9,14 @@ use sqlx::{Connection as _, SqlitePool};
 use super::error::OpenError;
 use crate::migrations;
 
+/// Pages that a connection keeps in memory at most, in KiB (said by the minus): 64 MiB to write, 16 to read.
+const WRITERS_CACHE: &str = "-65536";
+const READERS_CACHE: &str = "-16384";
+/// Pages of 4 KiB after which the log is copied into the database: 16 MiB.
+const PAGES_IN_LOG: &str = "4096";
+/// Bytes that the log's file keeps once it is copied.
+const LOG_STAYS: &str = "67108864";
+
 /// How to open the metadata store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteConfig {
@@ -66,10 +74,21 @@ fn writing(config: &SqliteConfig) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // On macOS a plain sync stops at the disk's cache. Without effect elsewhere.
         .pragma("fullfsync", "1")
+        // Transactions that touch many pages don't write them out and read them again on their way.
+        .pragma("cache_size", WRITERS_CACHE)
+        // What a statement of many rows would undo is kept in memory, not in a file.
+        .pragma("temp_store", "memory")
+        // A page that changes again and again is copied into the database once for many commits.
+        .pragma("wal_autocheckpoint", PAGES_IN_LOG)
+        .pragma("journal_size_limit", LOG_STAYS)
 }
 
 fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(&config.path).read_only(true).busy_timeout(config.busy_timeout)
+    SqliteConnectOptions::new()
+        .filename(&config.path)
+        .read_only(true)
+        .busy_timeout(config.busy_timeout)
+        .pragma("cache_size", READERS_CACHE)
 }
 
 async fn migrate(writer: &SqlitePool, config: &SqliteConfig) -> Result<(), OpenError> {
@@ -100,6 +119,9 @@ mod tests {
         let full = 2;
         assert_eq!(setting(&writer, "PRAGMA synchronous").await, full);
         assert_eq!(setting(&writer, "PRAGMA foreign_keys").await, 1);
+        assert_eq!(setting(&writer, "PRAGMA wal_autocheckpoint").await, 4_096);
+        assert_eq!(setting(&writer, "PRAGMA cache_size").await, -65_536);
+        assert_eq!(setting(&readers, "PRAGMA cache_size").await, -16_384);
         assert_eq!(setting(&readers, "PRAGMA busy_timeout").await, 1_234);
         assert!(sqlx::query("DELETE FROM projects").execute(&readers).await.is_err());
         assert!(sqlx::query("DELETE FROM projects").execute(&writer).await.is_ok());

@@ -113,7 +113,7 @@ async fn the_graph_is_followed_both_ways_and_so_far() {
         event("COMPLETE", 3, "report", &["clean", "other"], &["report"]),
         event("COMPLETE", 4, "audit", &["raw"], &["audited"]),
     ];
-    let done = lineage.ingest(&caller, &project_id("p"), &events).await.unwrap();
+    let done = lineage.ingest(&caller, &project_id("p"), events.to_vec()).await.unwrap();
     assert_eq!((done.taken, done.refused.len()), (4, 0));
     assert_eq!(lineage.backlog(&caller, &project_id("p")).await.unwrap().waiting, 4);
     let before = lineage.run(&caller, &project_id("p"), RunId::new(Uuid::from_u128(1))).await.unwrap().unwrap();
@@ -140,7 +140,7 @@ async fn a_cycle_ends() {
     let (_, caller) = world.project("p").await;
     let lineage = lineage(&world);
     let events = [event("COMPLETE", 1, "j", &["a"], &["b"]), event("COMPLETE", 2, "k", &["b"], &["a"])];
-    lineage.ingest(&caller, &project_id("p"), &events).await.unwrap();
+    lineage.ingest(&caller, &project_id("p"), events.to_vec()).await.unwrap();
     all_worked_off(&lineage).await;
     let whole = graph(&lineage, &caller, "dataset:ducklake:a", 100, Way::Both).await.unwrap();
     assert_eq!((whole.nodes.len(), whole.edges.len(), whole.truncated), (4, 4, false));
@@ -154,7 +154,7 @@ async fn what_can_not_be_worked_off_is_set_aside_and_tried_again_on_word() {
     let mut broken = event("COMPLETE", 1, "j", &["a"], &["b"]);
     broken["outputs"][0]["facets"] = json!({ "columnLineage": { "fields": 7 } });
     let good = event("COMPLETE", 2, "k", &["a"], &["b"]);
-    lineage.ingest(&caller, &p, &[broken, good]).await.unwrap();
+    lineage.ingest(&caller, &p, vec![broken, good]).await.unwrap();
     all_worked_off(&lineage).await;
     let dead = lineage.dead(&caller, &p, 0, 10).await.unwrap();
     assert_eq!(dead.len(), 1);
@@ -174,7 +174,7 @@ async fn events_that_are_none_are_told_and_the_others_taken() {
     let (_, caller) = world.project("p").await;
     let lineage = lineage(&world);
     let events = [json!({}), event("START", 1, "j", &[], &[]), json!("x")];
-    let done = lineage.ingest(&caller, &project_id("p"), &events).await.unwrap();
+    let done = lineage.ingest(&caller, &project_id("p"), events.to_vec()).await.unwrap();
     assert_eq!(done.taken, 1);
     assert_eq!(done.refused.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 2]);
 }
@@ -195,7 +195,7 @@ async fn columns_are_followed_through_datasets() {
         with(event("COMPLETE", 1, "j", &["raw"], &["clean"]), "price", "raw", "p"),
         with(event("COMPLETE", 2, "k", &["clean"], &["report"]), "total", "clean", "price"),
     ];
-    lineage.ingest(&caller, &p, &events).await.unwrap();
+    lineage.ingest(&caller, &p, events.to_vec()).await.unwrap();
     all_worked_off(&lineage).await;
     let told = |graph: ColumnGraph| -> Vec<String> {
         let mut told: Vec<String> = graph
@@ -245,10 +245,10 @@ async fn lineage_is_for_its_project_alone() {
     let (_, owner) = world.project("p").await;
     let (_, stranger) = world.project("q").await;
     let (lineage, p) = (lineage(&world), project_id("p"));
-    lineage.ingest(&owner, &p, &[event("COMPLETE", 1, "j", &["a"], &["b"])]).await.unwrap();
+    lineage.ingest(&owner, &p, vec![event("COMPLETE", 1, "j", &["a"], &["b"])]).await.unwrap();
     all_worked_off(&lineage).await;
     let refused = |error: UseCaseError| assert_eq!(error.code(), "forbidden");
-    refused(lineage.ingest(&stranger, &p, &[]).await.unwrap_err());
+    refused(lineage.ingest(&stranger, &p, vec![]).await.unwrap_err());
     refused(lineage.graph(&stranger, &p, "job:ducklake:j", 1, Way::Both).await.unwrap_err());
     refused(lineage.job(&stranger, &p, &name("j")).await.unwrap_err());
     refused(lineage.dead(&stranger, &p, 0, 1).await.unwrap_err());

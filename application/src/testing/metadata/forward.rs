@@ -10,6 +10,7 @@ use gadwall_domain::ports::metadata::StoreError;
 use serde_json::Value;
 
 use super::MemoryTx;
+use super::lineage::from_json;
 
 /// What waits by its place, and how far it is.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +32,7 @@ impl ForwardRepository for MemoryTx {
     async fn forward(
         &mut self,
         project: &ProjectId,
-        events: &[Value],
+        events: &[String],
         at: DateTime<Utc>,
         most: u64,
     ) -> Result<(), StoreError> {
@@ -39,7 +40,7 @@ impl ForwardRepository for MemoryTx {
         let queue = &mut self.change()?.lineage_forwarding;
         for event in events {
             queue.last += 1;
-            queue.events.insert(queue.last, (id.clone(), event.clone(), at));
+            queue.events.insert(queue.last, (id.clone(), from_json(event)?, at));
         }
         let before = queue.events.len();
         let last = queue.last;

@@ -45,6 +45,11 @@ impl State {
     }
 }
 
+/// An event as it was put.
+pub(super) fn from_json(event: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(event).map_err(|error| StoreError::Fault(Box::new(error)))
+}
+
 fn matches(name: &NodeName, filter: &NodeFilter) -> bool {
     let contains = |text: &String| name.name().to_ascii_lowercase().contains(&text.to_ascii_lowercase());
     filter.namespace.as_ref().is_none_or(|namespace| name.namespace() == namespace)
@@ -158,13 +163,14 @@ impl GraphRepository for MemoryTx {
         &mut self,
         project: &ProjectId,
         kind: NodeKind,
+        direction: Direction,
         names: &[NodeName],
         limit: u32,
     ) -> Result<Vec<Edge>, StoreError> {
         let known = self.state.lineage_of(project);
-        let at = known.edges.into_iter().filter(|(job, _, dataset)| match kind {
-            NodeKind::Job => names.contains(job),
-            NodeKind::Dataset => names.contains(dataset),
+        let at = known.edges.into_iter().filter(|(job, of, dataset)| match kind {
+            NodeKind::Job => *of == direction && names.contains(job),
+            NodeKind::Dataset => *of == direction && names.contains(dataset),
         });
         let edges = at.map(|(job, direction, dataset)| Edge { job, dataset, direction });
         Ok(edges.take(limit as usize).collect())
@@ -203,7 +209,7 @@ impl GraphRepository for MemoryTx {
 
 #[async_trait]
 impl QueueRepository for MemoryTx {
-    async fn enqueue(&mut self, project: &ProjectId, events: &[Value], at: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn enqueue(&mut self, project: &ProjectId, events: &[String], at: DateTime<Utc>) -> Result<(), StoreError> {
         let state = self.change()?;
         let project = state.project(project)?.id.clone();
         for event in events {
@@ -212,7 +218,7 @@ impl QueueRepository for MemoryTx {
             let queued = QueuedEvent {
                 position,
                 project: project.clone(),
-                event: event.clone(),
+                event: from_json(event)?,
                 received_at: at,
                 attempts: 0,
                 reason: None,
@@ -225,6 +231,11 @@ impl QueueRepository for MemoryTx {
     async fn waiting(&mut self, limit: u32) -> Result<Vec<QueuedEvent>, StoreError> {
         let waits = self.state.lineage_queue.events.values().filter(|event| event.reason.is_none());
         Ok(waits.take(limit as usize).cloned().collect())
+    }
+
+    async fn waiting_up_to(&mut self, position: u64) -> Result<u64, StoreError> {
+        let events = self.state.lineage_queue.events.range(..=position);
+        Ok(events.filter(|(_, event)| event.reason.is_none()).count() as u64)
     }
 
     async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError> {

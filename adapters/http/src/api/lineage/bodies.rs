@@ -108,7 +108,7 @@ pub(super) struct MarquezRun {
     /// The snapshot that it made, if it is a write of Gadwall's own.
     snapshot_id: Option<u64>,
     /// What events told of it.
-    facets: JsonObject,
+    facets: Value,
 }
 
 impl From<Run> for MarquezRun {
@@ -136,7 +136,7 @@ impl From<Run> for MarquezRun {
             args: Any(args.collect()),
             job: (&run.job).into(),
             snapshot_id: run.snapshot.map(gadwall_domain::ids::SnapshotId::get),
-            facets: Any(run.facets),
+            facets: Value::Object(run.facets),
         }
     }
 }
@@ -175,7 +175,7 @@ pub(super) struct MarquezJob {
     /// How often it ran.
     total_runs: u64,
     /// What events told of it.
-    facets: JsonObject,
+    facets: Value,
 }
 
 fn text_of(facets: &Map<String, Value>, facet: &str, field: &str) -> Option<String> {
@@ -207,7 +207,7 @@ impl MarquezJob {
             description: job.description.or_else(|| text_of(&job.facets, "documentation", "description")),
             latest_run: latest_run.map(Into::into),
             total_runs: job.total_runs,
-            facets: Any(job.facets),
+            facets: Value::Object(job.facets),
         }
     }
 }
@@ -259,7 +259,7 @@ pub(super) struct MarquezDataset {
     /// What it is.
     description: Option<String>,
     /// What events told of it.
-    facets: JsonObject,
+    facets: Value,
     /// Whether it is gone.
     deleted: bool,
 }
@@ -292,7 +292,7 @@ impl From<Dataset> for MarquezDataset {
             deleted: state.as_deref() == Some("DROP"),
             last_lifecycle_state: state,
             description: text_of(&facets, "documentation", "description"),
-            facets: Any(facets),
+            facets: Value::Object(facets),
         }
     }
 }

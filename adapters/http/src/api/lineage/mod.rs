@@ -17,7 +17,6 @@ use gadwall_domain::lineage::{NodeId, RunError};
 use gadwall_domain::names::ProjectId;
 use poem_openapi::param::Query;
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use serde_json::Value;
 
@@ -95,10 +94,9 @@ impl LineageApi {
     ///
     /// Of a run, a job or a dataset (2-0-2). The run's state can be read once this is answered; the graph follows.
     #[oai(path = "/api/v1/lineage", method = "post", operation_id = "post_lineage")]
-    async fn take(&self, auth: Auth, event: Json<Any<Value>>) -> ApiResult<Json<EventTaken>> {
+    async fn take(&self, auth: Auth, event: Json<Value>) -> ApiResult<Json<EventTaken>> {
         let project = self.project(&auth)?;
-        let Ingested { refused, .. } =
-            self.lineage.ingest(auth.caller(), &project, std::slice::from_ref(&event.0.0)).await?;
+        let Ingested { refused, .. } = self.lineage.ingest(auth.caller(), &project, vec![event.0]).await?;
         match refused.into_iter().next() {
             Some((_, error)) => Err(gadwall_application::error::UseCaseError::from(error).into()),
             None => Ok(Json(EventTaken { status: "success".to_owned() })),
@@ -109,10 +107,9 @@ impl LineageApi {
     ///
     /// In order. What can't be taken is told one by one, and the others are taken.
     #[oai(path = "/api/v1/lineage/batch", method = "post", operation_id = "post_lineage_batch")]
-    async fn take_batch(&self, auth: Auth, events: Json<Vec<Any<Value>>>) -> ApiResult<Json<BatchBody>> {
+    async fn take_batch(&self, auth: Auth, events: Json<Vec<Value>>) -> ApiResult<Json<BatchBody>> {
         let project = self.project(&auth)?;
-        let events: Vec<Value> = events.0.into_iter().map(|Any(event)| event).collect();
-        let Ingested { taken, refused } = self.lineage.ingest(auth.caller(), &project, &events).await?;
+        let Ingested { taken, refused } = self.lineage.ingest(auth.caller(), &project, events.0).await?;
         let failed = refused.into_iter().map(|(index, error)| FailedEvent::new(index, error.to_string()));
         Ok(Json(BatchBody::new(taken, failed.collect())))
     }

@@ -7,7 +7,7 @@ use gadwall_domain::ports::lineage::ForwardProgress;
 use gadwall_domain::ports::metadata::MetadataStore;
 use serde_json::{Value, json};
 
-use super::lineage::two_projects;
+use super::lineage::{texts, two_projects};
 use crate::testing::builders::{noon, project_id};
 
 /// Events wait in their order until they are taken out; of too many the oldest go, and are counted.
@@ -18,8 +18,8 @@ pub async fn events_are_handed_on_in_order(store: Arc<dyn MetadataStore>) {
     assert_eq!(lineage.forward_progress().await.unwrap(), ForwardProgress::default());
     let events: Vec<Value> = (0..3).map(|number| json!({ "n": number, "text": "\0" })).collect();
     lineage.forward(&p1, &[], noon(), 9).await.unwrap();
-    lineage.forward(&p1, &events, noon(), 9).await.unwrap();
-    lineage.forward(&p2, &[json!("other")], noon() + TimeDelta::seconds(9), 9).await.unwrap();
+    lineage.forward(&p1, &texts(&events), noon(), 9).await.unwrap();
+    lineage.forward(&p2, &texts(&[json!("other")]), noon() + TimeDelta::seconds(9), 9).await.unwrap();
     let waiting = lineage.to_forward(10).await.unwrap();
     assert_eq!(waiting.iter().map(|queued| &queued.event).collect::<Vec<_>>()[..3], events.iter().collect::<Vec<_>>());
     assert_eq!(lineage.to_forward(2).await.unwrap(), waiting[..2]);
@@ -28,7 +28,7 @@ pub async fn events_are_handed_on_in_order(store: Arc<dyn MetadataStore>) {
     let of_p2 = lineage.forward_backlog(Some(&p2)).await.unwrap();
     assert_eq!((of_p2.waiting, of_p2.oldest), (1, Some(noon() + TimeDelta::seconds(9))));
     assert_eq!(lineage.forward_backlog(None).await.unwrap().waiting, 3);
-    lineage.forward(&p1, &[json!("new")], noon(), 2).await.unwrap();
+    lineage.forward(&p1, &texts(&[json!("new")]), noon(), 2).await.unwrap();
     let left: Vec<Value> = lineage.to_forward(10).await.unwrap().into_iter().map(|queued| queued.event).collect();
     assert_eq!(left, [json!("other"), json!("new")]);
     assert_eq!(lineage.forward_progress().await.unwrap().dropped, 2);

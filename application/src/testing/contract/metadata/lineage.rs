@@ -198,14 +198,25 @@ pub async fn uses_make_edges(store: Arc<dyn MetadataStore>) {
     let of = lineage.uses_of(&p1, id(2)).await.unwrap();
     assert_eq!(of, [(Direction::Input, name("a")), (Direction::Output, name("b"))]);
     assert_eq!(lineage.uses_of(&p1, id(1)).await.unwrap(), [(Direction::Input, name("a"))]);
-    let at_j = lineage.edges_at(&p1, NodeKind::Job, &[name("j")], 10).await.unwrap();
-    assert_eq!(at_j.len(), 2);
-    let at_b = lineage.edges_at(&p1, NodeKind::Dataset, &[name("b"), name("c")], 10).await.unwrap();
-    let mut jobs: Vec<_> = at_b.iter().map(|edge| (edge.job.name(), edge.direction)).collect();
-    jobs.sort_unstable();
-    assert_eq!(jobs, [("j", Direction::Output), ("k", Direction::Input)]);
-    assert_eq!(lineage.edges_at(&p1, NodeKind::Dataset, &[name("b")], 1).await.unwrap().len(), 1);
-    assert!(lineage.edges_at(&project_id("p2"), NodeKind::Job, &[name("j")], 10).await.unwrap().is_empty());
+    let more = used(None, "k", Direction::Input, "a");
+    lineage.put_uses(&p1, &[more]).await.unwrap();
+    let both = [name("a"), name("b"), name("c")];
+    for (kind, direction, names, wanted) in [
+        (NodeKind::Job, Direction::Input, &[name("j")][..], &[("j", "a")][..]),
+        (NodeKind::Job, Direction::Output, &[name("j"), name("k")], &[("j", "b")]),
+        (NodeKind::Dataset, Direction::Input, &both, &[("j", "a"), ("k", "a"), ("k", "b")]),
+        (NodeKind::Dataset, Direction::Output, &both, &[("j", "b")]),
+        (NodeKind::Dataset, Direction::Output, &both[..1], &[]),
+    ] {
+        let edges = lineage.edges_at(&p1, kind, direction, names, 10).await.unwrap();
+        assert!(edges.iter().all(|edge| edge.direction == direction));
+        let mut found: Vec<_> = edges.iter().map(|edge| (edge.job.name(), edge.dataset.name())).collect();
+        found.sort_unstable();
+        assert_eq!(found, wanted);
+    }
+    let (kind, of) = (NodeKind::Dataset, Direction::Input);
+    assert_eq!(lineage.edges_at(&p1, kind, of, &both, 1).await.unwrap().len(), 1);
+    assert!(lineage.edges_at(&project_id("p2"), kind, of, &both, 10).await.unwrap().is_empty());
 }
 
 /// Edges between columns stay beside each other until they are outdated: those of a job, or of all jobs of a namespace,
@@ -261,22 +272,30 @@ pub async fn columns_stay_until_they_are_outdated(store: Arc<dyn MetadataStore>)
     assert_eq!(lineage.columns_at(&p1, Direction::Input, &[name("c")], 10).await.unwrap(), [elsewhere]);
 }
 
+/// Events as they are put.
+pub(super) fn texts(events: &[Value]) -> Vec<String> {
+    events.iter().map(Value::to_string).collect()
+}
+
 /// Events wait in their order, until they are taken out or set aside; these may wait again.
 pub async fn events_wait_in_order(store: Arc<dyn MetadataStore>) {
     let mut tx = two_projects(&store).await;
     let (p1, p2) = (project_id("p1"), project_id("p2"));
     let lineage = tx.lineage();
     let events: Vec<Value> = (0..3).map(|number| json!({ "n": number, "text": "\0" })).collect();
-    lineage.enqueue(&p1, &events, noon()).await.unwrap();
-    lineage.enqueue(&p2, &[json!("other")], noon() + TimeDelta::seconds(9)).await.unwrap();
+    lineage.enqueue(&p1, &texts(&events), noon()).await.unwrap();
+    lineage.enqueue(&p2, &texts(&[json!("other")]), noon() + TimeDelta::seconds(9)).await.unwrap();
     let waiting = lineage.waiting(10).await.unwrap();
     assert_eq!(waiting.iter().map(|queued| &queued.event).collect::<Vec<_>>()[..3], events.iter().collect::<Vec<_>>());
     let positions: Vec<u64> = waiting.iter().map(|queued| queued.position).collect();
     assert!(positions.is_sorted());
+    assert_eq!(lineage.waiting_up_to(positions[2]).await.unwrap(), 3);
+    assert_eq!(lineage.waiting_up_to(positions[0] - 1).await.unwrap(), 0);
     lineage.take_out(&positions[..1]).await.unwrap();
     lineage.set_aside(positions[1], "broken").await.unwrap();
     let left: Vec<u64> = lineage.waiting(10).await.unwrap().iter().map(|queued| queued.position).collect();
     assert_eq!(left, positions[2..]);
+    assert_eq!(lineage.waiting_up_to(positions[2]).await.unwrap(), 1);
     let dead = lineage.dead(&p1, 0, 10).await.unwrap();
     assert_eq!((dead[0].position, dead[0].attempts, dead[0].reason.as_deref()), (positions[1], 1, Some("broken")));
     assert!(lineage.dead(&p1, positions[1], 10).await.unwrap().is_empty());
@@ -305,14 +324,14 @@ pub async fn lineage_is_cleared_by_project(store: Arc<dyn MetadataStore>) {
         let used =
             Use { run: Some(id(1)), job: name("j"), dataset: name("d"), direction: Direction::Input, at: noon() };
         lineage.put_uses(&of, &[used]).await.unwrap();
-        lineage.enqueue(&of, &[json!({})], noon()).await.unwrap();
+        lineage.enqueue(&of, &texts(&[json!({})]), noon()).await.unwrap();
     }
     lineage.clear(&project_id("P1")).await.unwrap();
     for (project, left) in [("p1", 0), ("p2", 1)] {
         let of = project_id(project);
         assert_eq!(lineage.list_jobs(&of, &page(10)).await.unwrap().len(), left, "{project}");
         assert_eq!(lineage.list_datasets(&of, &page(10)).await.unwrap().len(), left);
-        assert_eq!(lineage.edges_at(&of, NodeKind::Job, &[name("j")], 10).await.unwrap().len(), left);
+        assert_eq!(lineage.edges_at(&of, NodeKind::Job, Direction::Input, &[name("j")], 10).await.unwrap().len(), left);
     }
     assert_eq!(lineage.waiting(10).await.unwrap().len(), 1);
 }
