@@ -23,6 +23,7 @@ mod machine;
 mod maintenance;
 mod measuring;
 mod metadata;
+mod metrics;
 pub mod migrate;
 pub mod ontology;
 mod policies;

@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use changes::changed;
 pub use choices::{
-    CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode, TraceProtocol,
+    CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, OtlpProtocol, SslMode,
 };
 pub use error::{ConfigError, Origin, Problem};
 pub use issuers::Issuer;
