@@ -5,6 +5,7 @@
 mod app;
 mod background;
 pub mod backups;
+pub mod bench_data;
 mod breakers;
 pub mod config;
 mod elsewhere;
@@ -15,6 +16,7 @@ mod front;
 mod housekeeping;
 mod issuers;
 mod key_uses;
+pub mod keys;
 mod lakes;
 mod lease;
 mod lineage;
@@ -40,6 +42,7 @@ mod statistics;
 mod system;
 pub mod telemetry;
 mod traces;
+pub mod version;
 
 pub use app::{Server, openapi};
 pub use config::Config;
