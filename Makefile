@@ -22,7 +22,7 @@ WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib
 # Binaries are chosen by `--bin`, not by `-p`: cargo then resolves the features of the whole workspace each time,
 # and what one target built serves the next. The load test and the demo start the built server, so it is built first.
 
-.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos test-api-fuzz lint lint-delivery test-pulumi advisories bench openapi demo release clean
+.PHONY: help setup setup-dev setup-test run test test-cloud test-unit test-chaos test-api-fuzz lint lint-delivery test-pulumi advisories bench soak openapi demo release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,6 +142,10 @@ bench: setup ## run the micro-benchmarks, then the load test and TPC-H (SCALE=1)
 	cargo bench --workspace --bench '*'
 	cargo run --release --bin load -- $(ARGS)
 	cargo run --release --bin tpch -- --scale $(or $(SCALE),1)
+
+soak: setup ## load a server for MINUTES=30, and fail if what it holds grows (ARGS="--metadata postgres://…")
+	cargo build --release --bins
+	cargo run --release --bin load -- --only soak --minutes $(or $(MINUTES),30) $(ARGS)
 
 openapi: setup ## print the OpenAPI document (make -s openapi > openapi.json)
 	@cargo run --quiet --bin gadwall -- openapi

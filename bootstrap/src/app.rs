@@ -43,6 +43,7 @@ use crate::machine::LocalMachine;
 use crate::maintenance;
 use crate::measuring;
 use crate::metadata::{self, OpenMetadata};
+use crate::metrics::{self, MetricsTask};
 use crate::ontology;
 use crate::policies::{
     admin_policy, data_dir, default_quota, engine_limits, lake_config, query_settings, result_settings, tokens,
@@ -69,6 +70,7 @@ pub struct Server {
     query_log: QueryLogTask,
     key_uses: KeyUsesTask,
     refusals: RefusalsTask,
+    metrics: Option<MetricsTask>,
     certificates: Option<Certificates>,
     live: Box<Live>,
     events: EventsTask,
@@ -100,7 +102,10 @@ impl Server {
             lease,
             lock,
         } = open(config).await?;
-        let app = Arc::new(App::new(&services, &http_config(config)?));
+        let mut http = http_config(config)?;
+        let exporter = metrics::exporter(config)?;
+        http.metrics.exports = metrics::counts(exporter.as_ref());
+        let app = Arc::new(App::new(&services, &http));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await
             .with_context(|| format!("can't listen on {}:{}", config.server.host, config.server.port))?;
@@ -112,6 +117,7 @@ impl Server {
         };
         let server = front::server_config(config, tls.clone())?;
         let live = Box::new(Live::new(config, Arc::clone(&app), Arc::clone(&services.access), log));
+        let metrics = exporter.map(|exporter| MetricsTask::start(exporter, Arc::clone(&app), config.metrics.interval));
         let serving = tokio::spawn(gadwall_http::serve(listener, app, server, shutdown));
         let certificates = tls.map(|tls| Certificates::watch(tls, config.tls.reload_interval));
         let query_log = QueryLogTask::start(query_log);
@@ -155,6 +161,7 @@ impl Server {
             query_log,
             key_uses,
             refusals,
+            metrics,
             certificates,
             live,
             events,
@@ -199,6 +206,9 @@ impl Server {
         self.query_log.finish().await;
         self.key_uses.finish().await;
         self.refusals.finish().await;
+        if let Some(metrics) = self.metrics {
+            metrics.finish().await;
+        }
         drop(self.background);
         self.lease.end().await;
         served.context("the server's task failed")?.context("the server failed")

@@ -42,6 +42,7 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
             // Without authentication there is no key to be asked for.
             public: config.auth.metrics_public || !config.auth.enabled,
             legacy_names: config.metrics.legacy_names,
+            exports: None,
             scheme: if config.tls.certificate.is_some() { "https" } else { "http" },
         },
         staging_dir: LocalFolders::new(data_dir(config)?).staging(),

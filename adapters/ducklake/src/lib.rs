@@ -37,6 +37,7 @@ mod reading;
 mod room;
 mod root;
 mod runtime;
+mod sample;
 mod script;
 mod settled;
 mod sql;
@@ -56,6 +57,7 @@ pub use durable::{FileSync, Fsync};
 pub use engine::OpenError;
 pub use migrate::{CopiedCatalog, CopiedFile, LakeMigration, MigrationError, Source};
 pub use runtime::{MissingExtension, find_extension_dir};
+pub use sample::{SAMPLE, SampleError, SampleFile, SampleTable, engine_version, write_sample};
 pub use store::EmbeddedLakes;
 pub use transfer::EngineTransfers;
 

@@ -59,6 +59,7 @@ use gadwall_application::views::Views;
 use gadwall_application::webhooks::Webhooks;
 use gadwall_domain::ports::ontology::SchemaRegistry;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
+use gadwall_telemetry::Family;
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
 use poem::middleware::CatchPanic;
@@ -84,7 +85,7 @@ use api::jobs::JobsApi;
 use api::keys::KeysApi;
 use api::lineage::{CatalogueApi, LineageApi, LineageQueueApi};
 use api::maintenance::MaintenanceApi;
-use api::operating::{ConfigApi, MemoryApi, OperatingApi};
+use api::operating::{ConfigApi, Exposing, MemoryApi, OperatingApi};
 use api::operations::OperationsApi;
 use api::projects::ProjectsApi;
 use api::queries::QueriesApi;
@@ -255,6 +256,8 @@ pub struct App {
     routes: BoxEndpoint<'static, Response>,
     /// None where everybody is let in.
     door: Option<Arc<Door>>,
+    /// What it tells of itself; nothing where it is no server of data.
+    exposing: Option<Exposing>,
 }
 
 impl fmt::Debug for App {
@@ -282,12 +285,13 @@ type EventApis = (EventsApi, EventClientsApi, ChangesApi, WebhooksApi);
 impl App {
     /// A small ontology server instead: these schemas, and nothing else.
     pub fn of_schemas(registry: Arc<dyn SchemaRegistry>) -> Self {
-        Self { routes: ontology::routes(registry), door: None }
+        Self { routes: ontology::routes(registry), door: None, exposing: None }
     }
 
     /// Puts routes and layers together.
     pub fn new(services: &Services, config: &HttpConfig) -> Self {
-        let service = api(apis(services, config));
+        let exposing = exposing(services, config);
+        let service = api(apis(services, config, &exposing));
         let spec = document::complete(&service.spec());
         let allowed = Allowed::of_document(&spec);
         let routes = Route::new()
@@ -320,7 +324,15 @@ impl App {
             },
             stand_in_key: (!config.auth_enabled).then(|| HeaderValue::from_static("Bearer none")),
         };
-        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed(), door: Some(door) }
+        Self { routes: FrontEndpoint::new(front, allowed, routes).boxed(), door: Some(door), exposing: Some(exposing) }
+    }
+
+    /// All figures of the server as they are now, for a collector.
+    pub async fn families(&self) -> Vec<Family> {
+        match &self.exposing {
+            Some(exposing) => exposition::families(exposing.figures().await),
+            None => Vec::new(),
+        }
     }
 
     /// Lets others in from the next request on.
@@ -331,17 +343,17 @@ impl App {
     }
 }
 
-fn apis(services: &Services, config: &HttpConfig) -> Apis {
+fn apis(services: &Services, config: &HttpConfig, exposing: &Exposing) -> Apis {
     let queries = QueriesApi {
         queries: Arc::clone(&services.queries),
         background: Arc::clone(&services.background),
         scripts: Arc::clone(&services.scripts),
         transfers: Arc::clone(&services.transfers),
         clock: Arc::clone(&services.clock),
-        cache: Arc::new(ResultCache::new(config.result_cache_bytes)),
+        cache: Arc::clone(&exposing.cache),
         limits: config.query_limits,
     };
-    let operating = operating_apis(services, config, &queries.cache);
+    let operating = operating_apis(services, exposing);
     let spool = Spool { folder: config.staging_dir.clone(), ids: Arc::clone(&services.ids) };
     let service = (
         SystemApi {
@@ -434,10 +446,18 @@ fn apis(services: &Services, config: &HttpConfig) -> Apis {
     (service, tables, files, (queries, batches, running, later), (short, governed), watched, operating)
 }
 
-fn operating_apis(services: &Services, config: &HttpConfig, cache: &Arc<ResultCache>) -> OperatingApis {
-    let parts = || (Arc::clone(&services.operating), Arc::clone(cache));
-    let (operating, cache) = parts();
-    let figures = OperatingApi { operating, cache, metrics: config.metrics };
+fn exposing(services: &Services, config: &HttpConfig) -> Exposing {
+    Exposing {
+        operating: Arc::clone(&services.operating),
+        cache: Arc::new(ResultCache::new(config.result_cache_bytes)),
+        metrics: config.metrics.clone(),
+    }
+}
+
+fn operating_apis(services: &Services, exposing: &Exposing) -> OperatingApis {
+    let parts = || (Arc::clone(&services.operating), Arc::clone(&exposing.cache));
+    let (operating, _) = parts();
+    let figures = OperatingApi { operating, exposing: exposing.clone() };
     let (operating, cache) = parts();
     let config = ConfigApi { operating: Arc::clone(&services.operating) };
     let backups = BackupsApi { backups: Arc::clone(&services.backups) };
@@ -465,7 +485,7 @@ fn api(apis: Apis) -> OpenApiService<Apis, ()> {
 
 /// The API's OpenAPI document, as `/openapi.json` serves it.
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> String {
-    document::complete(&api(apis(services, config)).spec())
+    document::complete(&api(apis(services, config, &exposing(services, config))).spec())
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ const BATCH: usize = 512;
 /// The longest time that a span waits for others.
 const DELAY: Duration = Duration::from_secs(2);
 /// The largest answer of a collector that is read.
-const MAX_ANSWER: usize = 1 << 20;
+pub(crate) const MAX_ANSWER: usize = 1 << 20;
+/// What this program is called where several are watched.
+pub(crate) const SERVICE: &str = "gadwall";
 
 /// How a collector is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,14 +74,14 @@ impl fmt::Debug for TraceSettings {
 #[derive(Debug, Error)]
 pub enum TraceError {
     /// A header that is none.
-    #[error("{0} is not a header")]
+    #[error("{0:?} and its value are not a header")]
     Header(String),
     /// The endpoint can't be spoken to.
     #[error("the endpoint can't be used")]
     Endpoint(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn endpoint(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TraceError {
+pub(crate) fn endpoint(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TraceError {
     TraceError::Endpoint(error.into())
 }
 
@@ -98,12 +100,13 @@ impl Traces {
     pub fn start(settings: &TraceSettings, runtime: &Handle) -> Result<Self, TraceError> {
         // Fails where the process has one already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let headers = headers(&settings.headers)?;
         let exporter = match settings.protocol {
             Protocol::Http => over_http(settings, runtime)?,
             Protocol::Grpc => {
                 // The channel's tasks are spawned where it is made.
                 let _inside = runtime.enter();
-                over_grpc(settings)?
+                over_grpc(settings, headers)?
             }
         };
         let batches = BatchConfigBuilder::default()
@@ -112,7 +115,7 @@ impl Traces {
             .with_scheduled_delay(DELAY)
             .build();
         let resource = Resource::builder()
-            .with_service_name("gadwall")
+            .with_service_name(SERVICE)
             .with_attribute(KeyValue::new("service.version", settings.version))
             .with_attribute(KeyValue::new("service.instance.id", settings.instance.clone()))
             .build();
@@ -161,13 +164,18 @@ fn over_http(settings: &TraceSettings, runtime: &Handle) -> Result<SpanExporter,
         .map_err(endpoint)
 }
 
-fn over_grpc(settings: &TraceSettings) -> Result<SpanExporter, TraceError> {
+/// Headers as both protocols want them. One that is none is told by its name: values are secrets.
+pub(crate) fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, TraceError> {
     let mut headers = HeaderMap::new();
-    for (name, value) in &settings.headers {
+    for (name, value) in pairs {
         let bad = || TraceError::Header(name.clone());
         let value = HeaderValue::from_str(value).map_err(|_| bad())?;
         headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?, value);
     }
+    Ok(headers)
+}
+
+fn over_grpc(settings: &TraceSettings, headers: HeaderMap) -> Result<SpanExporter, TraceError> {
     let exporter = SpanExporter::builder()
         .with_tonic()
         .with_metadata(MetadataMap::from_headers(headers))

@@ -1,4 +1,4 @@
-//! Traces: a request's place in one, and where its spans are sent.
+//! Traces: a request's place in one, and where its spans are sent; and where figures are sent.
 //!
 //! A library beside the adapters, as the formats are. Code says what it does in spans of `tracing`; with traces switched off
 //! that is all, and costs what a span of the log costs. Switched on, spans go to a collector by OTLP, and a trace that came with a
@@ -6,6 +6,10 @@
 
 mod context;
 mod export;
+mod families;
+mod metrics;
 
 pub use context::{TraceParent, adopt, served, traceparent};
 pub use export::{Protocol, TraceError, TraceSettings, Traces};
+pub use families::{Attribute, Attributes, Distribution, Family, Points};
+pub use metrics::{ExportCounts, ExportTally, MetricExporter, MetricSettings};

@@ -1,7 +1,7 @@
 //! Where backups are kept, as the configuration says, and the commands that make them.
 
 pub mod command;
-mod remote;
+pub(crate) mod remote;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use super::command::Whom;
@@ -48,21 +48,38 @@ impl Remote {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.context("the server does not answer")?;
-        let status = answer.status();
-        let body = answer.bytes().await.context("the server's answer broke off")?;
-        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Ok((status, body))
+        answer(request).await
     }
 
     /// What is there.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let (status, body) = self.send(Method::GET, path, None).await?;
-        if status.is_success() { Ok(body) } else { bail!("{status}: {}", reason(&body)) }
+        told(self.send(Method::GET, path, None).await?)
+    }
+
+    /// Has something made or changed; answers what it is then.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        told(self.send(Method::POST, path, Some(body)).await?)
+    }
+
+    /// Has something made, where this answer is as good.
+    pub(crate) async fn post_unless(&self, path: &str, body: &Value, fine: StatusCode) -> anyhow::Result<()> {
+        let answer = self.send(Method::POST, path, Some(body)).await?;
+        if answer.0 == fine { Ok(()) } else { told(answer).map(drop) }
+    }
+
+    /// Has something end.
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        told(self.send(Method::DELETE, path, None).await?).map(drop)
+    }
+
+    /// Puts the rows of a Parquet file into a table.
+    pub(crate) async fn put_rows(&self, path: &str, file: Vec<u8>) -> anyhow::Result<Value> {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        told(answer(request.header("content-type", "application/vnd.apache.parquet").body(file)).await?)
     }
 
     /// Has an operation done; answers its result.
-    pub(crate) async fn carry_out(&self, path: &str, body: &Value, told: fn(u64)) -> anyhow::Result<Value> {
+    pub(crate) async fn carry_out(&self, path: &str, body: &Value, progress: fn(u64)) -> anyhow::Result<Value> {
         let (status, begun) = self.send(Method::POST, path, Some(body)).await?;
         if !status.is_success() {
             bail!("{status}: {}", reason(&begun));
@@ -81,7 +98,7 @@ impl Remote {
                 Err(error) => return Err(error),
             };
             failed = 0;
-            told(now["bytes"].as_u64().unwrap_or_default());
+            progress(now["bytes"].as_u64().unwrap_or_default());
             match now["state"].as_str() {
                 Some("succeeded") => return Ok(now["result"].clone()),
                 Some("failed") => bail!(reason(&now["problem"])),
@@ -90,6 +107,17 @@ impl Remote {
             }
         }
     }
+}
+
+async fn answer(request: RequestBuilder) -> anyhow::Result<(StatusCode, Value)> {
+    let answer = request.send().await.context("the server does not answer")?;
+    let status = answer.status();
+    let body = answer.bytes().await.context("the server's answer broke off")?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+fn told((status, body): (StatusCode, Value)) -> anyhow::Result<Value> {
+    if status.is_success() { Ok(body) } else { bail!("{status}: {}", reason(&body)) }
 }
 
 /// What a problem says.

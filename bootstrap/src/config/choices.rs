@@ -101,9 +101,9 @@ impl LogFormat {
     pub(super) const WORDS: &'static [Choice] = &[word("human"), word("json")];
 }
 
-/// How a collector of traces is spoken to, by the names that OpenTelemetry has for it.
+/// How a collector is spoken to, by the names that OpenTelemetry has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum TraceProtocol {
+pub enum OtlpProtocol {
     /// Protocol buffers over HTTP.
     #[default]
     #[serde(rename = "http/protobuf")]
@@ -113,7 +113,7 @@ pub enum TraceProtocol {
     Grpc,
 }
 
-impl TraceProtocol {
+impl OtlpProtocol {
     pub(super) const WORDS: &'static [Choice] = &[aliased("http/protobuf", &["http"]), word("grpc")];
 }
 

@@ -90,11 +90,11 @@ impl Said {
                     None => self.layer.push(Entry { key, raw: read(variable.value), origin }),
                 }
             }
-            (Effect::FillsIn(_), Some(key)) => {
-                self.fill_in.push(Entry { key, raw: Raw::Word(variable.value), origin });
+            (Effect::FillsIn(_, read), Some(key)) => {
+                self.fill_in.push(Entry { key, raw: read(variable.value), origin });
             }
             (Effect::None(why), _) => self.notices.push(format!("{} has no effect: {why}", legacy.name)),
-            (Effect::Sets(..) | Effect::FillsIn(_), None) | (Effect::Ignored, _) => {}
+            (Effect::Sets(..) | Effect::FillsIn(..), None) | (Effect::Ignored, _) => {}
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
 }
 
 /// A time; without a unit it is seconds.
-pub(super) fn parse_span(text: &str) -> Option<Duration> {
+pub fn parse_span(text: &str) -> Option<Duration> {
     let (number, unit) = split(text);
     let (_, nanos) = TIMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     let nanos = scaled(number, *nanos)?;

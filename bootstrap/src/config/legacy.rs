@@ -19,7 +19,7 @@ pub(super) enum Effect {
     Sets(&'static str, fn(String) -> Raw),
     /// Sets the key unless anything else does, in whatever layer. These names belong to other programs too, and must
     /// not beat what was written for this one.
-    FillsIn(&'static str),
+    FillsIn(&'static str, fn(String) -> Raw),
     /// Nothing, for this reason, which is said at start.
     None(&'static str),
     /// Nothing, silently: it never was the server's.
@@ -30,7 +30,7 @@ impl Legacy {
     /// The key it sets.
     pub(super) fn key(&self) -> Option<&'static Key> {
         match self.effect {
-            Effect::Sets(path, _) | Effect::FillsIn(path) => find(path),
+            Effect::Sets(path, _) | Effect::FillsIn(path, _) => find(path),
             Effect::None(_) | Effect::Ignored => None,
         }
     }
@@ -46,12 +46,18 @@ fn only(text: String) -> Raw {
     Raw::List(vec![Raw::Word(text)])
 }
 
+/// A time, which is in milliseconds unless it says otherwise.
+fn milliseconds(text: String) -> Raw {
+    let bare = text.trim().bytes().all(|byte| byte.is_ascii_digit());
+    Raw::Word(if bare { format!("{}ms", text.trim()) } else { text })
+}
+
 const fn sets(name: &'static str, path: &'static str) -> Legacy {
     Legacy { name, effect: Effect::Sets(path, Raw::Word) }
 }
 
 const fn fills_in(name: &'static str, path: &'static str) -> Legacy {
-    Legacy { name, effect: Effect::FillsIn(path) }
+    Legacy { name, effect: Effect::FillsIn(path, Raw::Word) }
 }
 
 const fn none(name: &'static str, why: &'static str) -> Legacy {
@@ -72,6 +78,11 @@ pub(super) static LEGACY: &[Legacy] = &[
     fills_in("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
     fills_in("OTEL_EXPORTER_OTLP_HEADERS", "traces.headers"),
     fills_in("OTEL_EXPORTER_OTLP_PROTOCOL", "traces.protocol"),
+    fills_in("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "metrics.endpoint"),
+    fills_in("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "metrics.headers"),
+    fills_in("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "metrics.protocol"),
+    Legacy { name: "OTEL_METRIC_EXPORT_INTERVAL", effect: Effect::FillsIn("metrics.interval", milliseconds) },
+    Legacy { name: "OTEL_METRIC_EXPORT_TIMEOUT", effect: Effect::FillsIn("metrics.timeout", milliseconds) },
     sets("DUCKDB_THREADS", "engine.threads"),
     sets("DUCKDB_WORKER_THREADS", "engine.threads"),
     sets("DUCKDB_MEMORY_LIMIT", "engine.memory_limit"),
@@ -148,7 +159,7 @@ mod tests {
         let names: BTreeSet<_> = LEGACY.iter().map(|legacy| legacy.name).collect();
         assert_eq!(names.len(), LEGACY.len());
         for legacy in LEGACY {
-            if let Effect::Sets(path, _) | Effect::FillsIn(path) = legacy.effect {
+            if let Effect::Sets(path, _) | Effect::FillsIn(path, _) = legacy.effect {
                 assert!(legacy.key().is_some(), "{} sets {path}, which is no key", legacy.name);
             }
         }

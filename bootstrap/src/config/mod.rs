@@ -39,9 +39,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use changes::changed;
 pub use choices::{
-    CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, SslMode, TraceProtocol,
+    CatalogKind, ClientCertificates, Environment, ForwardedHeader, LogFormat, LogLevel, OtlpProtocol, SslMode,
 };
 pub use error::{ConfigError, Origin, Problem};
+pub use human::parse_span;
 pub use issuers::Issuer;
 pub use load::Loaded;
 pub use memory::total_memory;

@@ -23,7 +23,7 @@ pub fn reference() -> String {
         let why = match legacy.effect {
             Effect::None(why) => why,
             Effect::Ignored => "it was for deployment; ignored without a word",
-            Effect::Sets(..) | Effect::FillsIn(_) => continue,
+            Effect::Sets(..) | Effect::FillsIn(..) => continue,
         };
         // Writing to a string doesn't fail.
         let _ = writeln!(text, "| `{}` | {why} |", legacy.name);
@@ -61,7 +61,7 @@ fn default_of(key: &Key, defaults: Option<&Value>) -> String {
 fn older_names(key: &Key) -> String {
     let sets = |legacy: &&Legacy| legacy.key().is_some_and(|set| set.path == key.path);
     let shown = |legacy: &Legacy| match legacy.effect {
-        Effect::FillsIn(_) => format!("`{}` (if nothing else does)", legacy.name),
+        Effect::FillsIn(..) => format!("`{}` (if nothing else does)", legacy.name),
         _ => format!("`{}`", legacy.name),
     };
     LEGACY.iter().filter(sets).map(shown).collect::<Vec<_>>().join(", ")

@@ -79,6 +79,11 @@ impl Config {
         for (key, fine, message) in self.tls_contradictions() {
             unless(fine, key, message.to_owned());
         }
+        unless(
+            !self.metrics.export || self.metrics.endpoint.is_some() || self.traces.endpoint.is_some(),
+            "metrics.export",
+            "metrics.export is true, but neither metrics.endpoint nor traces.endpoint says where to".to_owned(),
+        );
         for (key, fine, message) in self.maintenance_contradictions() {
             unless(fine, key, message);
         }

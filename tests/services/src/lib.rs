@@ -20,7 +20,7 @@ mod recorder;
 mod s3;
 mod supervisor;
 
-pub use collector::{Collector, SeenSpan};
+pub use collector::{Collector, Mood, SeenFigures, SeenPoint, SeenSpan, SeenValue};
 pub use folder::service;
 pub use issuer::{Answers, Issuer, SigningKey};
 pub use ontology::{Ontology, Says};

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
+use gadwall_tests::load::compaction::Compaction;
 use gadwall_tests::load::crowd::Crowd;
+use gadwall_tests::load::soak::{self, Rule, Soak};
 use gadwall_tests::load::streams::Watch;
 use gadwall_tests::load::{self, Options, Work};
 
@@ -28,7 +30,7 @@ struct Arguments {
     /// Edges of the graph that lineage is asked in; none if 0.
     #[arg(long, default_value_t = 200_000)]
     edges: u64,
-    /// The PostgreSQL that keeps metadata while lineage is measured; SQLite without.
+    /// The PostgreSQL that keeps metadata while lineage is measured and in the soak; SQLite without.
     #[arg(long)]
     metadata: Option<String>,
     /// Clients that watch events, a tenth of which never read; none if 0.
@@ -55,6 +57,15 @@ struct Arguments {
     /// How much that crowd reads from: TPC-H at this scale.
     #[arg(long, default_value_t = 1.0)]
     crowd_scale: f64,
+    /// Rounds in which servers are asked that are watched and that aren't; none if 0.
+    #[arg(long, default_value_t = 15)]
+    watched_rounds: usize,
+    /// Small files that are merged beside readers and writers; none if 0.
+    #[arg(long, default_value_t = 5_000)]
+    merged_files: u64,
+    /// Minutes of the soak, which is done only if it is asked for.
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,6 +80,9 @@ enum Kind {
     Changes,
     Governed,
     Crowd,
+    Watched,
+    Compaction,
+    Soak,
 }
 
 impl Kind {
@@ -78,9 +92,20 @@ impl Kind {
             Self::Query => Work::Query,
             Self::Cached => Work::Cached,
             Self::Append => Work::Append,
-            Self::Bulk | Self::Lineage | Self::Streams | Self::Changes | Self::Governed | Self::Crowd => return None,
+            Self::Bulk | Self::Lineage | Self::Streams | Self::Changes | Self::Governed => return None,
+            Self::Crowd | Self::Watched | Self::Compaction | Self::Soak => return None,
         })
     }
+}
+
+/// Fails if something grows. Below ten minutes there is no minute 5 to compare with that would tell anything.
+async fn soak(minutes: u64, metadata: Option<String>, say: &dyn Fn(&str)) -> Result<()> {
+    let length = Duration::from_secs(minutes * 60);
+    let rule = if minutes < 10 { Rule::short(length) } else { Rule::long() };
+    let report = soak::run(Soak { length, rule, metadata }, say).await?;
+    print!("\n{report}");
+    ensure!(report.held(), "the server did not come to rest, or requests failed");
+    Ok(())
 }
 
 // One thread is plenty for this client; the cores belong to the server.
@@ -129,6 +154,17 @@ async fn main() -> Result<()> {
             scale: arguments.crowd_scale,
         };
         print!("\n{}", load::crowd::run(crowd, options.progress.as_ref()).await?);
+    }
+    if arguments.watched_rounds > 0 && wanted(Kind::Watched) {
+        print!("\n{}", load::telemetry::run(&options, arguments.watched_rounds).await?);
+    }
+    if arguments.merged_files > 0 && wanted(Kind::Compaction) {
+        let (files, memory) = (arguments.merged_files, arguments.crowd_memory << 20);
+        let compaction = Compaction { files, before: Duration::from_secs(20), memory };
+        print!("\n{}", load::compaction::run(&options, compaction).await?);
+    }
+    if only.contains(&Kind::Soak) {
+        soak(arguments.minutes, arguments.metadata, options.progress.as_ref()).await?;
     }
     Ok(())
 }

@@ -68,6 +68,12 @@ impl Client {
         self.send(path, content_type, reqwest::Body::from(body), expected).await
     }
 
+    /// Puts JSON there and returns the JSON of the answer, which must have the status `expected`.
+    pub async fn put(&self, path: &str, body: &Value, expected: u16) -> Result<Value> {
+        let request = self.http.put(format!("{}{path}", self.url)).bearer_auth(&self.key).json(body);
+        json_of(request, path, expected).await
+    }
+
     async fn send(&self, path: &str, content_type: &str, body: reqwest::Body, expected: u16) -> Result<Value> {
         let request = self
             .http

@@ -237,10 +237,10 @@ fn probe(host: &str, over: &AtomicBool) -> Result<(Vec<Duration>, u64)> {
 }
 
 /// A control group below this process's own, in which a server may hold so much memory.
-struct Group(PathBuf);
+pub(super) struct Group(PathBuf);
 
 impl Group {
-    fn make(limit: u64) -> Result<Self> {
+    pub(super) fn make(limit: u64) -> Result<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup")?;
         let first = groups.lines().find_map(|line| Some(("memory", line.split_once(":memory:/")?.1)));
         let second = groups.lines().find_map(|line| Some(("", line.strip_prefix("0::/")?)));
@@ -254,7 +254,7 @@ impl Group {
     }
 
     /// A program that goes into the group and becomes the server.
-    fn entrance(&self, folder: &Path) -> Result<PathBuf> {
+    pub(super) fn entrance(&self, folder: &Path) -> Result<PathBuf> {
         let server = profile_dir()?.join("gadwall");
         let (entrance, procs) = (folder.join("gadwall"), self.0.join("cgroup.procs"));
         let text =

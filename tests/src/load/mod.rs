@@ -6,13 +6,16 @@
 
 pub mod bulk;
 pub mod changes;
+pub mod compaction;
 pub mod crowd;
 pub mod governed;
 pub mod lineage;
 pub mod local;
 mod measure;
 mod report;
+pub mod soak;
 pub mod streams;
+pub mod telemetry;
 pub(crate) mod wire;
 
 use std::path::Path;

@@ -1,14 +1,16 @@
-//! The service's figures as Prometheus reads them: OpenMetrics 1.0.0, and the text format 0.0.4 for all others.
+//! The service's figures as Prometheus reads them: OpenMetrics 1.0.0, and the text format 0.0.4 for all others; and as collectors are sent them.
 //!
 //! Names follow OpenTelemetry where it has one. Labels are bounded: routes of the API, never paths, projects or keys.
 
 mod legacy;
 mod names;
+mod otlp;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use gadwall_application::operating::{HistogramFigures, ServiceFigures};
+use gadwall_telemetry::ExportTally;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text as openmetrics_text};
 use prometheus_client::metrics::MetricType;
@@ -16,12 +18,16 @@ use prometheus_client::registry::Registry;
 
 use crate::cache::CacheFigures;
 
+pub(crate) use otlp::families;
+
 /// What is exposed.
 pub(crate) struct Exposed {
     pub(crate) service: ServiceFigures,
     pub(crate) cache: CacheFigures,
     /// What the server is spoken to by.
     pub(crate) scheme: &'static str,
+    /// How often all this was sent to a collector, if there is one.
+    pub(crate) exports: Option<ExportTally>,
 }
 
 /// Labels of a sample, by name.

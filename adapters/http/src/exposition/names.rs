@@ -18,6 +18,7 @@ pub(super) fn figures(exposed: &Exposed) -> Vec<Figure> {
     all.extend(lineage(service));
     all.extend(maintenance(service));
     all.extend(process(service));
+    all.extend(exports(exposed));
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     all.push(Figure::gauges("gadwall_build_info", "The version that runs.", [(version, 1.0)]));
     all
@@ -160,6 +161,13 @@ fn lineage(service: &ServiceFigures) -> Vec<Figure> {
     }
     let samples = states.into_iter().map(|(state, count)| (label("state", state), float(count)));
     vec![Figure::gauges("gadwall_lineage_queue_events", "Lineage events that wait, or can't be worked off.", samples)]
+}
+
+fn exports(exposed: &Exposed) -> Option<Figure> {
+    let tally = exposed.exports?;
+    let ended = [("successful", tally.successful), ("failed", tally.failed)];
+    let samples = ended.map(|(outcome, count)| (label("outcome", outcome), float(count)));
+    Some(Figure::counters("gadwall_metrics_exports", "How often metrics were sent to the collector.", samples))
 }
 
 fn process(service: &ServiceFigures) -> Vec<Figure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel, TraceProtocol};
+use crate::config::choices::{ForwardedHeader, LogFormat, LogLevel, OtlpProtocol};
 use crate::config::issuers::Issuer;
 use crate::config::kind::{GIB, Kind, MIB, seconds};
 use crate::config::secret::Secret;
@@ -144,7 +144,7 @@ section! {
         /// The collector's address, such as `http://localhost:4318`, or `http://localhost:4317` with gRPC. Without one no trace is made.
         endpoint: Option<String> = None, Kind::Url, otherwise "none";
         /// How the collector is spoken to.
-        protocol: TraceProtocol = TraceProtocol::Http, Kind::Choice(TraceProtocol::WORDS);
+        protocol: OtlpProtocol = OtlpProtocol::Http, Kind::Choice(OtlpProtocol::WORDS);
         /// What is sent along with each request to it: `name=value`, with commas between several.
         headers: Option<Secret> = None, Kind::Secret, otherwise "none";
         /// Of 100 traces that begin here, how many are kept. One that came with a request is kept if it is kept there.
@@ -155,9 +155,22 @@ section! {
 }
 
 section! {
-    /// Figures for Prometheus, at `GET /metrics` (see `features.enable_prometheus_metrics` and `auth.metrics_public`).
+    /// Figures for Prometheus, at `GET /metrics` (see `features.enable_prometheus_metrics` and `auth.metrics_public`); and the same figures,
+    /// sent to a collector by OTLP.
     pub struct Metrics = "metrics" {
         /// Whether figures are told under the older services' names, too, for dashboards that ask for these.
         legacy_names: bool = true, Kind::Switch;
+        /// Whether figures are sent to `traces.endpoint`, by its protocol and with its headers. With `metrics.endpoint` they are sent in any case.
+        export: bool = false, Kind::Switch;
+        /// Another collector to send figures to. Over HTTP it is the whole address, such as `http://localhost:4318/v1/metrics`.
+        endpoint: Option<String> = None, Kind::Url, otherwise "none";
+        /// How that is spoken to.
+        protocol: Option<OtlpProtocol> = None, Kind::Choice(OtlpProtocol::WORDS), otherwise "as `traces.protocol`";
+        /// What is sent along with figures: `name=value`, with commas between several.
+        headers: Option<Secret> = None, Kind::Secret, otherwise "as `traces.headers` where it is that collector; else none";
+        /// How often figures are sent. `OTEL_METRIC_EXPORT_INTERVAL` is a number of milliseconds.
+        interval: Duration = seconds(60), Kind::span(1, 3_600);
+        /// How long gathering and sending them may take; the last time, when the server ends, it is 5 seconds at most.
+        timeout: Duration = seconds(10), Kind::span(1, 300);
     }
 }

@@ -85,7 +85,7 @@ fn sample(path: &str, kind: Kind, default: &str) -> (String, String) {
             "server.forwarded_header" => quoted("forwarded"),
             "postgres.ssl_mode" => quoted("require"),
             "tls.client_certificates" => quoted("optional"),
-            "traces.protocol" => quoted("grpc"),
+            "traces.protocol" | "metrics.protocol" => quoted("grpc"),
             _ => quoted("json"),
         },
         Kind::Url => quoted("https://elsewhere.example/base"),
@@ -132,6 +132,7 @@ fn every_key_has_a_general_name() {
 /// A configuration in which this key can have any value.
 fn with_what_it_needs(key: &str) -> Given {
     match key {
+        "metrics.export" => with_key().file("traces.endpoint = \"http://localhost:4318\""),
         "ducklake.catalog" => with_key().file("ducklake.secret_key = \"0123456789abcdef\""),
         "storage.enabled" => with_key().file("storage.access_key = \"name\"\nstorage.secret_key = \"key\""),
         "storage.kms_key_id" => with_key().file("features.enable_s3_encryption = true\n[storage]\nenabled = true\naccess_key = \"name\"\nsecret_key = \"key\""),
@@ -178,7 +179,7 @@ fn names_without_effect_are_told_and_deployment_names_are_not() {
         match legacy.effect {
             Effect::None(_) => assert!(told(legacy.name).contains(&format!("{} has no effect", legacy.name))),
             Effect::Ignored => assert_eq!(told(legacy.name), "", "{}", legacy.name),
-            Effect::Sets(..) | Effect::FillsIn(_) => {}
+            Effect::Sets(..) | Effect::FillsIn(..) => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gadwall_application::operating::{Operating, Performance, Tally};
 use gadwall_domain::ports::operating::{LogSetting, MachineFigures};
+use gadwall_telemetry::ExportCounts;
 use poem::Request;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
@@ -16,14 +17,14 @@ use super::Area;
 use super::models::JsonObject;
 use crate::auth::{self, Auth};
 use crate::cache::ResultCache;
-use crate::exposition::{self, Exposed};
+use crate::exposition::{self, Exposed, Figure};
 use crate::problem::{ApiError, ApiResult};
 
 pub(crate) use config::ConfigApi;
 pub(crate) use memory::MemoryApi;
 
 /// Figures for Prometheus.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MetricsConfig {
     /// Whether they are told at all.
     pub enabled: bool,
@@ -33,12 +34,31 @@ pub struct MetricsConfig {
     pub legacy_names: bool,
     /// What the server is spoken to by: `http` or `https`.
     pub scheme: &'static str,
+    /// What counts how often they are sent to a collector, if there is one.
+    pub exports: Option<Arc<ExportCounts>>,
+}
+
+/// Where the figures come from that are told.
+#[derive(Clone)]
+pub(crate) struct Exposing {
+    pub(crate) operating: Arc<Operating>,
+    pub(crate) cache: Arc<ResultCache>,
+    pub(crate) metrics: MetricsConfig,
+}
+
+impl Exposing {
+    /// All figures, as they are now.
+    pub(crate) async fn figures(&self) -> Vec<Figure> {
+        let (service, cache) = (self.operating.figures().await, self.cache.figures());
+        let exports = self.metrics.exports.as_ref().map(|counts| counts.tally());
+        let exposed = Exposed { service, cache, scheme: self.metrics.scheme, exports };
+        exposition::figures(&exposed, self.metrics.legacy_names)
+    }
 }
 
 pub(crate) struct OperatingApi {
     pub(crate) operating: Arc<Operating>,
-    pub(crate) cache: Arc<ResultCache>,
-    pub(crate) metrics: MetricsConfig,
+    pub(crate) exposing: Exposing,
 }
 
 /// How busy the machine is.
@@ -270,16 +290,15 @@ impl OperatingApi {
     /// routes and never projects.
     #[oai(path = "/metrics", method = "get", operation_id = "get_metrics")]
     async fn metrics(&self, request: &Request) -> ApiResult<Exposition> {
-        if !self.metrics.public {
+        let metrics = &self.exposing.metrics;
+        if !metrics.public {
             auth::caller_of(request).await?.require_admin()?;
         }
-        if !self.metrics.enabled {
+        if !metrics.enabled {
             return Err(ApiError::switched_off("metrics", "features.enable_prometheus_metrics"));
         }
-        let (service, cache) = (self.operating.figures().await, self.cache.figures());
-        let exposed = Exposed { service, cache, scheme: self.metrics.scheme };
         let accept = request.header("Accept").unwrap_or_default();
-        let figures = exposition::figures(&exposed, self.metrics.legacy_names);
+        let figures = self.exposing.figures().await;
         Ok(Exposition::Told(if exposition::prefers_openmetrics(accept) {
             ExpositionContent::OpenMetrics(PlainText(exposition::openmetrics(figures)))
         } else {

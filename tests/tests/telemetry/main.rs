@@ -1,0 +1,4 @@
+//! What a server tells collectors of itself.
+
+mod metrics;
+mod traces;
