@@ -643,7 +643,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_shared_store_a_request_asks_once_and_reads_what_has_changed() {
         let world = World::new();
-        let key = world.project("p").await;
+        let (key, _) = world.project("p").await;
         let shared = Arc::new(Shared {
             store: Arc::clone(&world.store) as Arc<dyn MetadataStore>,
             version: AtomicU64::new(1),

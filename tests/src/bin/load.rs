@@ -92,8 +92,7 @@ impl Kind {
             Self::Query => Work::Query,
             Self::Cached => Work::Cached,
             Self::Append => Work::Append,
-            Self::Bulk | Self::Lineage | Self::Streams | Self::Changes | Self::Governed => return None,
-            Self::Crowd | Self::Watched | Self::Compaction | Self::Soak => return None,
+            _ => return None,
         })
     }
 }

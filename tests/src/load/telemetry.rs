@@ -51,19 +51,19 @@ impl Watched {
     }
 
     fn settings(self, collector: &str) -> Vec<(String, String)> {
-        let set = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
+        let variable = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
         let sent = [
-            set("TRACES__ENDPOINT", collector),
-            set("METRICS__EXPORT", "true"),
+            variable("TRACES__ENDPOINT", collector),
+            variable("METRICS__EXPORT", "true"),
             // Twelve times as often as by default: a round must have its share of them.
-            set("METRICS__INTERVAL", "5s"),
+            variable("METRICS__INTERVAL", "5s"),
         ];
         match self {
             Self::Default => Vec::new(),
             Self::Sent => sent.into(),
-            Self::AllTraces => sent.into_iter().chain([set("TRACES__SAMPLED_PERCENT", "100")]).collect(),
+            Self::AllTraces => sent.into_iter().chain([variable("TRACES__SAMPLED_PERCENT", "100")]).collect(),
             Self::Untracked => ["PERFORMANCE_TRACKING", "MEMORY_MONITORING"]
-                .map(|feature| set(&format!("FEATURES__ENABLE_{feature}"), "false"))
+                .map(|feature| variable(&format!("FEATURES__ENABLE_{feature}"), "false"))
                 .into(),
         }
     }

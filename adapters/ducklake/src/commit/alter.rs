@@ -227,8 +227,10 @@ impl Commit<'_> {
         let (target, name) = (sql::table(self.lake, &told.name), sql::ident(column.name.as_str()));
         let there = format!("TRY_CAST({name} AS {})", column.data_type.without_lengths());
         let back = format!("TRY_CAST({there} AS {})", now.data_type);
-        let broken = sql::rules(column, &there).map(|(broken, _)| format!(" OR ({broken})")).collect::<String>();
-        let statement = format!("SELECT count(*) FROM {target} WHERE {back} IS DISTINCT FROM {name}{broken}");
+        let lost = format!("{back} IS DISTINCT FROM {name}");
+        let broken = sql::rules(column, &there).map(|(broken, _)| format!("({broken})"));
+        let any = std::iter::once(lost).chain(broken).collect::<Vec<_>>().join(" OR ");
+        let statement = format!("SELECT count(*) FROM {target} WHERE {any}");
         let lost = self.connection.query_row(&statement, [], |row| row.get::<_, i64>(0));
         let lost = lost.map_err(|error| match classify(&error) {
             Failure::Statement => {

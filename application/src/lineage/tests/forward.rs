@@ -63,7 +63,7 @@ impl Pair {
 
     async fn tell(&self, events: &[(&str, u128, &str)]) {
         let events: Vec<Value> = events.iter().map(|(kind, run, job)| event(kind, *run, job, &[], &[])).collect();
-        self.lineage.ingest(&self.caller, &project_id("p"), events.to_vec()).await.unwrap();
+        self.lineage.ingest(&self.caller, &project_id("p"), events).await.unwrap();
     }
 
     async fn waiting(&self) -> (u64, u32, u64) {
