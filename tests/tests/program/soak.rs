@@ -7,7 +7,7 @@ use gadwall_tests::load::soak::{self, Rule, Soak};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_minutes_of_all_sorts_leave_nothing_behind() -> Result<()> {
-    let length = Duration::from_secs(120);
+    let length = Duration::from_mins(2);
     let soak = Soak { length, rule: Rule::short(length), metadata: None };
     let report = soak::run(soak, &|line| eprintln!("{line}")).await?;
     eprintln!("{report}");

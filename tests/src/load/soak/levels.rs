@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn short() -> Rule {
-        Rule::short(Duration::from_secs(120))
+        Rule::short(Duration::from_mins(2))
     }
 
     #[test]
