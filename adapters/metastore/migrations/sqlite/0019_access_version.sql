@@ -1,3 +1,6 @@
--- One process alone has the database, and counts by itself.
+-- Of use to several servers only: one process alone has this database, and counts by itself.
 
-SELECT 1;
+CREATE TABLE access_version (
+    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL
+) STRICT;

@@ -45,10 +45,11 @@ pub(crate) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 /// Whose turn it is to write. The first number tells our locks from those of others in the same database.
 pub(crate) const TURN: &str = "SELECT pg_advisory_xact_lock(1734435959, 1)";
 
-const ACCESS_VERSION: &str = "SELECT version FROM access_version";
+const ACCESS_VERSION: &str = "SELECT coalesce(max(version), 0) FROM access_version";
 /// A database that was put back, or lost its last transactions with its server, counts on from the time: no number comes twice.
-pub(crate) const COUNT_ACCESS_VERSION: &str = "UPDATE access_version
-    SET version = greatest(version + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT)";
+pub(crate) const COUNT_ACCESS_VERSION: &str = "INSERT INTO access_version AS known (id, version)
+    VALUES (1, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT)
+    ON CONFLICT (id) DO UPDATE SET version = greatest(known.version + 1, excluded.version)";
 
 /// Metadata in a PostgreSQL database.
 pub struct PostgresMetadata {

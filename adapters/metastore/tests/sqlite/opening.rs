@@ -44,6 +44,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     store.close().await;
     let mut stranger = stranger(&folder).await;
     for undo in [
+        "DROP TABLE access_version",
         "DROP TABLE maintenance",
         "DROP TABLE events_forgotten",
         "DROP TABLE event_tokens",
