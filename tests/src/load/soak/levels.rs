@@ -29,7 +29,7 @@ pub struct Rule {
     pub window: Duration,
     /// How much of the first level the last may be above it.
     pub share: f64,
-    /// Things, in the order of [`Sample::held`].
+    /// Things, in the order of those of a sample.
     pub things: [Thing; 4],
 }
 
