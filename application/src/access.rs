@@ -66,6 +66,8 @@ const SEEN_FOR: Duration = Duration::from_secs(1);
 pub struct Seen {
     version: u64,
     at: Instant,
+    /// What this process had changed of them by then.
+    changes: u64,
 }
 
 /// Who counts as an admin.
@@ -264,8 +266,9 @@ impl Access {
         if self.store.access_version().is_some() {
             return Ok(None);
         }
+        let changes = self.store.access_changes();
         let version = self.store.shared_access_version().await?;
-        Ok(version.map(|version| Seen { version, at: Instant::now() }))
+        Ok(version.map(|version| Seen { version, at: Instant::now(), changes }))
     }
 
     /// The version of keys, projects and links that a request goes by.
@@ -273,9 +276,12 @@ impl Access {
         if let Some(version) = self.store.access_version() {
             return Ok(Some(version));
         }
-        match seen.filter(|seen| seen.at.elapsed() < SEEN_FOR) {
-            Some(seen) => Ok(Some(seen.version)),
-            None => Ok(self.store.shared_access_version().await?),
+        match seen {
+            // A request that changed something has to see it.
+            Some(seen) if seen.at.elapsed() < SEEN_FOR && seen.changes == self.store.access_changes() => {
+                Ok(Some(seen.version))
+            }
+            _ => Ok(self.store.shared_access_version().await?),
         }
     }
 
@@ -621,6 +627,7 @@ mod tests {
         version: AtomicU64,
         reads: AtomicU64,
         looks: AtomicU64,
+        changes: AtomicU64,
     }
 
     #[async_trait::async_trait]
@@ -638,6 +645,10 @@ mod tests {
             self.looks.fetch_add(1, Ordering::Relaxed);
             Ok(Some(self.version.load(Ordering::Relaxed)))
         }
+
+        fn access_changes(&self) -> u64 {
+            self.changes.load(Ordering::Relaxed)
+        }
     }
 
     #[tokio::test]
@@ -649,6 +660,7 @@ mod tests {
             version: AtomicU64::new(1),
             reads: AtomicU64::default(),
             looks: AtomicU64::default(),
+            changes: AtomicU64::default(),
         });
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
         let access = Access::new(Arc::clone(&shared) as Arc<dyn MetadataStore>, clock, AdminPolicy::Keys(Vec::new()));
@@ -665,8 +677,14 @@ mod tests {
         assert_eq!(asked().await, (1, 3));
         assert_eq!(asked().await, (1, 0));
         // Who holds on to a request for long asks again.
-        let old = Seen { version: 1, at: Instant::now().checked_sub(SEEN_FOR).unwrap() };
+        let old = Seen { version: 1, at: Instant::now().checked_sub(SEEN_FOR).unwrap(), changes: 0 };
         access.links(&project_id("p"), Some(old)).await.unwrap();
-        assert_eq!((shared.looks.load(Ordering::Relaxed), shared.reads.load(Ordering::Relaxed)), (1, 0));
+        assert_eq!((shared.looks.swap(0, Ordering::Relaxed), shared.reads.swap(0, Ordering::Relaxed)), (1, 0));
+        // Who changes something while at it sees what is now.
+        let (_, seen) = access.authenticate_from(&origin, Some(&key)).await.unwrap();
+        shared.version.store(3, Ordering::Relaxed);
+        shared.changes.store(1, Ordering::Relaxed);
+        access.links(&project_id("p"), seen).await.unwrap();
+        assert_eq!((shared.looks.load(Ordering::Relaxed), shared.reads.load(Ordering::Relaxed)), (2, 1));
     }
 }

@@ -28,8 +28,7 @@ use crate::{postgres, sqlite};
 /// A transaction. Dropped without commit it rolls back.
 pub(crate) struct SqlTx {
     inner: Inner,
-    /// Counts commits that may have changed projects, keys or links, where nobody else can; none in a transaction that only
-    /// reads.
+    /// Counts commits that may have changed projects, keys or links; none in a transaction that only reads.
     access_version: Option<AccessVersion>,
     /// Whether this may have changed them.
     access_touched: bool,
@@ -41,8 +40,8 @@ pub(crate) struct SqlTx {
 enum AccessVersion {
     /// This process alone.
     Here(Arc<AtomicU64>),
-    /// All servers.
-    InTheDatabase,
+    /// All servers; and what this process changes, itself.
+    InTheDatabase(Arc<AtomicU64>),
 }
 
 /// The statements are the same for every database; the drivers' types are not.
@@ -65,8 +64,13 @@ impl SqlTx {
     }
 
     /// A transaction in PostgreSQL that may write.
-    pub(crate) fn postgres_that_writes(tx: Transaction<'static, Postgres>, limit: Duration) -> Self {
-        Self { access_version: Some(AccessVersion::InTheDatabase), ..Self::postgres(tx, limit) }
+    pub(crate) fn postgres_that_writes(
+        tx: Transaction<'static, Postgres>,
+        limit: Duration,
+        access_changes: &Arc<AtomicU64>,
+    ) -> Self {
+        let access_version = Some(AccessVersion::InTheDatabase(Arc::clone(access_changes)));
+        Self { access_version, ..Self::postgres(tx, limit) }
     }
 
     /// Runs a statement; answers how many rows it touched.
@@ -227,21 +231,19 @@ impl MetadataTx for SqlTx {
             return Err(StoreError::Fault(Box::new(Failed)));
         }
         let counted = access_version.filter(|_| access_touched);
-        match inner {
-            Inner::Sqlite(tx) => {
-                let done = tx.commit().await.map_err(sqlite::store_error);
-                // Also when it failed: who knows how far it came.
-                if let Some(AccessVersion::Here(version)) = counted {
-                    version.fetch_add(1, Ordering::Release);
-                }
-                done
-            }
+        let done = match inner {
+            Inner::Sqlite(tx) => tx.commit().await.map_err(sqlite::store_error),
             Inner::Postgres(mut tx, limit) => {
                 if counted.is_some() {
                     postgres::within(limit, sqlx::query(postgres::COUNT_ACCESS_VERSION).execute(&mut *tx)).await?;
                 }
                 postgres::within(limit, tx.commit()).await
             }
+        };
+        // Also when it failed: who knows how far it came.
+        if let Some(AccessVersion::Here(changes) | AccessVersion::InTheDatabase(changes)) = counted {
+            changes.fetch_add(1, Ordering::Release);
         }
+        done
     }
 }

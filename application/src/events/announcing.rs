@@ -71,6 +71,10 @@ impl MetadataStore for AnnouncingMetadata {
     async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
         self.store.shared_access_version().await
     }
+
+    fn access_changes(&self) -> u64 {
+        self.store.access_changes()
+    }
 }
 
 struct AnnouncingTx {

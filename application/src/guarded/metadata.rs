@@ -69,4 +69,8 @@ impl MetadataStore for GuardedMetadata {
     async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
         ask(&self.breaker, self.store.shared_access_version()).await
     }
+
+    fn access_changes(&self) -> u64 {
+        self.store.access_changes()
+    }
 }

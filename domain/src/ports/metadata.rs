@@ -67,6 +67,12 @@ pub trait MetadataStore: Send + Sync {
     async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
         Ok(None)
     }
+
+    /// Grows with each commit of this process that may have changed projects, keys or links: what was seen before one, its own
+    /// request doesn't go by any more. Nothing is asked.
+    fn access_changes(&self) -> u64 {
+        self.access_version().unwrap_or_default()
+    }
 }
 
 /// A unit of work. Dropped without [`MetadataTx::commit`] it leaves nothing. After any `Err`, drop it.

@@ -19,6 +19,8 @@ mod turns;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +59,8 @@ pub struct PostgresMetadata {
     pub(crate) readers: PgPool,
     /// How long a statement may take, seen from here: the server's own limit ends it before.
     limit: Duration,
+    /// Commits of this process that may have changed projects, keys or links.
+    access_changes: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for PostgresMetadata {
@@ -69,7 +73,8 @@ impl PostgresMetadata {
     /// Connects to the database, which must be there, and brings it up to date.
     pub async fn open(config: &PostgresConfig) -> Result<Self, ConnectError> {
         let (writer, readers) = open::pools(config).await?;
-        Ok(Self { writer, readers, limit: config.statement_timeout + config.acquire_timeout })
+        let limit = config.statement_timeout + config.acquire_timeout;
+        Ok(Self { writer, readers, limit, access_changes: Arc::default() })
     }
 
     /// Waits for what is under way and disconnects. Later calls answer `Unavailable`.
@@ -88,7 +93,7 @@ impl PostgresMetadata {
     pub(crate) async fn write_tx(&self) -> Result<SqlTx, StoreError> {
         let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
         within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
-        Ok(SqlTx::postgres_that_writes(tx, self.limit))
+        Ok(SqlTx::postgres_that_writes(tx, self.limit, &self.access_changes))
     }
 }
 
@@ -106,6 +111,10 @@ impl MetadataStore for PostgresMetadata {
     async fn shared_access_version(&self) -> Result<Option<u64>, StoreError> {
         let version: i64 = within(self.limit, sqlx::query_scalar(ACCESS_VERSION).fetch_one(&self.readers)).await?;
         Ok(u64::try_from(version).ok())
+    }
+
+    fn access_changes(&self) -> u64 {
+        self.access_changes.load(Ordering::Acquire)
     }
 }
 

@@ -162,6 +162,8 @@ async fn what_one_server_revokes_the_others_refuse_at_once() {
     let version = async || other.shared_access_version().await.unwrap().unwrap();
     let find = async || other.read().await.unwrap().keys().find_by_digest(&key.digest).await.unwrap().unwrap();
     let before = version().await;
+    let changes = || (one.access_changes(), other.access_changes());
+    let (here, there) = changes();
     assert_eq!(find().await.revoked_at, None);
     assert_eq!(version().await, before, "who reads changes nothing");
     let mut tx = one.write().await.unwrap();
@@ -169,6 +171,7 @@ async fn what_one_server_revokes_the_others_refuse_at_once() {
     assert_eq!(version().await, before, "nothing has changed yet");
     tx.commit().await.unwrap();
     assert!(version().await > before);
+    assert_eq!(changes(), (here + 1, there), "each knows of its own without asking");
     assert_eq!(find().await.revoked_at, Some(noon()));
     let after = version().await;
     let mut tx = one.write().await.unwrap();
