@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::alteration::AlterationError;
 use crate::error::{Classify, ErrorKind};
 use crate::names::ColumnName;
 use crate::schema::TableSchema;
@@ -30,6 +31,18 @@ impl Layout {
     /// Whether rows lie as they come.
     pub fn is_plain(&self) -> bool {
         self.partition_by.is_empty() && self.sort_by.is_empty()
+    }
+
+    /// Fails if it needs a column as it is.
+    pub fn require_without(&self, column: &ColumnName) -> Result<(), AlterationError> {
+        let part = if self.partition_by.iter().any(|part| part.column == *column) {
+            "partitioning"
+        } else if self.sort_by.iter().any(|key| key.column == *column) {
+            "sort order"
+        } else {
+            return Ok(());
+        };
+        Err(AlterationError::ColumnInUse { column: column.clone(), part })
     }
 }
 

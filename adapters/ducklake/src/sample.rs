@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use duckdb::Connection;
 use thiserror::Error;
 
+use crate::sql;
+
 /// Rows of a file at most: some 25 MB, which any server takes in one request.
 const ROWS_OF_A_FILE: u64 = 1_000_000;
 /// Orders of a customer.
@@ -119,9 +121,9 @@ pub fn write_sample(folder: &Path, orders: u64) -> Result<Vec<SampleFile>, Sampl
             let until = rows.min(from + ROWS_OF_A_FILE);
             let name = if rows > ROWS_OF_A_FILE { format!("{}-{part:04}", table.name) } else { table.name.to_owned() };
             let path = folder.join(format!("{name}.parquet"));
-            let file = path.to_string_lossy().replace('\'', "''");
+            let file = sql::text(&path.to_string_lossy());
             connection.execute_batch(&format!(
-                "COPY (SELECT {select} FROM range({from}, {until}) AS numbers(i)) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
+                "COPY (SELECT {select} FROM range({from}, {until}) AS numbers(i)) TO {file} (FORMAT parquet, COMPRESSION zstd)"
             ))?;
             let bytes = fs::metadata(&path).map_err(unwritable)?.len();
             files.push(SampleFile { table, path, rows: until - from, bytes });

@@ -66,7 +66,7 @@ impl Commit<'_> {
         match alteration {
             Alteration::AddColumn { column } => self.add_column(told, after, column)?,
             Alteration::DropColumn { column } => {
-                refuse_layout_column(&told.layout, column)?;
+                told.layout.require_without(column)?;
                 change(format!("DROP COLUMN {}", sql::ident(column.as_str())))?;
             }
             Alteration::RenameColumn { column, to } => self.rename_column(told, column, to)?,
@@ -206,7 +206,7 @@ impl Commit<'_> {
 
     /// Every value that is there must come back as it was when it is turned into the new type and back.
     fn retype(&self, told: &Told, column: &Column, after: &TableSchema) -> Result<(), WriteError> {
-        refuse_layout_column(&told.layout, &column.name)?;
+        told.layout.require_without(&column.name)?;
         let Some(now) = find(&told.columns, &column.name) else {
             return Err(AlterationError::NoColumn(column.name.clone()).into());
         };
@@ -351,17 +351,6 @@ pub(super) fn check_layout(layout: &Layout, schema: &TableSchema) -> Result<(), 
         return Err(AlterationError::Layout(format!("{part} has no bucket; use at least one")).into());
     }
     layout.check(schema).map_err(|error| AlterationError::Layout(error.to_string()).into())
-}
-
-fn refuse_layout_column(layout: &Layout, column: &ColumnName) -> Result<(), WriteError> {
-    let part = if layout.partition_by.iter().any(|part| part.column == *column) {
-        "partitioning"
-    } else if layout.sort_by.iter().any(|key| key.column == *column) {
-        "sort order"
-    } else {
-        return Ok(());
-    };
-    Err(AlterationError::ColumnInUse { column: column.clone(), part }.into())
 }
 
 fn same_defaults(stored: &[Column], schema: &TableSchema) -> bool {

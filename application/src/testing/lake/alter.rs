@@ -67,7 +67,7 @@ fn check(stored: &Stored, alteration: &Alteration, after: &TableSchema) -> Resul
                 return Err(AlterationError::NeedsDefault(column.name.clone()).into());
             }
         }
-        Alteration::DropColumn { column } => refuse_layout_column(&stored.layout, column)?,
+        Alteration::DropColumn { column } => stored.layout.require_without(column)?,
         Alteration::SetNotNull { column } => refuse_nulls(stored, column)?,
         Alteration::Retype { column, .. } => refuse_loss(stored, column, after)?,
         Alteration::SetDefault { column, .. } => {
@@ -156,17 +156,6 @@ fn each_row(stored: &mut Stored, change: impl Fn(&mut Row)) {
     stored.rows.values_mut().for_each(|row| change(Arc::make_mut(row)));
 }
 
-fn refuse_layout_column(layout: &Layout, column: &ColumnName) -> Result<(), WriteError> {
-    let part = if layout.partition_by.iter().any(|part| part.column == *column) {
-        "partitioning"
-    } else if layout.sort_by.iter().any(|key| key.column == *column) {
-        "sort order"
-    } else {
-        return Ok(());
-    };
-    Err(AlterationError::ColumnInUse { column: column.clone(), part }.into())
-}
-
 /// A value as one of another type, if it can be.
 fn retyped(value: &Value, data_type: &DataType) -> Option<Value> {
     match value {
@@ -178,7 +167,7 @@ fn retyped(value: &Value, data_type: &DataType) -> Option<Value> {
 
 /// Values that are there must be of the new type, and come back as they were.
 fn refuse_loss(stored: &Stored, column: &ColumnName, after: &TableSchema) -> Result<(), WriteError> {
-    refuse_layout_column(&stored.layout, column)?;
+    stored.layout.require_without(column)?;
     let position = filter::position(column, &stored.columns);
     let position = position.map_err(|_| AlterationError::NoColumn(column.clone()))?;
     let (now, then) = (&stored.columns[position], &after.columns()[position]);
