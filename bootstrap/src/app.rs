@@ -104,7 +104,7 @@ impl Server {
         } = open(config).await?;
         let mut http = http_config(config)?;
         let exporter = metrics::exporter(config)?;
-        http.metrics.exports = metrics::counts(exporter.as_ref());
+        http.metrics.exports = exporter.as_ref().map(gadwall_telemetry::MetricExporter::counts);
         let app = Arc::new(App::new(&services, &http));
         let listener = TcpListener::bind((config.server.host.as_str(), config.server.port))
             .await

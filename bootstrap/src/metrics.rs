@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use gadwall_domain::ports::system::IdGenerator as _;
 use gadwall_http::App;
-use gadwall_telemetry::{ExportCounts, MetricExporter, MetricSettings};
+use gadwall_telemetry::MetricExporter;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{Config, OtlpProtocol, Secret};
-use crate::system::SystemIds;
-use crate::traces::{pairs, protocol};
+use crate::traces;
 
 /// How long the last figures may hold up the server's end.
 const LAST: Duration = Duration::from_secs(5);
@@ -43,22 +41,10 @@ fn destination(config: &Config) -> Option<Destination<'_>> {
 
 /// What sends figures; none where there is nobody to send them to.
 pub(crate) fn exporter(config: &Config) -> anyhow::Result<Option<MetricExporter>> {
-    let Some(Destination { endpoint, protocol: spoken, headers }) = destination(config) else { return Ok(None) };
-    let headers = headers.map(|headers| pairs("metrics.headers", headers.expose())).transpose()?;
-    let settings = MetricSettings {
-        endpoint,
-        protocol: protocol(spoken),
-        headers: headers.unwrap_or_default(),
-        timeout: config.metrics.timeout,
-        version: env!("CARGO_PKG_VERSION"),
-        instance: SystemIds.next_id().to_string(),
-    };
+    let Some(Destination { endpoint, protocol, headers }) = destination(config) else { return Ok(None) };
+    let headers = traces::headers("metrics.headers", headers)?;
+    let settings = traces::collector(endpoint, protocol, headers, config.metrics.timeout);
     MetricExporter::new(settings).context("metrics can't be sent (metrics.endpoint)").map(Some)
-}
-
-/// What counts how often they are sent.
-pub(crate) fn counts(exporter: Option<&MetricExporter>) -> Option<Arc<ExportCounts>> {
-    exporter.map(MetricExporter::counts)
 }
 
 /// A task that sends figures.

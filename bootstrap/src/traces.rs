@@ -1,43 +1,46 @@
 //! Traces: from their settings to what sends them.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use gadwall_domain::ports::system::IdGenerator as _;
-use gadwall_telemetry::{Protocol, TraceSettings, Traces};
+use gadwall_telemetry::{CollectorSettings, Protocol, Traces};
 use tokio::runtime::Handle;
 
-use crate::config::{self, OtlpProtocol};
+use crate::config::{self, OtlpProtocol, Secret};
 use crate::system::SystemIds;
 
 /// What sends spans; none where there is nobody to send them to.
 pub(crate) fn start(config: &config::Traces) -> anyhow::Result<Option<Traces>> {
     let Some(endpoint) = &config.endpoint else { return Ok(None) };
-    let headers = config
-        .headers
-        .as_ref()
-        .map(|headers| pairs("traces.headers", headers.expose()))
-        .transpose()?
-        .unwrap_or_default();
-    let settings = TraceSettings {
-        endpoint: endpoint.clone(),
-        protocol: protocol(config.protocol),
-        headers,
-        sampled_percent: config.sampled_percent,
-        timeout: config.timeout,
-        version: env!("CARGO_PKG_VERSION"),
-        instance: SystemIds.next_id().to_string(),
-    };
-    Traces::start(&settings, &Handle::current()).context("traces can't be sent (traces.endpoint)").map(Some)
+    let headers = headers("traces.headers", config.headers.as_ref())?;
+    let settings = collector(endpoint.clone(), config.protocol, headers, config.timeout);
+    let started = Traces::start(&settings, config.sampled_percent, &Handle::current());
+    started.context("traces can't be sent (traces.endpoint)").map(Some)
 }
 
-pub(crate) fn protocol(configured: OtlpProtocol) -> Protocol {
-    match configured {
+/// A collector that this server sends to.
+pub(crate) fn collector(
+    endpoint: String,
+    protocol: OtlpProtocol,
+    headers: Vec<(String, String)>,
+    timeout: Duration,
+) -> CollectorSettings {
+    let protocol = match protocol {
         OtlpProtocol::Http => Protocol::Http,
         OtlpProtocol::Grpc => Protocol::Grpc,
-    }
+    };
+    let (version, instance) = (env!("CARGO_PKG_VERSION"), SystemIds.next_id().to_string());
+    CollectorSettings { endpoint, protocol, headers, timeout, version, instance }
+}
+
+/// What a setting says that is sent along.
+pub(crate) fn headers(key: &str, setting: Option<&Secret>) -> anyhow::Result<Vec<(String, String)>> {
+    setting.map_or(Ok(Vec::new()), |setting| pairs(key, setting.expose()))
 }
 
 /// `name=value`, with commas between several.
-pub(crate) fn pairs(key: &str, text: &str) -> anyhow::Result<Vec<(String, String)>> {
+fn pairs(key: &str, text: &str) -> anyhow::Result<Vec<(String, String)>> {
     let pair = |part: &str| {
         let (name, value) = part.split_once('=').with_context(|| format!("{key} is a list of name=value"))?;
         Ok((name.trim().to_owned(), value.trim().to_owned()))

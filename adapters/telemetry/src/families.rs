@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::export::SERVICE;
+use crate::collector::SERVICE;
 
 /// What a point is of.
 pub type Attributes = Vec<(&'static str, Attribute)>;

@@ -4,12 +4,14 @@
 //! that is all, and costs what a span of the log costs. Switched on, spans go to a collector by OTLP, and a trace that came with a
 //! request (W3C Trace Context) goes on in it, and in the requests that are made for it.
 
+mod collector;
 mod context;
 mod export;
 mod families;
 mod metrics;
 
+pub use collector::{CollectorError, CollectorSettings, Protocol};
 pub use context::{TraceParent, adopt, served, traceparent};
-pub use export::{Protocol, TraceError, TraceSettings, Traces};
+pub use export::Traces;
 pub use families::{Attribute, Attributes, Distribution, Family, Points};
-pub use metrics::{ExportCounts, ExportTally, MetricExporter, MetricSettings};
+pub use metrics::{ExportCounts, ExportTally, MetricExporter};

@@ -13,35 +13,8 @@ use thiserror::Error;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-use crate::export::{MAX_ANSWER, Protocol, TraceError, endpoint, headers};
+use crate::collector::{CollectorError, CollectorSettings, Protocol, body, endpoint, prepare_tls};
 use crate::families::{Family, Times, message, resource};
-
-/// Where figures go.
-#[derive(Clone)]
-pub struct MetricSettings {
-    /// The collector's address; over HTTP with the path that figures are sent to.
-    pub endpoint: String,
-    /// How it is spoken to.
-    pub protocol: Protocol,
-    /// What is sent along, as a collector with a lock on its door wants it.
-    pub headers: Vec<(String, String)>,
-    /// How long gathering and sending may take.
-    pub timeout: Duration,
-    /// This server's version.
-    pub version: &'static str,
-    /// This server's name among others of its kind.
-    pub instance: String,
-}
-
-impl fmt::Debug for MetricSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Headers are secrets.
-        f.debug_struct("MetricSettings")
-            .field("endpoint", &self.endpoint)
-            .field("protocol", &self.protocol)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why figures weren't sent.
 #[derive(Debug, Error)]
@@ -121,15 +94,14 @@ impl MetricExporter {
     ///
     /// # Errors
     /// When the settings can't be used.
-    pub fn new(settings: MetricSettings) -> Result<Self, TraceError> {
-        // Fails where the process has one already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let headers = headers(&settings.headers)?;
+    pub fn new(settings: CollectorSettings) -> Result<Self, CollectorError> {
+        prepare_tls();
+        let headers = settings.headers()?;
         let way = match settings.protocol {
             Protocol::Http => over_http(&settings, headers)?,
             Protocol::Grpc => over_grpc(&settings, headers)?,
         };
-        let MetricSettings { timeout, version, instance, .. } = settings;
+        let CollectorSettings { timeout, version, instance, .. } = settings;
         let (started, counts) = (SystemTime::now(), Arc::default());
         Ok(Self { way, timeout, version, instance, started, fails: false, counts })
     }
@@ -191,32 +163,21 @@ async fn answer(mut answer: reqwest::Response) -> Result<ExportMetricsServiceRes
     if !answer.status().is_success() {
         return Err(SendError::Status(answer.status()));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(SendError::Answer);
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = body(&mut answer).await?.ok_or(SendError::Answer)?;
     ExportMetricsServiceResponse::decode(&body[..]).map_err(|_| SendError::Answer)
 }
 
-fn over_http(settings: &MetricSettings, mut headers: HeaderMap) -> Result<Way, TraceError> {
+fn over_http(settings: &CollectorSettings, mut headers: HeaderMap) -> Result<Way, CollectorError> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-    let client = reqwest::Client::builder()
-        .timeout(settings.timeout)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent("gadwall")
-        .default_headers(headers);
+    let client = settings.client().redirect(reqwest::redirect::Policy::none()).default_headers(headers);
     let url = reqwest::Url::parse(&settings.endpoint).map_err(endpoint)?;
     Ok(Way::Http(client.build().map_err(endpoint)?, url))
 }
 
-fn over_grpc(settings: &MetricSettings, headers: HeaderMap) -> Result<Way, TraceError> {
+fn over_grpc(settings: &CollectorSettings, headers: HeaderMap) -> Result<Way, CollectorError> {
     let mut there = Endpoint::from_shared(settings.endpoint.clone()).map_err(endpoint)?;
     there = there.connect_timeout(settings.timeout).timeout(settings.timeout);
-    if settings.endpoint.starts_with("https://") {
+    if settings.is_encrypted() {
         there = there.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(endpoint)?;
     }
     Ok(Way::Grpc(MetricsServiceClient::new(there.connect_lazy()), MetadataMap::from_headers(headers)))

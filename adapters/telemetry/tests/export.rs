@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gadwall_telemetry::{Protocol, TraceParent, TraceSettings, Traces, adopt, served, traceparent};
+use gadwall_telemetry::{CollectorSettings, Protocol, TraceParent, Traces, adopt, served, traceparent};
 use gadwall_test_services::Collector;
 use tokio::runtime::Handle;
 use tracing::subscriber::with_default;
@@ -11,12 +11,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-fn settings(protocol: Protocol, endpoint: String) -> TraceSettings {
-    TraceSettings {
+fn settings(protocol: Protocol, endpoint: String) -> CollectorSettings {
+    CollectorSettings {
         endpoint,
         protocol,
         headers: vec![("Authorization".to_owned(), "Bearer x".to_owned())],
-        sampled_percent: 0,
         timeout: Duration::from_secs(10),
         version: "1.2.3",
         instance: "one".to_owned(),
@@ -28,7 +27,7 @@ async fn a_trace_that_came_in_is_sent_by_either_protocol() {
     let collector = Collector::start().await.unwrap();
     for (protocol, endpoint) in [(Protocol::Http, collector.http()), (Protocol::Grpc, collector.grpc())] {
         let before = collector.seen().len();
-        let traces = Traces::start(&settings(protocol, endpoint), &Handle::current()).unwrap();
+        let traces = Traces::start(&settings(protocol, endpoint), 0, &Handle::current()).unwrap();
         with_default(tracing_subscriber::registry().with(traces.layer()), || {
             let span = tracing::info_span!("request", otel.kind = "server");
             adopt(&span, TraceParent::parse(PARENT).unwrap(), Some("vendor=1"));
@@ -58,12 +57,11 @@ async fn a_trace_that_came_in_is_sent_by_either_protocol() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_holds_nobody_up() {
     for protocol in [Protocol::Http, Protocol::Grpc] {
-        let away = TraceSettings {
+        let away = CollectorSettings {
             timeout: Duration::from_millis(200),
-            sampled_percent: 100,
             ..settings(protocol, "http://127.0.0.1:9".to_owned())
         };
-        let traces = Traces::start(&away, &Handle::current()).unwrap();
+        let traces = Traces::start(&away, 100, &Handle::current()).unwrap();
         with_default(tracing_subscriber::registry().with(traces.layer()), || {
             // More than there is room for.
             for _ in 0..10_000 {

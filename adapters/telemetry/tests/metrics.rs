@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use gadwall_telemetry::{
-    Attribute, Distribution, ExportTally, Family, MetricExporter, MetricSettings, Points, Protocol, TraceSettings,
-    Traces,
+    Attribute, CollectorSettings, Distribution, ExportTally, Family, MetricExporter, Points, Protocol, Traces,
 };
 use gadwall_test_services::{Collector, Mood, SeenPoint, SeenValue};
 use tokio::runtime::Handle;
 
-fn settings(protocol: Protocol, endpoint: String) -> MetricSettings {
-    MetricSettings {
+fn settings(protocol: Protocol, endpoint: String) -> CollectorSettings {
+    CollectorSettings {
         endpoint,
         protocol,
         headers: vec![("Authorization".to_owned(), "Bearer x".to_owned())],
@@ -72,7 +71,7 @@ async fn what_fails_is_counted_and_never_takes_longer_than_it_may() {
     for (protocol, endpoint) in both(&collector) {
         let timeout = Duration::from_millis(300);
         let mut exporter =
-            MetricExporter::new(MetricSettings { timeout, ..settings(protocol, endpoint.clone()) }).unwrap();
+            MetricExporter::new(CollectorSettings { timeout, ..settings(protocol, endpoint.clone()) }).unwrap();
         for mood in [Mood::Failing, Mood::Silent] {
             collector.set_mood(mood);
             let sent = exporter.export(async { some() });
@@ -94,13 +93,10 @@ async fn a_header_that_is_none_is_told_by_its_name_only() {
     for protocol in [Protocol::Http, Protocol::Grpc] {
         for (name, value) in [("x-team\n", "secret"), ("x-team", "sec\nret"), ("", "secret")] {
             let headers = vec![(name.to_owned(), value.to_owned())];
-            let metrics =
-                MetricSettings { headers: headers.clone(), ..settings(protocol, "http://127.0.0.1:9".to_owned()) };
-            let MetricSettings { endpoint, timeout, version, instance, .. } = metrics.clone();
-            let traces = TraceSettings { endpoint, protocol, headers, sampled_percent: 0, timeout, version, instance };
+            let collector = CollectorSettings { headers, ..settings(protocol, "http://127.0.0.1:9".to_owned()) };
             let errors = [
-                MetricExporter::new(metrics).unwrap_err().to_string(),
-                Traces::start(&traces, &Handle::current()).unwrap_err().to_string(),
+                MetricExporter::new(collector.clone()).unwrap_err().to_string(),
+                Traces::start(&collector, 0, &Handle::current()).unwrap_err().to_string(),
             ];
             for error in errors {
                 assert!(error.contains("not a header") && !error.contains("secret"), "{protocol:?}: {error}");
