@@ -9,8 +9,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::backups::command::Whom;
-use crate::backups::remote::Remote;
 use crate::config::Config;
+use crate::output::print_json;
+use crate::remote::Remote;
 
 /// Writes the sample into a folder, and tells which files.
 ///
@@ -63,10 +64,10 @@ async fn made(folder: &Path, orders: u64) -> anyhow::Result<Vec<SampleFile>> {
 }
 
 fn tell(all: &[Value], name: &str, as_json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     if as_json {
-        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(all)?)?);
+        return print_json(all);
     }
+    let mut out = std::io::stdout().lock();
     for one in all {
         writeln!(out, "{}  {} rows, {} bytes", one[name].as_str().unwrap_or_default(), one["rows"], one["bytes"])?;
     }

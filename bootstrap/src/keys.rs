@@ -6,8 +6,9 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::backups::command::Whom;
-use crate::backups::remote::Remote;
 use crate::config::Config;
+use crate::output::print_json;
+use crate::remote::Remote;
 
 /// Keys that are listed at a time.
 const PAGE: u32 = 1_000;
@@ -65,7 +66,7 @@ pub async fn run(config: &Config, whom: &Whom, project: &str, task: &Task, as_js
         Task::Revoke { key } => {
             server.delete(&format!("{keys}/{}", segment(key)?)).await?;
             if as_json {
-                return print(&json!({ "id": key, "revoked": true }));
+                return print_json(&json!({ "id": key, "revoked": true }));
             }
             Ok(writeln!(std::io::stderr(), "{key} is revoked")?)
         }
@@ -90,7 +91,7 @@ async fn list(server: &Remote, keys: &str, as_json: bool) -> anyhow::Result<()> 
         }
     }
     if as_json {
-        return print(&json!({ "keys": all }));
+        return print_json(&json!({ "keys": all }));
     }
     let mut out = std::io::stdout().lock();
     for key in &all {
@@ -121,14 +122,10 @@ fn line(key: &Value) -> String {
 /// A key that has a new secret.
 fn shown(key: &Value, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        return print(key);
+        return print_json(key);
     }
     // Apart, so that a script can take the one and a person sees the other.
     writeln!(std::io::stderr(), "{}\nIts secret is shown only this once:", line(key))?;
     let secret = key["api_key"].as_str().context("the server's answer has no secret")?;
     Ok(writeln!(std::io::stdout(), "{secret}")?)
-}
-
-fn print(told: &Value) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(told)?)?)
 }

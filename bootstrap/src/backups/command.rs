@@ -16,10 +16,11 @@ use gadwall_domain::ports::system::IdGenerator as _;
 use gadwall_ducklake::CatalogFilesReader;
 use serde_json::{Value, json};
 
-use super::remote::Remote;
 use super::shelf;
 use crate::app::{self, Opened};
 use crate::config::Config;
+use crate::output::print_json;
+use crate::remote::{Remote, reason};
 use crate::system::SystemIds;
 
 /// How often it is looked how far an operation is.
@@ -124,7 +125,7 @@ async fn result_of(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<
 /// Does it, and tells what came of it.
 pub async fn run(config: &Config, whom: &Whom, task: &Task) -> anyhow::Result<()> {
     let result = result_of(config, whom, task).await?;
-    print(&result)?;
+    print_json(&result)?;
     match result.get("failed").and_then(Value::as_object) {
         Some(failed) if !failed.is_empty() => {
             bail!("{} projects could not be backed up; the backup has the others", failed.len())
@@ -148,7 +149,7 @@ pub async fn doctor(
 ) -> anyhow::Result<()> {
     let result = result_of(config, whom, &Task::Doctor { projects, repair }).await?;
     if as_json {
-        print(&result)?;
+        print_json(&result)?;
     } else {
         let mut out = std::io::stdout().lock();
         for project in result["projects"].as_array().into_iter().flatten() {
@@ -199,7 +200,7 @@ async fn here(config: &Config, task: &Task) -> anyhow::Result<Value> {
     opened.close().await;
     match ended.state {
         OperationState::Succeeded(result) => Ok(result),
-        OperationState::Failed(problem) => bail!(super::remote::reason(&problem)),
+        OperationState::Failed(problem) => bail!(reason(&problem)),
         _ => bail!("it was cancelled"),
     }
 }
@@ -226,11 +227,10 @@ pub async fn list(config: &Config, whom: &Whom, as_json: bool) -> anyhow::Result
     } else {
         kept(config, whom)?.list().await?.iter().map(listed).collect::<Vec<_>>().into()
     };
-    let mut out = std::io::stdout().lock();
     if as_json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&json!({ "backups": backups }))?)?;
-        return Ok(());
+        return print_json(&json!({ "backups": backups }));
     }
+    let mut out = std::io::stdout().lock();
     for backup in backups.as_array().into_iter().flatten() {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let projects = backup["projects"].as_array().into_iter().flatten();
@@ -266,7 +266,7 @@ pub async fn verify(config: &Config, whom: &Whom, backup: &str) -> anyhow::Resul
         };
         json!(shelf.verify(&manifest, &catalogs, seen).await?)
     };
-    print(&result)?;
+    print_json(&result)?;
     let findings = result["findings"].as_array().map_or(0, Vec::len);
     ensure!(findings == 0, "the backup is not whole: {findings} findings");
     Ok(())
@@ -279,9 +279,4 @@ fn told_progress(bytes: u64) {
     if err.is_terminal() {
         let _ = write!(err, "\r{bytes} bytes");
     }
-}
-
-fn print(result: &Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    Ok(writeln!(out, "{}", serde_json::to_string_pretty(result)?)?)
 }

@@ -1,7 +1,6 @@
 //! Where backups are kept, as the configuration says, and the commands that make them.
 
 pub mod command;
-pub(crate) mod remote;
 
 use std::path::PathBuf;
 use std::sync::Arc;

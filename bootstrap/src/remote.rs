@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use super::command::Whom;
+use crate::backups::command::Whom;
 use crate::config::Config;
 use crate::ready;
 
@@ -121,7 +121,7 @@ fn told((status, body): (StatusCode, Value)) -> anyhow::Result<Value> {
 }
 
 /// What a problem says.
-pub(super) fn reason(problem: &Value) -> String {
+pub(crate) fn reason(problem: &Value) -> String {
     let said = ["detail", "message", "title"].iter().find_map(|key| problem[*key].as_str());
     let code = problem["code"].as_str().unwrap_or("unknown");
     format!("{} ({code})", said.unwrap_or("it failed"))
