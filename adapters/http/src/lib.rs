@@ -456,8 +456,7 @@ fn exposing(services: &Services, config: &HttpConfig) -> Exposing {
 
 fn operating_apis(services: &Services, exposing: &Exposing) -> OperatingApis {
     let parts = || (Arc::clone(&services.operating), Arc::clone(&exposing.cache));
-    let (operating, _) = parts();
-    let figures = OperatingApi { operating, exposing: exposing.clone() };
+    let figures = OperatingApi { exposing: exposing.clone() };
     let (operating, cache) = parts();
     let config = ConfigApi { operating: Arc::clone(&services.operating) };
     let backups = BackupsApi { backups: Arc::clone(&services.backups) };

@@ -57,7 +57,6 @@ impl Exposing {
 }
 
 pub(crate) struct OperatingApi {
-    pub(crate) operating: Arc<Operating>,
     pub(crate) exposing: Exposing,
 }
 
@@ -253,7 +252,7 @@ impl OperatingApi {
     /// Processor, memory and disk. Admin only.
     #[oai(path = "/monitoring/metrics/system", method = "get", operation_id = "get_system_metrics")]
     async fn machine(&self, auth: Auth) -> ApiResult<Json<SystemMetrics>> {
-        Ok(Json(self.operating.machine(auth.caller()).await?.into()))
+        Ok(Json(self.exposing.operating.machine(auth.caller()).await?.into()))
     }
 
     /// What is logged
@@ -261,7 +260,7 @@ impl OperatingApi {
     /// Admin only.
     #[oai(path = "/admin/logging/level", method = "get", operation_id = "get_logging_level")]
     async fn logging(&self, auth: Auth) -> ApiResult<Json<CurrentLevel>> {
-        Ok(Json(self.operating.logging(auth.caller())?.into()))
+        Ok(Json(self.exposing.operating.logging(auth.caller())?.into()))
     }
 
     /// Set what is logged
@@ -271,7 +270,7 @@ impl OperatingApi {
     #[oai(path = "/admin/logging/level", method = "post", operation_id = "set_logging_level")]
     async fn set_logging(&self, auth: Auth, wish: Json<LevelWish>) -> ApiResult<Json<LevelSet>> {
         let LevelWish { level, module } = wish.0;
-        let level = self.operating.set_logging(auth.caller(), &level, module.as_deref()).await?;
+        let level = self.exposing.operating.set_logging(auth.caller(), &level, module.as_deref()).await?;
         Ok(Json(LevelSet { message: format!("Logging level set to {}", level.as_str()) }))
     }
 
@@ -281,7 +280,7 @@ impl OperatingApi {
     /// A request's time ends where its answer begins; a query's with its last row. Admin only.
     #[oai(path = "/metrics/performance", method = "get", operation_id = "get_performance_metrics")]
     async fn performance(&self, auth: Auth) -> ApiResult<Json<PerformanceMetrics>> {
-        Ok(Json(self.operating.performance(auth.caller())?.into()))
+        Ok(Json(self.exposing.operating.performance(auth.caller())?.into()))
     }
 
     /// Figures for Prometheus
