@@ -35,6 +35,15 @@ impl Client {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// Makes a project; a client with its key. `more` is what its definition says beside the id.
+    pub async fn project(&self, id: &str, more: Value) -> Result<Self> {
+        let mut definition = more;
+        definition["id"] = id.into();
+        let made = self.post("/projects", &definition, 201).await?;
+        let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
+        Ok(self.with_key(key))
+    }
+
     /// The key it uses.
     pub fn key(&self) -> &str {
         &self.key

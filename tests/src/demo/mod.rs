@@ -105,9 +105,8 @@ pub async fn run(server: &Server, options: &Options) -> Result<Report> {
 async fn create_project(admin: &Client, wanted: Option<String>) -> Result<(String, Client)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let id = wanted.unwrap_or_else(|| format!("demo-{now}"));
-    let made = admin.post("/projects", &json!({ "id": id, "name": "The demo" }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    Ok((id, admin.with_key(key)))
+    let client = admin.project(&id, json!({ "name": "The demo" })).await?;
+    Ok((id, client))
 }
 
 async fn load(client: &Client, project: &str, dataset: &Dataset, files: &Path, direct: &Arc<Direct>) -> Result<Loaded> {

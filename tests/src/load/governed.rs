@@ -43,10 +43,7 @@ impl fmt::Display for Report {
 pub async fn run(options: &Options, records: u64) -> Result<Report> {
     let say = options.progress.as_ref();
     let mut server = ServerProcess::start(&StartOptions::default()).await?;
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    let client = admin.with_key(key);
+    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
     client.post("/ops/initialize", &json!(null), 200).await?;
     let tables = format!("/projects/{PROJECT}/buckets/main/tables");
     let governed = client.get(&format!("{tables}/projects"), 200).await?;

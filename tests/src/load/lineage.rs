@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -61,10 +61,7 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
     let mut env = vec![unlimited("KEY"), unlimited("ADDRESS")];
     env.extend(metadata.map(|url| ("GADWALL__METADATA__URL".to_owned(), url.to_owned())));
     let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    let client = admin.with_key(key);
+    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
 
     let (events, sets) = (edges / (READ + WRITTEN), edges / EDGES_OF_A_SET);
     let bytes = event(0, sets).to_string().len();
@@ -92,7 +89,10 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
     let host = server.url().trim_start_matches("http://").to_owned();
     for clients in options.clients.iter().copied().filter(|clients| *clients <= 16) {
         say(&format!("the graph is asked by {clients}"));
-        asked.push((clients, hammer(&host, clients, options.length, questions(&host, key, (events, sets))).await?));
+        asked.push((
+            clients,
+            hammer(&host, clients, options.length, questions(&host, client.key(), (events, sets))).await?,
+        ));
     }
     Ok(Report { edges, events, taken, worked_off, asked })
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use duckdb::Connection;
 use gadwall_ducklake::find_extension_dir;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use measure::Figures;
 pub use report::{Measured, Report};
@@ -210,10 +210,7 @@ async fn fill(server: &ServerProcess, rows: &Path) -> Result<String> {
 
 /// Makes the project and empty tables for such rows; returns a client with the project's key.
 async fn tables_of_points(server: &ServerProcess, tables: &[&str]) -> Result<Client> {
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    let client = admin.with_key(key);
+    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
     let buckets = format!("/projects/{PROJECT}/buckets");
     client.post(&buckets, &json!({ "name": "bench" }), 201).await?;
     for table in tables {

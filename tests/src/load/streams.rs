@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use futures_util::{StreamExt as _, stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -121,9 +121,8 @@ pub async fn run(options: &Options, watch: Watch) -> Result<Report> {
     env.extend(["EVENTS__MAX_CLIENTS", "EVENTS__MAX_CLIENTS_PER_PROJECT"].map(unlimited));
     env.extend(["SERVER__MAX_CONNECTIONS", "SERVER__MAX_CONNECTIONS_PER_ADDRESS"].map(unlimited));
     let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
+    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
+    let key = client.key();
     let host = server.url().trim_start_matches("http://").to_owned();
 
     say(&format!("{} clients come", watch.clients));

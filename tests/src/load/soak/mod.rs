@@ -153,10 +153,7 @@ fn port_of(url: &str) -> Option<u16> {
 
 /// Makes the project with its tables, and has its old snapshots end soon; returns its key.
 async fn prepare(server: &ServerProcess) -> Result<String> {
-    let admin = Client::new(server.url(), server.admin_key())?;
-    let made = admin.post("/projects", &json!({ "id": PROJECT }), 201).await?;
-    let key = made.get("api_key").and_then(Value::as_str).context("the new project came without its api_key")?;
-    let client = admin.with_key(key);
+    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
     let buckets = format!("/projects/{PROJECT}/buckets");
     client.post(&buckets, &json!({ "name": "bench" }), 201).await?;
     client.post(&format!("/projects/{PROJECT}/datasets"), &json!({ "name": "files" }), 201).await?;
@@ -169,7 +166,7 @@ async fn prepare(server: &ServerProcess) -> Result<String> {
     client.post(&format!("{buckets}/bench/tables/points/rows"), &json!(rows), 200).await?;
     let policy = json!({ "keep_snapshots_for_seconds": 0, "keep_snapshots": 20 });
     client.put(&format!("/projects/{PROJECT}/maintenance/policy"), &policy, 200).await?;
-    Ok(key.to_owned())
+    Ok(client.key().to_owned())
 }
 
 #[cfg(test)]
