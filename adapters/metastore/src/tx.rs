@@ -77,7 +77,7 @@ impl SqlTx {
     pub(crate) async fn run(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
         let done = match &mut self.inner {
             Inner::Sqlite(tx) => {
-                let done = statement.query().execute(&mut **tx).await.map_err(sqlite::store_error);
+                let done = statement.for_sqlite().execute(&mut **tx).await.map_err(sqlite::store_error);
                 done.map(|done| done.rows_affected())
             }
             Inner::Postgres(tx, limit) => {
@@ -98,7 +98,7 @@ impl SqlTx {
     pub(crate) async fn find_row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, StoreError> {
         let found = match &mut self.inner {
             Inner::Sqlite(tx) => {
-                let row = statement.query().fetch_optional(&mut **tx).await.map_err(sqlite::store_error);
+                let row = statement.for_sqlite().fetch_optional(&mut **tx).await.map_err(sqlite::store_error);
                 row.map(|row| row.map(Row::Sqlite))
             }
             Inner::Postgres(tx, limit) => {
@@ -113,7 +113,7 @@ impl SqlTx {
     pub(crate) async fn all(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, StoreError> {
         let found = match &mut self.inner {
             Inner::Sqlite(tx) => {
-                let rows = statement.query().fetch_all(&mut **tx).await.map_err(sqlite::store_error);
+                let rows = statement.for_sqlite().fetch_all(&mut **tx).await.map_err(sqlite::store_error);
                 rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
             Inner::Postgres(tx, limit) => {

@@ -8,7 +8,7 @@ use gadwall_domain::ports::metadata::StoreError;
 
 use crate::error::value_fault;
 use crate::rows::{count, json, micros, number, optional_time};
-use crate::statement::{Value, sql, with_rows};
+use crate::statement::{Value, sql, with_keys};
 use crate::tx::SqlTx;
 
 const CLAIM: &str = "UPDATE lineage_forwarding SET claimed_until = $2
@@ -52,9 +52,9 @@ impl ForwardRepository for SqlTx {
         for some in positions.chunks(super::AT_ONCE) {
             let mut rows = Vec::with_capacity(some.len());
             for position in some {
-                rows.push([number("position", *position)?.into()]);
+                rows.push(number("position", *position)?.into());
             }
-            self.run(with_rows("DELETE FROM lineage_forward WHERE position IN (", rows, ")")).await?;
+            self.run(with_keys("DELETE FROM lineage_forward WHERE position", rows, "")).await?;
         }
         Ok(())
     }

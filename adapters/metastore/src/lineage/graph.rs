@@ -24,8 +24,7 @@ macro_rules! edges {
                FROM lineage_edges e JOIN lineage_jobs j ON j.project = e.project AND j.id = e.job
                                     JOIN lineage_datasets d ON d.project = e.project AND d.id = e.dataset
               WHERE ",
-            $by,
-            " IN ("
+            $by
         )
     };
 }
@@ -40,8 +39,7 @@ macro_rules! columns {
                                       JOIN lineage_datasets t ON t.project = c.project AND t.id = c.to_dataset
                                       JOIN lineage_datasets f ON f.project = c.project AND f.id = c.from_dataset
               WHERE ",
-            $by,
-            " IN ("
+            $by
         )
     };
 }
@@ -55,7 +53,7 @@ const FORGET_OUTDATED: &str = ") DELETE FROM lineage_columns
                      AND (o.job = lineage_columns.job
                           OR o.namespace = (SELECT j.namespace FROM lineage_jobs j
                                              WHERE j.project = lineage_columns.project AND j.id = lineage_columns.job)))
-      AND project = $";
+      AND project = $1";
 
 pub(crate) const EDGES_OF_JOBS: &str = edges!("e.job");
 pub(crate) const EDGES_OF_DATASETS: &str = edges!("e.dataset");
@@ -74,10 +72,10 @@ impl GraphRepository for SqlTx {
             NodeKind::Job => EDGES_OF_JOBS,
             NodeKind::Dataset => EDGES_OF_DATASETS,
         };
-        // One of two words: a value in the text, so that `of_keys` has none more to bind.
+        // One of two words: a value in the text, so that `at_keys` has none more to bind.
         let direction = super::direction(direction);
-        let after = |number| format!(") AND e.project = ${number} AND e.direction = {direction} LIMIT ${}", number + 1);
-        let rows = self.of_keys(before, project, names.iter().map(key), after, Some(limit)).await?;
+        let after = format!(" AND e.project = $1 AND e.direction = {direction} LIMIT $2");
+        let rows = self.at_keys(before, project, names.iter().map(key), &after, limit).await?;
         rows.iter().map(edge).collect()
     }
 
@@ -138,13 +136,9 @@ impl GraphRepository for SqlTx {
             Direction::Input => columns!("c.to_dataset"),
             Direction::Output => columns!("c.from_dataset"),
         };
-        let after = |number| {
-            format!(
-                ") AND c.project = ${number} ORDER BY c.to_dataset, c.to_field, c.from_dataset, c.from_field LIMIT ${}",
-                number + 1
-            )
-        };
-        let rows = self.of_keys(before, project, datasets.iter().map(key), after, Some(limit)).await?;
+        let after = " AND c.project = $1
+              ORDER BY c.to_dataset, c.to_field, c.from_dataset, c.from_field LIMIT $2";
+        let rows = self.at_keys(before, project, datasets.iter().map(key), after, limit).await?;
         rows.iter().map(column_edge).collect()
     }
 }
@@ -160,9 +154,8 @@ impl SqlTx {
                 };
                 [key(&outdated.to).into(), job.into(), namespace.into(), micros(outdated.before).into()]
             };
-            let after = format!("{FORGET_OUTDATED}{}", some.len() * 4 + 1);
             let rows = some.iter().map(row).collect();
-            self.run(with_rows(OUTDATED, rows, &after).bind(project.folded())).await?;
+            self.run(with_rows(OUTDATED, rows, FORGET_OUTDATED).bind(project.folded())).await?;
         }
         Ok(())
     }

@@ -51,8 +51,7 @@ macro_rules! page {
 #[async_trait]
 impl NodeRepository for SqlTx {
     async fn jobs(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Job>, StoreError> {
-        let after = |number| format!(") AND j.project = ${number}");
-        let rows = self.of_keys(jobs!("j.id IN ("), project, names.iter().map(key), after, None).await?;
+        let rows = self.of_keys(jobs!("j.id"), project, names.iter().map(key), " AND j.project = $1").await?;
         rows.iter().map(job).collect()
     }
 
@@ -87,9 +86,8 @@ impl NodeRepository for SqlTx {
     }
 
     async fn datasets(&mut self, project: &ProjectId, names: &[NodeName]) -> Result<Vec<Dataset>, StoreError> {
-        let before = "SELECT * FROM lineage_datasets d WHERE d.id IN (";
-        let after = |number| format!(") AND d.project = ${number}");
-        let rows = self.of_keys(before, project, names.iter().map(key), after, None).await?;
+        let before = "SELECT * FROM lineage_datasets d WHERE d.id";
+        let rows = self.of_keys(before, project, names.iter().map(key), " AND d.project = $1").await?;
         rows.iter().map(dataset).collect()
     }
 

@@ -9,7 +9,7 @@ use gadwall_domain::ports::metadata::StoreError;
 use crate::error::value_fault;
 use crate::row::Row;
 use crate::rows::{count, json, micros, number, optional_time, project_id, time};
-use crate::statement::{Value, sql, with_rows};
+use crate::statement::{Value, sql, with_keys};
 use crate::tx::SqlTx;
 
 pub(crate) const WAITING: &str = "SELECT q.*, p.id AS project_id
@@ -42,9 +42,9 @@ impl QueueRepository for SqlTx {
         for some in positions.chunks(super::AT_ONCE) {
             let mut rows = Vec::with_capacity(some.len());
             for position in some {
-                rows.push([number("position", *position)?.into()]);
+                rows.push(number("position", *position)?.into());
             }
-            self.run(with_rows("DELETE FROM lineage_queue WHERE position IN (", rows, ")")).await?;
+            self.run(with_keys("DELETE FROM lineage_queue WHERE position", rows, "")).await?;
         }
         Ok(())
     }

@@ -47,9 +47,8 @@ const PAST_ALL_IDS: &str = "~";
 #[async_trait]
 impl RunRepository for SqlTx {
     async fn runs(&mut self, project: &ProjectId, ids: &[RunId]) -> Result<Vec<Run>, StoreError> {
-        let after = |number| format!(") AND r.project = ${number}");
         let keys = ids.iter().map(ToString::to_string);
-        let rows = self.of_keys(runs!("r.id IN ("), project, keys, after, None).await?;
+        let rows = self.of_keys(runs!("r.id"), project, keys, " AND r.project = $1").await?;
         rows.iter().map(run).collect()
     }
 

@@ -136,7 +136,7 @@ impl PoolMonitor for PostgresMetadata {
 
 /// The statement as PostgreSQL takes it: its text can't hold U+0000, so the sign for it takes its place.
 pub(crate) fn query(statement: Statement<'_>) -> Query<'_, Postgres, PgArguments> {
-    statement.map_text(without_null).query()
+    statement.map_text(without_null).for_postgres()
 }
 
 pub(crate) fn without_null(text: Cow<'_, str>) -> Cow<'_, str> {

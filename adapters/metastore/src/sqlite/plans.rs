@@ -50,5 +50,5 @@ async fn statements_over_growing_tables_use_an_index() {
 
 /// A statement for one key.
 fn of_keys(before: &str) -> String {
-    format!("{before} VALUES ($1)) AND e.project = $2 AND e.direction = 1 LIMIT $3")
+    format!("{before} IN (VALUES ($1)) AND e.project = $2 AND e.direction = 1 LIMIT $3")
 }
