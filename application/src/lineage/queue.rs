@@ -191,8 +191,7 @@ pub(super) async fn put_datasets(
         }
     }
     let (columns, outdated) = merged.settle_columns();
-    let datasets: Vec<_> = merged.datasets.into_values().collect();
-    tx.lineage().put_datasets(project, &datasets).await?;
+    tx.lineage().put_datasets(project, &merged.settle_datasets(now)).await?;
     tx.lineage().put_uses(project, &merged.uses).await?;
     tx.lineage().put_columns(project, &columns, &outdated).await?;
     Ok(failed)

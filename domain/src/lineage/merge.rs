@@ -42,7 +42,9 @@ impl Merged {
                 job.total_runs += u64::from(is_new);
                 self.run(event.run, &event.job, now).told(event.kind, event.at, &event.run_facets);
             }
-            LineageEvent::Job(event) => merge(&mut self.job(&event.job, now).facets, event.job_facets.clone()),
+            LineageEvent::Job(event) => {
+                merge(&mut self.job(&event.job, now).facets, event.job_facets.clone());
+            }
             LineageEvent::Dataset(_) => {}
         }
     }
@@ -57,7 +59,7 @@ impl Merged {
             LineageEvent::Job(event) => (None, None, &event.job, event.at, &mut event.inputs, &mut event.outputs),
             LineageEvent::Dataset(event) => {
                 let facets = std::mem::take(&mut event.dataset.facets);
-                self.dataset(event.dataset.name.clone(), facets, now);
+                self.dataset(event.dataset.name.clone(), facets, false, now);
                 return Ok(());
             }
         };
@@ -78,7 +80,7 @@ impl Merged {
             for dataset in std::mem::take(used) {
                 let told = Use { run, job: job.clone(), dataset: dataset.name.clone(), direction, at };
                 self.uses.push(told);
-                self.dataset(dataset.name, dataset.facets, now);
+                self.dataset(dataset.name, dataset.facets, direction == Direction::Output, now);
             }
         }
         Ok(())
@@ -115,10 +117,17 @@ impl Merged {
         self.datasets.entry(name.clone()).or_insert_with(|| Dataset::new(name, now))
     }
 
-    fn dataset(&mut self, name: NodeName, told: Map<String, Value>, now: DateTime<Utc>) {
+    /// Takes out the datasets that were written, or of which something was told that wasn't known; the others go.
+    pub fn settle_datasets(&mut self, now: DateTime<Utc>) -> Vec<Dataset> {
+        let datasets = std::mem::take(&mut self.datasets);
+        datasets.into_values().filter(|dataset| dataset.updated_at >= now).collect()
+    }
+
+    fn dataset(&mut self, name: NodeName, told: Map<String, Value>, written: bool, now: DateTime<Utc>) {
         let dataset = self.mention(name, now);
-        dataset.updated_at = now;
-        merge(&mut dataset.facets, told);
+        if merge(&mut dataset.facets, told) || written {
+            dataset.updated_at = now;
+        }
     }
 }
 
@@ -168,13 +177,17 @@ fn told_anew(output: &DatasetUse, job: &NodeName, change: Option<&str>) -> Optio
     output.facets.contains_key("columnLineage").then(|| ToldBy::Job(job.clone()))
 }
 
-/// Facets by name: a later one takes an earlier one's place, and one that says that it is deleted goes.
-fn merge(known: &mut Map<String, Value>, told: Map<String, Value>) {
+/// Facets by name: a later one takes an earlier one's place, and one that says that it is deleted goes. Answers whether
+/// that changed anything.
+fn merge(known: &mut Map<String, Value>, told: Map<String, Value>) -> bool {
+    let mut changed = false;
     for (name, facet) in told {
         if facet["_deleted"].as_bool() == Some(true) {
-            known.remove(&name);
-        } else {
+            changed |= known.remove(&name).is_some();
+        } else if known.get(&name) != Some(&facet) {
             known.insert(name, facet);
+            changed = true;
         }
     }
+    changed
 }

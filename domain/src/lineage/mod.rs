@@ -324,7 +324,7 @@ pub struct Dataset {
     pub facets: Map<String, Value>,
     /// When it was first heard of.
     pub created_at: DateTime<Utc>,
-    /// When it was last heard of.
+    /// When it was last written, or something was told of it that wasn't known.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -55,6 +55,31 @@ fn events_in_any_order_and_twice_give_the_same_run() {
     assert_eq!(merged.runs.values().next().unwrap().state, RunState::Fail, "the later end holds");
 }
 
+/// Who reads a dataset and tells of it what is known leaves it as it is: large graphs are mostly told again.
+#[test]
+fn a_dataset_changes_when_it_is_written_or_something_new_is_told() {
+    let event = |direction: &str, columns: &str| {
+        let mut event = run_event("COMPLETE", 0);
+        event[direction] = json!([{ "namespace": "ns", "name": "d", "facets": { "schema": { "fields": columns } } }]);
+        event
+    };
+    let mut known = applied(&[event("inputs", "a")]).datasets;
+    let later = noon() + TimeDelta::seconds(1);
+    for (direction, columns, changes) in
+        [("inputs", "a", false), ("inputs", "b", true), ("outputs", "a", true), ("inputs", "a", false)]
+    {
+        let mut merged = applied(&[]);
+        merged.datasets.clone_from(&known);
+        merged.datasets(&mut LineageEvent::parse(event(direction, columns)).unwrap(), later).unwrap();
+        let changed = merged.settle_datasets(later);
+        assert_eq!(changed.len(), usize::from(changes), "{direction} {columns}");
+        assert!(changed.iter().all(|dataset| dataset.facets["schema"]["fields"] == columns));
+        if direction == "outputs" {
+            known = changed.into_iter().map(|set| (set.name.clone(), Dataset { updated_at: noon(), ..set })).collect();
+        }
+    }
+}
+
 #[test]
 fn facets_are_kept_as_they_came_replaced_by_name_and_deleted_on_word() {
     let mut first = run_event("START", 0);

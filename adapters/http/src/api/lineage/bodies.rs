@@ -242,7 +242,7 @@ pub(super) struct MarquezDataset {
     physical_name: String,
     /// When it was first heard of.
     created_at: DateTime<Utc>,
-    /// When it was last heard of.
+    /// When it was last written, or something was told of it that wasn't known.
     updated_at: DateTime<Utc>,
     /// Its namespace.
     namespace: String,
