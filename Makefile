@@ -16,6 +16,11 @@ PULUMI := .tools/pulumi
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 DIST := dist/gadwall
 
+# Kernels of ARM machines may have pages of up to 64 KiB, which the allocator has to know when it is built.
+ifeq ($(shell uname -m),aarch64)
+export JEMALLOC_SYS_WITH_LG_PAGE ?= 16
+endif
+
 # Documentation tests run from a temporary folder, out of reach of the relative library path in .cargo/config.toml.
 WITH_LIBRARY := LD_LIBRARY_PATH="$(DUCKDB)/lib" DYLD_LIBRARY_PATH="$(DUCKDB)/lib"
 
@@ -96,10 +101,12 @@ test: setup-test ## run every test
 
 test-cloud: setup setup-test ## run the tests of lakes, metadata, files and the API on PostgreSQL and S3 only
 	cargo build --workspace --bins
-	cargo run --quiet --bin with-services -- env GADWALL_TEST_STORAGE=cloud cargo test -p gadwall-tests --test api
-	cargo test -p gadwall-ducklake --test cloud
-	cargo test -p gadwall-metastore --test postgres
-	cargo test -p gadwall-objects --test s3
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
+		target/debug/with-services env GADWALL_TEST_STORAGE=cloud cargo nextest run --workspace -E 'binary(api)'; \
+		cargo nextest run --workspace -E 'binary(cloud) or binary(postgres) or binary(s3) or binary(replicas)'; \
+	else set -x; \
+		target/debug/with-services env GADWALL_TEST_STORAGE=cloud cargo test --workspace --test api; \
+		cargo test --workspace --test cloud --test postgres --test s3 --test replicas; fi
 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib

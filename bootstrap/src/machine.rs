@@ -1,5 +1,6 @@
 //! The machine and this process, as `/proc` tells of them.
 
+use std::ffi::CStr;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,9 +109,21 @@ fn most_files(limits: &str) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_ascii_whitespace().next()?.parse().ok())
 }
 
-/// Has the allocator give back what it holds for later.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+/// Has our allocator, and where there is one to ask, that of the system's libraries give back what they hold for later.
 fn trim() -> bool {
+    /// All arenas: `MALLCTL_ARENAS_ALL`.
+    const PURGE: &CStr = c"arena.4096.purge";
+    #[expect(unsafe_code, reason = "the allocator's own function for such wishes")]
+    // SAFETY: the name ends in NUL, this wish takes and gives no value, and it may be uttered at any time by any thread.
+    let failed = unsafe {
+        let nothing = std::ptr::null_mut();
+        tikv_jemalloc_sys::mallctl(PURGE.as_ptr(), nothing, std::ptr::null_mut(), nothing, 0)
+    };
+    trim_system() && failed == 0
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim_system() -> bool {
     #[expect(
         unsafe_code,
         reason = "glibc's own function, which takes a number and may be called at any time by any thread"
@@ -123,7 +136,7 @@ fn trim() -> bool {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim() -> bool {
+fn trim_system() -> bool {
     false
 }
 

@@ -109,6 +109,8 @@ fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
         .with("extension_directory", config.extension_dir.to_string_lossy())?
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
+        // By itself, what queries free goes back to the system only while others of the same size are under way.
+        .with("allocator_background_threads", "true")?
         // Types that Arrow lacks carry their DuckDB name instead of losing values.
         .with("arrow_lossless_conversion", "true")
 }
