@@ -10,7 +10,7 @@ use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction};
 use thiserror::Error;
 
 use super::turn::Turn;
@@ -23,6 +23,8 @@ use crate::sql;
 const IDLE: Duration = Duration::from_mins(5);
 /// Connections are replaced after this long, so that a server that was moved is found.
 const LIFETIME: Duration = Duration::from_mins(30);
+/// For how long a connection that was in order is taken to be so.
+const FRESH: Duration = Duration::from_secs(1);
 /// What the projects' passwords are derived with, beside the key. Another number gives other passwords.
 const GENERATION: u32 = 1;
 
@@ -74,6 +76,16 @@ impl CatalogServer {
             .acquire_timeout(place.connect_timeout)
             .idle_timeout(IDLE)
             .max_lifetime(LIFETIME)
+            // What was used a moment ago is not asked whether it still stands: that costs as much as a short question.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|error| ServerError::Unusable(reason(&error)))?;
@@ -190,14 +202,14 @@ impl CatalogServer {
     /// Removes a lake's catalog and role. What isn't there is fine.
     pub(super) async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, name) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
-        let mut tx = self.pool.begin().await.map_err(unreachable)?;
-        // Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the writers' turn: a
-        // writer ends when its engine is cut off.
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(!turn_key(lake))
-            .execute(&mut *tx)
-            .await
-            .map_err(unreachable)?;
+        // An engine that is cut off connects again, and what it then reads would be waited for.
+        let mut tx = self.begin_removal(lake).await?;
+        let known = sqlx::query("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(&role).fetch_optional(&mut *tx).await;
+        if known.map_err(unreachable)?.is_some() {
+            tx.execute(AssertSqlSafe(format!("ALTER ROLE {name} NOLOGIN"))).await.map_err(unreachable)?;
+        }
+        tx.commit().await.map_err(unreachable)?;
+        let mut tx = self.begin_removal(lake).await?;
         // Engines of other replicas that still have it open are cut off.
         sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
             .bind(&role)
@@ -209,6 +221,15 @@ impl CatalogServer {
             tx.execute(AssertSqlSafe(statement)).await.map_err(unreachable)?;
         }
         tx.commit().await.map_err(unreachable)
+    }
+
+    /// Begins to remove a lake. Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the
+    /// writers' turn: a writer ends when its engine is cut off.
+    async fn begin_removal(&self, lake: LakeId) -> Result<Transaction<'static, Postgres>, LakeError> {
+        let mut tx = self.pool.begin().await.map_err(unreachable)?;
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(!turn_key(lake));
+        lock.execute(&mut *tx).await.map_err(unreachable)?;
+        Ok(tx)
     }
 
     /// A connection. None in time where there is room for more: then it isn't others that are in the way.

@@ -13,6 +13,8 @@ use crate::migrations;
 const MIGRATION_TURN: Duration = Duration::from_mins(1);
 /// How long a connection may take to tell that it is in order, after it was used.
 const RELEASE: Duration = Duration::from_secs(5);
+/// For how long a connection that was in order is taken to be so.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How to reach the metadata store.
 #[derive(Clone)]
@@ -74,8 +76,17 @@ pub(super) fn pool(config: &PostgresConfig, connections: u32) -> PgPoolOptions {
         .acquire_timeout(config.acquire_timeout)
         .idle_timeout(config.idle_timeout)
         .max_lifetime(config.max_lifetime)
-        // The server may have been started anew since.
-        .test_before_acquire(true)
+        // The server may have been started anew since. One that was used a moment ago is not asked: that costs as much as a
+        // short question.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         // Rolls back what was dropped. A connection that doesn't answer makes room for another.
         .after_release(|connection, _| {
             Box::pin(async move {
