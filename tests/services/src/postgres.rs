@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -273,12 +272,10 @@ pub(crate) async fn connect(url: &str) -> Result<PgConnection> {
     Ok(tokio::time::timeout(Duration::from_secs(10), options.connect()).await??)
 }
 
-/// Names databases apart, also from those of other processes.
-static MADE: AtomicU32 = AtomicU32::new(0);
-
 /// Creates a database; answers its name and address.
 async fn create_database(server: &str) -> Result<(String, String)> {
-    let name = format!("test_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    // By chance: a system hands out the numbers of processes again, and databases of some that are gone may still be there.
+    let name = format!("test_{:016x}", rand::random::<u64>());
     let mut connection = connect(server).await?;
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"))).execute(&mut connection).await?;
     connection.close().await?;
