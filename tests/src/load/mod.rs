@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use duckdb::Connection;
 use gadwall_ducklake::find_extension_dir;
 use serde_json::json;
@@ -34,12 +34,14 @@ use crate::demo::{Client, Progress};
 use crate::server::{ServerProcess, StartOptions};
 use local::Local;
 use measure::{MakeRequest, hammer};
+use wire::Wire;
 
 /// Rows of the table that is read.
 pub const ROWS: u64 = 200_000;
 /// What an idle server gets to come to rest.
 const REST: Duration = Duration::from_secs(2);
 const PROJECT: &str = "load";
+const AGAIN: &str = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
 
 /// How the load test runs.
 #[derive(Clone)]
@@ -98,13 +100,11 @@ impl Work {
             }
             Self::Query => Arc::new(move |number| {
                 // Another parameter each time, or a cache of results would answer.
-                let sql = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
-                let body = json!({ "query": sql, "params": [parameter(number)] }).to_string();
+                let body = json!({ "query": AGAIN, "params": [parameter(number)] }).to_string();
                 post(&format!("/projects/{PROJECT}/query"), &head, &body)
             }),
             Self::Cached => {
-                let sql = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
-                let body = json!({ "query": sql, "params": [0] }).to_string();
+                let body = json!({ "query": AGAIN, "params": [0] }).to_string();
                 let request = post(&format!("/projects/{PROJECT}/query"), &head, &body);
                 Arc::new(move |_| request.clone())
             }
@@ -114,6 +114,21 @@ impl Work {
             }),
         }
     }
+}
+
+/// Asks whether an answer that was given is still the one.
+async fn unchanged(host: &str, key: &str) -> Result<MakeRequest> {
+    let path = format!("/projects/{PROJECT}/query?query=SELECT%20count(*),%20max(x)%20FROM%20bench.points");
+    let first = reqwest::Client::new().get(format!("http://{host}{path}")).bearer_auth(key).send().await?;
+    let etag = first.headers().get("etag").and_then(|etag| etag.to_str().ok()).context("a query has no ETag")?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n\
+         if-none-match: {etag}\r\n\r\n"
+    );
+    let answer = Wire::connect(host).await?.exchange(request.as_bytes()).await?;
+    ensure!(answer.status == 304, "an unchanged answer came with {}", answer.status);
+    let request = request.into_bytes();
+    Ok(Arc::new(move |_| request.clone()))
 }
 
 pub(crate) fn post(path: &str, head: &str, body: &str) -> Vec<u8> {
@@ -177,6 +192,16 @@ pub async fn run(options: &Options) -> Result<Report> {
                 let (local, length) = (Arc::clone(local), options.length);
                 let figures = tokio::task::spawn_blocking(move || local.hammer(work, clients, length)).await??;
                 take(by, figures, own);
+            }
+            if work == Work::Cached {
+                let figures = hammer(&host, clients, options.length, unchanged(&host, &key).await?).await?;
+                report.measured.push(Measured {
+                    request: "unchanged (304)",
+                    clients,
+                    by: "Gadwall",
+                    figures,
+                    ratio: 1.0,
+                });
             }
         }
     }
