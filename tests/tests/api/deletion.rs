@@ -85,7 +85,7 @@ async fn a_purge_takes_all_files_and_the_name_stays() -> Result<()> {
     assert_eq!(admin.post("/projects/p/purge", &json!({})).await?.code(), "project_in_use");
     assert_eq!(owner.delete("/projects/p?purge=true").await?.status, 401);
     assert_eq!(owner.delete("/projects/p").await?.status, 204);
-    assert!(files_of(&server).len() > before.len());
+    assert!(gadwall_tests::cloud::is_on() || files_of(&server).len() > before.len(), "there is something to remove");
     let purged = admin.post("/projects/p/purge", &json!({})).await?;
     assert_eq!(purged.status, 200, "{}", purged.text);
     assert!(purged.json()["freed_bytes"].as_u64() > Some(0) && purged.json()["purged_at"].is_string());
@@ -144,7 +144,7 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
     let before = files_of(&server);
     let owner = filled(&server).await?;
     let admin = server.admin();
-    let gone = AtomicBool::new(false);
+    let (deleting, gone) = (AtomicBool::new(false), AtomicBool::new(false));
     let at_work = async |client: &Client<'_>, number: usize| -> Result<u32> {
         let mut done = 0;
         loop {
@@ -168,7 +168,9 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
             };
             assert!(is_clear(&reply), "{number}: {} {}", reply.status, reply.text);
             if reply.status >= 300 {
-                anyhow::ensure!(reply.status == 503 || gone.load(Ordering::SeqCst) || done > 0, "{}", reply.text);
+                // The deletion holds before its own answer is there.
+                let is_gone = gone.load(Ordering::SeqCst) || deleting.load(Ordering::SeqCst);
+                anyhow::ensure!(reply.status == 503 || is_gone, "{}", reply.text);
                 if reply.status != 503 || began_after {
                     return Ok(done);
                 }
@@ -178,8 +180,9 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
             }
         }
     };
-    let deleting = async {
+    let deletion = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
+        deleting.store(true, Ordering::SeqCst);
         let deleted = admin.delete("/projects/p?purge=true").await?;
         gone.store(true, Ordering::SeqCst);
         anyhow::ensure!(deleted.status == 204, "{}", deleted.text);
@@ -187,7 +190,7 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
     };
     let clients = [&owner, &admin];
     let working = futures_util::future::join_all((0..8).map(|number| at_work(clients[number / 4], number)));
-    let (worked, deleted) = tokio::join!(working, deleting);
+    let (worked, deleted) = tokio::join!(working, deletion);
     deleted?;
     let done: u32 = worked.into_iter().sum::<Result<u32>>()?;
     assert!(done > 8, "they were at work: {done}");
