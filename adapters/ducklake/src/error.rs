@@ -138,7 +138,12 @@ fn remote_failure(message: &str) -> Option<Failure> {
         "HTTP HEAD error",
     ];
     const CLASSES: [&str; 4] = ["IO Error", "TransactionContext Error", "HTTP Error", "Connection Error"];
+    // The pool of the engine's connections fails in a class that nobody's own statement fails in.
+    const POOL: &str = "Invalid Error";
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if message.starts_with(POOL) && message.contains("Connection pool timeout") {
+        return Some(Failure::Unavailable);
+    }
     if !CLASSES.iter().any(|class| message.starts_with(class)) {
         return None;
     }
@@ -288,6 +293,12 @@ mod tests {
             ("Conversion Error: Could not convert", Failure::Statement),
             ("Conversion Error: Error while reading file \"/x\"", Failure::Fault),
             ("INTERRUPT Error: Interrupted!", Failure::Interrupted),
+            ("Invalid Error: Connection pool timeout: all 4 connections in use, waited 5000ms", Failure::Unavailable),
+            (
+                "Invalid Error: Failed to query most recent snapshot for DuckLake: Connection pool timeout: all 4 connections in use",
+                Failure::Unavailable,
+            ),
+            ("Invalid Input Error: Connection pool timeout", Failure::Statement),
             ("Out of Memory Error: could not allocate", Failure::OutOfMemory),
             (
                 "Out of Memory Error: Failed to attach \"x\"Failure while replaying WAL file \"/x.wal\": Allocation failure",

@@ -58,7 +58,8 @@ pub(crate) fn postgres_place(url: &str) -> PostgresPlace {
         connect_timeout: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(20),
         max_connections: 8,
-        max_connections_per_lake: 4,
+        // Promises have up to five at work at once, which on a busy machine would not all get one of fewer in time.
+        max_connections_per_lake: 8,
         turn_timeout: Duration::from_secs(20),
     }
 }
