@@ -125,8 +125,7 @@ impl<'q> Column<'q> {
         }
     }
 
-    /// Adds a value of the same type. One of another is a mistake in a statement: the arrays differ in length then, which
-    /// makes NULLs that no table takes.
+    /// Adds a value of the same type. One of another is a mistake in a statement, which its test finds.
     fn push(&mut self, value: Value<'q>) {
         match (self, value) {
             (Self::Texts(all), Value::Text(value)) => all.push(value),
