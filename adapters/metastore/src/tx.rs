@@ -28,20 +28,12 @@ use crate::{postgres, sqlite};
 /// A transaction. Dropped without commit it rolls back.
 pub(crate) struct SqlTx {
     inner: Inner,
-    /// Counts commits that may have changed projects, keys or links; none in a transaction that only reads.
-    access_version: Option<AccessVersion>,
+    /// Counts this process's commits that may have changed projects, keys or links; none in a transaction that only reads.
+    access_changes: Option<Arc<AtomicU64>>,
     /// Whether this may have changed them.
     access_touched: bool,
     /// Whether a statement failed: then nothing of this may last.
     failed: bool,
-}
-
-/// What counts changes of projects, keys and links.
-enum AccessVersion {
-    /// This process alone.
-    Here(Arc<AtomicU64>),
-    /// All servers; and what this process changes, itself.
-    InTheDatabase(Arc<AtomicU64>),
 }
 
 /// The statements are the same for every database; the drivers' types are not.
@@ -53,24 +45,22 @@ enum Inner {
 
 impl SqlTx {
     /// A transaction in SQLite. One that may write has the version to count up.
-    pub(crate) fn sqlite(tx: Transaction<'static, Sqlite>, access_version: Option<Arc<AtomicU64>>) -> Self {
-        let access_version = access_version.map(AccessVersion::Here);
-        Self { inner: Inner::Sqlite(tx), access_version, access_touched: false, failed: false }
+    pub(crate) fn sqlite(tx: Transaction<'static, Sqlite>, access_changes: Option<Arc<AtomicU64>>) -> Self {
+        Self { inner: Inner::Sqlite(tx), access_changes, access_touched: false, failed: false }
     }
 
     /// A transaction in PostgreSQL that reads.
     pub(crate) fn postgres(tx: Transaction<'static, Postgres>, limit: Duration) -> Self {
-        Self { inner: Inner::Postgres(tx, limit), access_version: None, access_touched: false, failed: false }
+        Self { inner: Inner::Postgres(tx, limit), access_changes: None, access_touched: false, failed: false }
     }
 
     /// A transaction in PostgreSQL that may write.
     pub(crate) fn postgres_that_writes(
         tx: Transaction<'static, Postgres>,
         limit: Duration,
-        access_changes: &Arc<AtomicU64>,
+        access_changes: Arc<AtomicU64>,
     ) -> Self {
-        let access_version = Some(AccessVersion::InTheDatabase(Arc::clone(access_changes)));
-        Self { access_version, ..Self::postgres(tx, limit) }
+        Self { access_changes: Some(access_changes), ..Self::postgres(tx, limit) }
     }
 
     /// Runs a statement; answers how many rows it touched.
@@ -226,22 +216,23 @@ impl MetadataTx for SqlTx {
 
     #[tracing::instrument(name = "metadata.commit", skip_all)]
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { inner, access_version, access_touched, failed } = *self;
+        let Self { inner, access_changes, access_touched, failed } = *self;
         if failed {
             return Err(StoreError::Fault(Box::new(Failed)));
         }
-        let counted = access_version.filter(|_| access_touched);
+        let changes = access_changes.filter(|_| access_touched);
         let done = match inner {
             Inner::Sqlite(tx) => tx.commit().await.map_err(sqlite::store_error),
             Inner::Postgres(mut tx, limit) => {
-                if counted.is_some() {
+                // Other servers look for it there.
+                if changes.is_some() {
                     postgres::within(limit, sqlx::query(postgres::COUNT_ACCESS_VERSION).execute(&mut *tx)).await?;
                 }
                 postgres::within(limit, tx.commit()).await
             }
         };
         // Also when it failed: who knows how far it came.
-        if let Some(AccessVersion::Here(changes) | AccessVersion::InTheDatabase(changes)) = counted {
+        if let Some(changes) = changes {
             changes.fetch_add(1, Ordering::Release);
         }
         done

@@ -93,7 +93,7 @@ impl PostgresMetadata {
     pub(crate) async fn write_tx(&self) -> Result<SqlTx, StoreError> {
         let mut tx = within(self.limit, self.writer.begin_with(WRITE)).await?;
         within(self.limit, sqlx::query(TURN).execute(&mut *tx)).await?;
-        Ok(SqlTx::postgres_that_writes(tx, self.limit, &self.access_changes))
+        Ok(SqlTx::postgres_that_writes(tx, self.limit, Arc::clone(&self.access_changes)))
     }
 }
 
