@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Database, Postgres, SqlSafeStr, SqlStr, Sqlite};
+use sqlx::{AssertSqlSafe, Database, Encode, Postgres, SqlSafeStr, SqlStr, Sqlite, Type};
 
 /// A value of a statement. NULL has a type, too: PostgreSQL wants to know.
 #[derive(Debug)]
@@ -104,6 +104,24 @@ fn counted_on(text: &str, by: usize) -> String {
     grown
 }
 
+/// The query with one more value.
+fn bound<'q, D: Database>(query: Query<'q, D, D::Arguments>, value: Value<'q>) -> Query<'q, D, D::Arguments>
+where
+    Option<Cow<'q, str>>: Encode<'q, D> + Type<D>,
+    Option<i64>: Encode<'q, D> + Type<D>,
+    Option<f64>: Encode<'q, D> + Type<D>,
+    Option<&'q [u8]>: Encode<'q, D> + Type<D>,
+    Vec<u8>: Encode<'q, D> + Type<D>,
+{
+    match value {
+        Value::Text(value) => query.bind(value),
+        Value::Integer(value) => query.bind(value),
+        Value::Real(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::OwnBytes(value) => query.bind(value),
+    }
+}
+
 /// A column of many rows.
 enum Column<'q> {
     Texts(Vec<Option<Cow<'q, str>>>),
@@ -184,13 +202,7 @@ impl<'q> Statement<'q> {
 
     /// The statement as SQLite takes it.
     pub(crate) fn for_sqlite(self) -> Query<'q, Sqlite, <Sqlite as Database>::Arguments> {
-        self.values.into_iter().fold(sqlx::query(self.text.of_values()), |query, value| match value {
-            Value::Text(value) => query.bind(value),
-            Value::Integer(value) => query.bind(value),
-            Value::Real(value) => query.bind(value),
-            Value::Bytes(value) => query.bind(value),
-            Value::OwnBytes(value) => query.bind(value),
-        })
+        self.values.into_iter().fold(sqlx::query(self.text.of_values()), bound)
     }
 
     /// The statement as PostgreSQL takes it.
@@ -213,13 +225,7 @@ impl<'q> Statement<'q> {
             Column::Bytes(all) => query.bind(all),
             Column::OwnBytes(all) => query.bind(all),
         });
-        values.fold(query, |query, value| match value {
-            Value::Text(value) => query.bind(value),
-            Value::Integer(value) => query.bind(value),
-            Value::Real(value) => query.bind(value),
-            Value::Bytes(value) => query.bind(value),
-            Value::OwnBytes(value) => query.bind(value),
-        })
+        values.fold(query, bound)
     }
 
     /// The same with each text changed.
