@@ -8,7 +8,7 @@ use gadwall_domain::ports::metadata::StoreError;
 
 use crate::error::value_fault;
 use crate::rows::{count, json, micros, number, optional_time};
-use crate::statement::{Value, sql, with_keys};
+use crate::statement::{Value, sql};
 use crate::tx::SqlTx;
 
 const CLAIM: &str = "UPDATE lineage_forwarding SET claimed_until = $2
@@ -49,14 +49,7 @@ impl ForwardRepository for SqlTx {
     }
 
     async fn forwarded(&mut self, positions: &[u64]) -> Result<(), StoreError> {
-        for some in positions.chunks(super::AT_ONCE) {
-            let mut rows = Vec::with_capacity(some.len());
-            for position in some {
-                rows.push(number("position", *position)?.into());
-            }
-            self.run(with_keys("DELETE FROM lineage_forward WHERE position", rows, "")).await?;
-        }
-        Ok(())
+        self.remove_positions("DELETE FROM lineage_forward WHERE position", positions).await
     }
 
     async fn forward_backlog(&mut self, project: Option<&ProjectId>) -> Result<ForwardBacklog, StoreError> {

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::row::Row;
+use crate::rows::number;
 use crate::statement::{Statement, Value, sql, with_keys, with_rows};
 use crate::tx::SqlTx;
 
@@ -58,6 +59,16 @@ impl SqlTx {
         while rows.peek().is_some() {
             let some: Vec<_> = rows.by_ref().take(AT_ONCE).collect();
             self.run(with_rows(into, some, otherwise)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is at these positions. The statement ends in what is one of them.
+    async fn remove_positions(&mut self, before: &str, positions: &[u64]) -> Result<(), StoreError> {
+        for some in positions.chunks(AT_ONCE) {
+            let keys = some.iter().map(|position| Ok(number("position", *position)?.into()));
+            let keys = keys.collect::<Result<_, StoreError>>()?;
+            self.run(with_keys(before, keys, "")).await?;
         }
         Ok(())
     }

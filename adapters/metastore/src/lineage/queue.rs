@@ -9,7 +9,7 @@ use gadwall_domain::ports::metadata::StoreError;
 use crate::error::value_fault;
 use crate::row::Row;
 use crate::rows::{count, json, micros, number, optional_time, project_id, time};
-use crate::statement::{Value, sql, with_keys};
+use crate::statement::{Value, sql};
 use crate::tx::SqlTx;
 
 pub(crate) const WAITING: &str = "SELECT q.*, p.id AS project_id
@@ -39,14 +39,7 @@ impl QueueRepository for SqlTx {
     }
 
     async fn take_out(&mut self, positions: &[u64]) -> Result<(), StoreError> {
-        for some in positions.chunks(super::AT_ONCE) {
-            let mut rows = Vec::with_capacity(some.len());
-            for position in some {
-                rows.push(number("position", *position)?.into());
-            }
-            self.run(with_keys("DELETE FROM lineage_queue WHERE position", rows, "")).await?;
-        }
-        Ok(())
+        self.remove_positions("DELETE FROM lineage_queue WHERE position", positions).await
     }
 
     async fn set_aside(&mut self, position: u64, reason: &str) -> Result<(), StoreError> {
