@@ -141,15 +141,9 @@ impl CatalogServer {
     pub(crate) async fn provide(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, schema) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
         let password = sql::text(&self.verifier(lake)?);
-        let mut tx = self.pool.begin().await.map_err(unreachable)?;
         // Several replicas may be asked at once.
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(turn_key(lake))
-            .execute(&mut *tx)
-            .await
-            .map_err(unreachable)?;
-        let known = sqlx::query("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(&role).fetch_optional(&mut *tx).await;
-        let verb = if known.map_err(unreachable)?.is_some() { "ALTER" } else { "CREATE" };
+        let mut tx = self.begin_alone(turn_key(lake)).await?;
+        let verb = if has_role(&mut tx, &role).await? { "ALTER" } else { "CREATE" };
         for statement in [
             format!("{verb} ROLE {schema} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {password}"),
             format!("GRANT {schema} TO CURRENT_USER"),
@@ -202,14 +196,16 @@ impl CatalogServer {
     /// Removes a lake's catalog and role. What isn't there is fine.
     pub(super) async fn remove(&self, lake: LakeId) -> Result<(), LakeError> {
         let (role, name) = (Self::schema(lake), sql::ident(&Self::schema(lake)));
+        // Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the writers' turn: a
+        // writer ends when its engine is cut off.
+        let removal = !turn_key(lake);
         // An engine that is cut off connects again, and what it then reads would be waited for.
-        let mut tx = self.begin_removal(lake).await?;
-        let known = sqlx::query("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(&role).fetch_optional(&mut *tx).await;
-        if known.map_err(unreachable)?.is_some() {
+        let mut tx = self.begin_alone(removal).await?;
+        if has_role(&mut tx, &role).await? {
             tx.execute(AssertSqlSafe(format!("ALTER ROLE {name} NOLOGIN"))).await.map_err(unreachable)?;
         }
         tx.commit().await.map_err(unreachable)?;
-        let mut tx = self.begin_removal(lake).await?;
+        let mut tx = self.begin_alone(removal).await?;
         // Engines of other replicas that still have it open are cut off.
         sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
             .bind(&role)
@@ -223,11 +219,10 @@ impl CatalogServer {
         tx.commit().await.map_err(unreachable)
     }
 
-    /// Begins to remove a lake. Another replica may be at it: of two that drop the same thing at once, one may fail. It isn't the
-    /// writers' turn: a writer ends when its engine is cut off.
-    async fn begin_removal(&self, lake: LakeId) -> Result<Transaction<'static, Postgres>, LakeError> {
+    /// Begins a transaction that has an advisory lock for as long as it lasts.
+    async fn begin_alone(&self, key: i64) -> Result<Transaction<'static, Postgres>, LakeError> {
         let mut tx = self.pool.begin().await.map_err(unreachable)?;
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(!turn_key(lake));
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key);
         lock.execute(&mut *tx).await.map_err(unreachable)?;
         Ok(tx)
     }
@@ -262,6 +257,11 @@ impl CatalogServer {
         let mut connection = self.connection().await?;
         connection.ping().await.map_err(unreachable)
     }
+}
+
+async fn has_role(connection: &mut PgConnection, role: &str) -> Result<bool, LakeError> {
+    let look = sqlx::query("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(role);
+    Ok(look.fetch_optional(connection).await.map_err(unreachable)?.is_some())
 }
 
 async fn head(connection: &mut PgConnection, lake: LakeId) -> Result<SnapshotId, LakeError> {
