@@ -455,13 +455,12 @@ fn exposing(services: &Services, config: &HttpConfig) -> Exposing {
 }
 
 fn operating_apis(services: &Services, exposing: &Exposing) -> OperatingApis {
-    let parts = || (Arc::clone(&services.operating), Arc::clone(&exposing.cache));
     let figures = OperatingApi { exposing: exposing.clone() };
-    let (operating, cache) = parts();
+    let memory = MemoryApi { operating: Arc::clone(&services.operating), cache: Arc::clone(&exposing.cache) };
     let config = ConfigApi { operating: Arc::clone(&services.operating) };
     let backups = BackupsApi { backups: Arc::clone(&services.backups) };
     let doctor = DoctorApi { doctor: Arc::clone(&services.doctor) };
-    (figures, MemoryApi { operating, cache }, config, backups, doctor)
+    (figures, memory, config, backups, doctor)
 }
 
 fn lineage_apis(services: &Services) -> LineageApis {
