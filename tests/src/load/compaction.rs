@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::crowd::Group;
 use super::wire::Wire;
-use super::{Options, PROJECT, ROWS, parameter, post, tables_of_points, write_rows};
+use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, tables_of_points, write_rows};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -247,7 +247,7 @@ async fn files_left(client: &Client) -> Result<u64> {
 async fn work(kind: Kind, host: String, key: String, numbers: Arc<AtomicU64>, over: Arc<AtomicBool>) -> Seen {
     let mut seen = Seen::default();
     let mut wire = None;
-    let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
+    let head = head(&host, &key, JSON);
     while !over.load(Ordering::Relaxed) {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let request = request(kind, number, &head);

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
-use super::post;
 use super::wire::Wire;
+use super::{JSON, head, post};
 use crate::server::{ServerProcess, StartOptions, profile_dir};
 use crate::tpch;
 
@@ -187,8 +187,7 @@ async fn client(host: String, key: String, numbers: Arc<AtomicU64>, end: Instant
 
 /// One of all sorts of questions: small and large ones, in several formats; hardly one comes twice.
 fn request(number: u64, host: &str, key: &str) -> Vec<u8> {
-    const JSON: &str = "application/json";
-    let head = |accept: &str| format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: {accept}\r\n");
+    let head = |accept: &str| head(host, key, accept);
     let order = number.wrapping_mul(7919) % 100_000 * 32 + 1;
     let tpch = tpch::queries();
     let query = |index: usize| format!("{} -- {number}", tpch[index]);

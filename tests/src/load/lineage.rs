@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::measure::{Figures, MakeRequest, hammer};
-use super::{Options, PROJECT};
+use super::{JSON, Options, PROJECT, head};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -132,7 +132,7 @@ fn fields() -> Vec<Value> {
 
 /// Another node each time: what some event wrote.
 fn questions(host: &str, key: &str, (events, sets): (u64, u64)) -> MakeRequest {
-    let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
+    let head = head(host, key, JSON);
     Arc::new(move |number| {
         let node = set(number.wrapping_mul(31) % events.max(1), READ, sets);
         let path = format!("/api/v1/lineage?nodeId=dataset:ducklake:{node}&depth=5&direction=upstream");

@@ -41,7 +41,8 @@ pub const ROWS: u64 = 200_000;
 /// What an idle server gets to come to rest.
 const REST: Duration = Duration::from_secs(2);
 const PROJECT: &str = "load";
-const AGAIN: &str = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
+const JSON: &str = "application/json";
+const AGGREGATE: &str = "SELECT count(*), max(x) FROM bench.points WHERE id >= ?";
 
 /// How the load test runs.
 #[derive(Clone)]
@@ -91,7 +92,7 @@ impl Work {
 
     /// How a client asks the server for it.
     fn requests(self, host: &str, key: &str) -> MakeRequest {
-        let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n");
+        let head = head(host, key, JSON);
         let tables = format!("/projects/{PROJECT}/buckets/bench/tables");
         match self {
             Self::Preview => {
@@ -100,11 +101,11 @@ impl Work {
             }
             Self::Query => Arc::new(move |number| {
                 // Another parameter each time, or a cache of results would answer.
-                let body = json!({ "query": AGAIN, "params": [parameter(number)] }).to_string();
+                let body = json!({ "query": AGGREGATE, "params": [parameter(number)] }).to_string();
                 post(&format!("/projects/{PROJECT}/query"), &head, &body)
             }),
             Self::Cached => {
-                let body = json!({ "query": AGAIN, "params": [0] }).to_string();
+                let body = json!({ "query": AGGREGATE, "params": [0] }).to_string();
                 let request = post(&format!("/projects/{PROJECT}/query"), &head, &body);
                 Arc::new(move |_| request.clone())
             }
@@ -121,14 +122,16 @@ async fn unchanged(host: &str, key: &str) -> Result<MakeRequest> {
     let path = format!("/projects/{PROJECT}/query?query=SELECT%20count(*),%20max(x)%20FROM%20bench.points");
     let first = reqwest::Client::new().get(format!("http://{host}{path}")).bearer_auth(key).send().await?;
     let etag = first.headers().get("etag").and_then(|etag| etag.to_str().ok()).context("a query has no ETag")?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n\
-         if-none-match: {etag}\r\n\r\n"
-    );
+    let request = format!("GET {path} HTTP/1.1\r\n{}if-none-match: {etag}\r\n\r\n", head(host, key, JSON));
     let answer = Wire::connect(host).await?.exchange(request.as_bytes()).await?;
     ensure!(answer.status == 304, "an unchanged answer came with {}", answer.status);
     let request = request.into_bytes();
     Ok(Arc::new(move |_| request.clone()))
+}
+
+/// What each request says of itself.
+pub(crate) fn head(host: &str, key: &str, accept: &str) -> String {
+    format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: {accept}\r\n")
 }
 
 pub(crate) fn post(path: &str, head: &str, body: &str) -> Vec<u8> {

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use super::wire::Wire;
-use super::{Options, PROJECT, post};
+use super::{Options, PROJECT, head, post};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -176,7 +176,7 @@ async fn connect(host: &str, key: &str, clients: usize) -> Result<(Vec<TcpStream
             socket.set_recv_buffer_size(SILENT_BUFFER)?;
         }
         let mut stream = socket.connect(host.parse()?).await?;
-        let head = format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: text/event-stream\r\n");
+        let head = head(host, key, "text/event-stream");
         stream.write_all(format!("GET /events/stream?replay=0 HTTP/1.1\r\n{head}\r\n").as_bytes()).await?;
         let mut first = [0; 12];
         stream.read_exact(&mut first).await?;

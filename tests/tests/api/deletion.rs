@@ -169,8 +169,7 @@ async fn who_is_at_work_in_a_project_that_is_deleted_is_told_so() -> Result<()> 
             assert!(is_clear(&reply), "{number}: {} {}", reply.status, reply.text);
             if reply.status >= 300 {
                 // The deletion holds before its own answer is there.
-                let is_gone = gone.load(Ordering::SeqCst) || deleting.load(Ordering::SeqCst);
-                anyhow::ensure!(reply.status == 503 || is_gone, "{}", reply.text);
+                anyhow::ensure!(reply.status == 503 || deleting.load(Ordering::SeqCst), "{}", reply.text);
                 if reply.status != 503 || began_after {
                     return Ok(done);
                 }

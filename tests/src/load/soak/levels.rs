@@ -17,6 +17,14 @@ pub(super) struct Sample {
     pub(super) held: [f64; 4],
 }
 
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([memory, files, threads, connections], engine) = (self.held, self.engine);
+        write!(f, "{memory:>6.0} MB and the engine's {engine:.0}, {files:>4} files, {threads:>4} threads")?;
+        if connections.is_nan() { Ok(()) } else { write!(f, ", {connections} connections") }
+    }
+}
+
 /// A thing that is held.
 #[derive(Debug, Clone, Copy)]
 pub struct Thing {
@@ -43,8 +51,9 @@ impl Rule {
     /// Half an hour or so: within 10 % of minute 5.
     ///
     /// The floors are what comes and goes with single requests at the moment of looking: an arena of the allocator and a
-    /// few results (32 MB; what the engine keeps of files has a limit of its own and is left out), sockets and files of requests that are under way (24), threads that tokio keeps for ten seconds (8),
-    /// and connections that a pool opens early (4). Of an idle thing 10 % is less than one of these.
+    /// few results (32 MB; what the engine keeps of files has a limit of its own and is left out), sockets and files of
+    /// requests that are under way (24), threads that tokio keeps for ten seconds (8), and connections that a pool opens
+    /// early (4). Of an idle thing 10 % is less than one of these.
     pub fn long() -> Self {
         let things = [(MEMORY, 32.0), ("open files", 24.0), ("threads", 8.0), ("PostgreSQL", 4.0)];
         let things = things.map(|(name, floor)| Thing { name, floor });

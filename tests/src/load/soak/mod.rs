@@ -78,16 +78,8 @@ impl fmt::Display for Report {
             writeln!(f, "  {:<22} {}", chore.label(), told.join(", "))?;
         }
         let minute = |sample: &&Sample| sample.at.as_secs().is_multiple_of(TELL_EVERY.as_secs());
-        for Sample { at, engine, held } in self.samples.iter().filter(minute) {
-            let [memory, files, threads, connections] = held;
-            let minutes = at.as_secs() / TELL_EVERY.as_secs();
-            write!(f, "  minute {minutes:>3}: {memory:>6.0} MB and the engine's {engine:.0}, ")?;
-            write!(f, "{files:>4} files, {threads:>4} threads")?;
-            writeln!(
-                f,
-                "{}",
-                if connections.is_nan() { String::new() } else { format!(", {connections} connections") }
-            )?;
+        for sample in self.samples.iter().filter(minute) {
+            writeln!(f, "  minute {:>3}: {sample}", sample.at.as_secs() / TELL_EVERY.as_secs())?;
         }
         for verdict in &self.verdicts {
             writeln!(f, "{verdict}")?;
@@ -126,11 +118,10 @@ pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
         let mut held = look(server.pid(), port);
         let engine = engine_memory(&admin).await;
         held[0] -= engine;
-        samples.push(Sample { at, engine, held });
+        let sample = Sample { at, engine, held };
+        samples.push(sample);
         if at >= told {
-            let [memory, files, threads, _] = held;
-            let at = at.as_secs();
-            say(&format!("{at:>4} s: {memory:.0} MB and the engine's {engine:.0}, {files} files, {threads} threads"));
+            say(&format!("{:>4} s: {sample}", at.as_secs()));
             told += TELL_EVERY;
         }
         tokio::time::sleep(LOOK_EVERY).await;
