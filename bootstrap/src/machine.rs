@@ -109,7 +109,7 @@ fn most_files(limits: &str) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_ascii_whitespace().next()?.parse().ok())
 }
 
-/// Has our allocator, and where there is one to ask, that of the system's libraries give back what they hold for later.
+/// Has the allocator give back what it holds for later.
 fn trim() -> bool {
     /// All arenas: `MALLCTL_ARENAS_ALL`.
     const PURGE: &CStr = c"arena.4096.purge";
@@ -119,25 +119,7 @@ fn trim() -> bool {
         let nothing = std::ptr::null_mut();
         tikv_jemalloc_sys::mallctl(PURGE.as_ptr(), nothing, std::ptr::null_mut(), nothing, 0)
     };
-    trim_system() && failed == 0
-}
-
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn trim_system() -> bool {
-    #[expect(
-        unsafe_code,
-        reason = "glibc's own function, which takes a number and may be called at any time by any thread"
-    )]
-    // SAFETY: it touches nothing but the allocator's own state, under the allocator's own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-    true
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim_system() -> bool {
-    false
+    failed == 0
 }
 
 #[cfg(test)]

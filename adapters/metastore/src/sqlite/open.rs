@@ -16,6 +16,8 @@ const READERS_CACHE: &str = "-16384";
 const PAGES_IN_LOG: &str = "4096";
 /// Bytes that the log's file keeps once it is copied.
 const LOG_STAYS: &str = "67108864";
+/// Rows that a connection's thread reads ahead of who takes them: each time that it has to wait, two threads change places.
+const ROWS_AHEAD: usize = 512;
 
 /// How to open the metadata store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,7 @@ fn writing(config: &SqliteConfig) -> SqliteConnectOptions {
         .filename(&config.path)
         .create_if_missing(true)
         .busy_timeout(config.busy_timeout)
+        .row_buffer_size(ROWS_AHEAD)
         .foreign_keys(true)
         // Readers don't wait for the writer, nor it for them.
         .journal_mode(SqliteJournalMode::Wal)
@@ -88,6 +91,7 @@ fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
         .filename(&config.path)
         .read_only(true)
         .busy_timeout(config.busy_timeout)
+        .row_buffer_size(ROWS_AHEAD)
         .pragma("cache_size", READERS_CACHE)
 }
 
