@@ -73,8 +73,14 @@ impl Client {
     }
 
     /// Sends a body of any type and returns the JSON of the answer, which must have the status `expected`.
-    pub async fn post_body(&self, path: &str, content_type: &str, body: Vec<u8>, expected: u16) -> Result<Value> {
-        self.send(path, content_type, reqwest::Body::from(body), expected).await
+    pub async fn post_body(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+        expected: u16,
+    ) -> Result<Value> {
+        self.send(path, content_type, body.into(), expected).await
     }
 
     /// Puts JSON there and returns the JSON of the answer, which must have the status `expected`.

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -23,6 +26,8 @@ const EDGES_OF_A_SET: u64 = 10;
 const COLUMNS: u64 = 8;
 /// Events in one request.
 const BATCH: u64 = 500;
+/// Clients that send batches at once, each one after the other.
+const SENDERS: [u64; 2] = [1, 4];
 /// How long the working off may take.
 const PATIENCE: Duration = Duration::from_mins(30);
 
@@ -31,9 +36,16 @@ const PATIENCE: Duration = Duration::from_mins(30);
 pub struct Report {
     edges: u64,
     events: u64,
+    told: Vec<Told>,
+    asked: Vec<(usize, Figures)>,
+}
+
+/// How long all events took from so many clients, until they were taken in and until they were worked off.
+#[derive(Debug, Clone)]
+struct Told {
+    senders: u64,
     taken: Duration,
     worked_off: Duration,
-    asked: Vec<(usize, Figures)>,
 }
 
 impl fmt::Display for Report {
@@ -41,8 +53,10 @@ impl fmt::Display for Report {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
         let rate = |time: Duration| self.events as f64 / time.as_secs_f64();
         writeln!(f, "lineage: {} events with {} edges, in batches of {BATCH}", self.events, self.edges)?;
-        writeln!(f, "  taken in     {:>8.0} events/s", rate(self.taken))?;
-        writeln!(f, "  worked off   {:>8.0} events/s, from the first one taken in", rate(self.worked_off))?;
+        for Told { senders, taken, worked_off } in &self.told {
+            let (taken, worked_off) = (rate(*taken), rate(*worked_off));
+            writeln!(f, "  from {senders} clients: {taken:.0}/s taken in, {worked_off:.0}/s taken in and worked off")?;
+        }
         for (clients, figures) in &self.asked {
             let Figures { per_second, p50, p99, failed } = figures;
             writeln!(
@@ -54,28 +68,61 @@ impl fmt::Display for Report {
     }
 }
 
-/// Measures a graph of so many edges; its server keeps metadata in this PostgreSQL, or in SQLite.
+/// Measures a graph of so many edges; its servers keep metadata in this PostgreSQL, or in SQLite.
 pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Result<Report> {
     let say = options.progress.as_ref();
+    let (events, sets) = (edges / (READ + WRITTEN), edges / EDGES_OF_A_SET);
+    let bytes = event(0, sets).to_string().len();
+    let batches = batches(events, sets)?;
+
+    let (mut told, mut asked) = (Vec::new(), Vec::new());
+    for senders in SENDERS {
+        let server = server(metadata).await?;
+        // All is new to it, also where the servers share their metadata.
+        let project = format!("{PROJECT}{senders}");
+        let client = Client::new(server.url(), server.admin_key())?.project(&project, json!({})).await?;
+        say(&format!("{events} events of {bytes} bytes come in from {senders} clients"));
+        told.push(tell(&client, senders, &batches).await?);
+        if senders != SENDERS[SENDERS.len() - 1] {
+            continue;
+        }
+        let host = server.url().trim_start_matches("http://").to_owned();
+        for clients in options.clients.iter().copied().filter(|clients| *clients <= 16) {
+            say(&format!("the graph is asked by {clients}"));
+            let questions = questions(&host, client.key(), (events, sets));
+            asked.push((clients, hammer(&host, clients, options.length, questions).await?));
+        }
+    }
+    Ok(Report { edges, events, told, asked })
+}
+
+async fn server(metadata: Option<&str>) -> Result<ServerProcess> {
     let unlimited = |who: &str| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned());
     let mut env = vec![unlimited("KEY"), unlimited("ADDRESS")];
     env.extend(metadata.map(|url| ("GADWALL__METADATA__URL".to_owned(), url.to_owned())));
-    let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
-    let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
+    ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await
+}
 
-    let (events, sets) = (edges / (READ + WRITTEN), edges / EDGES_OF_A_SET);
-    let bytes = event(0, sets).to_string().len();
-    say(&format!("{events} events of {bytes} bytes come in"));
-    let batch = |first: u64| -> Vec<u8> {
+/// Made before the time counts: it is the server that is measured.
+fn batches(events: u64, sets: u64) -> Result<Vec<Bytes>> {
+    let batch = |first: u64| -> Bytes {
         let batch: Vec<Value> = (first..events.min(first + BATCH)).map(|number| event(number, sets)).collect();
-        json!(batch).to_string().into_bytes()
+        json!(batch).to_string().into()
     };
-    // Made before the time counts: it is the server that is measured.
-    let batches: Vec<Vec<u8>> = (0..events).step_by(usize::try_from(BATCH)?).map(batch).collect();
+    Ok((0..events).step_by(usize::try_from(BATCH)?).map(batch).collect())
+}
+
+/// Sends all batches, each to be sent by whoever is free, and waits until they are worked off.
+async fn tell(client: &Client, senders: u64, batches: &[Bytes]) -> Result<Told> {
+    let next = AtomicUsize::new(0);
+    let send = async || {
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            client.post_body("/api/v1/lineage/batch", "application/json", batch.clone(), 200).await?;
+        }
+        anyhow::Ok(())
+    };
     let begun = Instant::now();
-    for batch in batches {
-        client.post_body("/api/v1/lineage/batch", "application/json", batch, 200).await?;
-    }
+    try_join_all((0..senders).map(|_| send())).await?;
     let taken = begun.elapsed();
     while client.get("/api/v1/lineage/queue", 200).await?["waiting"] != 0 {
         if begun.elapsed() > PATIENCE {
@@ -83,18 +130,7 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let worked_off = begun.elapsed();
-
-    let mut asked = Vec::new();
-    let host = server.url().trim_start_matches("http://").to_owned();
-    for clients in options.clients.iter().copied().filter(|clients| *clients <= 16) {
-        say(&format!("the graph is asked by {clients}"));
-        asked.push((
-            clients,
-            hammer(&host, clients, options.length, questions(&host, client.key(), (events, sets))).await?,
-        ));
-    }
-    Ok(Report { edges, events, taken, worked_off, asked })
+    Ok(Told { senders, taken, worked_off: begun.elapsed() })
 }
 
 /// Spreads datasets over jobs, so that what is around a node grows with each step.
