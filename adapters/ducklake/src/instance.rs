@@ -111,6 +111,8 @@ fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
         .with("autoload_known_extensions", "false")?
         // By itself, what queries free goes back to the system only while others of the same size are under way.
         .with("allocator_background_threads", "true")?
+        // The system keeps what was read of files here; a second copy costs memory, and more time than it saves.
+        .with("enable_external_file_cache", matches!(config.data, DataPlace::S3(_)).to_string())?
         // Types that Arrow lacks carry their DuckDB name instead of losing values.
         .with("arrow_lossless_conversion", "true")
 }

@@ -28,6 +28,7 @@ mod measure;
 mod migrate;
 mod names;
 mod orphans;
+mod planning;
 mod priority;
 mod profiles;
 mod profiling;

@@ -36,7 +36,7 @@ use crate::names::{VisibleTables, linked};
 use crate::reading::Reading;
 use crate::root::Interrupter;
 use crate::settled::{Kept, Version};
-use crate::{gate, links, priority, profiling, sql, structure};
+use crate::{gate, links, planning, priority, profiling, sql, structure};
 
 /// Batches that wait for a slow reader; with 2,048 rows each this bounds what a result holds in memory.
 const BATCHES_AHEAD: usize = 4;
@@ -361,7 +361,7 @@ impl Running {
         drop(catalog);
         let reading = Reading { connection, lake: self.lake, pinned: snapshot };
         let ours = |text| Statement::bare(text, true, Vec::new());
-        let runs = match work {
+        let mut runs = match work {
             Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
             Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
@@ -370,6 +370,12 @@ impl Running {
                 gate.in_scope(|| self.checked(connection, scope, query, known.settled.version(snapshot)))?
             }
         };
+        if !runs.parameters
+            && let Some(waiting) = planning::waiting(&runs.text)
+        {
+            runs.text = waiting;
+            runs.values.push((planning::MISSING.to_owned(), Value::Null));
+        }
         let prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         Ok((snapshot, runs, prepared))
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::BucketName;
+use gadwall_domain::ports::lake::StoredTable;
 use gadwall_domain::query::{NamedFiles, Query, ReadScope};
 use gadwall_domain::table::TableRef;
 
@@ -18,6 +19,8 @@ use crate::query::Statement;
 const MAX_NAMES: usize = 1024;
 /// Bytes of statements that are kept, as they were sent and as they run.
 const MAX_BYTES: usize = 1 << 20;
+/// Columns of tables that are kept.
+const MAX_COLUMNS: usize = 20_000;
 /// The largest statement that is kept.
 const MAX_STATEMENT: usize = 32 << 10;
 
@@ -32,6 +35,8 @@ struct Inner {
     names: HashMap<TableRef, (String, String)>,
     statements: HashMap<Wanted, Arc<Kept>>,
     bytes: usize,
+    tables: HashMap<TableRef, StoredTable>,
+    columns: usize,
 }
 
 /// All that a statement's check depends on, besides the version.
@@ -108,6 +113,24 @@ impl Version<'_> {
         }
     }
 
+    /// A table as it is stored, if it was read before.
+    pub(crate) fn table(&self, name: &TableRef) -> Option<StoredTable> {
+        self.lock()?.tables.get(name).cloned()
+    }
+
+    /// Keeps a table as it is stored.
+    pub(crate) fn keep_table(&self, table: &StoredTable) {
+        let Some(mut inner) = self.lock() else { return };
+        let columns = table.columns.len();
+        if inner.columns + columns > MAX_COLUMNS || inner.tables.len() >= MAX_NAMES {
+            inner.tables.clear();
+            inner.columns = 0;
+        }
+        if columns <= MAX_COLUMNS && inner.tables.insert(table.name.clone(), table.clone()).is_none() {
+            inner.columns += columns;
+        }
+    }
+
     /// A statement, if it was checked before.
     pub(crate) fn statement(&self, scope: &ReadScope, query: &Query) -> Option<Arc<Kept>> {
         let wanted = Wanted::of(scope, query)?;
@@ -135,10 +158,42 @@ impl Version<'_> {
 
 #[cfg(test)]
 mod tests {
+    use gadwall_application::testing::builders::column;
+    use gadwall_domain::history::TableVersion;
+    use gadwall_domain::layout::Layout;
+    use gadwall_domain::table::{Comments, TableSize};
+
     use super::*;
 
     fn name(text: &str) -> TableRef {
         TableRef::parse(text).unwrap()
+    }
+
+    fn stored(text: &str, columns: usize) -> StoredTable {
+        StoredTable {
+            name: name(text),
+            columns: (0..columns).map(|number| column(&format!("c{number}"), "INTEGER")).collect(),
+            size: TableSize::default(),
+            layout: Layout::default(),
+            comments: Comments::default(),
+            version: TableVersion::default(),
+        }
+    }
+
+    #[test]
+    fn tables_are_kept_for_the_newest_version_and_in_bounds() {
+        let settled = Settled::default();
+        let at = |number| settled.version(SnapshotId::new(number).unwrap());
+        at(2).keep_table(&stored("main.t", 3));
+        assert_eq!(at(2).table(&name("main.T")), Some(stored("main.t", 3)));
+        assert_eq!(at(1).table(&name("main.t")), None);
+        at(1).keep_table(&stored("main.t", 1));
+        assert_eq!(at(2).table(&name("main.t")), Some(stored("main.t", 3)), "an older one takes no place");
+        at(2).keep_table(&stored("main.wide", MAX_COLUMNS - 1));
+        assert_eq!(at(2).table(&name("main.t")), None, "it made room");
+        at(2).keep_table(&stored("main.wider", MAX_COLUMNS + 1));
+        assert_eq!(at(2).table(&name("main.wider")), None);
+        assert_eq!(at(3).table(&name("main.wide")), None);
     }
 
     #[test]

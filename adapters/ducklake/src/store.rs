@@ -30,6 +30,7 @@ use crate::durable::{FileSync, Fsync};
 use crate::engine::{Engine, OpenError, prepare_folder};
 use crate::error::{fault, lake_error};
 use crate::instance::Serves;
+use crate::known::Known;
 use crate::profiles::Profiles;
 use crate::query::{self, Work};
 use crate::root::Lent;
@@ -135,12 +136,21 @@ impl EmbeddedLakes {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, LakeError> + Send + 'static,
     {
+        self.read_known(lake, |connection, _| work(connection)).await
+    }
+
+    /// The same, with what is known of the lake.
+    async fn read_known<T, F>(&self, lake: LakeId, work: F) -> Result<T, LakeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Known) -> Result<T, LakeError> + Send + 'static,
+    {
         let catalogs = Arc::clone(&self.catalogs);
         let leased = move |connection: &Lent| {
-            let _lease = catalogs.lease(connection, lake)?;
+            let lease = catalogs.lease(connection, lake)?;
             // One look at the catalog, however many statements it takes. The connection is dropped with it.
             connection.execute_batch("BEGIN TRANSACTION").map_err(|error| lake_error(&error))?;
-            let read = work(connection);
+            let read = work(connection, &lease.known);
             let ended = connection.execute_batch("ROLLBACK").map_err(|error| lake_error(&error));
             let read = read?;
             ended.map(|()| read)
@@ -236,19 +246,29 @@ impl LakeStore for EmbeddedLakes {
         table: &TableName,
         at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
-        let (bucket, table) = (bucket.clone(), table.clone());
+        let wanted = TableRef { bucket: bucket.clone(), table: table.clone() };
         let counts = self.catalogs.inlines() || at != ReadAt::Head;
-        let read = move |connection: &Connection| {
+        let read = move |connection: &Connection, known: &Known| {
             if is_gone(connection, lake, at)? {
                 return Ok(None);
             }
-            let mut found = structure::tables(connection, lake, &bucket, Some(&table), at)?.pop();
+            let version = match at {
+                ReadAt::Head => None,
+                ReadAt::Snapshot(snapshot) => Some(known.settled.version(snapshot)),
+            };
+            if let Some(kept) = version.and_then(|version| version.table(&wanted)) {
+                return Ok(Some(kept));
+            }
+            let mut found = structure::tables(connection, lake, &wanted.bucket, Some(&wanted.table), at)?.pop();
             if let Some(table) = found.as_mut().filter(|_| counts) {
                 structure::count_rows(connection, lake, table, at)?;
             }
+            if let (Some(version), Some(table)) = (version, &found) {
+                version.keep_table(table);
+            }
             Ok(found)
         };
-        self.read(lake, read).await
+        self.read_known(lake, read).await
     }
 
     async fn views(

@@ -9,6 +9,7 @@ use gadwall_application::testing::builders::{bucket, column, lake, origin, rows,
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::{LakeError, LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::operating::EngineControl as _;
 use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScope};
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig};
 use tempfile::TempDir;
@@ -121,6 +122,20 @@ async fn a_full_queue_says_so_and_loses_nothing() {
     assert!(refused > 0 && written > 0, "{written} written, {refused} refused");
     let found = lakes.table(lake(1), &t.bucket, &t.table, ReadAt::Head).await.unwrap().unwrap();
     assert_eq!(found.size.row_count, written);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_on_this_machine_are_not_kept_in_memory() {
+    let (lakes, _dir) = open(|_| {});
+    lakes.create(lake(1)).await.unwrap();
+    let (t, columns) = (table("main.t"), schema(vec![column("i", "INTEGER")], &[]));
+    lakes.write(lake(1), LakeWrite::create_table(t.clone(), columns.clone()), origin("r")).await.unwrap();
+    let one = rows(["i"], &[[Some("1")]]);
+    lakes.write(lake(1), LakeWrite::append(t, columns, one), origin("r")).await.unwrap();
+    let read = query(&lakes, lake(1), "SELECT max(i) FROM main.t WHERE i > 0", SOON).await.unwrap();
+    assert_eq!(count(read).await, Ok(1));
+    let kept = lakes.figures().await.memory.into_iter().find(|(tag, _)| tag == "external_file_cache");
+    assert_eq!(kept, Some(("external_file_cache".to_owned(), 0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
