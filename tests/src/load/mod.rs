@@ -16,6 +16,7 @@ mod report;
 pub mod soak;
 pub mod streams;
 pub mod telemetry;
+mod turns;
 pub(crate) mod wire;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ use serde_json::json;
 
 pub use measure::Figures;
 pub use report::{Measured, Report};
+pub use turns::Turns;
 
 use crate::demo::{Client, Progress};
 use crate::server::{ServerProcess, StartOptions};
@@ -195,6 +197,10 @@ pub async fn run(options: &Options) -> Result<Report> {
                 let (local, length) = (Arc::clone(local), options.length);
                 let figures = tokio::task::spawn_blocking(move || local.hammer(work, clients, length)).await??;
                 take(by, figures, own);
+            }
+            if clients == 1 && matches!(work, Work::Preview | Work::Query) {
+                let requests = work.requests(&host, &key);
+                report.turns.push(turns::run(&host, &requests, &ducklake, work, options.length).await?);
             }
             if work == Work::Cached {
                 let figures = hammer(&host, clients, options.length, unchanged(&host, &key).await?).await?;

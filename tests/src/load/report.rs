@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Turns;
 use super::measure::Figures;
 use crate::demo::table::Table;
 
@@ -34,6 +35,8 @@ pub struct Report {
     pub loaded_mb: Option<f64>,
     /// The measurements.
     pub measured: Vec<Measured>,
+    /// Small requests beside the same in process.
+    pub turns: Vec<Turns>,
 }
 
 impl fmt::Display for Report {
@@ -58,6 +61,7 @@ impl fmt::Display for Report {
                 format!("{:.2}", measured.ratio),
             ]);
         }
-        write!(f, "{table}")
+        write!(f, "{table}")?;
+        self.turns.iter().try_for_each(|turns| write!(f, "{turns}"))
     }
 }
