@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep};
 
 const CLIENTS: u64 = 6;
 const KILLS: u64 = 3;
+/// A server lives at least until it has answered so many requests, however slow the machine.
+const ANSWERS_IN_A_LIFE: u64 = 10;
 /// A request that isn't answered for so long, over several lives of the server, never will be.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -25,6 +27,7 @@ struct Users {
     url: String,
     key: String,
     next: AtomicU64,
+    answers: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -46,10 +49,23 @@ impl Users {
                 // An earlier attempt is still under way, or the server has no room.
                 Some((409, problem)) if in_use(&problem) => {}
                 Some((503, _)) | None => {}
-                Some(answer) => return Ok(answer),
+                Some(answer) => {
+                    self.answers.fetch_add(1, Ordering::Relaxed);
+                    return Ok(answer);
+                }
             }
             sleep(Duration::from_millis(15)).await;
         }
+    }
+
+    /// Waits until so many more requests were answered.
+    async fn heard(&self, more: u64) -> Result<()> {
+        let (started, enough) = (Instant::now(), self.answers.load(Ordering::Relaxed) + more);
+        while self.answers.load(Ordering::Relaxed) < enough {
+            ensure!(started.elapsed() < PATIENCE, "{more} requests were not answered in {PATIENCE:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     /// Appends to a table without a primary key, so that nothing but the idempotency key keeps rows from doubling.
@@ -113,6 +129,7 @@ async fn repeated_requests_survive_kill_9_exactly_once() -> Result<()> {
         url: server.url().to_owned(),
         key: server.admin_key().to_owned(),
         next: AtomicU64::new(0),
+        answers: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     });
     users.until_answered(Method::POST, "/projects", "p", &json!({ "id": "p" })).await?;
@@ -130,11 +147,12 @@ async fn repeated_requests_survive_kill_9_exactly_once() -> Result<()> {
     let maker = task(&users);
     let made = tokio::spawn(async move { maker.make_and_drop().await });
     for kill in 0..kills {
-        sleep(Duration::from_millis(250 + kill * 97 % 450)).await;
+        users.heard(ANSWERS_IN_A_LIFE).await.with_context(|| format!("before kill {kill}"))?;
+        sleep(Duration::from_millis(kill * 97 % 450)).await;
         server.kill_9()?;
         server = ServerProcess::start(&options).await.with_context(|| format!("start after kill {kill}"))?;
     }
-    sleep(Duration::from_millis(300)).await;
+    users.heard(ANSWERS_IN_A_LIFE).await.context("after the last kill")?;
     users.stop.store(true, Ordering::Relaxed);
     let mut answered = BTreeMap::new();
     for append in appends {
