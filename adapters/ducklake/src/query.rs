@@ -359,7 +359,8 @@ impl Running {
             None => self.snapshot(connection, known, work.at())?,
         };
         drop(catalog);
-        let reading = Reading { connection, lake: self.lake, pinned: snapshot };
+        let version = known.settled.version(snapshot);
+        let reading = Reading { connection, lake: self.lake, version };
         let ours = |text| Statement::bare(text, true, Vec::new());
         let mut runs = match work {
             Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
@@ -367,7 +368,7 @@ impl Running {
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => {
                 let gate = tracing::info_span!("gate");
-                gate.in_scope(|| self.checked(connection, scope, query, known.settled.version(snapshot)))?
+                gate.in_scope(|| self.checked(connection, scope, query, version))?
             }
         };
         if !runs.parameters

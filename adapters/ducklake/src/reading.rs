@@ -15,6 +15,7 @@ use gadwall_domain::table::TableRef;
 use gadwall_domain::types::DataType;
 
 use crate::query::lake_failed;
+use crate::settled::Version;
 use crate::{sql, structure, values};
 
 /// Columns that are profiled by one statement.
@@ -26,8 +27,8 @@ const TOP: usize = 10;
 pub(crate) struct Reading<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) lake: LakeId,
-    /// The snapshot that the transaction reads tables at.
-    pub(crate) pinned: SnapshotId,
+    /// What the transaction reads tables at.
+    pub(crate) version: Version<'a>,
 }
 
 impl Reading<'_> {
@@ -113,11 +114,15 @@ impl Reading<'_> {
     }
 
     fn columns(&self, table: &TableRef, at: ReadAt) -> Result<Vec<Column>, QueryError> {
-        let at = match at {
-            ReadAt::Head => self.pinned,
-            ReadAt::Snapshot(snapshot) => snapshot,
+        let version = match at {
+            ReadAt::Head => self.version,
+            ReadAt::Snapshot(snapshot) => self.version.other(snapshot),
         };
-        let found = structure::columns(self.connection, self.lake, table, ReadAt::Snapshot(at)).map_err(lake_failed)?;
+        if let Some(kept) = version.table(table) {
+            return Ok(kept.columns);
+        }
+        let at = ReadAt::Snapshot(version.of);
+        let found = structure::columns(self.connection, self.lake, table, at).map_err(lake_failed)?;
         found.ok_or_else(|| QueryError::UnknownTable { name: table.to_string(), candidates: Vec::new() })
     }
 

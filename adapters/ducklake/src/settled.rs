@@ -4,6 +4,7 @@
 //! statement itself.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gadwall_domain::history::ReadAt;
@@ -32,11 +33,42 @@ pub(crate) struct Settled(Mutex<Inner>);
 struct Inner {
     of: Option<SnapshotId>,
     /// Tables by the names they are called by. Views are none of them: who reads one needs to know more than its name.
-    names: HashMap<TableRef, (String, String)>,
-    statements: HashMap<Wanted, Arc<Kept>>,
-    bytes: usize,
-    tables: HashMap<TableRef, StoredTable>,
-    columns: usize,
+    names: Bounded<TableRef, (String, String), MAX_NAMES>,
+    /// By their bytes.
+    statements: Bounded<Wanted, Arc<Kept>, MAX_BYTES>,
+    /// By their columns.
+    tables: Bounded<TableRef, StoredTable, MAX_COLUMNS>,
+}
+
+/// What is kept until it weighs too much: then all of it makes room.
+struct Bounded<K, V, const MOST: usize> {
+    all: HashMap<K, V>,
+    weight: usize,
+}
+
+impl<K, V, const MOST: usize> Default for Bounded<K, V, MOST> {
+    fn default() -> Self {
+        Self { all: HashMap::new(), weight: 0 }
+    }
+}
+
+impl<K: Eq + Hash, V: Clone, const MOST: usize> Bounded<K, V, MOST> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.all.get(key).cloned()
+    }
+
+    /// Keeps something, unless it alone weighs too much.
+    fn keep(&mut self, key: K, value: V, weight: usize) {
+        if weight > MOST {
+            return;
+        }
+        if self.weight + weight > MOST {
+            *self = Self::default();
+        }
+        if self.all.insert(key, value).is_none() {
+            self.weight += weight;
+        }
+    }
 }
 
 /// All that a statement's check depends on, besides the version.
@@ -100,41 +132,37 @@ impl Version<'_> {
 
     /// A table's bucket and name as they are stored, if they are known.
     pub(crate) fn name(&self, name: &TableRef) -> Option<(String, String)> {
-        self.lock()?.names.get(name).cloned()
+        self.lock()?.names.get(name)
     }
 
     /// Keeps what a table's name means.
     pub(crate) fn keep_name(&self, name: &TableRef, stored: &(String, String)) {
         if let Some(mut inner) = self.lock() {
-            if inner.names.len() >= MAX_NAMES {
-                inner.names.clear();
-            }
-            inner.names.insert(name.clone(), stored.clone());
+            inner.names.keep(name.clone(), stored.clone(), 1);
         }
+    }
+
+    /// Another version of the same lake.
+    pub(crate) fn other(&self, of: SnapshotId) -> Self {
+        Self { of, ..*self }
     }
 
     /// A table as it is stored, if it was read before.
     pub(crate) fn table(&self, name: &TableRef) -> Option<StoredTable> {
-        self.lock()?.tables.get(name).cloned()
+        self.lock()?.tables.get(name)
     }
 
     /// Keeps a table as it is stored.
     pub(crate) fn keep_table(&self, table: &StoredTable) {
-        let Some(mut inner) = self.lock() else { return };
-        let columns = table.columns.len();
-        if inner.columns + columns > MAX_COLUMNS || inner.tables.len() >= MAX_NAMES {
-            inner.tables.clear();
-            inner.columns = 0;
-        }
-        if columns <= MAX_COLUMNS && inner.tables.insert(table.name.clone(), table.clone()).is_none() {
-            inner.columns += columns;
+        if let Some(mut inner) = self.lock() {
+            inner.tables.keep(table.name.clone(), table.clone(), table.columns.len().max(1));
         }
     }
 
     /// A statement, if it was checked before.
     pub(crate) fn statement(&self, scope: &ReadScope, query: &Query) -> Option<Arc<Kept>> {
         let wanted = Wanted::of(scope, query)?;
-        self.lock()?.statements.get(&wanted).cloned()
+        self.lock()?.statements.get(&wanted)
     }
 
     /// Keeps a statement that was checked.
@@ -145,13 +173,8 @@ impl Version<'_> {
         if kept.statement.text.len() > MAX_STATEMENT {
             return;
         }
-        let Some(mut inner) = self.lock() else { return };
-        if inner.bytes + bytes > MAX_BYTES {
-            inner.statements.clear();
-            inner.bytes = 0;
-        }
-        if inner.statements.insert(wanted, Arc::new(kept)).is_none() {
-            inner.bytes += bytes;
+        if let Some(mut inner) = self.lock() {
+            inner.statements.keep(wanted, Arc::new(kept), bytes);
         }
     }
 }
@@ -217,6 +240,6 @@ mod tests {
         for number in 0..3 * MAX_NAMES {
             version.keep_name(&name(&format!("t{number}")), &("main".to_owned(), "t".to_owned()));
         }
-        assert!(settled.0.lock().unwrap().names.len() <= MAX_NAMES);
+        assert!(settled.0.lock().unwrap().names.all.len() <= MAX_NAMES);
     }
 }

@@ -54,7 +54,7 @@ impl Exporter<'_> {
         self.connection.execute_batch("BEGIN TRANSACTION").map_err(|error| failed(&error))?;
         let snapshot = self.snapshot(lake, at)?;
         let version = lease.known.settled.version(snapshot);
-        let reading = Reading { connection: self.connection, lake, pinned: snapshot };
+        let reading = Reading { connection: self.connection, lake, version };
         let (select, linked, reads) = match source {
             ExportSource::Table { table, selection, .. } => {
                 (reading.rows(table, selection, at)?, Vec::new(), BTreeSet::new())
