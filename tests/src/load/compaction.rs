@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::crowd::Group;
 use super::wire::Wire;
-use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, tables_of_points, write_rows};
+use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, tables_of_points, unlimited, write_rows};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -125,10 +125,7 @@ pub async fn run(options: &Options, compaction: Compaction) -> Result<Report> {
     let folder = tempfile::Builder::new().prefix("gadwall-merged-").tempdir().context("no folder for the files")?;
     let group = Group::make(compaction.memory).ok();
     let set = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
-    let mut start = StartOptions {
-        env: vec![set("RATE_LIMIT__KEY_REQUESTS", "0"), set("RATE_LIMIT__ADDRESS_REQUESTS", "0")],
-        ..StartOptions::default()
-    };
+    let mut start = StartOptions { env: unlimited(), ..StartOptions::default() };
     match &group {
         Some(group) => start.binary = Some(group.entrance(folder.path())?),
         None => start.env.push(set("ENGINE__MEMORY_LIMIT", &format!("{}B", compaction.memory / 10 * 6))),

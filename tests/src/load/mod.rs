@@ -131,6 +131,11 @@ async fn unchanged(host: &str, key: &str) -> Result<MakeRequest> {
     Ok(Arc::new(move |_| request.clone()))
 }
 
+/// Settings of a server that turns nobody away for asking often.
+pub(crate) fn unlimited() -> Vec<(String, String)> {
+    ["KEY", "ADDRESS"].map(|who| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned())).into()
+}
+
 /// What each request says of itself.
 pub(crate) fn head(host: &str, key: &str, accept: &str) -> String {
     format!("host: {host}\r\nauthorization: Bearer {key}\r\naccept: {accept}\r\n")
@@ -159,12 +164,8 @@ pub async fn run(options: &Options) -> Result<Report> {
     let ducklake = Arc::new(Local::ducklake(folder.path(), &extensions, &rows)?);
 
     say("starting the server");
-    let unlimited = |who: &str| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned());
-    let start = StartOptions {
-        data_dir: Some(folder.path().join("data")),
-        env: vec![unlimited("KEY"), unlimited("ADDRESS")],
-        ..StartOptions::default()
-    };
+    let start =
+        StartOptions { data_dir: Some(folder.path().join("data")), env: unlimited(), ..StartOptions::default() };
     let mut server = ServerProcess::start(&start).await?;
     let mut report = Report { first_start: server.first_answer(), ..Report::default() };
     let key = fill(&server, &rows).await?;

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use super::wire::Wire;
-use super::{Options, PROJECT, head, post};
+use super::{Options, PROJECT, head, post, unlimited};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -113,13 +113,10 @@ pub async fn run(options: &Options, watch: Watch) -> Result<Report> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let number = (watch.clients + 100).to_string();
-    let unlimited = |name: &str| (format!("GADWALL__{name}"), number.clone());
-    let mut env: Vec<_> = ["KEY", "ADDRESS"]
-        .map(|who| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned()))
-        .into_iter()
-        .collect();
-    env.extend(["EVENTS__MAX_CLIENTS", "EVENTS__MAX_CLIENTS_PER_PROJECT"].map(unlimited));
-    env.extend(["SERVER__MAX_CONNECTIONS", "SERVER__MAX_CONNECTIONS_PER_ADDRESS"].map(unlimited));
+    let many = |name: &str| (format!("GADWALL__{name}"), number.clone());
+    let mut env = unlimited();
+    env.extend(["EVENTS__MAX_CLIENTS", "EVENTS__MAX_CLIENTS_PER_PROJECT"].map(many));
+    env.extend(["SERVER__MAX_CONNECTIONS", "SERVER__MAX_CONNECTIONS_PER_ADDRESS"].map(many));
     let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
     let client = Client::new(server.url(), server.admin_key())?.project(PROJECT, json!({})).await?;
     let key = client.key();

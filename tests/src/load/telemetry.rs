@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::measure::hammer;
-use super::{Options, Work, fill, write_rows};
+use super::{Options, Work, fill, unlimited, write_rows};
 use crate::server::{ServerProcess, StartOptions};
 
 /// Rows of the table that is asked.
@@ -120,8 +120,7 @@ pub async fn run(options: &Options, rounds: usize) -> Result<Report> {
     let collector = Sink::start().await?;
     let mut servers = Vec::new();
     for way in Watched::ALL {
-        let unlimited = |who: &str| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned());
-        let mut env = vec![unlimited("KEY"), unlimited("ADDRESS")];
+        let mut env = unlimited();
         env.extend(way.settings(&collector.url));
         let server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
         let key = fill(&server, &rows).await?;

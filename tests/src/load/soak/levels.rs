@@ -4,23 +4,20 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-/// Resident memory without what the engine says that it holds.
-const MEMORY: &str = "memory, MB";
-
 /// What a process held at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub(super) at: Duration,
-    /// What the engine held, in MB; not a number where it didn't say.
-    pub(super) engine: f64,
-    /// Memory beside the engine's, and the other things.
+    /// Memory, and the other things.
     pub(super) held: [f64; 4],
+    /// What of the memory is the engine's, in MB; not a number where it didn't say.
+    pub(super) engine: f64,
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([memory, files, threads, connections], engine) = (self.held, self.engine);
-        write!(f, "{memory:>6.0} MB and the engine's {engine:.0}, {files:>4} files, {threads:>4} threads")?;
+        write!(f, "{memory:>6.0} MB, {engine:.0} of it the engine's, {files:>4} files, {threads:>4} threads")?;
         if connections.is_nan() { Ok(()) } else { write!(f, ", {connections} connections") }
     }
 }
@@ -51,11 +48,10 @@ impl Rule {
     /// Half an hour or so: within 10 % of minute 5.
     ///
     /// The floors are what comes and goes with single requests at the moment of looking: an arena of the allocator and a
-    /// few results (32 MB; what the engine keeps of files has a limit of its own and is left out), sockets and files of
-    /// requests that are under way (24), threads that tokio keeps for ten seconds (8), and connections that a pool opens
-    /// early (4). Of an idle thing 10 % is less than one of these.
+    /// few results (32 MB), sockets and files of requests that are under way (24), threads that tokio keeps for ten seconds (8),
+    /// and connections that a pool opens early (4). Of an idle thing 10 % is less than one of these.
     pub fn long() -> Self {
-        let things = [(MEMORY, 32.0), ("open files", 24.0), ("threads", 8.0), ("PostgreSQL", 4.0)];
+        let things = [("memory, MB", 32.0), ("open files", 24.0), ("threads", 8.0), ("PostgreSQL", 4.0)];
         let things = things.map(|(name, floor)| Thing { name, floor });
         Self { warm_up: Duration::from_secs(285), window: Duration::from_secs(30), share: 0.10, things }
     }
@@ -65,7 +61,7 @@ impl Rule {
     /// So little time doesn't tell a slow leak from a cache that fills, and isn't meant to. What leaks with each request, a file, a
     /// thread or a buffer, is many times that by then: some thousands of requests have been served.
     pub fn short(length: Duration) -> Self {
-        let things = [(MEMORY, 160.0), ("open files", 64.0), ("threads", 32.0), ("PostgreSQL", 16.0)];
+        let things = [("memory, MB", 160.0), ("open files", 64.0), ("threads", 32.0), ("PostgreSQL", 16.0)];
         let things = things.map(|(name, floor)| Thing { name, floor });
         Self { warm_up: length / 4, window: length / 4, share: 0.5, things }
     }

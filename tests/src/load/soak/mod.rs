@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::unlimited;
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 use chores::{Chore, Worker};
@@ -22,8 +23,7 @@ pub use levels::{Rule, Thing, Verdict};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_mins(1);
-/// What the engine may hold. What it keeps of files is only given up for something else, so that it grows to this and no
-/// further, which takes longer than the soak: it is left out of the memory that is compared.
+/// What the engine may hold: little enough that what it only gives up for something else is there before anything counts.
 const ENGINE_MEMORY: &str = "256MiB";
 const PROJECT: &str = "soak";
 
@@ -91,13 +91,12 @@ impl fmt::Display for Report {
 /// Runs the load against a server of its own.
 pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
     let set = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
-    let mut env = vec![
-        set("RATE_LIMIT__KEY_REQUESTS", "0"),
-        set("RATE_LIMIT__ADDRESS_REQUESTS", "0"),
+    let mut env = unlimited();
+    env.extend([
         set("PROJECTS__UNDELETE_FOR", "0"),
         set("MAINTENANCE__KEEP_FILES_FOR", "0"),
         set("ENGINE__MEMORY_LIMIT", ENGINE_MEMORY),
-    ];
+    ]);
     env.extend(soak.metadata.iter().map(|url| set("METADATA__URL", url)));
     let mut server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
     let key = prepare(&server).await?;
@@ -115,10 +114,7 @@ pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
     let (mut samples, mut told) = (Vec::new(), Duration::ZERO);
     while Instant::now() < end && server.is_running() {
         let at = begun.elapsed();
-        let mut held = look(server.pid(), port);
-        let engine = engine_memory(&admin).await;
-        held[0] -= engine;
-        let sample = Sample { at, engine, held };
+        let sample = Sample { at, held: look(server.pid(), port), engine: engine_memory(&admin).await };
         samples.push(sample);
         if at >= told {
             say(&format!("{:>4} s: {sample}", at.as_secs()));
