@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 const CLIENTS: usize = 6;
 const ROUNDS: u64 = 3;
+/// What takes longer never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn post(client: &Client, url: &str, key: &str, body: &Value) -> Result<Value> {
     let response = client.post(url).bearer_auth(key).json(body).send().await?;
@@ -64,6 +66,16 @@ fn options_of(data: &tempfile::TempDir) -> StartOptions {
     }
 }
 
+/// Waits until a count is so high: how long that takes depends on the machine.
+async fn reach(count: &AtomicU64, least: u64) -> Result<()> {
+    let begun = tokio::time::Instant::now();
+    while count.load(Ordering::Relaxed) < least {
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "{least} were not reached in {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()> {
     let data = tempfile::tempdir()?;
@@ -87,7 +99,9 @@ async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()>
         let alive = Arc::new(AtomicBool::new(true));
         let tables = format!("{url}/projects/p/buckets/main/tables");
         let churn = tokio::spawn(churn_tables(client.clone(), tables, key, round, Arc::clone(&alive)));
-        tokio::time::sleep(Duration::from_millis(700 + 137 * round)).await;
+        // Each client sends the next rows once it was answered, so that some were by then.
+        reach(&next, next.load(Ordering::Relaxed) + 3 * (CLIENTS as u64 + 5)).await?;
+        tokio::time::sleep(Duration::from_millis(300 + 137 * round)).await;
         server.kill_9()?;
         alive.store(false, Ordering::Relaxed);
         for append in appends {
@@ -126,18 +140,20 @@ async fn check(client: &Client, options: &StartOptions, acknowledged: &BTreeSet<
 }
 
 /// Puts one object again and again until the server dies: each time a longer one, which says how long it is, under
-/// a content type that says so too. Answers the last that was acknowledged.
-async fn put_until_killed(client: Client, url: String, key: String, first: usize) -> usize {
-    let mut acknowledged = first;
-    for version in first + 1.. {
-        let body = format!("{version:08}").repeat(version * 400);
+/// a content type that says so too. Counts those that were acknowledged.
+async fn put_until_killed(client: Client, url: String, key: String, acknowledged: Arc<AtomicU64>) {
+    for version in acknowledged.load(Ordering::Relaxed) + 1.. {
+        let body = contents(version);
         let put = client.put(&url).bearer_auth(&key).header("Content-Type", format!("x/v{version}")).body(body);
         match put.send().await {
-            Ok(answer) if answer.status().is_success() => acknowledged = version,
+            Ok(answer) if answer.status().is_success() => acknowledged.store(version, Ordering::Relaxed),
             _ => break,
         }
     }
-    acknowledged
+}
+
+fn contents(version: u64) -> String {
+    format!("{version:08}").repeat(version as usize * 400)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,7 +161,7 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
     let data = tempfile::tempdir()?;
     let options = options_of(&data);
     let client = gadwall_tests::client::builder().timeout(Duration::from_secs(20)).build()?;
-    let mut acknowledged = [0; 4];
+    let acknowledged: [Arc<AtomicU64>; 4] = Default::default();
     for round in 0..ROUNDS {
         let mut server = ServerProcess::start(&options).await?;
         let (url, key) = (server.url().to_owned(), server.admin_key().to_owned());
@@ -153,24 +169,28 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
             post(&client, &format!("{url}/projects/default/datasets"), &key, &json!({ "name": "d" })).await?;
         }
         let object = |number: usize| format!("{url}/projects/default/datasets/d/a/{number}");
-        for (number, known) in acknowledged.iter().enumerate().filter(|(_, known)| **known > 0) {
+        for (number, known) in acknowledged.iter().map(|known| known.load(Ordering::Relaxed)).enumerate() {
+            if known == 0 {
+                continue;
+            }
             let answer = client.get(object(number)).bearer_auth(&key).send().await?;
             let told = answer.headers()["content-type"].to_str()?.strip_prefix("x/v").context("its type")?.to_owned();
-            let (version, text) = (told.parse::<usize>()?, answer.text().await?);
-            anyhow::ensure!(version >= *known, "version {known} was answered for, {version} is there");
-            anyhow::ensure!(text == format!("{version:08}").repeat(version * 400), "version {version} isn't whole");
+            let (version, text) = (told.parse::<u64>()?, answer.text().await?);
+            anyhow::ensure!(version >= known, "version {known} was answered for, {version} is there");
+            anyhow::ensure!(text == contents(version), "version {version} isn't whole");
         }
-        let puts = (0..acknowledged.len()).map(|number| {
-            tokio::spawn(put_until_killed(client.clone(), object(number), key.clone(), acknowledged[number]))
-        });
-        let puts: Vec<_> = puts.collect();
-        tokio::time::sleep(Duration::from_millis(500 + 137 * round)).await;
+        let put = |(number, known)| tokio::spawn(put_until_killed(client.clone(), object(number), key.clone(), known));
+        let before = acknowledged.each_ref().map(|known| known.load(Ordering::Relaxed));
+        let puts: Vec<_> = acknowledged.iter().cloned().enumerate().map(put).collect();
+        for (known, before) in acknowledged.iter().zip(before) {
+            reach(known, before + 3).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(100 + 137 * round)).await;
         server.kill_9()?;
-        for (put, known) in puts.into_iter().zip(&mut acknowledged) {
-            *known = put.await?;
+        for put in puts {
+            put.await?;
         }
     }
-    assert!(acknowledged.iter().all(|version| *version > 5), "too few puts before the kills: {acknowledged:?}");
     let _server = ServerProcess::start(&options).await?;
     assert_eq!(std::fs::read_dir(data.path().join("files/.incoming"))?.count(), 0);
     Ok(())
