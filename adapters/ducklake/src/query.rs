@@ -317,7 +317,7 @@ impl Running {
         let standing = lease.known.standing();
         // Nobody else writes to a catalog in a file, so that what is known of it need not be asked.
         let alone = self.catalogs.files().is_some();
-        let assumed = standing.at.filter(|_| alone && work.at() == ReadAt::Head);
+        let assumed = standing.at.filter(|at| alone && [ReadAt::Head, ReadAt::Snapshot(*at)].contains(&work.at()));
         let mut ready = self.prepare(&connection, &lease.known, work, assumed);
         if assumed.is_some() && !lease.known.stands_still(standing) {
             drop(ready);

@@ -161,6 +161,12 @@ impl EmbeddedLakes {
         }
         read
     }
+
+    /// What is known of a lake that nobody else writes to: where it stands need not be asked.
+    fn alone(&self, lake: LakeId) -> Option<Arc<Known>> {
+        self.catalogs.files()?;
+        self.catalogs.known(lake)
+    }
 }
 
 /// Whether a version isn't there, or not any more.
@@ -192,7 +198,16 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
-        self.read(lake, move |connection| structure::head(connection, lake)).await
+        if let Some(stands) = self.alone(lake).and_then(|known| known.standing().at) {
+            return Ok(stands);
+        }
+        let read = move |connection: &Connection, known: &Known| {
+            let standing = known.standing();
+            let head = structure::head(connection, lake)?;
+            known.stood_at(standing, head);
+            Ok(head)
+        };
+        self.read_known(lake, read).await
     }
 
     fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
@@ -247,6 +262,13 @@ impl LakeStore for EmbeddedLakes {
         at: ReadAt,
     ) -> Result<Option<StoredTable>, LakeError> {
         let wanted = TableRef { bucket: bucket.clone(), table: table.clone() };
+        // The newest version is always kept, and nothing in it changes.
+        if let (ReadAt::Snapshot(snapshot), Some(known)) = (at, self.alone(lake))
+            && known.standing().at == Some(snapshot)
+            && let Some(kept) = known.settled.version(snapshot).table(&wanted)
+        {
+            return Ok(Some(kept));
+        }
         let counts = self.catalogs.inlines() || at != ReadAt::Head;
         let read = move |connection: &Connection, known: &Known| {
             if is_gone(connection, lake, at)? {
