@@ -168,6 +168,9 @@ pub(crate) enum Command {
         /// Only look whether it could be done, and at how much there is. Makes metadata's tables, but copies nothing.
         #[arg(long, requires = "from")]
         dry_run: bool,
+        /// Tell what there is and what was copied as JSON, on standard output, once it is done.
+        #[arg(long)]
+        json: bool,
     },
 }
 

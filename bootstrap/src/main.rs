@@ -71,10 +71,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Openapi => runtime()?.block_on(openapi()),
         Command::Health { url: Some(url) } => ready::require_ready(url),
         Command::Health { url: None } => ready::require_ready(&ready::address(&loaded()?.config)),
-        Command::Migrate { from: Some(Origin::Embedded), to: Some(Destination::Cloud), dry_run } => {
-            runtime()?.block_on(migrate::run(&loaded()?.config, *dry_run))
+        Command::Migrate { from: Some(Origin::Embedded), to: Some(Destination::Cloud), dry_run, json } => {
+            runtime()?.block_on(migrate::run(&loaded()?.config, *dry_run, *json))
         }
-        Command::Migrate { .. } => runtime()?.block_on(migrate::bring_up(&loaded()?.config)),
+        Command::Migrate { json, .. } => runtime()?.block_on(migrate::bring_up(&loaded()?.config, *json)),
         Command::Ontology { what: Ontology::Serve { folder, listen } } => {
             let config = loaded()?.config;
             gadwall::telemetry::start(&config.logging);

@@ -9,14 +9,14 @@ use gadwall_domain::project::Project;
 use sha2::{Digest as _, Sha256};
 
 use super::Stopped;
-use super::progress::Progress;
+use super::progress::{Done, Progress};
 
 /// Copies a project's datasets. An object that is there with the same bytes and type isn't sent again.
 pub(super) async fn copy_datasets(
     from: &dyn ObjectStorage,
     to: &dyn ObjectStorage,
     project: &Project,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Done> {
     let mut progress = Progress::uncounted(&project.id, "objects in datasets");
     for dataset in from.datasets(project.lake).await? {
         match to.create_dataset(project.lake, &dataset).await {
@@ -36,8 +36,7 @@ pub(super) async fn copy_datasets(
             }
         }
     }
-    progress.end();
-    Ok(())
+    Ok(progress.end())
 }
 
 /// Whether it was there before.

@@ -16,16 +16,19 @@ use gadwall_domain::ports::system::Clock as _;
 use gadwall_domain::project::{Deletion, Project};
 use gadwall_ducklake::{LakeMigration, MigrationError, Source};
 use gadwall_metastore::{PostgresMetadata, SqliteMetadata, copy, has_gone_on};
+use serde::Serialize;
+use serde_json::json;
 use thiserror::Error;
 
 use crate::config::{CatalogKind, Config};
 use crate::files::FileStores;
 use crate::folders::{DataLock, LocalFolders};
+use crate::output::print_json;
 use crate::policies::{data_dir, lake_config};
 use crate::system::SystemClock;
 use crate::{lakes, metadata};
 use datasets::copy_datasets;
-use progress::{Progress, say};
+use progress::{Done, Progress, say};
 
 /// Why it stopped, where that isn't a failure of something else.
 #[derive(Debug, Error)]
@@ -52,7 +55,7 @@ fn refused(why: impl Into<String>) -> anyhow::Error {
     Stopped::Refused(why.into()).into()
 }
 
-fn told(error: MigrationError) -> anyhow::Error {
+fn ended(error: MigrationError) -> anyhow::Error {
     match error {
         MigrationError::Differs(how) => Stopped::Differs(how).into(),
         error @ (MigrationError::Inlined | MigrationError::Elsewhere) => refused(error.to_string()),
@@ -71,8 +74,28 @@ struct Ends {
     _lock: DataLock,
 }
 
-/// Brings metadata to the version of this program.
-pub async fn bring_up(config: &Config) -> anyhow::Result<()> {
+/// What there is of a project, and what was copied.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    project: &'a ProjectId,
+    snapshots: u64,
+    data_files: u64,
+    data_bytes: u64,
+    /// None in a dry run.
+    copied: Option<Copied>,
+}
+
+#[derive(Debug, Serialize)]
+struct Copied {
+    data_files: Done,
+    catalog_rows: u64,
+    /// Tables of the lake whose rows were compared.
+    tables: u64,
+    objects: Done,
+}
+
+/// Brings metadata to the version of this program. Tells which as JSON, too, if so wanted.
+pub async fn bring_up(config: &Config, as_json: bool) -> anyhow::Result<()> {
     let folders = LocalFolders::new(data_dir(config)?);
     let _lock = if metadata::is_remote(config) {
         None
@@ -81,12 +104,13 @@ pub async fn bring_up(config: &Config) -> anyhow::Result<()> {
         Some(folders.lock().map_err(|error| refused(format!("{error:#}")))?)
     };
     let opened = metadata::open(config, &folders).await?;
-    say(&format!("metadata is at version {}", opened.archive.version()));
-    Ok(())
+    let version = opened.archive.version();
+    say(&format!("metadata is at version {version}"));
+    if as_json { print_json(&json!({ "metadata_version": version })) } else { Ok(()) }
 }
 
-/// Copies everything, or with `dry_run` looks whether that could be done.
-pub async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
+/// Copies everything, or with `dry_run` looks whether that could be done. Tells what came of it as JSON, too, if so wanted.
+pub async fn run(config: &Config, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
     let ends = open(config).await?;
     let projects = projects(&ends.source).await?;
     require_own(&projects, &ends).await?;
@@ -95,30 +119,36 @@ pub async fn run(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let is_kept = |deletion: &Deletion| deletion.can_be_undone(now);
     let active: Vec<&Project> =
         projects.iter().filter(|project| project.deletion.as_ref().is_none_or(is_kept)).collect();
-    let mut sources = Vec::new();
+    let mut told = Vec::new();
     for project in &active {
-        let source = ends.lakes.source(project.lake).await.map_err(told).with_context(|| name(project))?;
-        if ends.lakes.has_gone_on(project.lake).await.map_err(told).with_context(|| name(project))? {
+        let source = ends.lakes.source(project.lake).await.map_err(ended).with_context(|| name(project))?;
+        if ends.lakes.has_gone_on(project.lake).await.map_err(ended).with_context(|| name(project))? {
             return Err(gone_on(&project.id));
         }
-        let Source { snapshots, files, bytes, .. } = source;
-        say(&format!("{}: {snapshots} snapshots, {files} data files of {bytes} bytes", project.id));
-        sources.push((*project, source));
+        let Source { snapshots, files: data_files, bytes: data_bytes, .. } = source;
+        say(&format!("{}: {snapshots} snapshots, {data_files} data files of {data_bytes} bytes", project.id));
+        told.push(Told { project: &project.id, snapshots, data_files, data_bytes, copied: None });
     }
+    let mut metadata = BTreeMap::new();
     if dry_run {
         say("nothing was copied: this was a dry run");
-        return Ok(());
-    }
-    for (project, source) in sources {
-        copy_project(&ends, project, source).await.with_context(|| name(project))?;
-    }
-    for table in copy(&ends.source, &ends.target).await.context("metadata was not copied")? {
-        say(&format!("metadata: {} rows of {}", table.rows, table.name));
+    } else {
+        for (project, told) in active.iter().zip(&mut told) {
+            told.copied = Some(copy_project(&ends, project, told.data_files).await.with_context(|| name(project))?);
+        }
+        for table in copy(&ends.source, &ends.target).await.context("metadata was not copied")? {
+            say(&format!("metadata: {} rows of {}", table.rows, table.name));
+            metadata.insert(table.name, table.rows);
+        }
+        say("all is there, and the same; results of queries in the background were left out");
     }
     ends.source.close().await;
     ends.target.close().await;
-    say("all is there, and the same; results of queries in the background were left out");
-    Ok(())
+    if as_json {
+        print_json(&json!({ "dry_run": dry_run, "projects": told, "metadata_rows": metadata }))
+    } else {
+        Ok(())
+    }
 }
 
 fn name(project: &Project) -> String {
@@ -180,17 +210,18 @@ async fn projects(store: &dyn MetadataStore) -> anyhow::Result<Vec<Project>> {
     }
 }
 
-async fn copy_project(ends: &Ends, project: &Project, source: Source) -> anyhow::Result<()> {
-    let mut progress = Progress::new(&project.id, "data files", source.files);
+async fn copy_project(ends: &Ends, project: &Project, files: u64) -> anyhow::Result<Copied> {
+    let mut progress = Progress::new(&project.id, "data files", files);
     ends.lakes
         .copy_files(project.lake, |file| progress.one(file.bytes, file.was_there))
         .await
-        .map_err(told)
+        .map_err(ended)
         .context("data files")?;
-    progress.end();
-    let copied = ends.lakes.copy_catalog(project.lake).await.map_err(told).context("the catalog")?;
+    let data_files = progress.end();
+    let copied = ends.lakes.copy_catalog(project.lake).await.map_err(ended).context("the catalog")?;
     say(&format!("{}: {} rows in {} tables of the catalog", project.id, copied.rows, copied.tables));
-    let tables = ends.lakes.compare_rows(project.lake).await.map_err(told).context("comparing rows")?;
+    let tables = ends.lakes.compare_rows(project.lake).await.map_err(ended).context("comparing rows")?;
     say(&format!("{}: {tables} tables have the same rows", project.id));
-    copy_datasets(&*ends.local.objects, &*ends.bucket.objects, project).await
+    let objects = copy_datasets(&*ends.local.objects, &*ends.bucket.objects, project).await?;
+    Ok(Copied { data_files, catalog_rows: copied.rows, tables, objects })
 }

@@ -56,11 +56,13 @@ async fn metadata_is_brought_to_this_version_before_servers_come() -> Result<()>
     let (place, data) = (Place::new().await?, tempfile::tempdir()?);
     let run = |env: Vec<(String, String)>| {
         let mut command = std::process::Command::new(profile_dir()?.join("gadwall"));
-        command.arg("migrate").envs(env).env("DATA_DIR", data.path()).env("ADMIN_API_KEY", KEY);
+        command.args(["migrate", "--json"]).envs(env).env("DATA_DIR", data.path()).env("ADMIN_API_KEY", KEY);
         anyhow::Ok(command.current_dir(data.path()).output()?)
     };
     for env in [place.env(), place.env(), Vec::new()] {
         let done = run(env)?;
+        let version = serde_json::from_slice::<Value>(&done.stdout)?["metadata_version"].as_u64();
+        assert!(version > Some(0), "{version:?}");
         let told = said(&done);
         assert!(done.status.success() && told.contains("metadata is at version "), "{told}");
     }
@@ -72,6 +74,14 @@ async fn metadata_is_brought_to_this_version_before_servers_come() -> Result<()>
         std::process::Command::new(profile_dir()?.join("gadwall")).args(["migrate", "--to", "cloud"]).output()?;
     assert_eq!(half.status.code(), Some(2), "{}", said(&half));
     Ok(())
+}
+
+/// What was told as JSON, and of it the project.
+fn told(output: &Output) -> Result<(Value, Value)> {
+    let told: Value = serde_json::from_slice(&output.stdout)?;
+    let acme = told["projects"].as_array().into_iter().flatten().find(|project| project["project"] == "acme");
+    let acme = acme.context("acme is not told of")?.clone();
+    Ok((told, acme))
 }
 
 fn said(output: &Output) -> String {
@@ -121,11 +131,18 @@ async fn everything_answers_the_same_afterwards() -> Result<()> {
     // As after a crash: what its logs hold is moved, too.
     api.server.kill_9()?;
 
-    let dry = migrate(data.path(), &place, &["--dry-run"])?;
+    let dry = migrate(data.path(), &place, &["--dry-run", "--json"])?;
     assert_eq!(dry.status.code(), DONE, "{}", said(&dry));
     assert!(said(&dry).contains("nothing was copied"), "{}", said(&dry));
-    let moved = migrate(data.path(), &place, &[])?;
+    let (dry, acme) = told(&dry)?;
+    assert_eq!((&dry["dry_run"], &dry["metadata_rows"]), (&json!(true), &json!({})));
+    assert_eq!((&acme["data_files"], &acme["copied"]), (&json!(4), &json!(null)));
+    let moved = migrate(data.path(), &place, &["--json"])?;
     assert_eq!(moved.status.code(), DONE, "{}", said(&moved));
+    let (all, acme) = told(&moved)?;
+    assert_eq!((&all["dry_run"], &all["metadata_rows"]["projects"]), (&json!(false), &json!(3)));
+    assert_eq!(acme["copied"]["data_files"], json!({"number": 4, "were_there": 0, "bytes": acme["data_bytes"]}));
+    assert_eq!((&acme["copied"]["tables"], &acme["copied"]["objects"]["number"]), (&json!(2), &json!(3)));
     // Again, it finds the files in their place, and puts right what isn't as it was.
     let duckdb = place.duckdb()?;
     let spoilt = format!("SELECT min(file) FROM glob('s3://{}/*/lakes/**/*.parquet')", place.s3.bucket);
