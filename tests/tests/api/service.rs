@@ -1,6 +1,6 @@
 //! The service itself.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gadwall_tests::support::{TestServer, send};
 use reqwest::Method;
 use serde_json::json;
@@ -58,6 +58,32 @@ async fn only_an_admin_touches_the_backend_and_nothing_is_removed() -> Result<()
     let removed = server.admin().post("/backend/remove", &json!({})).await?.json();
     assert_eq!((&removed["success"], &removed["storage_paths"]), (&json!(true), &json!(null)));
     assert_eq!(owner.get("/projects/p").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_document_calls_deprecated_says_so_in_every_answer() -> Result<()> {
+    let server = TestServer::start().await?;
+    let owner = server.project("p").await?;
+    let document = send(server.request(Method::GET, "/openapi.json")).await?.json();
+    let mut deprecated = Vec::new();
+    for (path, operations) in document["paths"].as_object().context("paths")? {
+        for (method, operation) in operations.as_object().context("operations")? {
+            if operation["deprecated"] == true {
+                deprecated.push((Method::from_bytes(method.to_uppercase().as_bytes())?, path));
+            }
+        }
+    }
+    assert!(!deprecated.is_empty());
+    for (method, path) in deprecated {
+        for key in [server.admin().key(), owner.key()] {
+            let reply = send(server.request(method.clone(), path).bearer_auth(key)).await?;
+            let since = reply.header("deprecation").strip_prefix('@').context("no time")?.parse::<i64>()?;
+            assert!(since > 1_700_000_000, "{path}: {since}");
+            assert!(reply.header("link").contains(r#"rel="deprecation""#), "{path}: {}", reply.header("link"));
+        }
+    }
+    assert_eq!(owner.get("/projects/p").await?.header("deprecation"), "");
     Ok(())
 }
 

@@ -290,8 +290,8 @@ impl SystemApi {
 
     /// Remove nothing
     ///
-    /// Kept for older clients. Admin only.
-    #[oai(path = "/backend/remove", method = "post", operation_id = "remove_backend")]
+    /// Deprecated: kept for older clients, as data goes with its project. Admin only.
+    #[oai(path = "/backend/remove", method = "post", operation_id = "remove_backend", deprecated)]
     async fn remove(&self, auth: Auth) -> ApiResult<Json<StorageBody>> {
         self.system.remove_backend(auth.caller())?;
         let message = "Nothing was removed: data goes with its project, not with the backend (no-op)".to_owned();

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span};
 use super::allow::Allowed;
 use super::door::{self, Door};
 use super::recheck::{self, Recheck};
-use super::{alias, body, compress, idempotency, object_path};
+use super::{alias, body, compress, deprecation, idempotency, object_path};
 use crate::auth::{AccessData, Asked};
 use crate::context::{self, RequestContext, scope};
 use crate::problem::{self, ApiResult};
@@ -210,6 +210,7 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let status = response.status().as_u16();
         // Who is turned away at the door asked for a route, too.
         let route = route.or_else(|| self.inner.allowed.route(&path)).unwrap_or_else(|| "".into());
+        deprecation::mark(&route, &mut response);
         if self.front.traced {
             gadwall_telemetry::served(&span, known(&method), &path, &route, status);
         }

@@ -5,6 +5,7 @@ pub(crate) mod allow;
 pub(crate) mod body;
 pub(crate) mod compress;
 pub(crate) mod context;
+pub(crate) mod deprecation;
 pub(crate) mod door;
 pub(crate) mod idempotency;
 pub(crate) mod object_path;
