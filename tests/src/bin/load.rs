@@ -97,12 +97,18 @@ impl Kind {
     }
 }
 
+/// Lines of a server's log that are shown.
+const ERRORS_SHOWN: usize = 20;
+
 /// Fails if something grows. Below ten minutes there is no minute 5 to compare with that would tell anything.
 async fn soak(minutes: u64, metadata: Option<String>, say: &dyn Fn(&str)) -> Result<()> {
     let length = Duration::from_secs(minutes * 60);
     let rule = if minutes < 10 { Rule::short(length) } else { Rule::long() };
     let report = soak::run(Soak { length, rule, metadata }, say).await?;
     print!("\n{report}");
+    for line in report.log().lines().filter(|line| line.contains(" ERROR ")).take(ERRORS_SHOWN) {
+        println!("{line}");
+    }
     ensure!(report.held(), "the server did not come to rest, or requests failed");
     Ok(())
 }

@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_mins(1);
 /// What the engine may hold: little enough that what it only gives up for something else is there before anything counts.
 const ENGINE_MEMORY: &str = "256MiB";
+/// What kept results may take: few enough that they are full before anything counts. At its default it fills for an hour, as it should.
+const RESULT_CACHE: &str = "4MiB";
 const PROJECT: &str = "soak";
 
 /// How long, and what is asked of it.
@@ -94,15 +96,17 @@ pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
     let mut env = unlimited();
     env.extend([
         set("PROJECTS__UNDELETE_FOR", "0"),
-        set("MAINTENANCE__KEEP_FILES_FOR", "0"),
+        // Longer than a query takes, as it must be: who began before reads them still.
+        set("MAINTENANCE__KEEP_FILES_FOR", "10s"),
         set("ENGINE__MEMORY_LIMIT", ENGINE_MEMORY),
+        set("ENGINE__RESULT_CACHE", RESULT_CACHE),
     ]);
     env.extend(soak.metadata.iter().map(|url| set("METADATA__URL", url)));
     let mut server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
     let key = prepare(&server).await?;
     let begun = Instant::now();
     let end = begun + soak.length;
-    let worker = Arc::new(Worker::new(server.url(), &key, server.admin_key(), end)?);
+    let worker = Arc::new(Worker::new(&server, &key, begun + soak.rule.warm_up / 2, end)?);
     let tasks: Vec<_> = Chore::ALL
         .into_iter()
         .flat_map(|chore| (0..chore.workers()).map(move |number| (chore, number)))
