@@ -153,7 +153,8 @@ async fn put_until_killed(client: Client, url: String, key: String, acknowledged
 }
 
 fn contents(version: u64) -> String {
-    (0..version * 400).map(|_| format!("{version:08}")).collect()
+    let number = format!("{version:08}");
+    (0..version * 400).map(|_| number.as_str()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
