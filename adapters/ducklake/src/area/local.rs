@@ -117,7 +117,11 @@ impl Area for LocalArea {
                 if kind.is_dir() {
                     waiting.push(entry.path());
                 } else if kind.is_file() {
-                    let file = entry.metadata()?;
+                    let file = match entry.metadata() {
+                        // It went since its name was read.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        file => file?,
+                    };
                     found.push(DataFile { path: entry.path(), bytes: file.len(), written: file.modified()? });
                 }
             }
@@ -160,4 +164,34 @@ fn bytes_below(folder: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.map(size).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::durable::Fsync;
+
+    #[test]
+    fn files_that_go_while_they_are_listed_are_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let area = LocalArea::new(dir.path().to_owned(), Arc::new(Fsync));
+        let (folder, stop) = (dir.path().join("data"), AtomicBool::new(false));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("stays"), "abc").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    (0..50).for_each(|number| fs::write(folder.join(number.to_string()), "").unwrap());
+                    (0..50).for_each(|number| fs::remove_file(folder.join(number.to_string())).unwrap());
+                }
+            });
+            let listed: io::Result<Vec<_>> = (0..2_000).map(|_| area.list(&folder)).collect();
+            stop.store(true, Ordering::Relaxed);
+            let stays =
+                |files: &Vec<DataFile>| files.iter().any(|file| file.bytes == 3 && file.path.ends_with("stays"));
+            assert!(listed.unwrap().iter().all(stays));
+        });
+    }
 }
