@@ -1,7 +1,7 @@
 //! The API's document: what the framework says of it, and what it leaves out.
 
+use bytes::Bytes;
 use poem::endpoint::make_sync;
-use poem::web::Html;
 use poem::{Endpoint, Response};
 use serde_json::{Map, Value};
 
@@ -82,13 +82,18 @@ fn mark(property: &mut Value) {
 
 /// Answers the document.
 pub(crate) fn endpoint(document: String) -> impl Endpoint + 'static {
-    make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()))
+    always("application/json", document)
 }
 
 /// The framework's page about its own document, about this one.
 pub(crate) fn page(page: &str, own: &str, document: &str) -> impl Endpoint + 'static {
-    let page = page.replacen(own, document, 1);
-    make_sync(move |_| Html(page.clone()))
+    always("text/html; charset=utf-8", page.replacen(own, document, 1))
+}
+
+/// Megabytes, that anybody may ask for: all answers share them.
+fn always(content_type: &'static str, body: String) -> impl Endpoint + 'static {
+    let body = Bytes::from(body);
+    make_sync(move |_| Response::builder().content_type(content_type).body(body.clone()))
 }
 
 #[cfg(test)]
