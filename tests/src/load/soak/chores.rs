@@ -73,12 +73,6 @@ impl Chore {
         }
     }
 
-    /// Whether a worker doesn't rest at first. The engine keeps blocks that it freed in queues, which hold tens of thousands of them before
-    /// they are gone through: at the usual pace they fill for twenty minutes.
-    fn hurries(self) -> bool {
-        matches!(self, Self::Query | Self::Preview)
-    }
-
     /// How long a worker rests between two rounds: all together keep two cores busy for about half of the time.
     fn rest(self) -> Duration {
         Duration::from_millis(match self {
@@ -101,7 +95,7 @@ pub(super) struct Worker {
     url: String,
     key: String,
     admin: String,
-    /// Until then some don't rest.
+    /// Until then nobody rests.
     hurry: Instant,
     end: Instant,
 }
@@ -128,7 +122,7 @@ impl Worker {
         while Instant::now() < self.end {
             counted.round(round).await;
             round += chore.workers();
-            if !chore.hurries() || Instant::now() >= self.hurry {
+            if Instant::now() >= self.hurry {
                 tokio::time::sleep(chore.rest()).await;
             }
         }

@@ -36,6 +36,9 @@ pub struct Thing {
 pub struct Rule {
     /// What passes before anything counts: caches fill, connections open, threads start.
     pub warm_up: Duration,
+    /// How long of it nobody rests, so that what fills is full by its end: caches of pages, threads for the most that is done at once,
+    /// and the engine's queues of freed blocks. At the usual pace that takes twenty minutes.
+    pub hurry: Duration,
     /// How long each level is looked at: it is the median of that time, so that one large query is none.
     pub window: Duration,
     /// How much of the first level the last may be above it.
@@ -53,7 +56,13 @@ impl Rule {
     pub fn long() -> Self {
         let things = [("memory, MB", 32.0), ("open files", 24.0), ("threads", 8.0), ("PostgreSQL", 4.0)];
         let things = things.map(|(name, floor)| Thing { name, floor });
-        Self { warm_up: Duration::from_secs(285), window: Duration::from_secs(30), share: 0.10, things }
+        Self {
+            warm_up: Duration::from_secs(285),
+            hurry: Duration::from_secs(140),
+            window: Duration::from_secs(30),
+            share: 0.10,
+            things,
+        }
     }
 
     /// Two minutes or so, beside other work: after a quarter to warm up, the last quarter may be half above the second.
@@ -63,7 +72,7 @@ impl Rule {
     pub fn short(length: Duration) -> Self {
         let things = [("memory, MB", 160.0), ("open files", 64.0), ("threads", 32.0), ("PostgreSQL", 16.0)];
         let things = things.map(|(name, floor)| Thing { name, floor });
-        Self { warm_up: length / 4, window: length / 4, share: 0.5, things }
+        Self { warm_up: length / 4, hurry: Duration::ZERO, window: length / 4, share: 0.5, things }
     }
 }
 

@@ -106,7 +106,7 @@ pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
     let key = prepare(&server).await?;
     let begun = Instant::now();
     let end = begun + soak.length;
-    let worker = Arc::new(Worker::new(&server, &key, begun + soak.rule.warm_up / 2, end)?);
+    let worker = Arc::new(Worker::new(&server, &key, begun + soak.rule.hurry, end)?);
     let tasks: Vec<_> = Chore::ALL
         .into_iter()
         .flat_map(|chore| (0..chore.workers()).map(move |number| (chore, number)))
