@@ -22,6 +22,8 @@ const MAX_NAMES: usize = 1024;
 const MAX_BYTES: usize = 1 << 20;
 /// Columns of tables that are kept.
 const MAX_COLUMNS: usize = 20_000;
+/// As many columns a table counts as at least, so that no more tables are kept than names.
+const LEAST_COLUMNS: usize = MAX_COLUMNS.div_ceil(MAX_NAMES);
 /// The largest statement that is kept.
 const MAX_STATEMENT: usize = 32 << 10;
 
@@ -155,7 +157,7 @@ impl Version<'_> {
     /// Keeps a table as it is stored.
     pub(crate) fn keep_table(&self, table: &StoredTable) {
         if let Some(mut inner) = self.lock() {
-            inner.tables.keep(table.name.clone(), table.clone(), table.columns.len().max(1));
+            inner.tables.keep(table.name.clone(), table.clone(), table.columns.len().max(LEAST_COLUMNS));
         }
     }
 
