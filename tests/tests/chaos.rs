@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use gadwall_tests::server::{ServerProcess, StartOptions, free_port};
+use gadwall_tests::support::count_up;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -56,16 +57,6 @@ impl Users {
             }
             sleep(Duration::from_millis(15)).await;
         }
-    }
-
-    /// Waits until so many more requests were answered.
-    async fn heard(&self, more: u64) -> Result<()> {
-        let (started, enough) = (Instant::now(), self.answers.load(Ordering::Relaxed) + more);
-        while self.answers.load(Ordering::Relaxed) < enough {
-            ensure!(started.elapsed() < PATIENCE, "{more} requests were not answered in {PATIENCE:?}");
-            sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
     }
 
     /// Appends to a table without a primary key, so that nothing but the idempotency key keeps rows from doubling.
@@ -147,12 +138,12 @@ async fn repeated_requests_survive_kill_9_exactly_once() -> Result<()> {
     let maker = task(&users);
     let made = tokio::spawn(async move { maker.make_and_drop().await });
     for kill in 0..kills {
-        users.heard(ANSWERS_IN_A_LIFE).await.with_context(|| format!("before kill {kill}"))?;
+        count_up(&users.answers, ANSWERS_IN_A_LIFE).await.with_context(|| format!("before kill {kill}"))?;
         sleep(Duration::from_millis(kill * 97 % 450)).await;
         server.kill_9()?;
         server = ServerProcess::start(&options).await.with_context(|| format!("start after kill {kill}"))?;
     }
-    users.heard(ANSWERS_IN_A_LIFE).await.context("after the last kill")?;
+    count_up(&users.answers, ANSWERS_IN_A_LIFE).await.context("after the last kill")?;
     users.stop.store(true, Ordering::Relaxed);
     let mut answered = BTreeMap::new();
     for append in appends {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gadwall_tests::server::{ServerProcess, StartOptions};
 use gadwall_tests::sse::EventSource;
+use gadwall_tests::support::count_up;
 use reqwest::Client;
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 6;
 const ROUNDS: u64 = 3;
-/// What takes longer never comes.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn post(client: &Client, url: &str, key: &str, body: &Value) -> Result<Value> {
     let response = client.post(url).bearer_auth(key).json(body).send().await?;
@@ -66,16 +65,6 @@ fn options_of(data: &tempfile::TempDir) -> StartOptions {
     }
 }
 
-/// Waits until a count is so high: how long that takes depends on the machine.
-async fn reach(count: &AtomicU64, least: u64) -> Result<()> {
-    let begun = tokio::time::Instant::now();
-    while count.load(Ordering::Relaxed) < least {
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "{least} were not reached in {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()> {
     let data = tempfile::tempdir()?;
@@ -100,7 +89,7 @@ async fn rows_that_were_answered_for_survive_kill_9_exactly_once() -> Result<()>
         let tables = format!("{url}/projects/p/buckets/main/tables");
         let churn = tokio::spawn(churn_tables(client.clone(), tables, key, round, Arc::clone(&alive)));
         // Each client sends the next rows once it was answered, so that some were by then.
-        reach(&next, next.load(Ordering::Relaxed) + 3 * (CLIENTS as u64 + 5)).await?;
+        count_up(&next, 3 * (CLIENTS as u64 + 5)).await?;
         tokio::time::sleep(Duration::from_millis(300 + 137 * round)).await;
         server.kill_9()?;
         alive.store(false, Ordering::Relaxed);
@@ -181,10 +170,9 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
             anyhow::ensure!(text == contents(version), "version {version} isn't whole");
         }
         let put = |(number, known)| tokio::spawn(put_until_killed(client.clone(), object(number), key.clone(), known));
-        let before = acknowledged.each_ref().map(|known| known.load(Ordering::Relaxed));
         let puts: Vec<_> = acknowledged.iter().cloned().enumerate().map(put).collect();
-        for (known, before) in acknowledged.iter().zip(before) {
-            reach(known, before + 3).await?;
+        for known in &acknowledged {
+            count_up(known, 3).await?;
         }
         tokio::time::sleep(Duration::from_millis(100 + 137 * round)).await;
         server.kill_9()?;
@@ -192,6 +180,8 @@ async fn files_that_were_answered_for_survive_kill_9_whole_and_with_their_types(
             put.await?;
         }
     }
+    let most = acknowledged.map(|known| known.load(Ordering::Relaxed));
+    assert!(most.iter().all(|version| *version > 5), "too few puts before the kills: {most:?}");
     let _server = ServerProcess::start(&options).await?;
     assert_eq!(std::fs::read_dir(data.path().join("files/.incoming"))?.count(), 0);
     Ok(())
