@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use gadwall::config::Secret;
 use gadwall::{Config, Server};
 use gadwall_domain::access::{ApiKey, KeyDigest, Scope};
@@ -17,11 +18,34 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use crate::cloud::CloudPlace;
 
 /// The admin key of servers under test.
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests";
+
+/// What takes longer never comes.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until a count has gone up by so many, however slow the machine.
+pub async fn count_up(count: &AtomicU64, more: u64) -> Result<()> {
+    let (begun, enough) = (Instant::now(), count.load(Ordering::Relaxed) + more);
+    while count.load(Ordering::Relaxed) < enough {
+        ensure!(begun.elapsed() < PATIENCE, "{more} more did not come within {PATIENCE:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// The operations of an OpenAPI document: path, method in small letters, and what is said of it.
+pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, operations)| {
+        let operations = operations.as_object().into_iter().flatten();
+        operations.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
 
 /// A server on a free port with a data directory of its own.
 #[derive(Debug)]

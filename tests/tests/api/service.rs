@@ -1,7 +1,7 @@
 //! The service itself.
 
 use anyhow::{Context as _, Result};
-use gadwall_tests::support::{TestServer, send};
+use gadwall_tests::support::{TestServer, operations, send};
 use reqwest::Method;
 use serde_json::json;
 
@@ -66,16 +66,11 @@ async fn what_the_document_calls_deprecated_says_so_in_every_answer() -> Result<
     let server = TestServer::start().await?;
     let owner = server.project("p").await?;
     let document = send(server.request(Method::GET, "/openapi.json")).await?.json();
-    let mut deprecated = Vec::new();
-    for (path, operations) in document["paths"].as_object().context("paths")? {
-        for (method, operation) in operations.as_object().context("operations")? {
-            if operation["deprecated"] == true {
-                deprecated.push((Method::from_bytes(method.to_uppercase().as_bytes())?, path));
-            }
-        }
-    }
+    let deprecated: Vec<_> =
+        operations(&document).filter(|(_, _, operation)| operation["deprecated"] == true).collect();
     assert!(!deprecated.is_empty());
-    for (method, path) in deprecated {
+    for (path, method, _) in deprecated {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes())?;
         for key in [server.admin().key(), owner.key()] {
             let reply = send(server.request(method.clone(), path).bearer_auth(key)).await?;
             let since = reply.header("deprecation").strip_prefix('@').context("no time")?.parse::<i64>()?;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use chrono::{TimeDelta, Utc};
 use gadwall_domain::access::{ApiKey, Scope};
 use gadwall_domain::names::BucketName;
-use gadwall_tests::support::{ADMIN_KEY, TestServer, add_key_with, send};
+use gadwall_tests::support::{ADMIN_KEY, TestServer, add_key_with, operations, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -295,11 +295,9 @@ async fn every_route_of_the_document_has_a_rule() -> Result<()> {
     let server = TestServer::start().await?;
     let document = send(server.request(Method::GET, "/openapi.json")).await?.json();
     let mut routes = BTreeSet::new();
-    for (path, operations) in document["paths"].as_object().context("no paths")? {
-        for (method, operation) in operations.as_object().context("no operations")? {
-            let has_key = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
-            routes.insert((method.to_uppercase(), path.clone(), has_key));
-        }
+    for (path, method, operation) in operations(&document) {
+        let has_key = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+        routes.insert((method.to_uppercase(), path.to_owned(), has_key));
     }
     let ruled: BTreeSet<_> =
         RULES.iter().map(|rule| (rule.method.to_owned(), rule.path.to_owned(), rule.level != Level::Public)).collect();
