@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::local::Local;
 use super::measure::{Figures, hammer};
-use super::{Options, PROJECT, ROWS, Work, fill, write_rows};
+use super::{Options, PROJECT, ROWS, Work, fill, setting, write_rows};
 use crate::demo::Client;
 use crate::demo::table::Table;
 use crate::server::{ServerProcess, StartOptions};
@@ -103,7 +103,7 @@ pub async fn run(options: &Options, rows: u64) -> Result<BulkReport> {
     let local = Local::ducklake(folder.path(), &extensions, &points)?;
     let start = StartOptions {
         data_dir: Some(folder.path().join("data")),
-        env: vec![("GADWALL__SERVER__MAX_BODY_BYTES".to_owned(), "4GiB".to_owned())],
+        env: vec![setting("SERVER__MAX_BODY_BYTES", "4GiB")],
         ..StartOptions::default()
     };
     let mut server = ServerProcess::start(&start).await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::crowd::Group;
 use super::wire::Wire;
-use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, tables_of_points, unlimited, write_rows};
+use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, setting, tables_of_points, unlimited, write_rows};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -124,11 +124,10 @@ pub async fn run(options: &Options, compaction: Compaction) -> Result<Report> {
     let say = options.progress.as_ref();
     let folder = tempfile::Builder::new().prefix("gadwall-merged-").tempdir().context("no folder for the files")?;
     let group = Group::make(compaction.memory).ok();
-    let set = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
     let mut start = StartOptions { env: unlimited(), ..StartOptions::default() };
     match &group {
         Some(group) => start.binary = Some(group.entrance(folder.path())?),
-        None => start.env.push(set("ENGINE__MEMORY_LIMIT", &format!("{}B", compaction.memory / 10 * 6))),
+        None => start.env.push(setting("ENGINE__MEMORY_LIMIT", format!("{}B", compaction.memory / 10 * 6))),
     }
     let mut server = ServerProcess::start(&start).await?;
     let client = tables_of_points(&server, &["points", "small", "arrivals"]).await?;

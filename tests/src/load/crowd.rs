@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use super::wire::Wire;
-use super::{JSON, head, post};
+use super::{JSON, head, post, setting};
 use crate::server::{ServerProcess, StartOptions, profile_dir};
 use crate::tpch;
 
@@ -101,13 +101,10 @@ pub async fn run(crowd: Crowd, say: &dyn Fn(&str)) -> Result<Report> {
     say("making the rows");
     tpch::generate(folder.path(), crowd.scale)?;
     let group = Group::make(crowd.memory).ok();
-    let mut start = StartOptions {
-        env: vec![("GADWALL__SERVER__MAX_BODY_BYTES".to_owned(), "8GB".to_owned())],
-        ..StartOptions::default()
-    };
+    let mut start = StartOptions { env: vec![setting("SERVER__MAX_BODY_BYTES", "8GB")], ..StartOptions::default() };
     match &group {
         Some(group) => start.binary = Some(group.entrance(folder.path())?),
-        None => start.env.push(("GADWALL__ENGINE__MEMORY_LIMIT".to_owned(), format!("{}B", crowd.memory / 10 * 6))),
+        None => start.env.push(setting("ENGINE__MEMORY_LIMIT", format!("{}B", crowd.memory / 10 * 6))),
     }
     let mut server = ServerProcess::start(&start).await?;
     say("loading them over HTTP");

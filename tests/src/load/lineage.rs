@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::measure::{Figures, MakeRequest, hammer};
-use super::{JSON, Options, PROJECT, head, unlimited};
+use super::{JSON, Options, PROJECT, head, setting, unlimited};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -102,7 +102,7 @@ pub async fn run(options: &Options, edges: u64, metadata: Option<&str>) -> Resul
 
 async fn server(metadata: Option<&str>) -> Result<ServerProcess> {
     let mut env = unlimited();
-    env.extend(metadata.map(|url| ("GADWALL__METADATA__URL".to_owned(), url.to_owned())));
+    env.extend(metadata.map(|url| setting("METADATA__URL", url)));
     ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await
 }
 

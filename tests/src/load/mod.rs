@@ -131,9 +131,14 @@ async fn unchanged(host: &str, key: &str) -> Result<MakeRequest> {
     Ok(Arc::new(move |_| request.clone()))
 }
 
+/// A setting of a server, as a variable of its environment.
+fn setting(name: &str, value: impl Into<String>) -> (String, String) {
+    (format!("GADWALL__{name}"), value.into())
+}
+
 /// Settings of a server that turns nobody away for asking often.
-pub(crate) fn unlimited() -> Vec<(String, String)> {
-    ["KEY", "ADDRESS"].map(|who| (format!("GADWALL__RATE_LIMIT__{who}_REQUESTS"), "0".to_owned())).into()
+fn unlimited() -> Vec<(String, String)> {
+    ["RATE_LIMIT__KEY_REQUESTS", "RATE_LIMIT__ADDRESS_REQUESTS"].map(|name| setting(name, "0")).into()
 }
 
 /// What each request says of itself.

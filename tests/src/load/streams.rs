@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use super::wire::Wire;
-use super::{Options, PROJECT, head, post, unlimited};
+use super::{Options, PROJECT, head, post, setting, unlimited};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 
@@ -113,7 +113,7 @@ pub async fn run(options: &Options, watch: Watch) -> Result<Report> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let number = (watch.clients + 100).to_string();
-    let many = |name: &str| (format!("GADWALL__{name}"), number.clone());
+    let many = |name: &str| setting(name, number.as_str());
     let mut env = unlimited();
     env.extend(["EVENTS__MAX_CLIENTS", "EVENTS__MAX_CLIENTS_PER_PROJECT"].map(many));
     env.extend(["SERVER__MAX_CONNECTIONS", "SERVER__MAX_CONNECTIONS_PER_ADDRESS"].map(many));

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::measure::hammer;
-use super::{Options, Work, fill, unlimited, write_rows};
+use super::{Options, Work, fill, setting, unlimited, write_rows};
 use crate::server::{ServerProcess, StartOptions};
 
 /// Rows of the table that is asked.
@@ -51,19 +51,18 @@ impl Watched {
     }
 
     fn settings(self, collector: &str) -> Vec<(String, String)> {
-        let variable = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
         let sent = [
-            variable("TRACES__ENDPOINT", collector),
-            variable("METRICS__EXPORT", "true"),
+            setting("TRACES__ENDPOINT", collector),
+            setting("METRICS__EXPORT", "true"),
             // Twelve times as often as by default: a round must have its share of them.
-            variable("METRICS__INTERVAL", "5s"),
+            setting("METRICS__INTERVAL", "5s"),
         ];
         match self {
             Self::Default => Vec::new(),
             Self::Sent => sent.into(),
-            Self::AllTraces => sent.into_iter().chain([variable("TRACES__SAMPLED_PERCENT", "100")]).collect(),
+            Self::AllTraces => sent.into_iter().chain([setting("TRACES__SAMPLED_PERCENT", "100")]).collect(),
             Self::Untracked => ["PERFORMANCE_TRACKING", "MEMORY_MONITORING"]
-                .map(|feature| variable(&format!("FEATURES__ENABLE_{feature}"), "false"))
+                .map(|feature| setting(&format!("FEATURES__ENABLE_{feature}"), "false"))
                 .into(),
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::unlimited;
+use super::{setting, unlimited};
 use crate::demo::Client;
 use crate::server::{ServerProcess, StartOptions};
 use chores::{Chore, Worker};
@@ -92,16 +92,15 @@ impl fmt::Display for Report {
 
 /// Runs the load against a server of its own.
 pub async fn run(soak: Soak, say: &dyn Fn(&str)) -> Result<Report> {
-    let set = |name: &str, value: &str| (format!("GADWALL__{name}"), value.to_owned());
     let mut env = unlimited();
     env.extend([
-        set("PROJECTS__UNDELETE_FOR", "0"),
+        setting("PROJECTS__UNDELETE_FOR", "0"),
         // Longer than a query takes, as it must be: who began before reads them still.
-        set("MAINTENANCE__KEEP_FILES_FOR", "10s"),
-        set("ENGINE__MEMORY_LIMIT", ENGINE_MEMORY),
-        set("ENGINE__RESULT_CACHE", RESULT_CACHE),
+        setting("MAINTENANCE__KEEP_FILES_FOR", "10s"),
+        setting("ENGINE__MEMORY_LIMIT", ENGINE_MEMORY),
+        setting("ENGINE__RESULT_CACHE", RESULT_CACHE),
     ]);
-    env.extend(soak.metadata.iter().map(|url| set("METADATA__URL", url)));
+    env.extend(soak.metadata.iter().map(|url| setting("METADATA__URL", url)));
     let mut server = ServerProcess::start(&StartOptions { env, ..StartOptions::default() }).await?;
     let key = prepare(&server).await?;
     let begun = Instant::now();
