@@ -117,7 +117,12 @@ impl BackupTarget for LocalBackups {
                     let inside = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
                     // What has another name is nobody's of ours.
                     if let Ok(path) = BackupPath::parse(&inside) {
-                        found.push(TargetFile { path, bytes: entry.metadata()?.len() });
+                        let file = match entry.metadata() {
+                            // It went since its name was read.
+                            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                            file => file?,
+                        };
+                        found.push(TargetFile { path, bytes: file.len() });
                     }
                 }
             }
@@ -142,5 +147,37 @@ impl BackupTarget for LocalBackups {
             Ok(())
         };
         tokio::task::spawn_blocking(remove).await.map_err(|panic| target(fault(panic)))?.map_err(storage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use gadwall_application::testing::SeqIds;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_that_go_while_they_are_listed_are_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let backups = LocalBackups::new(dir.path().to_owned(), Arc::new(SeqIds::default()));
+        let (folder, stop) = (dir.path().join("b"), Arc::new(AtomicBool::new(false)));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("stays"), "abc").unwrap();
+        let stopped = Arc::clone(&stop);
+        let churn = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                (0..50).for_each(|number| std::fs::write(folder.join(number.to_string()), "").unwrap());
+                (0..50).for_each(|number| std::fs::remove_file(folder.join(number.to_string())).unwrap());
+            }
+        });
+        let stays = BackupPath::parse("b/stays").unwrap();
+        for _ in 0..1_000 {
+            let listed = backups.list(&BackupPath::parse("b").unwrap()).await.unwrap();
+            assert!(listed.iter().any(|file| file.path == stays && file.bytes == 3));
+        }
+        stop.store(true, Ordering::Relaxed);
+        churn.join().unwrap();
     }
 }
