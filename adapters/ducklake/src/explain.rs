@@ -1,17 +1,17 @@
 //! Runs EXPLAIN: asks the engine for the plan, and answers it as rows in which nothing of the server shows.
 
-use duckdb::Connection;
 use gadwall_domain::query::{Query, QueryError, ReadScope};
 
 use crate::error::Scrub;
 use crate::gate::{self, Explain};
 use crate::query::{Statement, checked, values};
+use crate::root::Lent;
 use crate::settled::Version;
 use crate::sql;
 
 /// A statement that answers the plan of the query behind EXPLAIN. With ANALYZE the query has run by then.
 pub(crate) fn explained(
-    connection: &Connection,
+    connection: &Lent,
     scope: &ReadScope,
     query: &Query,
     explain: Explain<'_>,
@@ -21,7 +21,7 @@ pub(crate) fn explained(
 ) -> Result<Statement, QueryError> {
     let inner = Query { sql: explain.query.to_owned(), ..query.clone() };
     let Statement { text: statement, tables, views, values: given, .. } =
-        checked(connection, scope, &inner, Some(version), failed)?;
+        checked(connection, scope, &inner, version, failed)?;
     let others = tables.iter().any(|table| table.linked.is_some());
     if views > 0 && (others || scope.only_bucket.is_some()) {
         // The plan would tell of tables that only the view's author may read.

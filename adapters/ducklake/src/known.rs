@@ -210,8 +210,16 @@ impl Known {
         turn == since.turn && turn.is_multiple_of(2)
     }
 
+    /// Asks where the lake stands, and keeps it unless a commit begins meanwhile.
+    pub(crate) fn find_out<E>(&self, ask: impl FnOnce() -> Result<SnapshotId, E>) -> Result<SnapshotId, E> {
+        let standing = self.standing();
+        let head = ask()?;
+        self.stood_at(standing, head);
+        Ok(head)
+    }
+
     /// Keeps where the lake stands, as was found out since.
-    pub(crate) fn stood_at(&self, since: Standing, head: SnapshotId) {
+    fn stood_at(&self, since: Standing, head: SnapshotId) {
         let mut inner = self.lock();
         if inner.turn == since.turn && inner.turn.is_multiple_of(2) {
             inner.stands = Some(head);

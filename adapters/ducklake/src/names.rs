@@ -91,9 +91,9 @@ impl<'a> VisibleTables<'a> {
         }
     }
 
-    /// Looks names up among those that were settled for the version that is read, if it is told.
-    pub(crate) fn settled(self, version: Option<Version<'a>>) -> Self {
-        Self { version, ..self }
+    /// Looks names up among those that were settled for the version that is read.
+    pub(crate) fn settled(self, version: Version<'a>) -> Self {
+        Self { version: Some(version), ..self }
     }
 
     /// The version of the own lake that is read. A newer one may be there by now.

@@ -34,7 +34,7 @@ use crate::gate::{NamedValue, Names, ResolvedTable};
 use crate::known::Known;
 use crate::names::{VisibleTables, linked};
 use crate::reading::Reading;
-use crate::root::Interrupter;
+use crate::root::{Interrupter, Lent};
 use crate::settled::{Kept, Version};
 use crate::{gate, links, planning, priority, profiling, sql, structure};
 
@@ -315,9 +315,8 @@ impl Running {
         };
         drop(catalog);
         let standing = lease.known.standing();
-        // Nobody else writes to a catalog in a file, so that what is known of it need not be asked.
-        let alone = self.catalogs.files().is_some();
-        let assumed = standing.at.filter(|at| alone && [ReadAt::Head, ReadAt::Snapshot(*at)].contains(&work.at()));
+        let own = self.catalogs.are_own();
+        let assumed = standing.at.filter(|at| own && [ReadAt::Head, ReadAt::Snapshot(*at)].contains(&work.at()));
         let mut ready = self.prepare(&connection, &lease.known, work, assumed);
         if assumed.is_some() && !lease.known.stands_still(standing) {
             drop(ready);
@@ -346,7 +345,7 @@ impl Running {
     /// What runs, and the snapshot that it reads: the assumed one, if nothing was committed until this ends.
     fn prepare<'c>(
         &self,
-        connection: &'c Connection,
+        connection: &'c Lent,
         known: &Known,
         work: &Work,
         assumed: Option<SnapshotId>,
@@ -444,10 +443,8 @@ impl Running {
     fn snapshot(&self, connection: &Connection, known: &Known, at: ReadAt) -> Result<SnapshotId, QueryError> {
         match at {
             ReadAt::Head => {
-                let standing = known.standing();
-                let head = structure::pinned(connection, self.lake).map_err(lake_failed)?;
+                let head = known.find_out(|| structure::pinned(connection, self.lake)).map_err(lake_failed)?;
                 known.saw(head);
-                known.stood_at(standing, head);
                 Ok(head)
             }
             ReadAt::Snapshot(snapshot) => {
@@ -460,7 +457,7 @@ impl Running {
     /// What runs for a user's statement.
     fn checked(
         &self,
-        connection: &Connection,
+        connection: &Lent,
         scope: &ReadScope,
         query: &Query,
         version: Version<'_>,
@@ -469,7 +466,7 @@ impl Running {
         gate::admit(&query.sql)?;
         match gate::explain(&query.sql) {
             Some(explain) => explained(connection, scope, query, explain, version, &self.engine.scrub, &failed),
-            None => checked(connection, scope, query, Some(version), &failed),
+            None => checked(connection, scope, query, version, &failed),
         }
     }
 
@@ -506,15 +503,15 @@ impl Statement {
 /// What was checked is what runs: the engine parses the text, the gate walks and rewrites the tree, the engine
 /// prints a statement from that tree, and the gate sees that it reads as the same tree.
 ///
-/// With the version that is read, what was settled for it before isn't looked at again.
+/// What was settled before for the version that is read isn't looked at again.
 pub(crate) fn checked(
-    connection: &Connection,
+    connection: &Lent,
     scope: &ReadScope,
     query: &Query,
-    version: Option<Version<'_>>,
+    version: Version<'_>,
     failed: &dyn Fn(&duckdb::Error) -> QueryError,
 ) -> Result<Statement, QueryError> {
-    let kept = version.and_then(|version| version.statement(scope, query));
+    let kept = version.statement(scope, query);
     let again = match &kept {
         Some(kept) => gate::plain(&kept.parameters, &query.parameters)?.map(|values| (kept, values)),
         None => None,
@@ -523,10 +520,9 @@ pub(crate) fn checked(
         Statement { values, ..kept.statement.clone() }
     } else {
         let names = VisibleTables::new(connection, scope, query.default_bucket.as_ref()).settled(version);
-        let (checked, parameters, _) = check(connection, &names, &query.sql, Some(&query.parameters), failed)?;
-        if let Some(version) = version
-            && gate::plain(&parameters, &query.parameters)?.is_some()
-        {
+        let asked = connection.aside().map_err(|error| failed(&error))?;
+        let (checked, parameters, _) = check(&asked, &names, &query.sql, Some(&query.parameters), failed)?;
+        if gate::plain(&parameters, &query.parameters)?.is_some() {
             let statement = || Statement { values: Vec::new(), ..checked.clone() };
             version.keep_statement(scope, query, || Kept { statement: statement(), parameters });
         }
@@ -595,14 +591,14 @@ fn check(
 /// A statement's tree, as JSON.
 pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
-    connection.query_row(tree, [statement], |row| row.get(0))
+    connection.prepare_cached(tree)?.query_row([statement], |row| row.get(0))
 }
 
 /// The statement of a tree, and how that is read: one question to the engine, which take longer than their answers.
 fn print(connection: &Connection, tree: &str) -> Result<(String, String), duckdb::Error> {
     let text = "SELECT statement, CAST(json_serialize_sql(statement) AS VARCHAR)
                   FROM (SELECT json_deserialize_sql(CAST(? AS JSON)) AS statement)";
-    connection.query_row(text, [tree], |row| Ok((row.get(0)?, row.get(1)?)))
+    connection.prepare_cached(text)?.query_row([tree], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {

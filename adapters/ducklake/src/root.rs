@@ -23,6 +23,8 @@ use crate::error::message;
 
 /// Longest wait for what still runs on a broken instance.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections that are kept for questions about statements, while nobody asks.
+const MAX_ASIDE: usize = 4;
 /// Longest time in which work may end by itself, when a working instance is to be replaced.
 const DRAIN: Duration = Duration::from_secs(4);
 /// An interrupt that comes between two statements has no effect, so it is repeated.
@@ -44,6 +46,8 @@ struct Inner {
     generation: u64,
     lent: HashMap<u64, Arc<Interrupter>>,
     next: u64,
+    /// Connections of the instance on which questions stay prepared, none of them in a transaction.
+    aside: Vec<Connection>,
     /// Whether somebody waits for the end of all work, to replace an instance that works.
     draining: bool,
 }
@@ -88,6 +92,48 @@ impl Lent {
     pub(crate) fn interrupter(&self) -> Arc<Interrupter> {
         Arc::clone(&self.interrupter)
     }
+
+    /// A connection of the same instance for questions that are asked again and again: `prepare_cached` keeps them, which
+    /// saves most of what they cost. Nothing else may be left on it. It sees nothing of this one's transaction.
+    pub(crate) fn aside(&self) -> Result<Aside<'_>, duckdb::Error> {
+        let mut inner = self.root.lock();
+        let kept = if inner.generation == self.generation { inner.aside.pop() } else { None };
+        drop(inner);
+        let connection = kept.map_or_else(|| self.try_clone(), Ok)?;
+        Ok(Aside { of: self, connection: Some(connection) })
+    }
+}
+
+/// A connection for questions, given back before the one that it was asked for with.
+pub(crate) struct Aside<'a> {
+    of: &'a Lent,
+    /// There until this is dropped.
+    connection: Option<Connection>,
+}
+
+impl Deref for Aside<'_> {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "it is taken out only when this is dropped")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a connection for questions is there")
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let mut inner = self.of.root.lock();
+        if inner.generation != self.of.generation {
+            // As with any other of an instance that broke.
+            std::mem::forget(connection);
+        } else if inner.instance.is_some() && inner.aside.len() < MAX_ASIDE {
+            inner.aside.push(connection);
+        } else {
+            drop(inner);
+            drop(connection);
+        }
+    }
 }
 
 impl Deref for Lent {
@@ -120,7 +166,14 @@ impl Drop for Lent {
 impl Root {
     /// Opens an instance; the same is done again when it broke.
     pub(crate) fn new(open: Open) -> Result<Arc<Self>, OpenError> {
-        let inner = Inner { instance: Some(open()?), generation: 0, lent: HashMap::new(), next: 0, draining: false };
+        let inner = Inner {
+            instance: Some(open()?),
+            generation: 0,
+            lent: HashMap::new(),
+            next: 0,
+            aside: Vec::new(),
+            draining: false,
+        };
         Ok(Arc::new(Self { open, inner: Mutex::new(inner), returned: Condvar::new(), broken: watch::Sender::new(0) }))
     }
 
@@ -152,6 +205,7 @@ impl Root {
         }
         // One that broke is replaced by who needs it next; there is nothing to be waited for but that.
         let old = inner.instance.take();
+        let aside = std::mem::take(&mut inner.aside);
         let generation = inner.generation;
         inner.draining = true;
         let begun = Instant::now();
@@ -179,6 +233,7 @@ impl Root {
         // Nobody gets a connection meanwhile, and those who only look need not wait.
         drop(inner);
         // Closed before the next one is opened: two must never be at work on the same files.
+        drop(aside);
         drop(old);
         let opened = (self.open)();
         let mut inner = self.lock();
@@ -233,6 +288,7 @@ impl Root {
         inner.generation += 1;
         // The instance's first connection never has a transaction, and others outlive it.
         inner.instance = None;
+        inner.aside.drain(..).for_each(std::mem::forget);
         self.broken.send_replace(inner.generation);
     }
 }

@@ -162,10 +162,9 @@ impl EmbeddedLakes {
         read
     }
 
-    /// What is known of a lake that nobody else writes to: where it stands need not be asked.
-    fn alone(&self, lake: LakeId) -> Option<Arc<Known>> {
-        self.catalogs.files()?;
-        self.catalogs.known(lake)
+    /// What is known of a lake that nobody else writes to.
+    fn own(&self, lake: LakeId) -> Option<Arc<Known>> {
+        if self.catalogs.are_own() { self.catalogs.known(lake) } else { None }
     }
 }
 
@@ -198,16 +197,10 @@ impl LakeStore for EmbeddedLakes {
     }
 
     async fn head(&self, lake: LakeId) -> Result<SnapshotId, LakeError> {
-        if let Some(stands) = self.alone(lake).and_then(|known| known.standing().at) {
+        if let Some(stands) = self.own(lake).and_then(|known| known.standing().at) {
             return Ok(stands);
         }
-        let read = move |connection: &Connection, known: &Known| {
-            let standing = known.standing();
-            let head = structure::head(connection, lake)?;
-            known.stood_at(standing, head);
-            Ok(head)
-        };
-        self.read_known(lake, read).await
+        self.read_known(lake, move |connection, known| known.find_out(|| structure::head(connection, lake))).await
     }
 
     fn known_head(&self, lake: LakeId) -> Option<SnapshotId> {
@@ -263,7 +256,7 @@ impl LakeStore for EmbeddedLakes {
     ) -> Result<Option<StoredTable>, LakeError> {
         let wanted = TableRef { bucket: bucket.clone(), table: table.clone() };
         // The newest version is always kept, and nothing in it changes.
-        if let (ReadAt::Snapshot(snapshot), Some(known)) = (at, self.alone(lake))
+        if let (ReadAt::Snapshot(snapshot), Some(known)) = (at, self.own(lake))
             && known.standing().at == Some(snapshot)
             && let Some(kept) = known.settled.version(snapshot).table(&wanted)
         {

@@ -95,6 +95,11 @@ impl Catalogs {
         self.files.as_ref()
     }
 
+    /// Whether nobody else writes to the lakes, as their catalogs are files: what is known of one need not be asked.
+    pub(crate) fn are_own(&self) -> bool {
+        self.files.is_some()
+    }
+
     /// Whether data files are encrypted.
     pub(crate) fn encrypts(&self) -> bool {
         self.encrypted

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use duckdb::Connection;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::transfer::{ExportSource, Exported, TransferError};
@@ -19,12 +18,13 @@ use crate::error::{files_error, io_error};
 use crate::names::{as_written, linked};
 use crate::query::{checked, lake_failed};
 use crate::reading::Reading;
+use crate::root::Lent;
 use crate::{links, sql, structure};
 
 pub(super) struct Exporter<'a> {
     pub(super) engine: &'a Engine,
     pub(super) catalogs: &'a Arc<Catalogs>,
-    pub(super) connection: &'a Connection,
+    pub(super) connection: &'a Lent,
 }
 
 impl Exporter<'_> {
@@ -60,7 +60,7 @@ impl Exporter<'_> {
                 (reading.rows(table, selection, at)?, Vec::new(), BTreeSet::new())
             }
             ExportSource::Query { scope, query } => {
-                let checked = checked(self.connection, scope, query, Some(version), &failed)?;
+                let checked = checked(self.connection, scope, query, version, &failed)?;
                 let reads = checked.tables.iter().filter_map(|table| as_written(scope, table)).collect();
                 let linked = linked(scope, &checked.tables);
                 (checked.text, linked, reads)

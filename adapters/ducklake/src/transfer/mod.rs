@@ -30,6 +30,7 @@ use crate::catalogs::Catalogs;
 use crate::cloud::CloudLakes;
 use crate::config::LakeConfig;
 use crate::engine::Engine;
+use crate::root::Lent;
 use crate::store::EmbeddedLakes;
 
 use error::FileErrors;
@@ -120,7 +121,7 @@ impl BulkTransfer for EngineTransfers {
         let (engine, _) = self.engine(lake).await?;
         let errors = FileErrors::new(&engine, format, files);
         let (files, format) = (files.to_vec(), format.clone());
-        let work = move |connection: &duckdb::Connection| infer::infer(connection, &files, &format, &errors);
+        let work = move |connection: &Lent| infer::infer(connection, &files, &format, &errors);
         interruptible(&engine, limit, work).await
     }
 
@@ -138,7 +139,7 @@ impl BulkTransfer for EngineTransfers {
         let (files, format, columns) = (files.to_vec(), format.clone(), columns.to_vec());
         let target = self.new_file();
         let path = target.path().to_owned();
-        let work = move |connection: &duckdb::Connection| {
+        let work = move |connection: &Lent| {
             let rows = read::read(connection, &files, &format, &columns, target.path(), &errors)?;
             Ok(ReadIn { file: target, rows })
         };
@@ -159,7 +160,7 @@ impl BulkTransfer for EngineTransfers {
         let (running, format) = (Arc::clone(&engine), format.clone());
         let target = self.new_file();
         let path = target.path().to_owned();
-        let work = move |connection: &duckdb::Connection| {
+        let work = move |connection: &Lent| {
             let exporter = export::Exporter { engine: &running, catalogs: &catalogs, connection };
             exporter.export(&source, &format, target)
         };

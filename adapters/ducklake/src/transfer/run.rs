@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use duckdb::Connection;
 use gadwall_domain::operation::Progress;
 use gadwall_domain::ports::transfer::{TransferError, Watcher};
 use gadwall_domain::query::QueryError;
@@ -16,6 +15,7 @@ use crate::engine::Engine;
 use crate::error::{fault, lake_error};
 use crate::priority;
 use crate::query::watch;
+use crate::root::Lent;
 
 /// How often the growth of a file is told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ const TELL_EVERY: Duration = Duration::from_millis(250);
 pub(super) async fn interruptible<T, F>(engine: &Arc<Engine>, limit: Duration, work: F) -> Result<T, TransferError>
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, TransferError> + Send + 'static,
+    F: FnOnce(&Lent) -> Result<T, TransferError> + Send + 'static,
 {
     let (handle_tx, handle) = oneshot::channel();
     let (done_tx, done) = oneshot::channel();
