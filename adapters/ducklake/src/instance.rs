@@ -113,6 +113,9 @@ fn settings(config: &LakeConfig) -> Result<Config, duckdb::Error> {
         .with("allocator_background_threads", "true")?
         // The system keeps what was read of files here; a second copy costs memory, and more time than it saves.
         .with("enable_external_file_cache", matches!(config.data, DataPlace::S3(_)).to_string())?
+        // What was committed to a catalog since its last checkpoint is kept in memory as it came, and read again after a
+        // crash; by default up to 16 MiB of each.
+        .with("checkpoint_threshold", "4MiB")?
         // Types that Arrow lacks carry their DuckDB name instead of losing values.
         .with("arrow_lossless_conversion", "true")
 }
