@@ -19,6 +19,16 @@ use cli::{Backup, Cli, Command, Destination, Ontology, Origin, Whom};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// How the allocator is set, which it looks for under this name when the process starts; `MALLOC_CONF` goes over it.
+///
+/// Queries run on many threads, most of which rest at any time. With an arena for each processor they share what was
+/// freed, and what each keeps for itself is small.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the allocator's own way of being told")]
+// SAFETY: nothing else has this name, and it is what the allocator declares: a pointer to text that ends in NUL.
+#[unsafe(export_name = "malloc_conf")]
+pub static MALLOC_CONF: &u8 = &c"percpu_arena:percpu,lg_tcache_max:13".to_bytes_with_nul()[0];
+
 /// Statements may be nested deeply, and the engine parses and plans them on our threads. Only what is used is paid for.
 const THREAD_STACK: usize = 16 << 20;
 
