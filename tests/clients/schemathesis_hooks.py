@@ -3,6 +3,8 @@
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+PROTECTED = "deletion_protection"
+
 
 def told_otherwise(value, schema, known):
     """Whether somewhere in a body a number or a boolean stands where a text is wanted: it is taken as that text."""
@@ -19,6 +21,13 @@ def told_otherwise(value, schema, known):
     if isinstance(value, list):
         return any(told_otherwise(part, schema.get("items"), known) for part in value)
     return False
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Keeps the project that everything else is in from being deleted: it stays protected."""
+    if case.path == "/projects/{project}" and isinstance(case.body, dict) and case.body.get(PROTECTED) is False:
+        case.body[PROTECTED] = True
 
 
 @schemathesis.check
