@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::object_path;
+
 /// The API's paths with their methods, read out of its own document.
 pub(crate) struct Allowed(Vec<Known>);
 
@@ -33,8 +35,9 @@ impl Allowed {
     }
 
     /// The methods that a path takes, if it is one of the API's.
-    pub(crate) fn methods(&self, path: &str) -> Option<&str> {
-        self.find(path).map(|known| known.methods.as_str())
+    pub(crate) fn methods(&self, path: &str) -> Option<String> {
+        let methods = &self.find(path)?.methods;
+        Some(if object_path::is_posted_to(path) { format!("{methods}, POST") } else { methods.clone() })
     }
 
     /// The route that a path belongs to, as in the document, if it is one of the API's.
@@ -78,9 +81,9 @@ mod tests {
     fn a_path_is_found_by_its_form() {
         let document = r#"{"paths": {"/projects": {"get": {}, "post": {}}, "/projects/{id}/{part}/x": {}, "/projects/{id}/stats": {"get": {}}, "/": {"get": {}}}}"#;
         let allowed = Allowed::of_document(document);
-        assert_eq!(allowed.methods("/projects"), Some("GET, POST"));
-        assert_eq!(allowed.methods("/projects/x/stats"), Some("GET"));
-        assert_eq!(allowed.methods("/"), Some("GET"));
+        assert_eq!(allowed.methods("/projects").as_deref(), Some("GET, POST"));
+        assert_eq!(allowed.methods("/projects/x/stats").as_deref(), Some("GET"));
+        assert_eq!(allowed.methods("/").as_deref(), Some("GET"));
         assert_eq!(allowed.methods("/projects/x/other"), None);
         assert_eq!(allowed.route("/projects/x/stats").as_deref(), Some("/projects/{id}/stats"));
         assert_eq!(allowed.route("/projects/x/other"), None);

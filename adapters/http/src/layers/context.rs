@@ -89,7 +89,7 @@ impl<E: Endpoint> Inner<E> {
         let path = request.uri().path().to_owned();
         match self.routes.call(request).await {
             Ok(response) => response.into_response(),
-            Err(error) => problem::render(error, self.allowed.methods(&path)),
+            Err(error) => problem::render(error, self.allowed.methods(&path).as_deref()),
         }
     }
 }

@@ -125,6 +125,13 @@ async fn other_methods_are_told_which_there_are() -> Result<()> {
         for method in ["GET", "HEAD", "PUT", "DELETE"] {
             assert!(reply.header("allow").contains(method), "{}", reply.header("allow"));
         }
+        assert!(!reply.header("allow").contains("POST"));
+        // An object of that name, which takes no POST, and its neighbour's presigned addresses, which take nothing else.
+        let reply = send(server.request(Method::TRACE, &format!("{path}/presign")).bearer_auth(owner.key())).await?;
+        assert_eq!(reply.status, 405, "{}", reply.text);
+        for method in ["GET", "PUT", "DELETE", "POST"] {
+            assert!(reply.header("allow").contains(method), "{}", reply.header("allow"));
+        }
     }
     Ok(())
 }
