@@ -9,10 +9,10 @@ use sqlx::{Connection as _, SqlitePool};
 use super::error::OpenError;
 use crate::migrations;
 
-/// Pages that a connection keeps in memory at most, in KiB (said by the minus): 32 MiB to write, 4 to read.
+/// Pages that a connection keeps in memory at most, in KiB (said by the minus): 16 MiB to write, 2 to read.
 /// The system keeps the file's pages, too: what isn't here is a copy away, and what is here is taken for good.
-const WRITERS_CACHE: &str = "-32768";
-const READERS_CACHE: &str = "-4096";
+const WRITERS_CACHE: &str = "-16384";
+const READERS_CACHE: &str = "-2048";
 /// Pages of 4 KiB after which the log is copied into the database: 16 MiB.
 const PAGES_IN_LOG: &str = "4096";
 /// Bytes that the log's file keeps once it is copied.
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(setting(&writer, "PRAGMA synchronous").await, full);
         assert_eq!(setting(&writer, "PRAGMA foreign_keys").await, 1);
         assert_eq!(setting(&writer, "PRAGMA wal_autocheckpoint").await, 4_096);
-        assert_eq!(setting(&writer, "PRAGMA cache_size").await, -32_768);
-        assert_eq!(setting(&readers, "PRAGMA cache_size").await, -4_096);
+        assert_eq!(setting(&writer, "PRAGMA cache_size").await, -16_384);
+        assert_eq!(setting(&readers, "PRAGMA cache_size").await, -2_048);
         assert_eq!(setting(&readers, "PRAGMA busy_timeout").await, 1_234);
         assert!(sqlx::query("DELETE FROM projects").execute(&readers).await.is_err());
         assert!(sqlx::query("DELETE FROM projects").execute(&writer).await.is_ok());
