@@ -1,5 +1,6 @@
 //! Two servers on one PostgreSQL and one S3: as if there were one, also when one of them dies.
 
+mod projects;
 mod races;
 mod watching;
 
