@@ -2,10 +2,13 @@
 //!
 //! What is prepared with all that it needs is planned at once, which asks the catalog for files and statistics; and as what reads a
 //! lake is planned anew each time that it runs, a query that is prepared to run once would be planned twice. With a value missing,
-//! the engine waits for it: see "Plans" in docs/engine-facts.md.
+//! the engine waits for it, and where it is the query itself, even to look at the tables: see "Plans" in docs/engine-facts.md.
 
 /// The value that is missing until the query runs.
 pub(crate) const MISSING: &str = "gadwall_missing";
+
+/// Runs the query that is the missing value. Its columns must have different names, or they get others.
+pub(crate) const LATER: &str = "FROM query($gadwall_missing)";
 
 /// A query that the engine has printed, with a value missing, in a part of it that nothing reads. None where it can't have one.
 pub(crate) fn waiting(query: &str) -> Option<String> {
@@ -39,6 +42,18 @@ mod tests {
         for query in ["(SELECT 1) UNION (SELECT 2)", "DESCRIBE t", "SELECT 1 AS GADWALL_MISSING"] {
             assert_eq!(waiting(query), None);
         }
+    }
+
+    #[test]
+    fn what_runs_later_is_not_looked_at_before() {
+        let connection = duckdb::Connection::open_in_memory().unwrap();
+        let mut later = connection.prepare(LATER).unwrap();
+        assert_eq!(later.parameter_name(1).unwrap(), MISSING);
+        let error = later.query(["SELECT * FROM not_there"]).map(drop).unwrap_err();
+        assert!(error.to_string().contains("not_there"), "{error}");
+        let rows = "SELECT 3 - range AS \"a b\" FROM range(3) ORDER BY range DESC LIMIT 2";
+        let read: Vec<i64> = later.query_map([rows], |row| row.get("a b")).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, [1, 2]);
     }
 
     /// Also of text that isn't a lake's: the engine runs it, and answers the same.

@@ -361,8 +361,12 @@ impl Running {
         let version = known.settled.version(snapshot);
         let reading = Reading { connection, lake: self.lake, version };
         let ours = |text| Statement::bare(text, true, Vec::new());
-        let mut runs = match work {
-            Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
+        let runs = match work {
+            Work::Rows { table, selection, at } => Statement {
+                // The newest rows are settled by being looked at, before it is seen whether anything was committed meanwhile.
+                later: matches!(at, ReadAt::Snapshot(_)) && !selection.repeats_columns(),
+                ..ours(reading.rows(table, selection, *at)?)
+            },
             Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => {
@@ -370,12 +374,7 @@ impl Running {
                 gate.in_scope(|| self.checked(connection, scope, query, version))?
             }
         };
-        if !runs.parameters
-            && let Some(waiting) = planning::waiting(&runs.text)
-        {
-            runs.text = waiting;
-            runs.values.push((planning::MISSING.to_owned(), Value::Null));
-        }
+        let runs = runs.planned_once();
         let prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         Ok((snapshot, runs, prepared))
     }
@@ -489,6 +488,8 @@ pub(crate) struct Statement {
     pub(crate) views: u64,
     /// Whether it has parameters.
     pub(crate) parameters: bool,
+    /// Whether the engine may look at it only when it runs.
+    later: bool,
     /// What to bind to them.
     pub(crate) values: Vec<NamedValue>,
 }
@@ -496,7 +497,23 @@ pub(crate) struct Statement {
 impl Statement {
     /// A statement that isn't to become a view.
     pub(crate) fn bare(text: String, deterministic: bool, tables: Vec<ResolvedTable>) -> Self {
-        Self { text, deterministic, tables, cost: 0, views: 0, parameters: false, values: Vec::new() }
+        let (cost, views, values) = (0, 0, Vec::new());
+        Self { text, deterministic, tables, cost, views, parameters: false, later: false, values }
+    }
+
+    /// The same, with a value missing that the engine waits for, unless it waits for one anyway.
+    fn planned_once(mut self) -> Self {
+        if self.parameters {
+            return self;
+        }
+        if self.later {
+            let text = std::mem::replace(&mut self.text, planning::LATER.to_owned());
+            self.values.push((planning::MISSING.to_owned(), Value::String(text)));
+        } else if let Some(waiting) = planning::waiting(&self.text) {
+            self.text = waiting;
+            self.values.push((planning::MISSING.to_owned(), Value::Null));
+        }
+        self
     }
 }
 
@@ -582,6 +599,7 @@ fn check(
         cost: checked.cost,
         views: checked.views,
         parameters: !checked.parameters.is_empty(),
+        later: false,
         values: checked.values,
     };
     let read = Read { tree: checked.statement_json, files: !checked.files.is_empty() };
