@@ -111,11 +111,11 @@ test-cloud: setup setup-test ## run the tests of lakes, metadata, files and the 
 test-unit: ## run the tests of the inner crates, which need no DuckDB
 	cargo test -p gadwall-domain -p gadwall-application -p gadwall-formats --lib
 
-test-chaos: setup ## kill the server over and over under load (KILLS=50)
+test-chaos: setup ## kill the server over and over under load (KILLS=50), and open 200 projects
 	cargo build --workspace --bins
 	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
 	GADWALL_TEST_STORM=1 cargo run --quiet --bin with-services -- \
-		cargo test -p gadwall-tests --test replicas -- --nocapture every_row_that_was_answered_for
+		cargo test -p gadwall-tests --test replicas -- --nocapture every_row_that_was_answered_for projects_opened_in_turn
 
 test-api-fuzz: setup-test ## ask a server what its OpenAPI document says, with made-up requests (FUZZ_SECONDS=600)
 	GADWALL_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) cargo test -p gadwall-tests --test clients the_document_tells -- --nocapture
