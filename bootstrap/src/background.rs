@@ -75,7 +75,7 @@ impl Place for TokioPlace {
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // What has ended makes room; a panic was told when it happened.
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task.instrument(tracing::info_span!("background", name)));
+        tasks.spawn(task.instrument(tracing::info_span!("background", name, otel.kind = "internal")));
     }
 }
 

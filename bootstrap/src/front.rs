@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::config::{self, ClientCertificates, Config};
 use crate::folders::LocalFolders;
 use crate::policies::data_dir;
+use crate::traces;
 
 pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
     let server = &config.server;
@@ -36,7 +37,7 @@ pub(crate) fn http_config(config: &Config) -> anyhow::Result<HttpConfig> {
         query_limits,
         result_cache_bytes: if config.features.enable_request_caching { config.engine.result_cache } else { 0 },
         compression: config.features.enable_data_compression,
-        traced: config.traces.endpoint.is_some(),
+        traces: config.traces.endpoint.as_ref().map(|_| traces::sampling(&config.traces)),
         metrics: MetricsConfig {
             enabled: config.features.enable_prometheus_metrics,
             // Without authentication there is no key to be asked for.

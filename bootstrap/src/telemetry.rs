@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use gadwall_domain::ports::operating::{LogControl, LogControlError, LogSetting, LoggingLevel, ModuleName};
 use gadwall_telemetry::Traces;
 use tracing::Subscriber;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
@@ -67,10 +66,7 @@ fn subscriber(logging: &Logging, traces: Option<&Traces>) -> (Box<dyn Subscriber
         // One filter for all costs less than one for each.
         None => Box::new(registry.with(filter).with(lines(logging.format))),
         // Spans are sent whatever the log leaves out.
-        Some(traces) => {
-            let spans = traces.layer().with_filter(Targets::new().with_target("gadwall", LevelFilter::INFO));
-            Box::new(registry.with(lines(logging.format).with_filter(filter)).with(spans))
-        }
+        Some(traces) => Box::new(registry.with(lines(logging.format).with_filter(filter)).with(traces.layer())),
     };
     (subscriber, handle)
 }
@@ -209,7 +205,8 @@ mod tests {
         };
         tracing::subscriber::with_default(subscriber, || {
             let debug = || tracing::enabled!(target: "gadwall_http::layers", tracing::Level::DEBUG);
-            let span = || !tracing::info_span!(target: "gadwall_http::layers", "request").is_disabled();
+            let span =
+                || !tracing::info_span!(target: "gadwall_http::layers", "request", otel.kind = "server").is_disabled();
             assert!(!debug() && span());
             set(LoggingLevel::Debug);
             assert!(debug() && span());

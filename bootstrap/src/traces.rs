@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gadwall_domain::ports::system::IdGenerator as _;
-use gadwall_telemetry::{CollectorSettings, Protocol, Traces};
+use gadwall_telemetry::{CollectorSettings, Protocol, Sampling, Traces};
 use tokio::runtime::Handle;
 
 use crate::config::{self, OtlpProtocol, Secret};
@@ -15,8 +15,13 @@ pub(crate) fn start(config: &config::Traces) -> anyhow::Result<Option<Traces>> {
     let Some(endpoint) = &config.endpoint else { return Ok(None) };
     let headers = headers("traces.headers", config.headers.as_ref())?;
     let settings = collector(endpoint.clone(), config.protocol, headers, config.timeout);
-    let started = Traces::start(&settings, config.sampled_percent, &Handle::current());
+    let started = Traces::start(&settings, &sampling(config), &Handle::current());
     started.context("traces can't be sent (traces.endpoint)").map(Some)
+}
+
+/// Which traces are kept.
+pub(crate) fn sampling(config: &config::Traces) -> Sampling {
+    Sampling::of_percent(config.sampled_percent)
 }
 
 /// A collector that this server sends to.

@@ -220,7 +220,8 @@ async fn in_turn<T: Send + 'static>(
 fn committing(asked: &[Span]) -> Span {
     let writes = asked.len();
     let Some((first, others)) = asked.split_first() else { return Span::none() };
-    let span = tracing::info_span!(parent: first, "commit", writes);
+    // Made inside of it, since only there it is seen whether that is in a trace.
+    let span = first.in_scope(|| tracing::info_span!("commit", writes));
     for other in others {
         span.follows_from(other);
     }

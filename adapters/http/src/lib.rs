@@ -59,7 +59,7 @@ use gadwall_application::views::Views;
 use gadwall_application::webhooks::Webhooks;
 use gadwall_domain::ports::ontology::SchemaRegistry;
 use gadwall_domain::ports::system::{Clock, IdGenerator, ProcessMonitor, SystemStatistics};
-use gadwall_telemetry::Family;
+use gadwall_telemetry::{Family, Sampling};
 use poem::endpoint::{BoxEndpoint, EndpointExt as _};
 use poem::http::HeaderValue;
 use poem::middleware::CatchPanic;
@@ -214,8 +214,8 @@ pub struct HttpConfig {
     pub result_cache_bytes: u64,
     /// Whether answers are compressed for who can read that.
     pub compression: bool,
-    /// Whether traces are made of requests.
-    pub traced: bool,
+    /// Of which requests traces are made.
+    pub traces: Option<Sampling>,
     /// Figures for Prometheus.
     pub metrics: MetricsConfig,
     /// Folder for bodies that must be whole before they can be read.
@@ -313,7 +313,7 @@ impl App {
             }),
             measured: Arc::clone(&services.measured),
             compression: config.compression,
-            traced: config.traced,
+            traces: config.traces.clone(),
             idempotency: Arc::clone(&services.idempotency),
             door: Arc::clone(&door),
             bodies: Bodies {

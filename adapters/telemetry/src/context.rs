@@ -6,6 +6,8 @@ use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _, TraceState
 use opentelemetry::{Context, SpanId, TraceFlags, TraceId};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan as _;
 
 /// Longest `tracestate` that is handed on: what the standard asks for at least.
 const MAX_STATE: usize = 512;
@@ -13,9 +15,9 @@ const MAX_STATE: usize = 512;
 /// A header `traceparent`: whose trace it is, who asks in it, and whether they keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
-    trace: TraceId,
-    span: SpanId,
-    flags: TraceFlags,
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) flags: TraceFlags,
 }
 
 impl TraceParent {
@@ -59,8 +61,32 @@ pub fn adopt(span: &Span, parent: TraceParent, state: Option<&str>) {
     let _ = span.set_parent(Context::new().with_remote_span_context(remote));
 }
 
+/// What a span knows of the trace that isn't kept.
+struct Dropped(TraceParent);
+
+/// Tells a span where it stands in a trace that isn't kept, for the requests that are made in it.
+pub fn drop_spans(span: &Span, place: TraceParent) {
+    span.with_subscriber(|(id, subscriber)| {
+        if let Some(span) = subscriber.downcast_ref::<Registry>().and_then(|registry| registry.span(id)) {
+            span.extensions_mut().replace(Dropped(place));
+        }
+    });
+}
+
 /// Where a span stands, for a request that is made in it. None where no traces are made.
 pub fn traceparent(span: &Span) -> Option<TraceParent> {
+    kept(span).or_else(|| dropped(span))
+}
+
+fn dropped(span: &Span) -> Option<TraceParent> {
+    let found = span.with_subscriber(|(id, subscriber)| {
+        let mut around = subscriber.downcast_ref::<Registry>()?.span(id)?.scope();
+        around.find_map(|span| span.extensions().get().map(|Dropped(place)| *place))
+    });
+    found.flatten()
+}
+
+fn kept(span: &Span) -> Option<TraceParent> {
     let context = span.context();
     let spans = context.span();
     let known = spans.span_context();

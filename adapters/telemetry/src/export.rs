@@ -12,7 +12,7 @@ use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 use reqwest::header::HeaderMap;
 use tokio::runtime::Handle;
 use tracing::Subscriber;
@@ -20,6 +20,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::collector::{CollectorError, CollectorSettings, Protocol, SERVICE, body, endpoint, prepare_tls};
+use crate::sampling::{InTraces, Sampling};
 
 /// Spans that wait to be sent; more of them are dropped, and counted by the SDK.
 const QUEUE: usize = 4_096;
@@ -36,12 +37,11 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Begins to send spans, in the background: a collector that is away delays nobody. Sockets live on this runtime. Of 100
-    /// traces that begin here so many are kept; one that came with a request is kept if it is kept there.
+    /// Begins to send spans, in the background: a collector that is away delays nobody. Sockets live on this runtime.
     ///
     /// # Errors
     /// When the settings can't be used; whether the collector answers is not tried.
-    pub fn start(settings: &CollectorSettings, sampled_percent: u32, runtime: &Handle) -> Result<Self, CollectorError> {
+    pub fn start(settings: &CollectorSettings, sampling: &Sampling, runtime: &Handle) -> Result<Self, CollectorError> {
         prepare_tls();
         let headers = settings.headers()?;
         let exporter = match settings.protocol {
@@ -62,16 +62,15 @@ impl Traces {
             .with_attribute(KeyValue::new("service.version", settings.version))
             .with_attribute(KeyValue::new("service.instance.id", settings.instance.clone()))
             .build();
-        let kept = Sampler::TraceIdRatioBased(f64::from(sampled_percent.min(100)) / 100.0);
         let provider = SdkTracerProvider::builder()
             .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
-            .with_sampler(Sampler::ParentBased(Box::new(kept)))
+            .with_sampler(sampling.sampler())
             .with_resource(resource)
             .build();
         Ok(Self { provider, timeout: settings.timeout })
     }
 
-    /// What makes spans of `tracing` spans of traces.
+    /// What makes spans of `tracing` spans of traces: of those that say their kind (`otel.kind`), and of all within them.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -83,6 +82,7 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
+            .with_filter(InTraces)
     }
 
     /// Sends what waits, within the time that sending may take. Blocks: to be called off the runtime's threads.

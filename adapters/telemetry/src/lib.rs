@@ -9,9 +9,11 @@ mod context;
 mod export;
 mod families;
 mod metrics;
+mod sampling;
 
 pub use collector::{CollectorError, CollectorSettings, Protocol};
-pub use context::{TraceParent, adopt, served, traceparent};
+pub use context::{TraceParent, adopt, drop_spans, served, traceparent};
 pub use export::Traces;
 pub use families::{Attribute, Attributes, Distribution, Family, Points};
 pub use metrics::{ExportCounts, ExportTally, MetricExporter};
+pub use sampling::{Sampled, Sampling};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gadwall_telemetry::{CollectorSettings, Protocol, TraceParent, Traces, adopt, served, traceparent};
+use gadwall_telemetry::{CollectorSettings, Protocol, Sampling, TraceParent, Traces, adopt, served, traceparent};
 use gadwall_test_services::Collector;
 use tokio::runtime::Handle;
 use tracing::subscriber::with_default;
@@ -22,23 +22,27 @@ fn settings(protocol: Protocol, endpoint: String) -> CollectorSettings {
     }
 }
 
+/// Only what Gadwall itself does is sent.
+const OURS: &str = "gadwall_test";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_that_came_in_is_sent_by_either_protocol() {
     let collector = Collector::start().await.unwrap();
     for (protocol, endpoint) in [(Protocol::Http, collector.http()), (Protocol::Grpc, collector.grpc())] {
         let before = collector.seen().len();
-        let traces = Traces::start(&settings(protocol, endpoint), 0, &Handle::current()).unwrap();
+        let traces =
+            Traces::start(&settings(protocol, endpoint), &Sampling::of_percent(0), &Handle::current()).unwrap();
         with_default(tracing_subscriber::registry().with(traces.layer()), || {
-            let span = tracing::info_span!("request", otel.kind = "server");
+            let span = tracing::info_span!(target: OURS, "request", otel.kind = "server");
             adopt(&span, TraceParent::parse(PARENT).unwrap(), Some("vendor=1"));
             assert_eq!(traceparent(&span).unwrap().trace_id(), TRACE);
-            let inner = span.in_scope(|| tracing::info_span!("inner"));
+            let inner = span.in_scope(|| tracing::info_span!(target: OURS, "inner"));
             let place = traceparent(&inner).unwrap();
             assert!(place.trace_id() == TRACE && place.to_string() != PARENT);
             drop(inner);
             served(&span, "GET", "/x/1", "/x/{y}", 503);
             // Of those that begin here none is kept.
-            drop(tracing::info_span!("other"));
+            drop(tracing::info_span!(target: OURS, "other", otel.kind = "internal"));
         });
         tokio::task::spawn_blocking(move || traces.finish()).await.unwrap();
         let seen = collector.seen().split_off(before);
@@ -61,11 +65,11 @@ async fn a_collector_that_is_away_holds_nobody_up() {
             timeout: Duration::from_millis(200),
             ..settings(protocol, "http://127.0.0.1:9".to_owned())
         };
-        let traces = Traces::start(&away, 100, &Handle::current()).unwrap();
+        let traces = Traces::start(&away, &Sampling::of_percent(100), &Handle::current()).unwrap();
         with_default(tracing_subscriber::registry().with(traces.layer()), || {
             // More than there is room for.
             for _ in 0..10_000 {
-                drop(tracing::info_span!("lost"));
+                drop(tracing::info_span!(target: OURS, "lost", otel.kind = "internal"));
             }
         });
         let finished = tokio::task::spawn_blocking(move || traces.finish());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gadwall_telemetry::{
-    Attribute, CollectorSettings, Distribution, ExportTally, Family, MetricExporter, Points, Protocol, Traces,
+    Attribute, CollectorSettings, Distribution, ExportTally, Family, MetricExporter, Points, Protocol, Sampling, Traces,
 };
 use gadwall_test_services::{Collector, Mood, SeenPoint, SeenValue};
 use tokio::runtime::Handle;
@@ -96,7 +96,7 @@ async fn a_header_that_is_none_is_told_by_its_name_only() {
             let collector = CollectorSettings { headers, ..settings(protocol, "http://127.0.0.1:9".to_owned()) };
             let errors = [
                 MetricExporter::new(collector.clone()).unwrap_err().to_string(),
-                Traces::start(&collector, 0, &Handle::current()).unwrap_err().to_string(),
+                Traces::start(&collector, &Sampling::of_percent(0), &Handle::current()).unwrap_err().to_string(),
             ];
             for error in errors {
                 assert!(error.contains("not a header") && !error.contains("secret"), "{protocol:?}: {error}");
