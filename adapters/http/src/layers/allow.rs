@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::object_path;
-
 /// The API's paths with their methods, read out of its own document.
 pub(crate) struct Allowed(Vec<Known>);
 
 struct Known {
     segments: Vec<Segment>,
-    methods: String,
+    methods: Vec<String>,
     route: Arc<str>,
 }
 
@@ -27,17 +25,21 @@ impl Allowed {
         let paths = document["paths"].as_object().into_iter().flatten();
         let entry = |(path, operations): (&String, &Value)| {
             let operations = operations.as_object().into_iter().flatten();
-            let methods: Vec<String> = operations.map(|(method, _)| method.to_ascii_uppercase()).collect();
+            let methods = operations.map(|(method, _)| method.to_ascii_uppercase()).collect();
             let segments = segments(path).map(Segment::parse).collect();
-            Known { segments, methods: methods.join(", "), route: path.as_str().into() }
+            Known { segments, methods, route: path.as_str().into() }
         };
         Self(paths.map(entry).collect())
     }
 
-    /// The methods that a path takes, if it is one of the API's.
-    pub(crate) fn methods(&self, path: &str) -> Option<String> {
+    /// The methods that a path takes, if it is one of the API's. A `POST` may be served under another path than the rest.
+    pub(crate) fn methods(&self, path: &str, posted: &str) -> Option<String> {
         let methods = &self.find(path)?.methods;
-        Some(if object_path::is_posted_to(path) { format!("{methods}, POST") } else { methods.clone() })
+        let mut told = methods.join(", ");
+        if !takes_post(methods) && self.find(posted).is_some_and(|known| takes_post(&known.methods)) {
+            told.push_str(", POST");
+        }
+        Some(told)
     }
 
     /// The route that a path belongs to, as in the document, if it is one of the API's.
@@ -54,6 +56,10 @@ impl Allowed {
         });
         fit.max_by_key(|known| known.segments.iter().filter(|segment| matches!(segment, Segment::Word(_))).count())
     }
+}
+
+fn takes_post(methods: &[String]) -> bool {
+    methods.iter().any(|method| method == "POST")
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -81,10 +87,12 @@ mod tests {
     fn a_path_is_found_by_its_form() {
         let document = r#"{"paths": {"/projects": {"get": {}, "post": {}}, "/projects/{id}/{part}/x": {}, "/projects/{id}/stats": {"get": {}}, "/": {"get": {}}}}"#;
         let allowed = Allowed::of_document(document);
-        assert_eq!(allowed.methods("/projects").as_deref(), Some("GET, POST"));
-        assert_eq!(allowed.methods("/projects/x/stats").as_deref(), Some("GET"));
-        assert_eq!(allowed.methods("/").as_deref(), Some("GET"));
-        assert_eq!(allowed.methods("/projects/x/other"), None);
+        let methods = |path| allowed.methods(path, path);
+        assert_eq!(methods("/projects").as_deref(), Some("GET, POST"));
+        assert_eq!(methods("/projects/x/stats").as_deref(), Some("GET"));
+        assert_eq!(methods("/").as_deref(), Some("GET"));
+        assert_eq!(methods("/projects/x/other"), None);
+        assert_eq!(allowed.methods("/projects/x/stats", "/projects").as_deref(), Some("GET, POST"));
         assert_eq!(allowed.route("/projects/x/stats").as_deref(), Some("/projects/{id}/stats"));
         assert_eq!(allowed.route("/projects/x/other"), None);
     }

@@ -9,7 +9,7 @@ use gadwall_application::idempotency::Idempotency;
 use gadwall_application::operating::{Measured, RequestLabels};
 use gadwall_domain::ids::RequestId;
 use gadwall_domain::ports::system::{Clock, IdGenerator};
-use gadwall_telemetry::TraceParent;
+use gadwall_telemetry::{Sampled, Sampling, TraceParent};
 use poem::http::{HeaderName, HeaderValue, Method};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::field::Empty;
@@ -34,8 +34,8 @@ pub(crate) struct Front {
     pub(crate) measured: Arc<Measured>,
     /// Whether answers are compressed.
     pub(crate) compression: bool,
-    /// Whether traces are made.
-    pub(crate) traced: bool,
+    /// Of which requests traces are made.
+    pub(crate) traces: Option<Sampling>,
     pub(crate) door: Arc<Door>,
     pub(crate) bodies: Bodies,
     /// Answers to requests that may be repeated.
@@ -86,10 +86,13 @@ struct Inner<E> {
 
 impl<E: Endpoint> Inner<E> {
     async fn call(&self, request: Request) -> Response {
-        let path = request.uri().path().to_owned();
+        let (path, came) = (request.uri().path().to_owned(), request.original_uri().clone());
         match self.routes.call(request).await {
             Ok(response) => response.into_response(),
-            Err(error) => problem::render(error, self.allowed.methods(&path).as_deref()),
+            Err(error) => {
+                let posted = alias::rewrite(&Method::POST, &came).unwrap_or(came);
+                problem::render(error, self.allowed.methods(&path, posted.path()).as_deref())
+            }
         }
     }
 }
@@ -172,12 +175,17 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let id = given.and_then(RequestId::parse).unwrap_or_else(|| RequestId::minted(self.front.ids.next_id()));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let came_in = request.header("traceparent").and_then(TraceParent::parse);
-        // Said only where somebody hears it: in a log it is noise.
-        let kind = self.front.traced.then_some("server");
-        let span = tracing::info_span!(
-            "request", request_id = %id, method = %method, path = %path, trace_id = Empty, otel.kind = kind
-        );
-        let trace = if self.front.traced { traced(&span, came_in, &request) } else { came_in };
+        let sampled = self.front.traces.as_ref().map(|traces| traces.decide(came_in));
+        let is_kept = sampled == Some(Sampled::Kept);
+        let span = span_of(&id, &method, &path, is_kept);
+        let trace = match sampled {
+            Some(Sampled::Kept) => traced(&span, came_in, &request),
+            Some(Sampled::Dropped(place)) => {
+                gadwall_telemetry::drop_spans(&span, place);
+                Some(place)
+            }
+            None => came_in,
+        };
         if let Some(place) = trace {
             span.record("trace_id", place.trace_id());
         }
@@ -211,13 +219,22 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         // Who is turned away at the door asked for a route, too.
         let route = route.or_else(|| self.inner.allowed.route(&path)).unwrap_or_else(|| "".into());
         deprecation::mark(&route, &mut response);
-        if self.front.traced {
+        if is_kept {
             gadwall_telemetry::served(&span, known(&method), &path, &route, status);
         }
         let labels = RequestLabels { method: known(&method), route, status };
         self.front.measured.request(labels, took);
         span.in_scope(|| tracing::info!(status, duration_ms, "served"));
         Ok(response)
+    }
+}
+
+/// A request's span. That it says its kind is what puts it into a trace, with all that happens in it.
+fn span_of(id: &RequestId, method: &Method, path: &str, is_kept: bool) -> Span {
+    if is_kept {
+        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id = Empty, otel.kind = "server")
+    } else {
+        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id = Empty)
     }
 }
 

@@ -27,11 +27,6 @@ pub(crate) fn names_an_object(path: &str) -> bool {
     split(path).is_some()
 }
 
-/// Whether a folded path is an object's, which would be another's under `POST`.
-pub(crate) fn is_posted_to(path: &str) -> bool {
-    split(path).and_then(|(_, object)| object.strip_suffix("%2Fpresign")).is_some_and(|object| !object.is_empty())
-}
-
 /// The path of a dataset, and the name of an object in it.
 fn split(path: &str) -> Option<(&str, &str)> {
     let slashes = match path.split('/').skip(1).collect::<Vec<_>>()[..] {
@@ -60,8 +55,6 @@ mod tests {
         {
             assert_eq!(fold(&Method::POST, same), None, "{same}");
         }
-        assert!(is_posted_to(&folded("/datasets/d/a/presign")) && is_posted_to(&folded("/datasets/d/a/b/presign")));
-        assert!(!is_posted_to("/datasets/d/presign") && !is_posted_to("/datasets/d/a"));
         for (path, names) in [("/datasets/d/a", true), ("/projects/p/datasets/d/a", true), ("/datasets/d", false)] {
             assert_eq!(names_an_object(path), names, "{path}");
         }

@@ -132,6 +132,12 @@ async fn other_methods_are_told_which_there_are() -> Result<()> {
         for method in ["GET", "PUT", "DELETE", "POST"] {
             assert!(reply.header("allow").contains(method), "{}", reply.header("allow"));
         }
+        // Written so, it is the object alone.
+        for method in [Method::TRACE, Method::POST] {
+            let reply = send(server.request(method, &format!("{path}%2Fpresign")).bearer_auth(owner.key())).await?;
+            assert_eq!(reply.status, 405, "{}", reply.text);
+            assert!(!reply.header("allow").contains("POST"), "{}", reply.header("allow"));
+        }
     }
     Ok(())
 }
