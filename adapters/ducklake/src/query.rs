@@ -45,6 +45,9 @@ const FULL: usize = 2_048;
 /// An interrupt that comes before the statement runs has no effect, so it is repeated.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
+/// A prepared question holds its last answer, some times longer than what it was about: longer ones are given up.
+const KEPT_ANSWER: usize = 16 * 1024;
+
 /// What is run on the engine.
 pub(crate) enum Work {
     /// A user's statement.
@@ -65,6 +68,12 @@ impl Work {
             Self::Changes { to, .. } => ReadAt::Snapshot(*to),
             Self::Checked { scope, .. } => scope.at,
         }
+    }
+
+    /// Whether the engine may look at it only when it runs. The newest rows are settled by being looked at, before it is seen
+    /// whether anything was committed meanwhile; and columns of one name would get others.
+    fn may_run_late(&self) -> bool {
+        matches!(self, Self::Rows { selection, at: ReadAt::Snapshot(_), .. } if !selection.repeats_columns())
     }
 }
 
@@ -362,11 +371,7 @@ impl Running {
         let reading = Reading { connection, lake: self.lake, version };
         let ours = |text| Statement::bare(text, true, Vec::new());
         let runs = match work {
-            Work::Rows { table, selection, at } => Statement {
-                // The newest rows are settled by being looked at, before it is seen whether anything was committed meanwhile.
-                later: matches!(at, ReadAt::Snapshot(_)) && !selection.repeats_columns(),
-                ..ours(reading.rows(table, selection, *at)?)
-            },
+            Work::Rows { table, selection, at } => ours(reading.rows(table, selection, *at)?),
             Work::Changes { table, from, to, limit } => ours(reading.changes(table, *from, *to, *limit)?),
             Work::Profile { table, at } => ours(reading.profile(table, *at)?),
             Work::Checked { scope, query } => {
@@ -374,7 +379,7 @@ impl Running {
                 gate.in_scope(|| self.checked(connection, scope, query, version))?
             }
         };
-        let runs = runs.planned_once();
+        let runs = runs.planned_once(work.may_run_late());
         let prepared = connection.prepare(&runs.text).map_err(|error| self.failed(&error))?;
         Ok((snapshot, runs, prepared))
     }
@@ -488,8 +493,6 @@ pub(crate) struct Statement {
     pub(crate) views: u64,
     /// Whether it has parameters.
     pub(crate) parameters: bool,
-    /// Whether the engine may look at it only when it runs.
-    later: bool,
     /// What to bind to them.
     pub(crate) values: Vec<NamedValue>,
 }
@@ -497,16 +500,15 @@ pub(crate) struct Statement {
 impl Statement {
     /// A statement that isn't to become a view.
     pub(crate) fn bare(text: String, deterministic: bool, tables: Vec<ResolvedTable>) -> Self {
-        let (cost, views, values) = (0, 0, Vec::new());
-        Self { text, deterministic, tables, cost, views, parameters: false, later: false, values }
+        Self { text, deterministic, tables, cost: 0, views: 0, parameters: false, values: Vec::new() }
     }
 
     /// The same, with a value missing that the engine waits for, unless it waits for one anyway.
-    fn planned_once(mut self) -> Self {
+    fn planned_once(mut self, late: bool) -> Self {
         if self.parameters {
             return self;
         }
-        if self.later {
+        if late {
             let text = std::mem::replace(&mut self.text, planning::LATER.to_owned());
             self.values.push((planning::MISSING.to_owned(), Value::String(text)));
         } else if let Some(waiting) = planning::waiting(&self.text) {
@@ -599,7 +601,6 @@ fn check(
         cost: checked.cost,
         views: checked.views,
         parameters: !checked.parameters.is_empty(),
-        later: false,
         values: checked.values,
     };
     let read = Read { tree: checked.statement_json, files: !checked.files.is_empty() };
@@ -609,14 +610,29 @@ fn check(
 /// A statement's tree, as JSON.
 pub(crate) fn parse(connection: &Connection, statement: &str) -> Result<String, duckdb::Error> {
     let tree = "SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)";
-    connection.prepare_cached(tree)?.query_row([statement], |row| row.get(0))
+    ask(connection, tree, statement, |row| row.get(0))
 }
 
 /// The statement of a tree, and how that is read: one question to the engine, which take longer than their answers.
 fn print(connection: &Connection, tree: &str) -> Result<(String, String), duckdb::Error> {
     let text = "SELECT statement, CAST(json_serialize_sql(statement) AS VARCHAR)
                   FROM (SELECT json_deserialize_sql(CAST(? AS JSON)) AS statement)";
-    connection.prepare_cached(text)?.query_row([tree], |row| Ok((row.get(0)?, row.get(1)?)))
+    ask(connection, text, tree, |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Asks a question that stays prepared on its connection.
+fn ask<T>(
+    connection: &Connection,
+    question: &str,
+    about: &str,
+    read: impl FnOnce(&duckdb::Row<'_>) -> Result<T, duckdb::Error>,
+) -> Result<T, duckdb::Error> {
+    let mut prepared = connection.prepare_cached(question)?;
+    let answer = prepared.query_row([about], read);
+    if about.len() > KEPT_ANSWER {
+        prepared.discard();
+    }
+    answer
 }
 
 pub(crate) fn lake_failed(error: LakeError) -> QueryError {
