@@ -26,7 +26,7 @@ def told_otherwise(value, schema, known):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Keeps the project that everything else is in from being deleted: it stays protected."""
-    if case.path == "/projects/{project}" and isinstance(case.body, dict) and case.body.get(PROTECTED) is False:
+    if case.operation.path == "/projects/{project}" and isinstance(case.body, dict) and case.body.get(PROTECTED) is False:
         case.body[PROTECTED] = True
 
 
