@@ -30,6 +30,11 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How much of the log an error shows.
 const LOG_LINES: usize = 20;
 
+/// A setting of a server, as a variable of its environment.
+pub fn setting(name: &str, value: impl Into<String>) -> (String, String) {
+    (format!("GADWALL__{name}"), value.into())
+}
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct StartOptions {

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::local::Local;
 use super::measure::{Figures, hammer};
-use super::{Options, PROJECT, ROWS, Work, fill, setting, write_rows};
+use super::{Options, PROJECT, ROWS, Work, fill, write_rows};
 use crate::demo::Client;
 use crate::demo::table::Table;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// Tables of the project whose list is timed.
 const TABLES: usize = 1000;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::crowd::Group;
 use super::wire::Wire;
-use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, setting, tables_of_points, unlimited, write_rows};
+use super::{JSON, Options, PROJECT, ROWS, head, parameter, post, tables_of_points, unlimited, write_rows};
 use crate::demo::Client;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// Clients that read the table that is merged; the others read one beside it.
 const OF_THE_MERGED: usize = 4;

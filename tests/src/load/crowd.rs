@@ -15,8 +15,8 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use super::wire::Wire;
-use super::{JSON, head, post, setting};
-use crate::server::{ServerProcess, StartOptions, profile_dir};
+use super::{JSON, head, post};
+use crate::server::{ServerProcess, StartOptions, profile_dir, setting};
 use crate::tpch;
 
 /// A client that was turned away waits this long; less than it is told, so that the crowd stays one.

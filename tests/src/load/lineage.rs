@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::measure::{Figures, MakeRequest, hammer};
-use super::{JSON, Options, PROJECT, head, setting, unlimited};
+use super::{JSON, Options, PROJECT, head, unlimited};
 use crate::demo::Client;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// Datasets that an event reads.
 const READ: u64 = 3;

@@ -33,7 +33,7 @@ pub use report::{Measured, Report};
 pub use turns::Turns;
 
 use crate::demo::{Client, Progress};
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 use local::Local;
 use measure::{MakeRequest, hammer};
 use wire::Wire;
@@ -129,11 +129,6 @@ async fn unchanged(host: &str, key: &str) -> Result<MakeRequest> {
     ensure!(answer.status == 304, "an unchanged answer came with {}", answer.status);
     let request = request.into_bytes();
     Ok(Arc::new(move |_| request.clone()))
-}
-
-/// A setting of a server, as a variable of its environment.
-fn setting(name: &str, value: impl Into<String>) -> (String, String) {
-    (format!("GADWALL__{name}"), value.into())
 }
 
 /// Settings of a server that turns nobody away for asking often.

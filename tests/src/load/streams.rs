@@ -16,9 +16,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use super::wire::Wire;
-use super::{Options, PROJECT, head, post, setting, unlimited};
+use super::{Options, PROJECT, head, post, unlimited};
 use crate::demo::Client;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// One of so many never reads.
 const ONE_SILENT_IN: usize = 10;

@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::measure::hammer;
-use super::{Options, Work, fill, setting, unlimited, write_rows};
-use crate::server::{ServerProcess, StartOptions};
+use super::{Options, Work, fill, unlimited, write_rows};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// Rows of the table that is asked.
 const ROWS: u64 = 20_000;

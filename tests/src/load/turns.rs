@@ -16,7 +16,7 @@ use super::{Work, parameter};
 pub struct Turns {
     work: Work,
     server: Figures,
-    /// With a statement that was prepared before, which spares the engine half of the work.
+    /// With a statement that was prepared before, which a request can't have.
     prepared: Figures,
     /// With the statement's text, which is all that a request has.
     text: Figures,

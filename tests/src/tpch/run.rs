@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{TABLES, generate, parquet, queries};
 use crate::load::post;
 use crate::load::wire::Wire;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 
 /// How often each query is asked; the fastest counts.
 const TIMES: usize = 5;
@@ -102,7 +102,7 @@ pub async fn run(scale: f64, say: &dyn Fn(&str)) -> Result<Report> {
     say("loading them over HTTP");
     let start = StartOptions {
         data_dir: Some(folder.path().join("data")),
-        env: vec![("GADWALL__SERVER__MAX_BODY_BYTES".to_owned(), "8GB".to_owned())],
+        env: vec![setting("SERVER__MAX_BODY_BYTES", "8GB")],
         ..StartOptions::default()
     };
     let mut server = ServerProcess::start(&start).await?;

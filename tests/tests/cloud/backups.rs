@@ -5,7 +5,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use gadwall_tests::server::profile_dir;
+use gadwall_tests::server::{profile_dir, setting};
 use gadwall_tests::support::send;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ fn said(output: &Output) -> String {
 }
 
 fn target(place: &str) -> (String, String) {
-    ("GADWALL__BACKUP__TARGET".to_owned(), place.to_owned())
+    setting("BACKUP__TARGET", place)
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -276,7 +276,7 @@ async fn projects_go_from_one_kind_of_installation_to_the_other() -> Result<()> 
     let mut env = with(other.env());
     env.retain(|(name, _)| !name.contains("__STORAGE__"));
     env.extend(place.env().into_iter().filter(|(name, _)| name.contains("__STORAGE__") && !name.ends_with("PREFIX")));
-    env.push(("GADWALL__STORAGE__PREFIX".to_owned(), place.s3.fresh_prefix()));
+    env.push(setting("STORAGE__PREFIX", place.s3.fresh_prefix()));
     let elsewhere = tempfile::tempdir()?;
     let api = Api::start(elsewhere.path(), env).await?;
     let restored = carry_out(&api, "/admin/backups/latest/restore", &json!({ "project": "shop" })).await?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use gadwall_test_services::{Database, Postgres, S3};
-use gadwall_tests::server::{ServerProcess, StartOptions};
+use gadwall_tests::server::{ServerProcess, StartOptions, setting};
 use gadwall_tests::sse::EventSource;
 use gadwall_tests::support::{Reply, send};
 use reqwest::{Client, Method, Url};
@@ -80,7 +80,7 @@ impl Shared {
             ("METADATA__INSTANCE_TIMEOUT", "3"),
             ("ENGINE__MEMORY_LIMIT", "1GB"),
         ];
-        Ok(settings.map(|(name, value)| (format!("GADWALL__{name}"), value.to_owned())).into())
+        Ok(settings.map(|(name, value)| setting(name, value)).into())
     }
 
     async fn replica(&self) -> Result<Replica> {

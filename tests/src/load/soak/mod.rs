@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{setting, unlimited};
+use super::unlimited;
 use crate::demo::Client;
-use crate::server::{ServerProcess, StartOptions};
+use crate::server::{ServerProcess, StartOptions, setting};
 use chores::{Chore, Worker};
 use levels::{Sample, look, verdicts};
 
