@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use gadwall_domain::ports::operating::{LogControl, LogControlError, LogSetting, LoggingLevel, ModuleName};
 use gadwall_telemetry::Traces;
 use tracing::Subscriber;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Config, LogFormat, LogLevel, Logging};
 use crate::traces;
@@ -17,7 +18,7 @@ use crate::traces;
 const MAX_MODULES: usize = 32;
 
 /// Where the filter of this process's log can be changed, once logging was started. A process has one log.
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static FILTER: OnceLock<Filter> = OnceLock::new();
 
 /// What a server tells the world of itself, until it is finished.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ fn start_with(logging: &Logging, traces: Option<&Traces>) {
     }
 }
 
-type Filter = reload::Handle<EnvFilter, Registry>;
+type Filter = reload::Handle<Targets, Registry>;
 
 /// Who hears what happens, and how to change what of it is logged.
 fn subscriber(logging: &Logging, traces: Option<&Traces>) -> (Box<dyn Subscriber + Send + Sync>, Filter) {
@@ -95,27 +96,22 @@ pub(crate) fn level(configured: LogLevel) -> LoggingLevel {
     }
 }
 
-fn word(level: LoggingLevel) -> &'static str {
+fn least(level: LoggingLevel) -> LevelFilter {
     match level {
-        LoggingLevel::Trace => "trace",
-        LoggingLevel::Debug => "debug",
-        LoggingLevel::Info => "info",
-        LoggingLevel::Warning => "warn",
-        LoggingLevel::Error | LoggingLevel::Critical => "error",
+        LoggingLevel::Trace => LevelFilter::TRACE,
+        LoggingLevel::Debug => LevelFilter::DEBUG,
+        LoggingLevel::Info => LevelFilter::INFO,
+        LoggingLevel::Warning => LevelFilter::WARN,
+        LoggingLevel::Error | LoggingLevel::Critical => LevelFilter::ERROR,
     }
 }
 
-/// What a filter is made of.
-fn directives(setting: &LogSetting) -> String {
-    let own = word(setting.level);
+fn filter(setting: &LogSetting) -> Targets {
+    let own = least(setting.level);
     // Libraries say a lot on INFO that only matters when they are the suspect.
-    let others = if own == "error" { "error" } else { "warn" };
-    let modules = setting.modules.iter().map(|(name, level)| format!(",{}={}", name.as_str(), word(*level)));
-    format!("{others},gadwall={own}{}", modules.collect::<String>())
-}
-
-fn filter(setting: &LogSetting) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(directives(setting))
+    let others = own.min(LevelFilter::WARN);
+    let modules = setting.modules.iter().map(|(name, level)| (name.as_str(), least(*level)));
+    Targets::new().with_default(others).with_target("gadwall", own).with_targets(modules)
 }
 
 /// The log of this process.
@@ -164,7 +160,13 @@ impl LogControl for ProcessLog {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    const DEBUG: Level = Level::DEBUG;
+    const INFO: Level = Level::INFO;
+    const WARN: Level = Level::WARN;
 
     #[test]
     fn modules_keep_their_level_until_all_are_set() {
@@ -173,9 +175,22 @@ mod tests {
         log.set(LoggingLevel::Debug, Some(&module("sqlx::query"))).unwrap();
         log.set(LoggingLevel::Error, Some(&module("gadwall_http"))).unwrap();
         log.set(LoggingLevel::Warning, Some(&module("gadwall_http"))).unwrap();
-        assert_eq!(directives(&log.setting()), "warn,gadwall=info,gadwall_http=warn,sqlx::query=debug");
+        let setting = log.setting();
+        let seen: Vec<_> = setting.modules.iter().map(|(name, level)| (name.as_str(), *level)).collect();
+        assert_eq!(seen, [("gadwall_http", LoggingLevel::Warning), ("sqlx::query", LoggingLevel::Debug)]);
+        let kept = filter(&setting);
+        for (target, wanted) in [
+            ("sqlx", WARN),
+            ("sqlx::query", DEBUG),
+            ("gadwall", INFO),
+            ("gadwall_http::layers", WARN),
+            ("gadwall_ducklake", INFO),
+        ] {
+            let enabled = [DEBUG, INFO, WARN].map(|level| kept.would_enable(target, &level));
+            assert_eq!(enabled, [DEBUG, INFO, WARN].map(|level| level <= wanted), "{target}");
+        }
         log.set(LoggingLevel::Critical, None).unwrap();
-        assert_eq!(directives(&log.setting()), "error,gadwall=error");
+        assert_eq!(filter(&log.setting()).to_string(), "gadwall=error,error");
         assert_eq!(log.setting().level.as_str(), "CRITICAL");
     }
 
@@ -183,8 +198,8 @@ mod tests {
     fn what_is_set_holds_at_once() {
         start(&Logging::default());
         let log = ProcessLog::new(&Logging::default());
-        let seen = || tracing::enabled!(target: "gadwall_http::layers", tracing::Level::DEBUG);
-        let of_libraries = || tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG);
+        let seen = || tracing::enabled!(target: "gadwall_http::layers", DEBUG);
+        let of_libraries = || tracing::enabled!(target: "sqlx::query", DEBUG);
         assert!(!seen());
         log.set(LoggingLevel::Debug, None).unwrap();
         assert!(seen() && !of_libraries());
@@ -204,7 +219,7 @@ mod tests {
             log.reload(filter(&setting)).unwrap();
         };
         tracing::subscriber::with_default(subscriber, || {
-            let debug = || tracing::enabled!(target: "gadwall_http::layers", tracing::Level::DEBUG);
+            let debug = || tracing::enabled!(target: "gadwall_http::layers", DEBUG);
             let span =
                 || !tracing::info_span!(target: "gadwall_http::layers", "request", otel.kind = "server").is_disabled();
             assert!(!debug() && span());

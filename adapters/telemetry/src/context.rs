@@ -3,7 +3,7 @@
 use std::fmt;
 
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _, TraceState};
-use opentelemetry::{Context, SpanId, TraceFlags, TraceId};
+use opentelemetry::{Context, KeyValue, SpanId, TraceFlags, TraceId};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
@@ -41,14 +41,22 @@ impl TraceParent {
 
     /// The trace, in 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
-        self.trace.to_string()
+        hex::encode(self.trace.to_bytes())
     }
 }
 
 /// As a header says it.
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace, self.span, self.flags.to_u8())
+        // Each request has one, and what the formatter makes of numbers takes several times as long.
+        let mut bytes = [0; 25];
+        bytes[..16].copy_from_slice(&self.trace.to_bytes());
+        bytes[16..24].copy_from_slice(&self.span.to_bytes());
+        bytes[24] = self.flags.to_u8();
+        let digits = hex::encode(bytes);
+        let (trace, rest) = digits.split_at(32);
+        let (span, flags) = rest.split_at(16);
+        ["00-", trace, "-", span, "-", flags].into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
@@ -96,15 +104,17 @@ fn kept(span: &Span) -> Option<TraceParent> {
 
 /// Names a request's span after its route, and tells how it was answered, in the words of the semantic conventions for HTTP servers.
 pub fn served(span: &Span, method: &'static str, path: &str, route: &str, status: u16) {
-    span.context().span().update_name(format!("{method} {route}").trim_end().to_owned());
-    span.set_attribute("http.request.method", method);
-    span.set_attribute("url.path", path.to_owned());
-    span.set_attribute("http.response.status_code", i64::from(status));
+    let context = span.context();
+    let span = context.span();
+    span.update_name(format!("{method} {route}").trim_end().to_owned());
+    span.set_attribute(KeyValue::new("http.request.method", method));
+    span.set_attribute(KeyValue::new("url.path", path.to_owned()));
+    span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
     if !route.is_empty() {
-        span.set_attribute("http.route", route.to_owned());
+        span.set_attribute(KeyValue::new("http.route", route.to_owned()));
     }
     if status >= 500 {
-        span.set_attribute("error.type", status.to_string());
+        span.set_attribute(KeyValue::new("error.type", status.to_string()));
         span.set_status(Status::error(""));
     }
 }

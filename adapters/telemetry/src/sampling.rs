@@ -79,7 +79,8 @@ impl ShouldSample for Undecided {
     }
 }
 
-/// Lets through Gadwall's own spans that begin a trace, which are those that say their kind, and what happens in them.
+/// Lets through Gadwall's own spans that begin a trace, which are those that say their kind, the spans in them, and what goes
+/// wrong there. What else is logged tells no more than the spans do.
 pub(crate) struct InTraces;
 
 impl<S> layer::Filter<S> for InTraces
@@ -100,7 +101,8 @@ where
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= LevelFilter::INFO && metadata.target().starts_with("gadwall")
+    let least = if metadata.is_span() { LevelFilter::INFO } else { LevelFilter::WARN };
+    *metadata.level() <= least && metadata.target().starts_with("gadwall")
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use gadwall_domain::ports::system::{Clock, IdGenerator};
 use gadwall_telemetry::{Sampled, Sampling, TraceParent};
 use poem::http::{HeaderName, HeaderValue, Method};
 use poem::{Endpoint, IntoResponse, Request, Response};
-use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::allow::Allowed;
@@ -177,7 +176,11 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let came_in = request.header("traceparent").and_then(TraceParent::parse);
         let sampled = self.front.traces.as_ref().map(|traces| traces.decide(came_in));
         let is_kept = sampled == Some(Sampled::Kept);
-        let span = span_of(&id, &method, &path, is_kept);
+        let place = match sampled {
+            Some(Sampled::Dropped(place)) => Some(place),
+            _ => came_in,
+        };
+        let span = span_of(&id, &method, &path, place, is_kept);
         let trace = match sampled {
             Some(Sampled::Kept) => traced(&span, came_in, &request),
             Some(Sampled::Dropped(place)) => {
@@ -186,9 +189,6 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
             }
             None => came_in,
         };
-        if let Some(place) = trace {
-            span.record("trace_id", place.trace_id());
-        }
         request.extensions_mut().insert(RequestContext { id: id.clone(), trace, began_at: self.front.clock.now() });
 
         let _active = Active::new(&self.active);
@@ -230,11 +230,12 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
 }
 
 /// A request's span. That it says its kind is what puts it into a trace, with all that happens in it.
-fn span_of(id: &RequestId, method: &Method, path: &str, is_kept: bool) -> Span {
+fn span_of(id: &RequestId, method: &Method, path: &str, place: Option<TraceParent>, is_kept: bool) -> Span {
+    let trace_id = place.map(|place| place.trace_id());
     if is_kept {
-        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id = Empty, otel.kind = "server")
+        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id, otel.kind = "server")
     } else {
-        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id = Empty)
+        tracing::info_span!("request", request_id = %id, method = %method, path = %path, trace_id)
     }
 }
 
@@ -243,7 +244,11 @@ fn traced(span: &Span, came_in: Option<TraceParent>, request: &Request) -> Optio
     if let Some(parent) = came_in {
         gadwall_telemetry::adopt(span, parent, request.header("tracestate"));
     }
-    gadwall_telemetry::traceparent(span)
+    let place = gadwall_telemetry::traceparent(span);
+    if let Some(begun) = place.filter(|_| came_in.is_none()) {
+        span.record("trace_id", begun.trace_id());
+    }
+    place
 }
 
 /// A method by its name, if the API has it: clients may make up any.
