@@ -88,7 +88,9 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn enabled(&self, metadata: &Metadata<'_>, context: &layer::Context<'_, S>) -> bool {
-        is_ours(metadata) && (metadata.fields().field(KIND).is_some() || context.lookup_current().is_some())
+        // Inside of what isn't kept nothing begins.
+        let begins = || metadata.fields().field(KIND).is_some() && context.current_span().id().is_none();
+        is_ours(metadata) && (context.lookup_current().is_some() || begins())
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -177,6 +179,9 @@ mod tests {
             let inner = request.in_scope(|| info_span!("inner"));
             inner.in_scope(|| tracing::info!("event"));
             assert_eq!(traceparent(&inner), Some(place), "others are told all the same");
+            let later = request.in_scope(|| info_span!("background", otel.kind = "internal"));
+            drop(request);
+            assert_eq!(traceparent(&later), Some(place));
         });
         assert_eq!(seen, [""; 0]);
     }
