@@ -44,9 +44,8 @@ const BATCHES_AHEAD: usize = 4;
 const FULL: usize = 2_048;
 /// An interrupt that comes before the statement runs has no effect, so it is repeated.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
-
-/// A prepared question holds its last answer, some times longer than what it was about: longer ones are given up.
-const KEPT_ANSWER: usize = 16 * 1024;
+/// Bytes up to which a question's subject leaves it prepared: it holds its last answer, which is several times longer.
+const KEPT_UP_TO: usize = 16 * 1024;
 
 /// What is run on the engine.
 pub(crate) enum Work {
@@ -629,7 +628,7 @@ fn ask<T>(
 ) -> Result<T, duckdb::Error> {
     let mut prepared = connection.prepare_cached(question)?;
     let answer = prepared.query_row([about], read);
-    if about.len() > KEPT_ANSWER {
+    if about.len() > KEPT_UP_TO {
         prepared.discard();
     }
     answer

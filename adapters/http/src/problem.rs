@@ -477,14 +477,14 @@ pub(crate) fn body_too_large(limit: u64) -> Response {
     ProblemJson(Box::new(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))).into_response()
 }
 
-/// Tells the framework's own errors as problems. `allowed` are the methods that the path takes.
-pub(crate) fn render(error: poem::Error, allowed: Option<&str>) -> Response {
+/// Tells the framework's own errors as problems. `allowed` finds the methods that the path takes.
+pub(crate) fn render(error: poem::Error, allowed: impl FnOnce() -> Option<String>) -> Response {
     if error.is_from_response() {
         return error.into_response();
     }
     let mut response = ProblemJson(Box::new(framework_problem(&error))).into_response();
     if response.status() == StatusCode::METHOD_NOT_ALLOWED
-        && let Some(methods) = allowed.and_then(|methods| HeaderValue::from_str(methods).ok())
+        && let Some(methods) = allowed().and_then(|methods| HeaderValue::from_str(&methods).ok())
     {
         response.headers_mut().insert(header::ALLOW, methods);
     }

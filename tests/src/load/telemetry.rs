@@ -61,20 +61,14 @@ impl Watched {
     }
 
     fn settings(self, collector: &str) -> Vec<(String, String)> {
-        let metrics = || {
-            // Twelve times as often as by default: a round must have its share of them.
-            vec![
-                setting("METRICS__ENDPOINT", collector),
-                setting("METRICS__EXPORT", "true"),
-                setting("METRICS__INTERVAL", "5s"),
-            ]
-        };
-        let traces = || [metrics(), vec![setting("TRACES__ENDPOINT", collector)]].concat();
-        let kept = |percent| [traces(), vec![setting("TRACES__SAMPLED_PERCENT", percent)]].concat();
+        // Twelve times as often as by default: a round must have its share of them.
+        let metrics = vec![setting("METRICS__ENDPOINT", collector), setting("METRICS__INTERVAL", "5s")];
+        let traces = [metrics.clone(), vec![setting("TRACES__ENDPOINT", collector)]].concat();
+        let kept = |percent| [traces.clone(), vec![setting("TRACES__SAMPLED_PERCENT", percent)]].concat();
         match self {
             Self::Default => Vec::new(),
-            Self::Sent => traces(),
-            Self::Metrics => metrics(),
+            Self::Sent => traces,
+            Self::Metrics => metrics,
             Self::NoTrace => kept("0"),
             Self::AllTraces => kept("100"),
             Self::Untracked => ["PERFORMANCE_TRACKING", "MEMORY_MONITORING"]

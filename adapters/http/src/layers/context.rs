@@ -89,8 +89,10 @@ impl<E: Endpoint> Inner<E> {
         match self.routes.call(request).await {
             Ok(response) => response.into_response(),
             Err(error) => {
-                let posted = alias::rewrite(&Method::POST, &came).unwrap_or(came);
-                problem::render(error, self.allowed.methods(&path, posted.path()).as_deref())
+                problem::render(error, || {
+                    let posted = alias::rewrite(&Method::POST, &came).unwrap_or(came);
+                    self.allowed.methods(&path, posted.path())
+                })
             }
         }
     }
@@ -176,19 +178,15 @@ impl<E: Endpoint + 'static> Endpoint for FrontEndpoint<E> {
         let came_in = request.header("traceparent").and_then(TraceParent::parse);
         let sampled = self.front.traces.as_ref().map(|traces| traces.decide(came_in));
         let is_kept = sampled == Some(Sampled::Kept);
-        let place = match sampled {
+        let dropped = match sampled {
             Some(Sampled::Dropped(place)) => Some(place),
-            _ => came_in,
+            _ => None,
         };
-        let span = span_of(&id, &method, &path, place, is_kept);
-        let trace = match sampled {
-            Some(Sampled::Kept) => traced(&span, came_in, &request),
-            Some(Sampled::Dropped(place)) => {
-                gadwall_telemetry::drop_spans(&span, place);
-                Some(place)
-            }
-            None => came_in,
-        };
+        let span = span_of(&id, &method, &path, dropped.or(came_in), is_kept);
+        if let Some(place) = dropped {
+            gadwall_telemetry::drop_spans(&span, place);
+        }
+        let trace = if is_kept { traced(&span, came_in, &request) } else { dropped.or(came_in) };
         request.extensions_mut().insert(RequestContext { id: id.clone(), trace, began_at: self.front.clock.now() });
 
         let _active = Active::new(&self.active);
