@@ -113,7 +113,7 @@ test-unit: ## run the tests of the inner crates, which need no DuckDB
 
 test-chaos: setup ## kill the server over and over under load (KILLS=50), and open 200 projects
 	cargo build --workspace --bins
-	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test chaos -- --nocapture
+	GADWALL_CHAOS_KILLS=$(or $(KILLS),50) cargo test -p gadwall-tests --test kills -- --nocapture chaos
 	GADWALL_TEST_STORM=1 cargo run --quiet --bin with-services -- \
 		cargo test -p gadwall-tests --test replicas -- --nocapture every_row_that_was_answered_for projects_opened_in_turn
 

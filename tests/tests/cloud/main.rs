@@ -3,6 +3,7 @@
 
 mod backups;
 mod doctor;
+mod metadata;
 mod migrate;
 mod open_lake;
 mod servers;

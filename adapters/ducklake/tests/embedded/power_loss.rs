@@ -2,7 +2,6 @@
 //!
 //! The test stands in for the disk. It notes what the adapter syncs, copies just that (with the engine's own catalog,
 //! whose log the engine syncs itself) to another place, and opens the lake there.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +25,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_ducklake::{EmbeddedLakes, FileSync};
 
-mod support;
+use crate::support;
 
 /// Syncs nothing, and remembers what it was asked for.
 #[derive(Default)]

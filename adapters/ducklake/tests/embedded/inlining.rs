@@ -1,5 +1,4 @@
 //! Rows that stand in the catalog instead of files.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use gadwall_domain::history::{ReadAt, TableVersion};
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig};
 
-mod support;
+use crate::support;
 
 async fn version(lakes: &EmbeddedLakes, name: &str, at: ReadAt) -> TableVersion {
     let name = table(name);

@@ -1,5 +1,4 @@
 //! Many rows: written as files outside of the writer, and put in their place by the commit.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig};
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 const ROWS: i32 = 600_000;
 

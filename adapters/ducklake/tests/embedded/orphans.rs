@@ -1,5 +1,4 @@
 //! Data files that no snapshot knows.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use gadwall_ducklake::EmbeddedLakes;
 
-mod support;
+use crate::support;
 
 const HOUR: Duration = Duration::from_hours(1);
 

@@ -1,5 +1,4 @@
 //! What the contract doesn't say: limits of the engine, and what happens at them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use gadwall_domain::query::{Parameters, Query, QueryError, QueryOutput, ReadScop
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig};
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 fn open(change: impl FnOnce(&mut LakeConfig)) -> (EmbeddedLakes, TempDir) {
     let dir = tempfile::tempdir().unwrap();

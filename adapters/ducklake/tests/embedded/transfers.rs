@@ -1,5 +1,4 @@
 //! Whole files in and out of a lake.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ use gadwall_domain::transfer::{CsvOptions, FileFormat, ParquetOptions};
 use gadwall_ducklake::{EmbeddedLakes, EngineTransfers};
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 const SOON: Duration = Duration::from_secs(20);
 

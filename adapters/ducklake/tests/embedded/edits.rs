@@ -1,5 +1,4 @@
 //! Rows deleted and changed on the real engine: many of them, in several files, by hostile conditions.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gadwall_application::testing::builders::{column, names, rows, schema, table};
 use gadwall_domain::commit::Change;
@@ -7,10 +6,7 @@ use gadwall_domain::filter::{Assignment, Comparison, Filter, Literal};
 use gadwall_domain::ports::lake::{LakeWrite, WriteError};
 use gadwall_domain::schema::TableSchema;
 
-#[path = "support/table.rs"]
-mod place;
-mod support;
-use place::{ANY, Place};
+use crate::place::{ANY, Place};
 
 fn compare(name: &str, operator: Comparison, value: &str) -> Filter {
     Filter::Compare { column: names(&[name]).remove(0), operator, value: Literal::new(value) }

@@ -1,5 +1,4 @@
 //! Tables that are held to a contract: what each way of writing may bring, and what is told of what it may not.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use gadwall_ducklake::EmbeddedLakes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 struct Place {
     lakes: EmbeddedLakes,

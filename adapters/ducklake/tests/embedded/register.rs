@@ -1,5 +1,4 @@
 //! Files that become part of a table where they lie, and stay their owner's.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 
@@ -7,10 +6,7 @@ use gadwall_application::testing::builders::{assign, column, defaulted, rows, sc
 use gadwall_domain::ports::lake::{EngineFile, LakeWrite, WriteError};
 use gadwall_domain::schema::TableSchema;
 
-#[path = "support/table.rs"]
-mod place;
-mod support;
-use place::{ANY, Place};
+use crate::place::{ANY, Place};
 
 /// Writes a Parquet file outside of the engine's reach.
 fn parquet(place: &Place, name: &str, select: &str) -> EngineFile {

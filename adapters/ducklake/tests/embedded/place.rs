@@ -1,5 +1,4 @@
 //! A lake with one table, written to and looked at by SQL.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::time::Duration;
 

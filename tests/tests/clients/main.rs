@@ -1,5 +1,7 @@
 //! Clients made by others, as their users run them.
 
+mod contract_tools;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,5 +1,4 @@
 //! How rows are put into a table: added, in place of those with their key, in place of all.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use futures_util::StreamExt as _;
 use gadwall_application::testing::builders::{batch, column, defaulted, lake, origin, rows, schema, source, table};
@@ -12,7 +11,7 @@ use gadwall_domain::schema::TableSchema;
 use gadwall_ducklake::EmbeddedLakes;
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 struct Place {
     lakes: EmbeddedLakes,

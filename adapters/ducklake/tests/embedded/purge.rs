@@ -1,5 +1,4 @@
 //! Rows that are erased: no file and no version holds them any more.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gadwall_application::testing::builders::{
     assign, column, defaulted, equals, lake, names, origin, rows, schema, table,
@@ -10,10 +9,7 @@ use gadwall_domain::filter::Filter;
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite, Purge, PurgeReport};
 use gadwall_domain::schema::{Column, TableSchema};
 
-#[path = "support/table.rs"]
-mod place;
-mod support;
-use place::{ANY, Place};
+use crate::place::{ANY, Place};
 
 const SECRET: &str = "zzz-secret-zzz";
 

@@ -1,5 +1,4 @@
 //! The lake's contract suite on the real engine.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use gadwall_domain::ports::lake::Lake;
 use gadwall_ducklake::EmbeddedLakes;
 use tempfile::TempDir;
 
-mod support;
+use crate::support;
 
 fn fresh() -> (Arc<dyn Lake>, TempDir) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,14 +1,10 @@
 //! Tables that become what they were on the real engine.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use gadwall_application::testing::builders::{column, names, rows, schema, table};
 use gadwall_domain::alteration::Alteration;
 use gadwall_domain::ports::lake::{LakeStore as _, LakeWrite};
 
-#[path = "support/table.rs"]
-mod place;
-mod support;
-use place::{ANY, Place};
+use crate::place::{ANY, Place};
 
 /// Twice: as it is, and with columns that hide some of DuckLake's own.
 #[tokio::test]
