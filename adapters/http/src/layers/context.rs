@@ -88,12 +88,10 @@ impl<E: Endpoint> Inner<E> {
         let (path, came) = (request.uri().path().to_owned(), request.original_uri().clone());
         match self.routes.call(request).await {
             Ok(response) => response.into_response(),
-            Err(error) => {
-                problem::render(error, || {
-                    let posted = alias::rewrite(&Method::POST, &came).unwrap_or(came);
-                    self.allowed.methods(&path, posted.path())
-                })
-            }
+            Err(error) => problem::render(error, || {
+                let posted = alias::rewrite(&Method::POST, &came).unwrap_or(came);
+                self.allowed.methods(&path, posted.path())
+            }),
         }
     }
 }
