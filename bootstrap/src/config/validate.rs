@@ -76,6 +76,9 @@ impl Config {
             "ducklake.data_inlining_row_limit",
             "ducklake.data_inlining_row_limit must be 0 while ducklake.catalog is postgres".to_owned(),
         );
+        for (key, fine, message) in self.lake_refusals() {
+            unless(fine, key, message.to_owned());
+        }
         for (key, fine, message) in self.tls_contradictions() {
             unless(fine, key, message.to_owned());
         }
@@ -111,6 +114,31 @@ impl Config {
         );
         problems.extend(self.auth.issuer_problems(self.environment));
         problems
+    }
+
+    /// What older services did with their one lake: with it left out, what should stay would be changed, or what is shown would
+    /// be of another time.
+    fn lake_refusals(&self) -> [(&'static str, bool, &'static str); 3] {
+        let lakes = &self.ducklake;
+        [
+            (
+                "ducklake.read_only",
+                !lakes.read_only,
+                "ducklake.read_only is true, but this server writes, too. Leave it out, and give keys with the scope read to \
+                 those who may only read",
+            ),
+            (
+                "ducklake.snapshot_version",
+                lakes.snapshot_version.is_none(),
+                "ducklake.snapshot_version is set, but each project has snapshots of its own. Leave it out, and ask for \
+                 ?snapshot= or a tag",
+            ),
+            (
+                "ducklake.snapshot_time",
+                lakes.snapshot_time.is_none(),
+                "ducklake.snapshot_time is set, but lakes are read as they are now. Leave it out, and ask for ?as_of=",
+            ),
+        ]
     }
 
     /// What maintenance needs: a key, whether it is so, and what to say if it isn't.

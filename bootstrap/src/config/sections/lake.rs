@@ -136,12 +136,13 @@ section! {
         connection_timeout: Duration = seconds(30), Kind::span(1, 300);
         /// Pause between two attempts.
         connection_retry_delay: Duration = seconds(2), Kind::span(0, 300);
-        /// Whether lakes are only read.
-        read_only: bool = false, Kind::Switch, planned planned::TIME_TRAVEL;
-        /// The snapshot at which lakes are read.
-        snapshot_version: Option<u64> = None, Kind::integer(0, MAX_NUMBER), otherwise "the newest", planned planned::TIME_TRAVEL;
-        /// The time as of which lakes are read.
-        snapshot_time: Option<String> = None, Kind::Text, otherwise "now", planned planned::TIME_TRAVEL;
+        /// Whether lakes are only read. `true` is refused: who may only read has a key with the scope `read`.
+        read_only: bool = false, Kind::Switch;
+        /// The snapshot at which lakes are read. A number is refused: each project has its own, and a request says
+        /// `?snapshot=`.
+        snapshot_version: Option<u64> = None, Kind::integer(0, MAX_NUMBER), otherwise "the newest";
+        /// The time as of which lakes are read. A time is refused: a request says `?as_of=`.
+        snapshot_time: Option<String> = None, Kind::Text, otherwise "now";
     }
 }
 

@@ -73,7 +73,6 @@ use super::key::Section;
 /// Names of the capabilities whose settings are accepted before anything uses them.
 pub(super) mod planned {
     pub(in crate::config) const CATALOG_NAMES: &str = "names of one's own for the catalogs";
-    pub(in crate::config) const TIME_TRAVEL: &str = "reading a whole lake as of a snapshot";
     pub(in crate::config) const DETAILS: &str = "faults explained to clients";
     pub(in crate::config) const FLAGS: &str = "feature flags";
 }

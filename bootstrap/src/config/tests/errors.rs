@@ -86,6 +86,25 @@ fn contradictions_are_told_with_the_place_of_the_key() {
 }
 
 #[test]
+fn what_would_be_done_otherwise_than_it_was_meant_is_refused() {
+    for (name, value, key, instead) in [
+        ("DB_DUCKLAKE_READ_ONLY", "true", "ducklake.read_only", "keys with the scope read"),
+        ("DB_DUCKLAKE_SNAPSHOT_VERSION", "7", "ducklake.snapshot_version", "?snapshot="),
+        ("DB_DUCKLAKE_SNAPSHOT_TIME", "2026-01-01T00:00:00Z", "ducklake.snapshot_time", "?as_of="),
+    ] {
+        let general = format!("GADWALL__{}", key.to_uppercase().replace('.', "__"));
+        for given in [Given::nothing().env(name, value), Given::nothing().env(&general, value)] {
+            let told = given.problems().concat();
+            assert!(told.contains(&format!("{key} is ")) && told.contains(instead), "{told}");
+        }
+    }
+    let harmless = Given::nothing()
+        .env("DB_DUCKLAKE_READ_ONLY", "false")
+        .dotenv("DB_DUCKLAKE_SNAPSHOT_VERSION=\nDB_DUCKLAKE_SNAPSHOT_TIME=");
+    assert!(harmless.load().is_ok());
+}
+
+#[test]
 #[cfg(unix)]
 fn values_that_are_no_text_matter_only_where_they_are_ours() {
     use std::ffi::OsString;
