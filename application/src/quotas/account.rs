@@ -2,11 +2,22 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// When a measurement began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    /// Its place among all measurements.
+    turn: u64,
+    /// What was brought by then, and is in it.
+    brought: u64,
+}
+
 /// A measurement, and what came after it.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     measured: u64,
     measured_at: Option<DateTime<Utc>>,
+    /// Its place among all measurements.
+    turn: u64,
     /// What was brought by the time of the measurement, and is in it.
     in_measured: u64,
     /// All that was ever brought.
@@ -38,8 +49,9 @@ impl Account {
         self.on_its_way > 0
     }
 
-    pub(super) fn brought(&self) -> u64 {
-        self.brought
+    /// The beginning of a measurement.
+    pub(super) fn mark(&self, turn: u64) -> Mark {
+        Mark { turn, brought: self.brought }
     }
 
     pub(super) fn take(&mut self, amount: u64) {
@@ -52,15 +64,17 @@ impl Account {
         self.brought = self.brought.saturating_add(arrived);
     }
 
-    /// Takes in a measurement that has what was brought up to `mark`, unless a later one is known.
-    pub(super) fn learn(&mut self, mark: u64, measured: u64, now: DateTime<Utc>) {
-        // An account that was forgotten meanwhile begins again: then what was brought is in no measurement twice.
-        let mark = mark.min(self.brought);
-        if self.measured_at.is_none() || mark >= self.in_measured {
-            self.in_measured = mark;
-            self.measured = measured;
-            self.measured_at = Some(now);
+    /// Takes in a measurement that has what was brought up to `mark`, unless one is known that began later. What is given
+    /// back without a word, as it is in the measurement that followed it, would be missing in the older one.
+    pub(super) fn learn(&mut self, mark: Mark, measured: u64, now: DateTime<Utc>) {
+        if self.measured_at.is_some() && mark.turn < self.turn {
+            return;
         }
+        self.turn = mark.turn;
+        // An account that was forgotten meanwhile begins again: then what was brought is in no measurement twice.
+        self.in_measured = mark.brought.min(self.brought);
+        self.measured = measured;
+        self.measured_at = Some(now);
     }
 
     pub(super) fn forget(&mut self) {

@@ -21,7 +21,7 @@ use gadwall_domain::project::Project;
 use gadwall_domain::quota::{Quota, QuotaExceeded, QuotaKind};
 
 use crate::failures::Window;
-use account::Account;
+use account::{Account, Mark};
 
 pub(crate) use reservation::Reservation;
 
@@ -44,6 +44,8 @@ pub struct Quotas {
 #[derive(Default)]
 struct Kept {
     accounts: BTreeMap<(ProjectId, QuotaKind), Account>,
+    /// Measurements that began.
+    turns: u64,
     /// Queries of the minute.
     windows: BTreeMap<ProjectId, Window>,
 }
@@ -125,12 +127,15 @@ impl Quotas {
     }
 
     /// To be told back with a measurement that begins now: what was brought by then is in it.
-    pub(crate) fn mark(&self, project: &ProjectId, kind: QuotaKind) -> u64 {
-        self.lock().account(project, kind).brought()
+    pub(crate) fn mark(&self, project: &ProjectId, kind: QuotaKind) -> Mark {
+        let mut kept = self.lock();
+        kept.turns += 1;
+        let turn = kept.turns;
+        kept.account(project, kind).mark(turn)
     }
 
     /// Takes in a measurement.
-    pub(crate) fn learn(&self, project: &ProjectId, kind: QuotaKind, mark: u64, measured: u64) {
+    pub(crate) fn learn(&self, project: &ProjectId, kind: QuotaKind, mark: Mark, measured: u64) {
         let now = self.clock.now();
         self.lock().account(project, kind).learn(mark, measured, now);
     }

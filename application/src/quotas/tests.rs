@@ -51,6 +51,21 @@ fn a_measurement_has_only_what_was_there_when_it_began() {
 }
 
 #[test]
+fn a_measurement_that_ends_late_says_nothing_of_what_came_meanwhile() {
+    let (_, quotas, project) = with_limit(KIND, 3);
+    let late = quotas.mark(&project.id, KIND);
+    // Two are made, each measured once it is there and then given back.
+    for there in 1..=2 {
+        let room = quotas.reserve(&project, KIND, 1).unwrap();
+        measured(&quotas, &project, there);
+        drop(room);
+    }
+    quotas.learn(&project.id, KIND, late, 0);
+    let _third = quotas.reserve(&project, KIND, 1).unwrap();
+    assert!(quotas.reserve(&project, KIND, 1).is_err(), "three are there");
+}
+
+#[test]
 fn what_was_measured_long_ago_is_measured_again() {
     let (clock, quotas, project) = with_limit(KIND, 100);
     assert!(matches!(quotas.ask(&project, KIND, 1), Asked::Measure), "never measured");
