@@ -84,7 +84,7 @@ impl fmt::Debug for Parts {
 impl Parts {
     /// The first operation under way that this one can't run beside: whatever removes files is alone, and so are two of a kind.
     async fn in_the_way(&self, what: &str, before: Option<OperationId>) -> Result<Option<Operation>, UseCaseError> {
-        let unfinished = self.store.read().await?.operations().unfinished().await?;
+        let unfinished = self.operations.unfinished().await?;
         let clashes = |other: &Operation| {
             matches!(other.kind, OperationKind::Backup | OperationKind::Restore)
                 && (other.subject == what || other.subject == PRUNE || what == PRUNE)

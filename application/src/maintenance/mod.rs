@@ -259,7 +259,7 @@ impl Maintenance {
         steps: BTreeSet<MaintenanceStep>,
     ) -> Result<Operation, UseCaseError> {
         let _alone = self.beginning.lock().await;
-        let unfinished = self.parts.store.read().await?.operations().unfinished().await?;
+        let unfinished = self.parts.operations.unfinished().await?;
         let same = |other: &&Operation| other.project == project.id && other.kind == OperationKind::Maintenance;
         if let Some(other) = unfinished.iter().find(same) {
             let operation = other.id.to_string();

@@ -142,7 +142,7 @@ impl Run {
     }
 
     async fn is_backed_up(&self) -> Result<bool, UseCaseError> {
-        Ok(self.parts.store.read().await?.operations().unfinished().await?.iter().any(is_backup))
+        Ok(self.parts.operations.unfinished().await?.iter().any(is_backup))
     }
 
     async fn is_paused(&mut self) -> Result<bool, UseCaseError> {

@@ -61,6 +61,11 @@ impl Live {
         decided.is_ok() || decided == Err(fate)
     }
 
+    /// Its work is over: what was not stopped by now is not stopped any more.
+    pub(super) fn close(&self) {
+        self.decide(SEALED);
+    }
+
     /// Stops it. `false` when it takes effect already, or has ended.
     pub(super) fn cancel(&self) -> bool {
         // Under the lock, so that it doesn't begin in between.

@@ -93,7 +93,8 @@ impl Operations {
         F: FnOnce(Running) -> W + Send + 'static,
         W: Future<Output = Result<Value, UseCaseError>> + Send + 'static,
     {
-        if self.lock().values().filter(|live| live.now().project == project.id).count() >= MAX_OF_PROJECT {
+        let counts = |known: Operation| known.project == project.id && !known.state.is_final();
+        if self.lock().values().filter(|live| counts(live.now())).count() >= MAX_OF_PROJECT {
             return Err(OperationError::TooMany.into());
         }
         let place = self.background.reserve().map_err(|_| OperationError::TooMany)?;
@@ -145,6 +146,7 @@ impl Operations {
         }
         let done = Abortable::new(work(Running(Arc::clone(&live))), registration).await;
         let done = done.unwrap_or_else(|_| Err(OperationError::Cancelled.into()));
+        live.close();
         let state = match &done {
             Ok(result) => OperationState::Succeeded(result.clone()),
             _ if live.is_cancelled() => OperationState::Cancelled,
@@ -159,21 +161,28 @@ impl Operations {
         done
     }
 
-    /// Ends it. What can't be kept stays known as long as this process lives.
+    /// Ends it. It is kept before anybody hears of it, or who begins the next at once, maybe elsewhere, would find it under way. What
+    /// can't be kept stays known as long as this process lives, and is tried again.
     async fn finish(&self, live: &Live, state: OperationState) {
-        let ended = {
-            let mut operation = live.lock();
-            if matches!(state, OperationState::Succeeded(_)) {
-                operation.progress.percent = Some(100.0);
-            }
-            operation.state = state;
-            operation.finished_at = Some(self.clock.now());
-            operation.clone()
-        };
-        match self.keep(&ended).await {
-            Ok(()) => drop(self.lock().remove(&ended.id)),
-            Err(error) => tracing::error!(error = %error, operation = %ended.id, "an operation's end was not kept"),
+        let mut ended = live.now();
+        if matches!(state, OperationState::Succeeded(_)) {
+            ended.progress.percent = Some(100.0);
         }
+        ended.state = state;
+        ended.finished_at = Some(self.clock.now());
+        let kept = self.keep(&ended).await;
+        let id = ended.id;
+        *live.lock() = ended;
+        match kept {
+            Ok(()) => drop(self.lock().remove(&id)),
+            Err(error) => tracing::error!(error = %error, operation = %id, "an operation's end was not kept"),
+        }
+    }
+
+    /// Operations that no server knows to have ended.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Operation>, StoreError> {
+        let kept = self.store.read().await?.operations().unfinished().await?;
+        Ok(kept.into_iter().map(|operation| self.newest(operation)).filter(|known| !known.state.is_final()).collect())
     }
 
     async fn keep(&self, operation: &Operation) -> Result<(), StoreError> {
@@ -248,8 +257,13 @@ impl Operations {
         Ok(tx.commit().await?)
     }
 
-    /// Forgets what ended long ago; answers how many.
+    /// Keeps ends that couldn't be kept, and forgets what ended long ago; answers how many.
     pub async fn clean_up(&self) -> Result<u64, UseCaseError> {
+        let known: Vec<Operation> = self.lock().values().map(|live| live.now()).collect();
+        for ended in known.into_iter().filter(|operation| operation.state.is_final()) {
+            self.keep(&ended).await?;
+            self.lock().remove(&ended.id);
+        }
         let mut tx = self.store.write().await?;
         let forgotten = tx.operations().forget_before(self.clock.now() - KEPT).await?;
         tx.commit().await?;

@@ -1,6 +1,7 @@
 //! Operations over fakes: a background that runs nothing until it is told to.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gadwall_domain::access::Principal;
 use gadwall_domain::ports::background::{BackgroundFull, Place, Work};
@@ -100,6 +101,57 @@ async fn an_operation_is_kept_from_its_start_to_its_end() {
     assert_eq!(ended.state, OperationState::Succeeded(json!({ "rows": 3 })));
     assert_eq!(ended.progress, Progress { percent: Some(100.0), rows: 3, bytes: 9 });
     assert!(ended.finished_at.is_some() && scene.operations.lock().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_is_kept_before_it_is_told() {
+    let scene = Scene::with_places(9).await;
+    let (at_it, is_at_it) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    let work = async move |_| {
+        at_it.send(()).unwrap();
+        may_go_on.await.unwrap();
+        Ok(json!({ "rows": 3 }))
+    };
+    let started = scene.start(work).await.unwrap();
+    let work = tokio::spawn(scene.work.lock().unwrap().pop().unwrap());
+    is_at_it.await.unwrap();
+    // The store takes nothing for a while.
+    let turn = scene.world.store.write().await.unwrap();
+    go_on.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (told, unfinished) = (scene.get(started.id).await, scene.operations.unfinished().await.unwrap());
+    assert_eq!((told.state, unfinished.len()), (OperationState::Running, 1));
+    let id = started.id.to_string();
+    let late = scene.operations.cancel(&scene.owner, &scene.project.id, &id).await.unwrap();
+    assert_eq!(late.state, OperationState::Running, "nothing is left to be stopped");
+    drop(turn);
+    work.await.unwrap();
+    assert_eq!(scene.get(started.id).await.state, OperationState::Succeeded(json!({ "rows": 3 })));
+    assert!(scene.operations.unfinished().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_kept_stands_in_nobodys_way_and_is_kept_later() {
+    let scene = Scene::with_places(99).await;
+    for _ in 0..MAX_OF_PROJECT {
+        let world = Arc::clone(&scene.world.store);
+        let started = scene.start(async move |_| {
+            world.refuse_writes(true);
+            Ok(json!(null))
+        });
+        let id = started.await.unwrap().id;
+        scene.run_all().await;
+        scene.world.store.refuse_writes(false);
+        assert!(scene.get(id).await.state.is_final());
+    }
+    let kept = scene.world.store.read().await.unwrap().operations().unfinished().await.unwrap();
+    assert_eq!((kept.len(), scene.operations.unfinished().await.unwrap().len()), (MAX_OF_PROJECT, 0));
+    scene.start(quick).await.unwrap();
+    scene.run_all().await;
+    scene.operations.clean_up().await.unwrap();
+    let kept = scene.world.store.read().await.unwrap().operations().unfinished().await.unwrap();
+    assert!(kept.is_empty() && scene.operations.lock().is_empty(), "{kept:?}");
 }
 
 #[tokio::test]

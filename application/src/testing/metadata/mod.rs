@@ -19,6 +19,7 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -97,6 +98,7 @@ impl State {
 pub struct MemoryMetadata {
     committed: Arc<Mutex<Arc<State>>>,
     writer: Arc<tokio::sync::Mutex<()>>,
+    refuses_writes: AtomicBool,
 }
 
 impl fmt::Debug for MemoryMetadata {
@@ -106,6 +108,11 @@ impl fmt::Debug for MemoryMetadata {
 }
 
 impl MemoryMetadata {
+    /// From now on, whether nothing can be written.
+    pub fn refuse_writes(&self, refuses: bool) {
+        self.refuses_writes.store(refuses, Ordering::Relaxed);
+    }
+
     fn current(&self) -> Arc<State> {
         Arc::clone(&self.committed.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -118,6 +125,9 @@ impl MetadataStore for MemoryMetadata {
     }
 
     async fn write(&self) -> Result<Box<dyn MetadataTx>, StoreError> {
+        if self.refuses_writes.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("it was told to refuse".into()));
+        }
         let turn = Arc::clone(&self.writer).lock_owned().await;
         let target = Target { committed: Arc::clone(&self.committed), _turn: turn };
         Ok(Box::new(MemoryTx { state: self.current(), target: Some(target) }))
