@@ -76,10 +76,7 @@ impl Config {
             "ducklake.data_inlining_row_limit",
             "ducklake.data_inlining_row_limit must be 0 while ducklake.catalog is postgres".to_owned(),
         );
-        for (key, fine, message) in self.lake_refusals() {
-            unless(fine, key, message.to_owned());
-        }
-        for (key, fine, message) in self.tls_contradictions() {
+        for (key, fine, message) in self.lake_refusals().into_iter().chain(self.tls_contradictions()) {
             unless(fine, key, message.to_owned());
         }
         unless(

@@ -1,6 +1,7 @@
 //! What errors say.
 
-use super::Given;
+use super::{Given, REFUSED};
+use crate::config::key::keys;
 use crate::config::{Config, Sources};
 
 #[test]
@@ -87,12 +88,8 @@ fn contradictions_are_told_with_the_place_of_the_key() {
 
 #[test]
 fn what_would_be_done_otherwise_than_it_was_meant_is_refused() {
-    for (name, value, key, instead) in [
-        ("DB_DUCKLAKE_READ_ONLY", "true", "ducklake.read_only", "keys with the scope read"),
-        ("DB_DUCKLAKE_SNAPSHOT_VERSION", "7", "ducklake.snapshot_version", "?snapshot="),
-        ("DB_DUCKLAKE_SNAPSHOT_TIME", "2026-01-01T00:00:00Z", "ducklake.snapshot_time", "?as_of="),
-    ] {
-        let general = format!("GADWALL__{}", key.to_uppercase().replace('.', "__"));
+    for (name, value, key, instead) in REFUSED {
+        let general = keys().find(|known| known.path == key).unwrap().variable();
         for given in [Given::nothing().env(name, value), Given::nothing().env(&general, value)] {
             let told = given.problems().concat();
             assert!(told.contains(&format!("{key} is ")) && told.contains(instead), "{told}");

@@ -1,6 +1,6 @@
 //! Which layer wins, and what every name sets.
 
-use super::Given;
+use super::{Given, is_refused};
 use crate::config::key::keys;
 use crate::config::kind::Kind;
 use crate::config::legacy::{Effect, LEGACY};
@@ -105,13 +105,10 @@ fn with_key() -> Given {
     Given::nothing().file("auth.admin_keys = [\"a-key-from-the-file\"]")
 }
 
-/// Keys of which the default alone is taken.
-const REFUSED: [&str; 3] = ["ducklake.read_only", "ducklake.snapshot_version", "ducklake.snapshot_time"];
-
 #[test]
 fn every_older_name_sets_its_key_from_both_places() {
     for legacy in LEGACY {
-        let Some(key) = legacy.key().filter(|key| !REFUSED.contains(&key.path)) else { continue };
+        let Some(key) = legacy.key().filter(|key| !is_refused(key.path)) else { continue };
         let default = with_key().shown(key.path);
         let (text, expected) = sample(key.path, key.kind, &default);
         assert!(default != expected || matches!(key.kind, Kind::Secrets), "{}", legacy.name);
@@ -126,7 +123,7 @@ fn every_older_name_sets_its_key_from_both_places() {
 #[test]
 fn every_key_has_a_general_name() {
     // Tables of issuers have tests of their own.
-    for key in keys().filter(|key| !matches!(key.kind, Kind::Issuers) && !REFUSED.contains(&key.path)) {
+    for key in keys().filter(|key| !matches!(key.kind, Kind::Issuers) && !is_refused(key.path)) {
         let (text, expected) = sample(key.path, key.kind, &with_key().shown(key.path));
         assert_eq!(with_what_it_needs(key.path).env(&key.variable(), &text).shown(key.path), expected, "{}", key.path);
     }

@@ -57,7 +57,7 @@ fn an_environment_shows_only_its_names() {
 fn what_is_printed_sets_the_same_again() {
     let given = Given::nothing()
         .file("data_dir = 'a \"b\" c'\n[server]\nmax_body_bytes = 1_000_001\nshutdown_grace = 1.5\n[logging]\nformat = \"json\"")
-        .env("DB_DUCKLAKE_DATA_INLINING_ROW_LIMIT", "9999")
+        .env("GADWALL__QUOTA__ROWS_PER_APPEND", "999999999999")
         .env("HOST", "::1");
     let printed = given.loaded().render_effective();
     let again = Given::nothing().file(&printed).loaded().render_effective();

@@ -12,6 +12,17 @@ use tempfile::TempDir;
 
 use super::{Config, ConfigError, Loaded, Sources};
 
+/// Keys of which the default alone is taken: the older name, what it might be set to, the key, and what is told to do instead.
+const REFUSED: [(&str, &str, &str, &str); 3] = [
+    ("DB_DUCKLAKE_READ_ONLY", "true", "ducklake.read_only", "keys with the scope read"),
+    ("DB_DUCKLAKE_SNAPSHOT_VERSION", "7", "ducklake.snapshot_version", "?snapshot="),
+    ("DB_DUCKLAKE_SNAPSHOT_TIME", "2026-01-01T00:00:00Z", "ducklake.snapshot_time", "?as_of="),
+];
+
+fn is_refused(key: &str) -> bool {
+    REFUSED.iter().any(|(_, _, refused, _)| *refused == key)
+}
+
 /// A folder with these files, and this environment.
 struct Given {
     dir: TempDir,
