@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gadwall_domain::ports::lake::Lake;
 use gadwall_ducklake::{CloudLakes, DataPlace};
 use gadwall_test_services::{PostgresProcess, S3};
 use tempfile::TempDir;
@@ -13,7 +12,7 @@ use crate::place::{LIMITS, config, fresh_data, postgres_place};
 static S3: OnceCell<S3> = OnceCell::const_new();
 
 /// Roles belong to a whole server, and promises use the same lakes: each has a server of its own.
-async fn open() -> (Arc<CloudLakes>, (TempDir, PostgresProcess)) {
+async fn fresh() -> (Arc<CloudLakes>, (TempDir, PostgresProcess)) {
     let s3 = S3.get_or_init(|| async { S3::start().await.unwrap() }).await;
     let postgres = PostgresProcess::start().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -22,39 +21,12 @@ async fn open() -> (Arc<CloudLakes>, (TempDir, PostgresProcess)) {
     (Arc::new(lakes), (dir, postgres))
 }
 
-async fn fresh() -> (Arc<dyn Lake>, (TempDir, PostgresProcess)) {
-    let (lakes, guard) = open().await;
-    (lakes, guard)
-}
-
 gadwall_application::lake_contract!(contract_together, fresh().await);
 
 mod links {
-    use std::sync::Arc;
-
-    use gadwall_application::testing::contract::links::LinkLake;
-    use gadwall_test_services::PostgresProcess;
-    use tempfile::TempDir;
-
-    async fn fresh() -> (Arc<dyn LinkLake>, (TempDir, PostgresProcess)) {
-        let (lakes, guard) = super::open().await;
-        (lakes, guard)
-    }
-
-    gadwall_application::links_contract!(contract_together, fresh().await);
+    gadwall_application::links_contract!(contract_together, super::fresh().await);
 }
 
 mod maintenance {
-    use std::sync::Arc;
-
-    use gadwall_application::testing::contract::maintenance::MaintainedLake;
-    use gadwall_test_services::PostgresProcess;
-    use tempfile::TempDir;
-
-    async fn fresh() -> (Arc<dyn MaintainedLake>, (TempDir, PostgresProcess)) {
-        let (lakes, guard) = super::open().await;
-        (lakes, guard)
-    }
-
-    gadwall_application::maintenance_contract!(contract_together, fresh().await);
+    gadwall_application::maintenance_contract!(contract_together, super::fresh().await);
 }

@@ -16,28 +16,22 @@ use gadwall_domain::query::{Parameters, ReadScope};
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
 use gadwall_domain::script::{KnownTable, Script, ScriptError, ScriptFault, ScriptStatement};
-use gadwall_ducklake::EmbeddedLakes;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support;
+use crate::place::Place;
 
-struct Place {
-    lakes: EmbeddedLakes,
+/// A lake with the table `t (id INTEGER, unit VARCHAR, at TIMESTAMP)`.
+struct Ruled {
+    place: Place,
     shape: TableSchema,
-    _dir: TempDir,
 }
 
-impl Place {
-    /// A lake with the table `t (id INTEGER, unit VARCHAR, at TIMESTAMP)`.
+impl Ruled {
     async fn new(key: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
-        lakes.create(lake(1)).await.unwrap();
-        let shape = schema(vec![column("id", "INTEGER"), column("unit", "VARCHAR"), column("at", "TIMESTAMP")], key);
-        let create = LakeWrite::create_table(table("main.t"), shape.clone());
-        lakes.write(lake(1), create, origin("r")).await.unwrap();
-        Self { lakes, shape, _dir: dir }
+        let columns = vec![column("id", "INTEGER"), column("unit", "VARCHAR"), column("at", "TIMESTAMP")];
+        let (place, shape) = (Place::new().await, schema(columns, key));
+        place.make(&shape).await;
+        Self { place, shape }
     }
 
     /// The table's shape, held to these rules of the table and of `unit`, as if put by the commit of that number.
@@ -55,9 +49,7 @@ impl Place {
     }
 
     async fn load(&self, schema: &TableSchema, mode: LoadMode, rows: RowSource) -> Result<Committed, WriteError> {
-        let write =
-            LakeWrite::Load { table: table("main.t"), schema: schema.clone(), mode, rows, expected: Expected::ANY };
-        self.lakes.write(lake(1), write, origin("r")).await
+        self.place.load(schema, mode, rows).await
     }
 
     async fn script(&self, schema: &TableSchema, sql: &[&str]) -> Result<SnapshotId, ScriptError> {
@@ -73,16 +65,15 @@ impl Place {
         let known = vec![KnownTable { name: table("main.t"), schema: schema.clone() }];
         let scope = ReadScope::of(lake(1), ReadAt::Head);
         let forever = Box::pin(std::future::pending());
-        Ok(self.lakes.execute(scope, script, known, origin("r"), forever).await?.snapshot)
+        Ok(self.place.lakes.execute(scope, script, known, origin("r"), forever).await?.snapshot)
     }
 
     async fn row_count(&self) -> u64 {
-        let found = self.lakes.table(lake(1), &table("main.t").bucket, &table("main.t").table, ReadAt::Head).await;
-        found.unwrap().unwrap().size.row_count
+        self.place.row_count().await
     }
 
     async fn head(&self) -> SnapshotId {
-        self.lakes.head(lake(1)).await.unwrap()
+        self.place.head().await
     }
 }
 
@@ -131,7 +122,7 @@ fn metrics() -> Vec<(Value, bool, i64)> {
 
 #[tokio::test]
 async fn every_operator_holds_for_every_metric() {
-    let place = Place::new(&[]).await;
+    let ruled = Ruled::new(&[]).await;
     for (metric, of_unit, measured) in metrics() {
         for (operator, met, missed) in [
             ("mustBe", json!(measured), json!(measured + 1)),
@@ -148,7 +139,7 @@ async fn every_operator_holds_for_every_metric() {
                 rule[operator] = bound.clone();
                 let (of_table, of_column) =
                     if of_unit { (json!([]), json!([rule])) } else { (json!([rule]), json!([])) };
-                let done = place.load(&place.held(&of_table, &of_column), LoadMode::Replace, five()).await;
+                let done = ruled.load(&ruled.held(&of_table, &of_column), LoadMode::Replace, five()).await;
                 if is_met {
                     done.unwrap_or_else(|error| panic!("{rule}: {error:?}"));
                     continue;
@@ -166,41 +157,41 @@ async fn every_operator_holds_for_every_metric() {
 
 #[tokio::test]
 async fn a_refused_batch_leaves_nothing_and_shows_some_of_its_rows() {
-    let place = Place::new(&[]).await;
+    let ruled = Ruled::new(&[]).await;
     let valid =
         json!({ "id": "known", "metric": "invalidValues", "mustBe": 0, "arguments": { "validValues": ["kg"] } });
-    let held = place.held(&json!([]), &json!([valid, { "metric": "nullValues", "mustBe": 0 }]));
-    let before = place.head().await;
-    let found = breaches(place.load(&held, LoadMode::Append, five()).await);
+    let held = ruled.held(&json!([]), &json!([valid, { "metric": "nullValues", "mustBe": 0 }]));
+    let before = ruled.head().await;
+    let found = breaches(ruled.load(&held, LoadMode::Append, five()).await);
     let told: Vec<(&str, Option<f64>, usize)> = found
         .iter()
         .map(|breach| (breach.measure.rule.as_str(), breach.measure.measured, breach.samples.len()))
         .collect();
     assert_eq!(told, [("known", Some(3.0), 3), ("/schema/0/properties/1/quality/1", Some(1.0), 1)]);
     assert_eq!(found[0].samples[0], json!({ "row": 2, "values": { "unit": "", "id": "2", "at": null } }));
-    assert_eq!((place.head().await, place.row_count().await), (before, 0));
+    assert_eq!((ruled.head().await, ruled.row_count().await), (before, 0));
     // No more than five of many, also of rows that were spooled to files.
     let many: Vec<[Option<&str>; 2]> = (0..120_000).map(|_| [Some("7"), Some("lb")]).collect();
     let batches = many.chunks(2_000).map(|some| batch(["id", "unit"], some)).collect();
-    let found = breaches(place.load(&held, LoadMode::Append, source(batches)).await);
+    let found = breaches(ruled.load(&held, LoadMode::Append, source(batches)).await);
     assert_eq!((found[0].measure.measured, found[0].samples.len()), (Some(120_000.0), 5));
-    assert_eq!(place.row_count().await, 0);
+    assert_eq!(ruled.row_count().await, 0);
 }
 
 #[tokio::test]
 async fn a_warning_lets_rows_through_and_is_in_the_commit() {
-    let place = Place::new(&[]).await;
+    let ruled = Ruled::new(&[]).await;
     let warning = json!({ "id": "few", "metric": "nullValues", "mustBe": 0, "severity": "warning" });
-    let held = place.held(&json!([]), &json!([warning]));
-    let before = place.head().await;
+    let held = ruled.held(&json!([]), &json!([warning]));
+    let before = ruled.head().await;
     let (one, other) = tokio::join!(
-        place.load(&held, LoadMode::Append, five()),
-        place.load(&held, LoadMode::Append, some(&[("6", Some("kg"))]))
+        ruled.load(&held, LoadMode::Append, five()),
+        ruled.load(&held, LoadMode::Append, some(&[("6", Some("kg"))]))
     );
     one.unwrap();
     other.unwrap();
-    place.script(&held, &["INSERT INTO t (id) VALUES (7), (8)"]).await.unwrap();
-    let commits = place.lakes.commits_after(lake(1), before, 10).await.unwrap();
+    ruled.script(&held, &["INSERT INTO t (id) VALUES (7), (8)"]).await.unwrap();
+    let commits = ruled.place.lakes.commits_after(lake(1), before, 10).await.unwrap();
     let mut told: Vec<(u64, Option<f64>)> = commits
         .iter()
         .flat_map(|commit| &commit.writes)
@@ -215,15 +206,15 @@ async fn a_warning_lets_rows_through_and_is_in_the_commit() {
 
 #[tokio::test]
 async fn one_callers_bad_rows_dont_fail_anothers() {
-    let place = Place::new(&[]).await;
-    let held = place.held(
+    let ruled = Ruled::new(&[]).await;
+    let held = ruled.held(
         &json!([{ "metric": "duplicateValues", "mustBe": 0, "arguments": { "properties": ["id"] } }]),
         &json!([{ "metric": "nullValues", "mustBe": 0 }]),
     );
     let ids: Vec<String> = (0..40).map(|number| number.to_string()).collect();
     let load = |id: &str, unit: Option<&str>| {
         let rows = rows(["id", "unit"], &[[Some(id), unit]]);
-        place.load(&held, LoadMode::Append, rows)
+        ruled.load(&held, LoadMode::Append, rows)
     };
     // Every fourth has no unit, and the first and the last share their id.
     let loads = ids.iter().enumerate().map(|(number, id)| {
@@ -237,25 +228,25 @@ async fn one_callers_bad_rows_dont_fail_anothers() {
     expected.push(if failed.contains(&39) { 39 } else { 0 });
     expected.sort_unstable();
     assert_eq!(failed, expected);
-    assert_eq!(place.row_count().await, 29);
+    assert_eq!(ruled.row_count().await, 29);
 }
 
 #[tokio::test]
 async fn every_way_of_writing_is_held_to_the_contract() {
-    let place = Place::new(&["id"]).await;
-    place.load(&place.shape, LoadMode::Append, some(&[("1", Some("lb"))])).await.unwrap();
-    let bad = place.head().await;
-    place.load(&place.shape, LoadMode::Replace, some(&[("1", Some("kg")), ("2", Some("kg"))])).await.unwrap();
-    let held = place.held(
+    let ruled = Ruled::new(&["id"]).await;
+    ruled.load(&ruled.shape, LoadMode::Append, some(&[("1", Some("lb"))])).await.unwrap();
+    let bad = ruled.head().await;
+    ruled.load(&ruled.shape, LoadMode::Replace, some(&[("1", Some("kg")), ("2", Some("kg"))])).await.unwrap();
+    let held = ruled.held(
         &json!([{ "id": "filled", "metric": "rowCount", "mustBeGreaterThan": 1 }]),
         &json!([{ "id": "known", "metric": "invalidValues", "mustBe": 0, "arguments": { "validValues": ["kg"] } }]),
     );
     let broken = |done: Result<Committed, WriteError>| breaches(done).remove(0).measure.rule;
-    assert_eq!(broken(place.load(&held, LoadMode::Upsert, some(&[("1", Some("lb"))])).await), "known");
-    assert_eq!(broken(place.load(&held, LoadMode::Replace, some(&[("3", Some("kg"))])).await), "filled");
+    assert_eq!(broken(ruled.load(&held, LoadMode::Upsert, some(&[("1", Some("lb"))])).await), "known");
+    assert_eq!(broken(ruled.load(&held, LoadMode::Replace, some(&[("3", Some("kg"))])).await), "filled");
     let (table, expected) = (table("main.t"), Expected::ANY);
     let name = || table.clone();
-    let change = |write| place.lakes.write(lake(1), write, origin("r"));
+    let change = |write| ruled.place.lakes.write(lake(1), write, origin("r"));
     let filter = || Some(equals("id", "1"));
     let set = vec![assign("unit", Some("lb"))];
     let update = LakeWrite::Update { table: name(), schema: held.clone(), filter: filter(), set, expected };
@@ -280,13 +271,13 @@ async fn every_way_of_writing_is_held_to_the_contract() {
         (&["ALTER TABLE t RENAME TO u", "INSERT INTO u (id, unit) VALUES (3, 'lb')"], "known"),
         (&["CREATE OR REPLACE TABLE t AS SELECT 1 AS id"], "schema"),
     ] {
-        let found = refused(place.script(&held, statements).await);
+        let found = refused(ruled.script(&held, statements).await);
         assert_eq!(found[0].measure.rule, rule, "{statements:?}");
     }
     // Bad rows may come and go within a script.
-    place.script(&held, &["INSERT INTO t (id, unit) VALUES (3, 'lb')", "DELETE FROM t WHERE id = 3"]).await.unwrap();
-    place.script(&held, &["INSERT INTO t (id, unit) VALUES (4, 'kg')"]).await.unwrap();
-    assert_eq!(place.row_count().await, 3);
+    ruled.script(&held, &["INSERT INTO t (id, unit) VALUES (3, 'lb')", "DELETE FROM t WHERE id = 3"]).await.unwrap();
+    ruled.script(&held, &["INSERT INTO t (id, unit) VALUES (4, 'kg')"]).await.unwrap();
+    assert_eq!(ruled.row_count().await, 3);
     let alteration = Alteration::DropColumn { column: held.columns()[1].name.clone() };
     let alter = LakeWrite::Alter { table: name(), schema: held.clone(), alteration, expected };
     let refused = change(alter).await;
@@ -295,9 +286,9 @@ async fn every_way_of_writing_is_held_to_the_contract() {
 
 #[tokio::test]
 async fn a_query_reads_its_own_table_and_nothing_else() {
-    let place = Place::new(&[]).await;
-    let create = LakeWrite::create_table(table("main.secret"), place.shape.clone());
-    place.lakes.write(lake(1), create, origin("r")).await.unwrap();
+    let ruled = Ruled::new(&[]).await;
+    let create = LakeWrite::create_table(table("main.secret"), ruled.shape.clone());
+    ruled.place.lakes.write(lake(1), create, origin("r")).await.unwrap();
     for (query, told) in [
         ("SELECT count(*) FROM secret", "secret"),
         ("SELECT count(*) FROM {object}, main.secret", "secret"),
@@ -310,38 +301,38 @@ async fn a_query_reads_its_own_table_and_nothing_else() {
     ] {
         // A warning, too: what can't be measured isn't known to be kept.
         let rule = json!({ "type": "sql", "query": query, "mustBe": 0, "severity": "warning" });
-        let held = place.held(&json!([rule]), &json!([]));
-        let found = breaches(place.load(&held, LoadMode::Replace, five()).await);
+        let held = ruled.held(&json!([rule]), &json!([]));
+        let found = breaches(ruled.load(&held, LoadMode::Replace, five()).await);
         let problem = found[0].measure.problem.clone().unwrap_or_default();
         assert!(problem.contains(told), "{query}: {problem}");
     }
-    assert_eq!(place.row_count().await, 0);
+    assert_eq!(ruled.row_count().await, 0);
 }
 
 #[tokio::test]
 async fn who_knows_another_contract_is_told_to_look_again() {
-    let place = Place::new(&[]).await;
+    let ruled = Ruled::new(&[]).await;
     let document = json!({ "any": "document" });
-    let (expected, schema) = (Expected::ANY, place.shape.clone());
+    let (expected, schema) = (Expected::ANY, ruled.shape.clone());
     let alteration = Alteration::Contract { document: Some(document) };
     let put = LakeWrite::Alter { table: table("main.t"), schema, alteration, expected };
-    let put = place.lakes.write(lake(1), put, origin("r")).await.unwrap();
-    let late = place.load(&place.shape, LoadMode::Append, five()).await;
+    let put = ruled.place.lakes.write(lake(1), put, origin("r")).await.unwrap();
+    let late = ruled.load(&ruled.shape, LoadMode::Append, five()).await;
     assert!(matches!(late, Err(WriteError::TableChanged)), "{late:?}");
-    let held = place.held(&json!([]), &json!([]));
+    let held = ruled.held(&json!([]), &json!([]));
     let contract = HeldContract { since: put.snapshot, contract: held.contract().unwrap().contract.clone() };
-    place.load(&place.shape.clone().held_to(Some(Arc::new(contract))), LoadMode::Append, five()).await.unwrap();
+    ruled.load(&ruled.shape.clone().held_to(Some(Arc::new(contract))), LoadMode::Append, five()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_table_is_measured_as_it_is() {
-    let place = Place::new(&[]).await;
+    let ruled = Ruled::new(&[]).await;
     let given = rows(
         ["id", "unit", "at"],
         &[[Some("1"), Some("kg"), Some("2026-01-01")], [Some("1"), None, Some("2026-03-01")]],
     );
-    place.load(&place.shape, LoadMode::Append, given).await.unwrap();
-    let held = place.held(
+    ruled.load(&ruled.shape, LoadMode::Append, given).await.unwrap();
+    let held = ruled.held(
         &json!([
             { "metric": "rowCount", "mustBe": 2 },
             { "metric": "duplicateValues", "mustBe": 0, "arguments": { "properties": ["id"] } },
@@ -352,15 +343,15 @@ async fn a_table_is_measured_as_it_is() {
             { "metric": "invalidValues", "mustBe": 0, "arguments": { "pattern": "(" } },
         ]),
     );
-    let times = vec![place.shape.columns()[2].name.clone(), place.shape.columns()[1].name.clone()];
+    let times = vec![ruled.shape.columns()[2].name.clone(), ruled.shape.columns()[1].name.clone()];
     let measuring = Measuring { table: table("main.t"), schema: held, times };
-    let measured = place.lakes.measure(lake(1), measuring, Duration::from_mins(1)).await.unwrap();
+    let measured = ruled.place.lakes.measure(lake(1), measuring, Duration::from_mins(1)).await.unwrap();
     let told: Vec<(Option<f64>, bool)> =
         measured.rules.iter().map(|breach| (breach.measure.measured, breach.measure.met)).collect();
     assert_eq!(told, [(Some(2.0), true), (Some(2.0), false), (None, false), (Some(1.0), false), (None, false)]);
     assert_eq!(measured.rules[1].samples, [json!({ "values": { "id": "1" }, "count": 2 })]);
     assert!(measured.rules[4].measure.problem.as_ref().unwrap().contains("missing"), "{:?}", measured.rules[4]);
-    assert_eq!(measured.snapshot, place.head().await);
+    assert_eq!(measured.snapshot, ruled.head().await);
     let [Some((first, last)), None] = measured.times.as_slice() else { panic!("{:?}", measured.times) };
     assert_eq!(
         (first.date_naive().to_string(), last.date_naive().to_string()),

@@ -3,77 +3,30 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
-use futures_util::StreamExt as _;
+use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch};
 use futures_util::future::join_all;
 use gadwall_application::testing::builders::{
-    batch, column, defaulted, lake, origin, required, rows, schema, source, table,
+    batch, bucket, column, defaulted, lake, origin, required, rows, schema, source, table,
 };
-use gadwall_domain::history::{Expected, ReadAt};
-use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, LoadMode, QueryEngine as _, WriteError};
-use gadwall_domain::query::{Parameters, Query, ReadScope};
+use gadwall_domain::history::Expected;
+use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, LoadMode, WriteError};
 use gadwall_domain::rows::{RowBatch, RowSource, RowsError, Violations};
 use gadwall_domain::schema::TableSchema;
-use gadwall_ducklake::EmbeddedLakes;
-use tempfile::TempDir;
 
-use crate::support;
-
-struct Place {
-    lakes: EmbeddedLakes,
-    _dir: TempDir,
-}
+use crate::place::Place;
 
 type Answer = Result<Committed, WriteError>;
 
-impl Place {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let lakes = EmbeddedLakes::open(&support::config(dir.path())).unwrap();
-        lakes.create(lake(1)).await.unwrap();
-        Self { lakes, _dir: dir }
-    }
-
-    async fn table(&self, name: &str, shape: &TableSchema) {
-        let create = LakeWrite::create_table(table(name), shape.clone());
-        self.lakes.write(lake(1), create, origin("r")).await.unwrap();
-    }
-
-    /// Appends all of them while another write keeps the writer busy, so that they wait together.
-    async fn together(&self, appends: Vec<(&str, &TableSchema, RowSource)>) -> Vec<Answer> {
-        let busy = LakeWrite::CreateBucket { bucket: "busy".parse_bucket(), description: None };
-        let appends = appends.into_iter().enumerate().map(|(number, (name, shape, rows))| {
-            let write = LakeWrite::append(table(name), shape.clone(), rows);
-            self.lakes.write(lake(1), write, origin(&format!("r{number}")))
-        });
-        let (busy, answers) = tokio::join!(self.lakes.write(lake(1), busy, origin("busy")), join_all(appends));
-        busy.unwrap();
-        answers
-    }
-
-    async fn texts(&self, sql: &str) -> Vec<String> {
-        let timeout = std::time::Duration::from_secs(30);
-        let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
-        let scope = ReadScope::of(lake(1), ReadAt::Head);
-        let mut output = self.lakes.query(scope, query).await.unwrap();
-        let mut found = Vec::new();
-        while let Some(batch) = output.rows.batches.next().await {
-            let batch = batch.unwrap();
-            let texts = batch.column(0).as_any().downcast_ref::<StringArray>().unwrap();
-            found.extend(texts.iter().map(|text| text.unwrap().to_owned()));
-        }
-        found
-    }
-}
-
-trait ParseBucket {
-    fn parse_bucket(&self) -> gadwall_domain::names::BucketName;
-}
-
-impl ParseBucket for str {
-    fn parse_bucket(&self) -> gadwall_domain::names::BucketName {
-        gadwall_application::testing::builders::bucket(self)
-    }
+/// Appends all of them while another write keeps the writer busy, so that they wait together.
+async fn together(place: &Place, appends: Vec<(&str, &TableSchema, RowSource)>) -> Vec<Answer> {
+    let busy = LakeWrite::CreateBucket { bucket: bucket("busy"), description: None };
+    let appends = appends.into_iter().enumerate().map(|(number, (name, shape, rows))| {
+        let write = LakeWrite::append(table(name), shape.clone(), rows);
+        place.lakes.write(lake(1), write, origin(&format!("r{number}")))
+    });
+    let (busy, answers) = tokio::join!(place.lakes.write(lake(1), busy, origin("busy")), join_all(appends));
+    busy.unwrap();
+    answers
 }
 
 fn snapshots(answers: &[Answer]) -> BTreeSet<u64> {
@@ -89,7 +42,7 @@ fn typed(columns: Vec<(&str, ArrayRef)>) -> RowSource {
 async fn good_and_bad_callers_are_answered_apart() {
     let place = Place::new().await;
     let shape = schema(vec![column("id", "INTEGER"), required("code", "VARCHAR(2)"), column("n", "TINYINT")], &[]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let one = |id: &'static str, code: Option<&'static str>, n: &'static str| {
         ("main.t", &shape, rows(["id", "code", "n"], &[[Some(id), code, Some(n)]]))
     };
@@ -97,8 +50,9 @@ async fn good_and_bad_callers_are_answered_apart() {
         ["id", "code", "n"],
         &[[Some("20"), Some("a"), None], [Some("21"), Some("b"), None], [Some("22"), Some("long"), Some("300")]],
     );
-    let answers = place
-        .together(vec![
+    let answers = together(
+        &place,
+        vec![
             one("1", Some("a"), "1"),
             one("2", None, "1"),
             ("main.t", &shape, bad_third),
@@ -108,8 +62,9 @@ async fn good_and_bad_callers_are_answered_apart() {
             ("main.t", &shape, rows(["id", "what"], &[[Some("9"), Some("10")]])),
             ("main.nowhere", &shape, rows(["id", "code"], &[[Some("9"), Some("a")]])),
             one("4", Some("c"), "3"),
-        ])
-        .await;
+        ],
+    )
+    .await;
     let broken = |answer: &Answer| match answer {
         Err(WriteError::Violations(found)) => {
             found.first().iter().map(|one| (one.row, one.column.clone().unwrap(), one.reason.clone())).collect()
@@ -137,11 +92,12 @@ async fn columns_may_differ_in_number_order_and_type() {
     let place = Place::new().await;
     let columns = vec![column("id", "INTEGER"), column("x", "DOUBLE"), defaulted("s", "VARCHAR", "'new'")];
     let shape = schema(columns, &["id"]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let numbers = |ids: Vec<i32>| Arc::new(Int32Array::from(ids)) as ArrayRef;
     let none = || Arc::new(Float64Array::from(vec![None::<f64>])) as ArrayRef;
-    let answers = place
-        .together(vec![
+    let answers = together(
+        &place,
+        vec![
             ("main.t", &shape, rows(["id", "x", "s"], &[[Some("1"), Some("1.5"), Some("a")]])),
             ("main.t", &shape, rows(["S", "ID", "X"], &[[Some("b"), Some("2"), Some("2.5")]])),
             ("main.t", &shape, rows(["id"], &[[Some("3")]])),
@@ -149,8 +105,9 @@ async fn columns_may_differ_in_number_order_and_type() {
             ("main.t", &shape, rows(["x", "id"], &[[None, Some("5")]])),
             ("main.t", &shape, typed(vec![("id", numbers(vec![6, 7, 6]))])),
             ("main.t", &shape, typed(vec![("id", numbers(vec![8])), ("x", none())])),
-        ])
-        .await;
+        ],
+    )
+    .await;
     assert!(matches!(answers[5], Err(WriteError::DuplicateKeys { count: 1, .. })));
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 6);
     assert_eq!(snapshots(&answers).len(), 1);
@@ -162,19 +119,20 @@ async fn columns_may_differ_in_number_order_and_type() {
 async fn of_callers_with_the_same_key_the_first_wins() {
     let place = Place::new().await;
     let shape = schema(vec![column("id", "INTEGER"), column("s", "VARCHAR")], &["id"]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let given = |ids: &[&'static str], s: &'static str| {
         let many: Vec<[Option<&str>; 2]> = ids.iter().map(|id| [Some(*id), Some(s)]).collect();
         ("main.t", &shape, rows(["id", "s"], &many))
     };
-    place.together(vec![given(&["100"], "there")]).await[0].as_ref().unwrap();
+    together(&place, vec![given(&["100"], "there")]).await[0].as_ref().unwrap();
     place
         .lakes
-        .write(lake(1), LakeWrite::DropBucket { bucket: "busy".parse_bucket(), cascade: false }, origin("r"))
+        .write(lake(1), LakeWrite::DropBucket { bucket: bucket("busy"), cascade: false }, origin("r"))
         .await
         .unwrap();
-    let answers = place
-        .together(vec![
+    let answers = together(
+        &place,
+        vec![
             given(&["1"], "first"),
             given(&["1", "2"], "second"),
             // Refused for a row that is there: whoever shares its other key is not.
@@ -182,8 +140,9 @@ async fn of_callers_with_the_same_key_the_first_wins() {
             given(&["3"], "fourth"),
             given(&["4"], "fifth"),
             given(&["2"], "sixth"),
-        ])
-        .await;
+        ],
+    )
+    .await;
     let refused: Vec<usize> = (0..answers.len()).filter(|index| answers[*index].is_err()).collect();
     assert_eq!(refused, [1, 2]);
     let shared = [0, 4].map(|index: usize| answers[index].as_ref().unwrap().snapshot);
@@ -202,9 +161,9 @@ async fn of_callers_with_the_same_key_the_first_wins() {
 async fn a_key_that_nobody_mentions_is_its_default() {
     let place = Place::new().await;
     let shape = schema(vec![defaulted("id", "INTEGER", "7"), column("s", "VARCHAR")], &["id"]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let given = || ("main.t", &shape, rows(["s"], &[[Some("a")]]));
-    let answers = place.together(vec![given(), given()]).await;
+    let answers = together(&place, vec![given(), given()]).await;
     assert!(answers[0].is_ok());
     assert!(matches!(answers[1], Err(WriteError::DuplicateKeys { count: 1, .. })));
 }
@@ -213,7 +172,7 @@ async fn a_key_that_nobody_mentions_is_its_default() {
 async fn an_upsert_keeps_its_place_among_appends() {
     let place = Place::new().await;
     let shape = schema(vec![column("id", "INTEGER"), column("s", "VARCHAR")], &["id"]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let load = |mode, s: &str| {
         let rows = rows(["id", "s"], &[[Some("1"), Some(s)]]);
         let write =
@@ -229,14 +188,16 @@ async fn an_upsert_keeps_its_place_among_appends() {
 async fn rows_in_many_batches_are_few_as_well() {
     let place = Place::new().await;
     let shape = schema(vec![column("id", "INTEGER")], &["id"]);
-    place.table("main.t", &shape).await;
+    place.make(&shape).await;
     let many =
         |from: i32| source((from..from + 40).map(|id| batch(["id"], &[[Some(id.to_string().as_str())]])).collect());
     let mut bad: Vec<RowBatch> = (80..100).map(|id| batch(["id"], &[[Some(id.to_string().as_str())]])).collect();
     bad.push(batch(["id"], &[[Some("y")]]));
-    let answers = place
-        .together(vec![("main.t", &shape, many(0)), ("main.t", &shape, many(40)), ("main.t", &shape, source(bad))])
-        .await;
+    let answers = together(
+        &place,
+        vec![("main.t", &shape, many(0)), ("main.t", &shape, many(40)), ("main.t", &shape, source(bad))],
+    )
+    .await;
     let Err(WriteError::Violations(found)) = &answers[2] else { panic!("{:?}", answers[2]) };
     assert_eq!((found.first()[0].row, found.count()), (21, 1));
     assert_eq!(place.texts("SELECT count(*)::VARCHAR FROM t").await, ["80"]);

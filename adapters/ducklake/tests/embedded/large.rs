@@ -5,65 +5,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
-use futures_util::StreamExt as _;
-use gadwall_application::testing::builders::{
-    column, defaulted, lake, origin, required, schema, source, stream, table,
-};
-use gadwall_domain::history::{Expected, ReadAt};
-use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, LoadMode, QueryEngine as _, WriteError};
-use gadwall_domain::query::{Parameters, Query, ReadScope};
+use gadwall_application::testing::builders::{column, defaulted, lake, required, schema, source, stream};
+use gadwall_domain::ports::lake::{Committed, LoadMode, WriteError};
 use gadwall_domain::rows::{RowBatch, RowSource, RowsError, StagedFile, Violations};
 use gadwall_domain::schema::TableSchema;
 use gadwall_ducklake::{EmbeddedLakes, LakeConfig};
-use tempfile::TempDir;
 
-use crate::support;
+use crate::place::Place;
 
 const ROWS: i32 = 600_000;
 
-struct Place {
-    lakes: EmbeddedLakes,
-    config: LakeConfig,
+/// A lake with the table `t (id INTEGER NOT NULL, s VARCHAR(12), n BIGINT)`.
+struct Loaded {
+    place: Place,
     shape: TableSchema,
-    _dir: TempDir,
 }
 
-impl Place {
+impl Loaded {
     async fn new(key: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = support::config(dir.path());
-        let lakes = EmbeddedLakes::open(&config).unwrap();
-        lakes.create(lake(1)).await.unwrap();
         let columns = vec![required("id", "INTEGER"), column("s", "VARCHAR(12)"), defaulted("n", "BIGINT", "7")];
-        let shape = schema(columns, key);
-        let create = LakeWrite::create_table(table("main.t"), shape.clone());
-        lakes.write(lake(1), create, origin("r")).await.unwrap();
-        Self { lakes, config, shape, _dir: dir }
+        let (place, shape) = (Place::new().await, schema(columns, key));
+        place.make(&shape).await;
+        Self { place, shape }
     }
 
     async fn load(&self, mode: LoadMode, rows: RowSource) -> Result<Committed, WriteError> {
-        let (table, schema) = (table("main.t"), self.shape.clone());
-        self.lakes
-            .write(lake(1), LakeWrite::Load { table, schema, mode, rows, expected: Expected::ANY }, origin("r"))
-            .await
+        self.place.load(&self.shape, mode, rows).await
     }
 
     async fn text(&self, sql: &str) -> String {
-        let timeout = Duration::from_secs(30);
-        let query = Query { sql: sql.to_owned(), parameters: Parameters::None, default_bucket: None, timeout };
-        let scope = ReadScope::of(lake(1), ReadAt::Head);
-        let mut output = self.lakes.query(scope, query).await.unwrap();
-        let batch = output.rows.batches.next().await.unwrap().unwrap();
-        batch.column(0).as_any().downcast_ref::<StringArray>().unwrap().value(0).to_owned()
+        self.place.texts(sql).await.remove(0)
     }
 
     async fn size(&self) -> u64 {
-        let t = table("main.t");
-        self.lakes.table(lake(1), &t.bucket, &t.table, ReadAt::Head).await.unwrap().unwrap().size.row_count
+        self.place.row_count().await
     }
 
     fn folder(&self) -> PathBuf {
-        self.config.lakes_dir.join(lake(1).uuid().simple().to_string())
+        self.place.config.lakes_dir.join(lake(1).uuid().simple().to_string())
     }
 
     fn files(&self) -> usize {
@@ -97,36 +76,38 @@ const DIGEST: &str = "SELECT concat_ws(' ', count(*), sum(id), min(n), max(n), c
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_rows_come_as_files_and_read_back() {
-    let place = Place::new(&["id"]).await;
+    let loaded = Loaded::new(&["id"]).await;
     assert_eq!(
-        place.load(LoadMode::Append, source(parts(ROWS))).await.unwrap().rows.inserted,
+        loaded.load(LoadMode::Append, source(parts(ROWS))).await.unwrap().rows.inserted,
         u64::try_from(ROWS).unwrap()
     );
-    assert_eq!(place.text(DIGEST).await, "600000 179999700000 7 7 600000");
-    assert_eq!((place.size().await, place.waiting()), (600_000, 0));
-    assert_eq!(place.text("SELECT s FROM t WHERE id = 543210").await, "row 543210");
+    assert_eq!(loaded.text(DIGEST).await, "600000 179999700000 7 7 600000");
+    assert_eq!((loaded.size().await, loaded.waiting()), (600_000, 0));
+    assert_eq!(loaded.text("SELECT s FROM t WHERE id = 543210").await, "row 543210");
     // Keys hold against what is there, and within the request across its pieces.
-    let again = place.load(LoadMode::Append, source(parts(ROWS))).await;
+    let again = loaded.load(LoadMode::Append, source(parts(ROWS))).await;
     assert!(matches!(again, Err(WriteError::DuplicateKeys { count: 600_000, .. })), "{again:?}");
-    let files = place.files();
+    let files = loaded.files();
     let mut twice = parts(ROWS);
     twice.push(part(17, 18));
-    let twice = place.load(LoadMode::Replace, source(twice)).await;
+    let twice = loaded.load(LoadMode::Replace, source(twice)).await;
     assert!(matches!(twice, Err(WriteError::DuplicateKeys { count: 1, .. })), "{twice:?}");
-    assert_eq!((place.size().await, place.files(), place.waiting()), (600_000, files, 0), "nothing of them stays");
+    assert_eq!((loaded.size().await, loaded.files(), loaded.waiting()), (600_000, files, 0), "nothing of them stays");
     // All of them give way to others.
-    let done = place.load(LoadMode::Replace, source(parts(200_000))).await.unwrap();
+    let done = loaded.load(LoadMode::Replace, source(parts(200_000))).await.unwrap();
     assert_eq!((done.rows.inserted, done.rows.deleted), (200_000, 600_000));
-    assert_eq!(place.text(DIGEST).await, "200000 19999900000 7 7 200000");
+    assert_eq!(loaded.text(DIGEST).await, "200000 19999900000 7 7 200000");
     // Files of rows that were loaded so are files like others.
-    let reopened =
-        EmbeddedLakes::open(&LakeConfig { staging_dir: place.config.staging_dir.join("2"), ..place.config.clone() });
+    let reopened = EmbeddedLakes::open(&LakeConfig {
+        staging_dir: loaded.place.config.staging_dir.join("2"),
+        ..loaded.place.config.clone()
+    });
     assert!(reopened.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_value_among_many_is_found_where_it_is() {
-    let place = Place::new(&[]).await;
+    let loaded = Loaded::new(&[]).await;
     let mut rows = parts(ROWS);
     let ids: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["longer than twelve", "x"]));
@@ -136,50 +117,50 @@ async fn a_bad_value_among_many_is_found_where_it_is() {
     };
     rows.insert(1, bad());
     rows.push(bad());
-    let Err(WriteError::Violations(found)) = place.load(LoadMode::Append, source(rows)).await else { panic!() };
+    let Err(WriteError::Violations(found)) = loaded.load(LoadMode::Append, source(rows)).await else { panic!() };
     let places: Vec<_> = found.first().iter().map(|one| (one.row, one.column.clone().unwrap())).collect();
     let expected = [(20_001, "s"), (20_002, "id"), (600_003, "s"), (600_004, "id")];
     assert_eq!(places, expected.map(|(row, name)| (row, name.to_owned())));
-    assert_eq!((found.count(), place.files(), place.waiting()), (4, 0, 0));
+    assert_eq!((found.count(), loaded.files(), loaded.waiting()), (4, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_break_off_late_leave_no_files() {
-    let place = Place::new(&[]).await;
+    let loaded = Loaded::new(&[]).await;
     let mut rows: Vec<Result<RowBatch, RowsError>> = parts(ROWS).into_iter().map(Ok).collect();
     rows.push(Err(RowsError::Interrupted));
-    let refused = place.load(LoadMode::Append, stream(rows)).await;
+    let refused = loaded.load(LoadMode::Append, stream(rows)).await;
     assert!(matches!(refused, Err(WriteError::Rows(RowsError::Interrupted))), "{refused:?}");
     // The last piece may still be being written.
     for _ in 0..100 {
-        if place.waiting() == 0 {
+        if loaded.waiting() == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!((place.files(), place.waiting(), place.size().await), (0, 0, 0));
+    assert_eq!((loaded.files(), loaded.waiting(), loaded.size().await), (0, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_an_interrupted_load_are_cleared_and_others_are_not() {
-    let place = Place::new(&[]).await;
-    place.load(LoadMode::Append, source(parts(200_000))).await.unwrap();
-    let (digest, files) = (place.text(DIGEST).await, place.files());
-    let Place { lakes, config, shape, _dir: dir } = place;
+    let loaded = Loaded::new(&[]).await;
+    loaded.load(LoadMode::Append, source(parts(200_000))).await.unwrap();
+    let (digest, files) = (loaded.text(DIGEST).await, loaded.files());
+    let Loaded { place: Place { lakes, dir, config }, shape } = loaded;
     drop(lakes);
     // As a crash between staging and commit leaves it.
     let incoming = config.lakes_dir.join(lake(1).uuid().simple().to_string()).join("incoming");
     std::fs::create_dir_all(&incoming).unwrap();
     std::fs::write(incoming.join("ducklake-1.parquet"), "PAR1").unwrap();
     let lakes = EmbeddedLakes::open(&config).unwrap();
-    let place = Place { lakes, config, shape, _dir: dir };
-    assert_eq!((place.text(DIGEST).await, place.files(), place.waiting()), (digest, files, 0));
+    let loaded = Loaded { place: Place { lakes, dir, config }, shape };
+    assert_eq!((loaded.text(DIGEST).await, loaded.files(), loaded.waiting()), (digest, files, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clients_file_is_written_anew() {
-    let place = Place::new(&["id"]).await;
-    let path = place.config.staging_dir.join("rows.parquet");
+    let loaded = Loaded::new(&["id"]).await;
+    let path = loaded.place.config.staging_dir.join("rows.parquet");
     let connection = duckdb::Connection::open_in_memory().unwrap();
     connection
         .execute_batch(&format!(
@@ -188,8 +169,8 @@ async fn a_clients_file_is_written_anew() {
         ))
         .unwrap();
     let file = Arc::new(StagedFile::new(path.clone(), Box::new(())));
-    place.load(LoadMode::Append, RowSource::Parquet(file)).await.unwrap();
+    loaded.load(LoadMode::Append, RowSource::Parquet(file)).await.unwrap();
     std::fs::remove_file(path).unwrap();
-    assert_eq!(place.text(DIGEST).await, "250000 31249875000 7 7 250000");
-    assert_eq!(place.text("SELECT typeof(id) FROM t LIMIT 1").await, "INTEGER");
+    assert_eq!(loaded.text(DIGEST).await, "250000 31249875000 7 7 250000");
+    assert_eq!(loaded.text("SELECT typeof(id) FROM t LIMIT 1").await, "INTEGER");
 }

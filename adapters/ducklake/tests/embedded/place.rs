@@ -7,7 +7,7 @@ use gadwall_application::testing::builders::{lake, origin, table};
 use gadwall_domain::commit::{Change, RowCounts};
 use gadwall_domain::history::{Expected, ReadAt};
 use gadwall_domain::ids::SnapshotId;
-use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, QueryEngine as _, WriteError};
+use gadwall_domain::ports::lake::{Committed, LakeStore as _, LakeWrite, LoadMode, QueryEngine as _, WriteError};
 use gadwall_domain::query::{Parameters, Query, ReadScope};
 use gadwall_domain::rows::RowSource;
 use gadwall_domain::schema::TableSchema;
@@ -45,6 +45,21 @@ impl Place {
 
     pub(crate) async fn append(&self, schema: &TableSchema, rows: RowSource) -> SnapshotId {
         self.write(LakeWrite::append(table("t"), schema.clone(), rows)).await.unwrap().snapshot
+    }
+
+    pub(crate) async fn load(
+        &self,
+        schema: &TableSchema,
+        mode: LoadMode,
+        rows: RowSource,
+    ) -> Result<Committed, WriteError> {
+        self.write(LakeWrite::Load { table: table("t"), schema: schema.clone(), mode, rows, expected: ANY }).await
+    }
+
+    /// How many rows the table has, as the lake tells.
+    pub(crate) async fn row_count(&self) -> u64 {
+        let t = table("t");
+        self.lakes.table(lake(1), &t.bucket, &t.table, ReadAt::Head).await.unwrap().unwrap().size.row_count
     }
 
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use gadwall_application::testing::builders;
 use gadwall_domain::alteration::Alteration;
 use gadwall_domain::history::{Expected, ReadAt};
-use gadwall_domain::ids::SnapshotId;
+use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::layout::{Layout, Partition, Transform};
 use gadwall_domain::maintenance::{MaintenancePolicy, PolicyChanges};
 use gadwall_domain::ports::lake::{
@@ -23,7 +23,8 @@ use gadwall_domain::ports::lake::{
 use gadwall_domain::schema::Column;
 use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
-use gadwall_ducklake::{EmbeddedLakes, FileSync};
+use gadwall_ducklake::{EmbeddedLakes, FileSync, LakeConfig};
+use tempfile::TempDir;
 
 use crate::support;
 
@@ -64,15 +65,54 @@ fn copy(from: &Path, to: &Path, synced: &BTreeSet<PathBuf>) {
     }
 }
 
+/// A lake on a disk that may lose power.
+struct Scene {
+    dir: TempDir,
+    disk: Arc<Disk>,
+    before: LakeConfig,
+    lakes: EmbeddedLakes,
+    lake: LakeId,
+}
+
+/// What a power loss left of it.
+struct Left {
+    lakes: EmbeddedLakes,
+    lake: LakeId,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (dir, disk, lake) = (tempfile::tempdir().unwrap(), Arc::new(Disk::default()), builders::lake(1));
+        let before = support::config(&dir.path().join("before"));
+        let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
+        lakes.create(lake).await.unwrap();
+        Self { dir, disk, before, lakes, lake }
+    }
+
+    fn after_power_loss(&self) -> Left {
+        let after = support::config(&self.dir.path().join("after"));
+        self.disk.survivors(&self.before.lakes_dir, &after.lakes_dir);
+        Left { lakes: EmbeddedLakes::open(&after).unwrap(), lake: self.lake }
+    }
+}
+
+impl Left {
+    /// How many rows of a table can be read.
+    async fn rows(&self, table: &TableRef, at: ReadAt) -> usize {
+        let limit = Duration::from_secs(30);
+        let mut read = self.lakes.rows(self.lake, table, Selection::default(), at, limit).await.unwrap().0;
+        let mut rows = 0;
+        while let Some(batch) = read.batches.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        rows
+    }
+}
+
 #[tokio::test]
 async fn every_answered_row_is_there_after_a_power_loss() {
-    let place = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Disk::default());
-    let lake = builders::lake(1);
-    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
-
-    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
-    lakes.create(lake).await.unwrap();
+    let scene = Scene::new().await;
+    let (lake, lakes) = (scene.lake, &scene.lakes);
     let columns = vec![builders::column("id", "INTEGER"), builders::column("name", "VARCHAR")];
     let schema = builders::schema(columns, &["id"]);
     for name in ["main.one", "main.two"] {
@@ -86,15 +126,9 @@ async fn every_answered_row_is_there_after_a_power_loss() {
         }
     }
 
-    disk.survivors(&before.lakes_dir, &after.lakes_dir);
-    let lakes = EmbeddedLakes::open(&after).unwrap();
+    let left = scene.after_power_loss();
     for name in ["main.one", "main.two"] {
-        let (table, limit) = (TableRef::parse(name).unwrap(), Duration::from_secs(30));
-        let mut read = lakes.rows(lake, &table, Selection::default(), ReadAt::Head, limit).await.unwrap().0;
-        let mut rows = 0;
-        while let Some(batch) = read.batches.next().await {
-            rows += batch.unwrap().num_rows();
-        }
+        let rows = left.rows(&TableRef::parse(name).unwrap(), ReadAt::Head).await;
         assert_eq!(rows, 3, "{name}");
     }
 }
@@ -102,16 +136,12 @@ async fn every_answered_row_is_there_after_a_power_loss() {
 /// Rows that were changed, deleted, built anew, restored and registered: the files of all of these last, too.
 #[tokio::test]
 async fn every_answered_change_is_there_after_a_power_loss() {
-    let place = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Disk::default());
-    let lake = builders::lake(1);
-    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
-    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
-    lakes.create(lake).await.unwrap();
+    let scene = Scene::new().await;
+    let (lake, lakes) = (scene.lake, &scene.lakes);
     let columns = vec![builders::column("id", "INTEGER"), builders::column("name", "VARCHAR")];
     let shape = builders::schema(columns, &["id"]);
     let (table, filter) = (TableRef::parse("main.t").unwrap(), || Some(builders::equals("id", "1")));
-    let file = place.path().join("file.parquet");
+    let file = scene.dir.path().join("file.parquet");
     let writer = duckdb::Connection::open_in_memory().unwrap();
     writer.execute_batch(&format!("COPY (SELECT 9::INTEGER AS id) TO '{}'", file.display())).unwrap();
     let expected = Expected::ANY;
@@ -134,28 +164,17 @@ async fn every_answered_change_is_there_after_a_power_loss() {
     let filter = Some(builders::equals("id", "2"));
     write(LakeWrite::Delete { table: table.clone(), schema: wider, filter, expected }).await;
 
-    disk.survivors(&before.lakes_dir, &after.lakes_dir);
-    let lakes = EmbeddedLakes::open(&after).unwrap();
-    let limit = Duration::from_secs(30);
+    let left = scene.after_power_loss();
     for (at, expected) in [(ReadAt::Head, 3), (ReadAt::Snapshot(from), 3)] {
-        let mut read = lakes.rows(lake, &table, Selection::default(), at, limit).await.unwrap().0;
-        let mut rows = 0;
-        while let Some(batch) = read.batches.next().await {
-            rows += batch.unwrap().num_rows();
-        }
-        assert_eq!(rows, expected, "{at:?}");
+        assert_eq!(left.rows(&table, at).await, expected, "{at:?}");
     }
 }
 
 /// Files that maintenance wrote last before those go whose rows they have.
 #[tokio::test]
 async fn every_compacted_row_is_there_after_a_power_loss() {
-    let place = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Disk::default());
-    let lake = builders::lake(1);
-    let (before, after) = (support::config(&place.path().join("before")), support::config(&place.path().join("after")));
-    let lakes = EmbeddedLakes::open_with(&before, Arc::clone(&disk) as _).unwrap();
-    lakes.create(lake).await.unwrap();
+    let scene = Scene::new().await;
+    let (lake, lakes) = (scene.lake, &scene.lakes);
     let columns = vec![builders::column("id", "INTEGER"), builders::column("part", "VARCHAR")];
     let schema = builders::schema(columns, &["id"]);
     let changes = PolicyChanges { min_small_files: Some(2), delete_ratio: Some(0.1), ..PolicyChanges::default() };
@@ -183,15 +202,8 @@ async fn every_compacted_row_is_there_after_a_power_loss() {
     assert_eq!(maintain(Slice::Expire(old)).await.expired, head);
     assert!(maintain(Slice::DeleteUnused(Duration::ZERO)).await.removed.files > 10);
 
-    disk.survivors(&before.lakes_dir, &after.lakes_dir);
-    let lakes = EmbeddedLakes::open(&after).unwrap();
+    let left = scene.after_power_loss();
     for table in &tables {
-        let limit = Duration::from_secs(30);
-        let mut read = lakes.rows(lake, table, Selection::default(), ReadAt::Head, limit).await.unwrap().0;
-        let mut rows = 0;
-        while let Some(batch) = read.batches.next().await {
-            rows += batch.unwrap().num_rows();
-        }
-        assert_eq!(rows, 17, "{table}");
+        assert_eq!(left.rows(table, ReadAt::Head).await, 17, "{table}");
     }
 }
