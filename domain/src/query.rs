@@ -60,6 +60,11 @@ impl ReadScope {
         Self { lake, only_bucket: None, at, files: NamedFiles::default(), links: Vec::new() }
     }
 
+    /// Whether it is about the lake alone: no files, and nothing of other projects.
+    pub fn is_of_lake_alone(&self) -> bool {
+        self.links.is_empty() && self.files.0.is_empty()
+    }
+
     /// The link of that name.
     pub fn link(&self, bucket: &BucketName) -> Option<&Linked> {
         self.links.iter().find(|link| link.name == *bucket)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -128,6 +129,17 @@ impl Engine {
     /// A fresh connection. Call it on a blocking thread.
     pub(crate) fn connect(&self) -> Result<Lent, duckdb::Error> {
         self.root.connect()
+    }
+
+    /// A connection in a transaction that reads a lake as it is in this turn, if there is one.
+    pub(crate) fn reader(&self, lake: LakeId, turn: u64) -> Option<Lent> {
+        self.root.reader(lake, turn)
+    }
+
+    /// How many transactions wait for a next query.
+    #[cfg(test)]
+    pub(crate) fn readers(&self) -> usize {
+        self.root.readers()
     }
 
     /// Tells when the instance breaks that is there now.

@@ -71,7 +71,7 @@ struct Inner {
 pub(crate) struct Standing {
     /// The newest snapshot, if it is known and no commit was under way.
     pub(crate) at: Option<SnapshotId>,
-    turn: u64,
+    pub(crate) turn: u64,
 }
 
 /// A commit that is under way.

@@ -11,6 +11,7 @@ mod cloud;
 mod commit;
 mod config;
 mod control;
+mod delivery;
 mod doctor;
 mod durable;
 mod engine;
@@ -34,6 +35,7 @@ mod profiles;
 mod profiling;
 mod query;
 mod read;
+mod readers;
 mod reading;
 mod room;
 mod root;
@@ -63,4 +65,8 @@ pub use store::EmbeddedLakes;
 pub use transfer::EngineTransfers;
 
 #[cfg(test)]
+mod reader_tests;
+#[cfg(test)]
 mod revival_tests;
+#[cfg(test)]
+mod testing;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use duckdb::Connection;
 use gadwall_domain::query::{LinkedSource, QueryError, ReadScope};
 
 use crate::catalogs::{Catalogs, Lease};
 use crate::error::Scrub;
 use crate::query::lake_failed;
+use crate::root::Lent;
 use crate::{sql, structure};
 
 /// What a scope's links show, where they show anything.
@@ -17,11 +17,7 @@ pub(crate) fn sources(scope: &ReadScope) -> impl Iterator<Item = &LinkedSource> 
 
 /// Attaches what a statement may read beside its own lake, and keeps it so while the leases live. Before the statement's
 /// transaction: nothing can be attached within one.
-pub(crate) fn lease(
-    connection: &Connection,
-    catalogs: &Arc<Catalogs>,
-    scope: &ReadScope,
-) -> Result<Vec<Lease>, QueryError> {
+pub(crate) fn lease(connection: &Lent, catalogs: &Arc<Catalogs>, scope: &ReadScope) -> Result<Vec<Lease>, QueryError> {
     let mut wanted: Vec<&LinkedSource> = sources(scope).collect();
     // Everybody takes them in the same order.
     wanted.sort_by_key(|source| source.lake.uuid());

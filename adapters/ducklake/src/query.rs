@@ -1,17 +1,15 @@
 //! Runs a user's statement: parsed by the engine, checked by the gate, rendered from what was checked.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use duckdb::Connection;
 use duckdb::types::Value as Bound;
-use futures_core::Stream;
 use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::{LakeId, SnapshotId};
 use gadwall_domain::ports::lake::LakeError;
@@ -22,17 +20,18 @@ use gadwall_domain::selection::Selection;
 use gadwall_domain::table::TableRef;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::catalogs::Catalogs;
+use crate::catalogs::{Catalogs, Lease};
+use crate::delivery::{Ended, Output, Sender, Unsent};
 use crate::engine::Engine;
 use crate::error::{EngineFault, files_error};
 use crate::explain::explained;
 use crate::gate::{NamedValue, Names, ResolvedTable};
-use crate::known::Known;
+use crate::known::{Known, Standing};
 use crate::names::{VisibleTables, linked};
+use crate::readers::Reads;
 use crate::reading::Reading;
 use crate::root::{Interrupter, Lent};
 use crate::settled::{Kept, Version};
@@ -173,70 +172,6 @@ impl Drop for Watched {
     }
 }
 
-/// How a statement ended. Apart from the batches, so that it arrives also where no batch fits any more.
-type Ended = Result<(), QueryError>;
-
-/// The batches of a running statement. Dropping it drops `_alive`, which the watcher sees.
-struct Output {
-    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
-    ended: Option<oneshot::Receiver<Ended>>,
-    _alive: oneshot::Sender<()>,
-}
-
-impl Stream for Output {
-    type Item = Result<RecordBatch, QueryError>;
-
-    /// Ends well only if the statement said that it did: one that just stopped is a failure.
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(batch) = std::task::ready!(self.batches.poll_recv(context)) {
-            return Poll::Ready(Some(batch));
-        }
-        let Some(ended) = &mut self.ended else { return Poll::Ready(None) };
-        let ended = std::task::ready!(Pin::new(ended).poll(context));
-        self.ended = None;
-        let stopped = |_| Err(QueryError::Engine("the query stopped before its last row".to_owned()));
-        Poll::Ready(ended.unwrap_or_else(stopped).err().map(Err))
-    }
-}
-
-/// Hands batches to the reader.
-struct Sender {
-    runtime: Handle,
-    batches: mpsc::Sender<Result<RecordBatch, QueryError>>,
-    broken: watch::Receiver<u64>,
-}
-
-/// Why a batch wasn't handed over.
-enum Unsent {
-    /// The reader went away.
-    Gone,
-    /// The reader didn't take it in time.
-    Late,
-    /// The engine broke, and others wait until it can be opened anew.
-    Broken,
-}
-
-impl Sender {
-    /// Waits for a slow reader, but not for ever: it holds a place that others wait for.
-    fn send(&self, batch: RecordBatch, deadline: Instant) -> Result<(), Unsent> {
-        // Mostly there is room, and waiting costs more than a batch does.
-        let batch = match self.batches.try_send(Ok(batch)) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(_)) => return Err(Unsent::Gone),
-            Err(TrySendError::Full(batch)) => batch,
-        };
-        let mut broken = self.broken.clone();
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                sent = self.batches.send(batch) => sent.map_err(|_| Unsent::Gone),
-                _ = broken.changed() => Err(Unsent::Broken),
-                () = tokio::time::sleep_until(deadline) => Err(Unsent::Late),
-            }
-        })
-    }
-}
-
 struct Running {
     engine: Arc<Engine>,
     catalogs: Arc<Catalogs>,
@@ -248,6 +183,16 @@ struct Running {
     files: NamedFiles,
     /// Told once all rows were handed over.
     figures: FiguresLater,
+}
+
+/// What runs, and where.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    connection: &'a Lent,
+    known: &'a Known,
+    standing: Standing,
+    begun: Instant,
+    work: &'a Work,
 }
 
 /// A statement's rows, counted.
@@ -312,30 +257,83 @@ impl Running {
         batches: &Sender,
     ) -> Result<(), QueryError> {
         let begun = Instant::now();
-        let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
-        // Without a watcher, which goes only with the runtime, nobody would stop it.
-        handle.send(connection.interrupter()).map_err(|_| QueryError::Cancelled)?;
         let catalog = tracing::info_span!("catalog").entered();
-        let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
+        let (connection, lease, standing) = self.connect(work, handle)?;
         let _linked = match work {
             Work::Checked { scope, .. } => links::lease(&connection, &self.catalogs, scope)?,
             _ => Vec::new(),
         };
         drop(catalog);
+        let reads = Reads { lake: self.lake, turn: standing.turn, since: begun.into_std() };
+        let run = Run { connection: &connection, known: &lease.known, standing, begun, work };
+        let stays_open = self.run_on(&run, started, batches)? && self.may_stay_open(work);
+        if stays_open {
+            connection.keep(reads, || lease.known.stands_still(standing));
+        }
+        Ok(())
+    }
+
+    /// A connection for this work, maybe in a transaction that reads the lake as it stands, and the lake.
+    fn connect(
+        &self,
+        work: &Work,
+        handle: oneshot::Sender<Arc<Interrupter>>,
+    ) -> Result<(Lent, Lease, Standing), QueryError> {
+        let unwatched = |_| QueryError::Cancelled;
+        if self.may_stay_open(work)
+            && let Some((connection, lease, standing)) = self.catalogs.reader(&self.engine, self.lake)
+        {
+            handle.send(connection.interrupter()).map_err(unwatched)?;
+            return Ok((connection, lease, standing));
+        }
+        let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
+        // Without a watcher, which goes only with the runtime, nobody would stop it.
+        handle.send(connection.interrupter()).map_err(unwatched)?;
+        let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         let standing = lease.known.standing();
+        Ok((connection, lease, standing))
+    }
+
+    /// Whether a transaction of this work can be another's, too. What the lake shows is the same in it for as long as the lake stands
+    /// still; of other lakes and files, nobody would know.
+    fn may_stay_open(&self, work: &Work) -> bool {
+        let alone = match work {
+            Work::Checked { scope, query } => scope.is_of_lake_alone() && gate::explain(&query.sql).is_none(),
+            Work::Rows { .. } | Work::Changes { .. } | Work::Profile { .. } => true,
+        };
+        alone && self.catalogs.are_own()
+    }
+
+    /// Runs it in a transaction; answers whether that may go on: it read all rows, and they were the lake's alone.
+    fn run_on(
+        &self,
+        run: &Run<'_>,
+        started: &mut Option<oneshot::Sender<Started>>,
+        batches: &Sender,
+    ) -> Result<bool, QueryError> {
+        let Run { connection, known, standing, begun, work } = *run;
         let own = self.catalogs.are_own();
         let assumed = standing.at.filter(|at| own && [ReadAt::Head, ReadAt::Snapshot(*at)].contains(&work.at()));
-        let mut ready = self.prepare(&connection, &lease.known, work, assumed);
-        if assumed.is_some() && !lease.known.stands_still(standing) {
+        let is_open = connection.goes_on();
+        let mut ready = if is_open { Ok(()) } else { self.begin(connection) }
+            .and_then(|()| self.prepare(connection, known, work, assumed));
+        // What it reads was read before; but what says the time, or rolls dice, does so anew each time.
+        let again = match &ready {
+            Ok((_, runs, _)) if is_open => !runs.deterministic,
+            _ => !is_open && assumed.is_some() && !known.stands_still(standing),
+        };
+        if again {
             drop(ready);
             connection.execute_batch("ROLLBACK").map_err(|error| self.failed(&error))?;
-            ready = self.prepare(&connection, &lease.known, work, None);
+            self.begin(connection)?;
+            ready = self.prepare(connection, known, work, None);
         }
         let (snapshot, runs, mut prepared) = ready?;
         // Not before: what was asked to prepare it is none of its own, and plans would look otherwise.
         let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
-        if profiled {
-            profiling::begin(&connection).map_err(|error| self.failed(&error))?;
+        if profiled && !connection.is_profiled() {
+            profiling::begin(connection).map_err(|error| self.failed(&error))?;
+            connection.profiled();
         }
         let values = values(&prepared, &runs.values)?;
         let linked = match work {
@@ -343,11 +341,19 @@ impl Running {
             _ => Vec::new(),
         };
         let of = (snapshot, runs.deterministic, linked);
+        let read_all = Cell::new(false);
         let took = |rows| {
-            let profile = profiled.then(|| profiling::measured(&connection)).flatten();
+            read_all.set(true);
+            let profile = profiled.then(|| profiling::measured(connection)).flatten();
             self.figures.tell(Figures { rows, execution: begun.elapsed(), profile });
         };
-        self.stream(&mut prepared, values, of, started, batches, &took)
+        self.stream(&mut prepared, values, of, started, batches, &took)?;
+        Ok(read_all.get() && runs.deterministic)
+    }
+
+    /// One transaction, so that the snapshot named is the snapshot read.
+    fn begin(&self, connection: &Connection) -> Result<(), QueryError> {
+        connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))
     }
 
     /// What runs, and the snapshot that it reads: the assumed one, if nothing was committed until this ends.
@@ -359,8 +365,6 @@ impl Running {
         assumed: Option<SnapshotId>,
     ) -> Result<(SnapshotId, Statement, duckdb::Statement<'c>), QueryError> {
         let catalog = tracing::info_span!("catalog").entered();
-        // One transaction, so that the snapshot named is the snapshot read.
-        connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))?;
         let snapshot = match assumed {
             Some(assumed) => assumed,
             None => self.snapshot(connection, known, work.at())?,

@@ -10,16 +10,19 @@
 //!
 //! One that works may be replaced as well: then what runs on it may end, and it is closed for good.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use duckdb::{Connection, InterruptHandle};
+use gadwall_domain::ids::LakeId;
 use tokio::sync::watch;
 
 use crate::engine::OpenError;
 use crate::error::message;
+use crate::readers::{Reader, Readers, Reads};
 
 /// Longest wait for what still runs on a broken instance.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ struct Inner {
     next: u64,
     /// Connections of the instance on which questions stay prepared, none of them in a transaction.
     aside: Vec<Connection>,
+    /// Connections of the instance in transactions that go on with the next query.
+    readers: Readers,
     /// Whether somebody waits for the end of all work, to replace an instance that works.
     draining: bool,
 }
@@ -85,12 +90,54 @@ pub(crate) struct Lent {
     interrupter: Arc<Interrupter>,
     /// There until this is dropped.
     connection: Option<Connection>,
+    /// Whether it measures what statements take.
+    profiled: Cell<bool>,
+    /// What its transaction reads, if it was open before.
+    reads: Option<Reads>,
 }
 
 impl Lent {
     /// Interrupts what runs on it.
     pub(crate) fn interrupter(&self) -> Arc<Interrupter> {
         Arc::clone(&self.interrupter)
+    }
+
+    /// Whether it measures what statements take.
+    pub(crate) fn is_profiled(&self) -> bool {
+        self.profiled.get()
+    }
+
+    /// It does from now on.
+    pub(crate) fn profiled(&self) {
+        self.profiled.set(true);
+    }
+
+    /// Whether it came with a transaction.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.reads.is_some()
+    }
+
+    /// Leaves its transaction open for the next query, if its lake still stands where it stood. Only for one in which nothing went
+    /// wrong, nothing was written and nothing was left behind.
+    pub(crate) fn keep(mut self, reads: Reads, stands_still: impl FnOnce() -> bool) {
+        let Some(connection) = self.connection.take() else { return };
+        // Whoever wanted this stopped has no part in what runs on it next.
+        *self.interrupter.lock() = None;
+        let reads = self.reads.unwrap_or(reads);
+        let reader = Reader { connection, reads, profiled: self.profiled.get() };
+        let mut inner = self.root.lock();
+        // Asked under the lock: a commit that begins now ends it, as soon as it gets that.
+        let stays =
+            stands_still() && inner.generation == self.generation && inner.instance.is_some() && !reads.is_old();
+        let gone = if stays { inner.readers.put(reader) } else { Some(reader) };
+        drop(inner);
+        self.root.end(self.generation, gone);
+    }
+
+    /// Ends the transactions of a lake that nobody uses at the moment.
+    pub(crate) fn end_readers(&self, lake: LakeId) {
+        let ending = self.root.lock().readers.of(lake);
+        self.root.end(self.generation, ending);
     }
 
     /// A connection of the same instance for questions that are asked again and again: `prepare_cached` keeps them, which
@@ -149,14 +196,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         *self.interrupter.lock() = None;
         if let Some(connection) = self.connection.take() {
-            let error = fatal(&connection);
-            if let Some(error) = &error {
-                self.root.condemn(self.generation, error);
-            }
-            if error.is_some() || self.root.lock().generation != self.generation {
-                // Closing it might end the process.
-                std::mem::forget(connection);
-            }
+            self.root.close(self.generation, connection);
         }
         self.root.lock().lent.remove(&self.id);
         self.root.returned.notify_all();
@@ -172,6 +212,7 @@ impl Root {
             lent: HashMap::new(),
             next: 0,
             aside: Vec::new(),
+            readers: Readers::default(),
             draining: false,
         };
         Ok(Arc::new(Self { open, inner: Mutex::new(inner), returned: Condvar::new(), broken: watch::Sender::new(0) }))
@@ -206,6 +247,7 @@ impl Root {
         // One that broke is replaced by who needs it next; there is nothing to be waited for but that.
         let old = inner.instance.take();
         let aside = std::mem::take(&mut inner.aside);
+        let readers = inner.readers.all();
         let generation = inner.generation;
         inner.draining = true;
         let begun = Instant::now();
@@ -227,13 +269,16 @@ impl Root {
             inner.draining = false;
             // It may have broken meanwhile; then it is no good any more.
             inner.instance = old.filter(|_| inner.generation == generation);
+            drop(inner);
             self.returned.notify_all();
+            self.end(generation, readers);
             return Err(ReopenError::Busy);
         }
         // Nobody gets a connection meanwhile, and those who only look need not wait.
         drop(inner);
         // Closed before the next one is opened: two must never be at work on the same files.
         drop(aside);
+        self.end(generation, readers);
         drop(old);
         let opened = (self.open)();
         let mut inner = self.lock();
@@ -251,7 +296,11 @@ impl Root {
         loop {
             if let Some(instance) = &inner.instance {
                 let connection = instance.try_clone()?;
-                return Ok(self.lend(&mut inner, connection));
+                let (old, lent) = (inner.readers.old(), self.lend(&mut inner, connection, false, None));
+                drop(inner);
+                // While one is lent, nobody opens another instance.
+                self.end(lent.generation, old);
+                return Ok(lent);
             }
             if inner.lent.is_empty() && !inner.draining {
                 inner.instance = Some((self.open)().map_err(|error| unavailable(&error.to_string()))?);
@@ -269,13 +318,48 @@ impl Root {
         }
     }
 
-    fn lend(self: &Arc<Self>, inner: &mut Inner, connection: Connection) -> Lent {
+    /// A connection in a transaction that reads a lake as it is in this turn, if there is one. Never waits: who has the lock may be
+    /// opening an instance, and wait for who asks.
+    pub(crate) fn reader(self: &Arc<Self>, lake: LakeId, turn: u64) -> Option<Lent> {
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let Reader { connection, reads, profiled } = inner.readers.take(lake, turn)?;
+        Some(self.lend(&mut inner, connection, profiled, Some(reads)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn readers(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// Ends the transactions of an instance, and closes their connections.
+    fn end(&self, generation: u64, readers: impl IntoIterator<Item = Reader>) {
+        readers.into_iter().for_each(|reader| self.close(generation, reader.connection));
+    }
+
+    /// Ends what is open on a connection, and closes it unless its instance broke.
+    fn close(&self, generation: u64, connection: Connection) {
+        let error = fatal(&connection);
+        if let Some(error) = &error {
+            self.condemn(generation, error);
+        }
+        if error.is_some() || self.lock().generation != generation {
+            // Closing it might end the process.
+            std::mem::forget(connection);
+        }
+    }
+
+    fn lend(self: &Arc<Self>, inner: &mut Inner, connection: Connection, profiled: bool, reads: Option<Reads>) -> Lent {
         let id = inner.next;
         inner.next += 1;
         let interrupter = Arc::new(Interrupter(Mutex::new(Some(connection.interrupt_handle()))));
         inner.lent.insert(id, Arc::clone(&interrupter));
         let (root, generation) = (Arc::clone(self), inner.generation);
-        Lent { root, id, generation, interrupter, connection: Some(connection) }
+        let profiled = Cell::new(profiled);
+        Lent { root, id, generation, interrupter, connection: Some(connection), profiled, reads }
     }
 
     /// Gives an instance up. Whoever else finds it broken, too, does nothing.
@@ -289,7 +373,17 @@ impl Root {
         // The instance's first connection never has a transaction, and others outlive it.
         inner.instance = None;
         inner.aside.drain(..).for_each(std::mem::forget);
+        inner.readers.all().into_iter().for_each(std::mem::forget);
         self.broken.send_replace(inner.generation);
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let mut inner = self.lock();
+        let (readers, generation) = (inner.readers.all(), inner.generation);
+        drop(inner);
+        self.end(generation, readers);
     }
 }
 

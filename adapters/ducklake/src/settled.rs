@@ -11,7 +11,7 @@ use gadwall_domain::history::ReadAt;
 use gadwall_domain::ids::SnapshotId;
 use gadwall_domain::names::BucketName;
 use gadwall_domain::ports::lake::StoredTable;
-use gadwall_domain::query::{NamedFiles, Query, ReadScope};
+use gadwall_domain::query::{Query, ReadScope};
 use gadwall_domain::table::TableRef;
 
 use crate::query::Statement;
@@ -86,12 +86,11 @@ struct Wanted {
 impl Wanted {
     /// None where it depends on more: on files or other projects.
     fn of(scope: &ReadScope, query: &Query) -> Option<Self> {
-        let alone = scope.links.is_empty() && scope.files == NamedFiles::default();
         let at = match scope.at {
             ReadAt::Head => None,
             ReadAt::Snapshot(snapshot) => Some(snapshot),
         };
-        (alone && query.sql.len() <= MAX_STATEMENT).then(|| Self {
+        (scope.is_of_lake_alone() && query.sql.len() <= MAX_STATEMENT).then(|| Self {
             sql: query.sql.clone(),
             default_bucket: query.default_bucket.clone(),
             only_bucket: scope.only_bucket.clone(),

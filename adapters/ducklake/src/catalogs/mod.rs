@@ -6,7 +6,6 @@ mod files;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use duckdb::Connection;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::LakeError;
 use gadwall_domain::ports::system::BrokenLakes;
@@ -14,8 +13,10 @@ use gadwall_domain::ports::system::BrokenLakes;
 use crate::area::Area;
 use crate::config::LakeConfig;
 use crate::durable::FileSync;
+use crate::engine::Engine;
 use crate::error::{EngineFault, Failure, classify, io_error, lake_error, message};
-use crate::known::Known;
+use crate::known::{Known, Standing};
+use crate::root::Lent;
 use crate::{sql, structure};
 
 pub(crate) use files::CatalogFiles;
@@ -124,7 +125,7 @@ impl Catalogs {
     }
 
     /// Makes sure that the lake is attached, and keeps it so while the lease lives. Blocks.
-    pub(crate) fn lease(self: &Arc<Self>, connection: &Connection, lake: LakeId) -> Result<Lease, LakeError> {
+    pub(crate) fn lease(self: &Arc<Self>, connection: &Lent, lake: LakeId) -> Result<Lease, LakeError> {
         let mut attached = self.lock();
         attached.clock += 1;
         let now = attached.clock;
@@ -149,8 +150,24 @@ impl Catalogs {
         Ok(Lease { catalogs: Arc::clone(self), lake, known })
     }
 
+    /// A connection in a transaction that reads the lake as it stands, if one waits, and keeps the lake attached while the lease lives.
+    pub(crate) fn reader(self: &Arc<Self>, engine: &Engine, lake: LakeId) -> Option<(Lent, Lease, Standing)> {
+        let mut attached = self.lock();
+        attached.clock += 1;
+        let now = attached.clock;
+        let entry = attached.lakes.get_mut(&lake).filter(|entry| !entry.doubtful)?;
+        let standing = entry.known.standing();
+        // Under the lock, so that it isn't detached in between.
+        let connection = engine.reader(lake, standing.turn)?;
+        entry.leases += 1;
+        entry.last = now;
+        let known = Arc::clone(&entry.known);
+        drop(attached);
+        Some((connection, Lease { catalogs: Arc::clone(self), lake, known }, standing))
+    }
+
     /// Attaches a lake that is there.
-    fn open(&self, connection: &Connection, attached: &mut Attached, lake: LakeId) -> Result<(), LakeError> {
+    fn open(&self, connection: &Lent, attached: &mut Attached, lake: LakeId) -> Result<(), LakeError> {
         let Some(files) = &self.files else { return Ok(()) };
         files.require_sound(lake)?;
         self.make_room(connection, attached)?;
@@ -226,7 +243,7 @@ impl Catalogs {
     }
 
     /// Lakes that can't be opened, some of them tried again. Blocks.
-    pub(crate) fn broken(self: &Arc<Self>, connection: &Connection, limit: usize) -> BrokenLakes {
+    pub(crate) fn broken(self: &Arc<Self>, connection: &Lent, limit: usize) -> BrokenLakes {
         let again: Vec<LakeId> = self.lock().broken.iter().take(MAX_TRIED).copied().collect();
         for lake in again {
             // What comes of it is kept in mind there.
@@ -246,7 +263,7 @@ impl Catalogs {
     }
 
     /// Makes an empty lake, durably. One that is there already is left as it is. Blocks.
-    pub(crate) fn create(self: &Arc<Self>, connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+    pub(crate) fn create(self: &Arc<Self>, connection: &Lent, lake: LakeId) -> Result<(), LakeError> {
         let Some(files) = self.files.as_ref().filter(|files| !files.are_there(lake)) else {
             return self.lease(connection, lake).map(drop);
         };
@@ -260,7 +277,7 @@ impl Catalogs {
         made
     }
 
-    fn make(&self, connection: &Connection, files: &CatalogFiles, lake: LakeId) -> Result<(), LakeError> {
+    fn make(&self, connection: &Lent, files: &CatalogFiles, lake: LakeId) -> Result<(), LakeError> {
         files.make_folder(lake)?;
         self.area.make(lake).map_err(io_error)?;
         {
@@ -275,7 +292,7 @@ impl Catalogs {
 
     /// Detaches a lake and deletes all its files; answers how many bytes they had. Blocks; fails with `Busy` while someone
     /// uses it.
-    pub(crate) fn remove(&self, connection: &Connection, lake: LakeId) -> Result<u64, LakeError> {
+    pub(crate) fn remove(&self, connection: &Lent, lake: LakeId) -> Result<u64, LakeError> {
         let mut attached = self.lock();
         if let Some(entry) = attached.lakes.get(&lake) {
             if entry.leases > 0 {
@@ -291,7 +308,7 @@ impl Catalogs {
         Ok(catalog + self.area.remove_all(lake).map_err(io_error)?)
     }
 
-    fn make_room(&self, connection: &Connection, attached: &mut Attached) -> Result<(), LakeError> {
+    fn make_room(&self, connection: &Lent, attached: &mut Attached) -> Result<(), LakeError> {
         while attached.lakes.len() >= self.max_attached {
             let idle = attached.lakes.iter().filter(|(_, entry)| entry.leases == 0);
             // With every lake in use, going over the limit is better than refusing.
@@ -302,7 +319,7 @@ impl Catalogs {
         Ok(())
     }
 
-    fn attach(&self, connection: &Connection, files: &CatalogFiles, lake: LakeId, new: bool) -> Result<(), LakeError> {
+    fn attach(&self, connection: &Lent, files: &CatalogFiles, lake: LakeId, new: bool) -> Result<(), LakeError> {
         let catalog = files.catalog(lake);
         let statement = format!(
             "ATTACH {} AS {} (DATA_PATH {}, OVERRIDE_DATA_PATH true, DATA_INLINING_ROW_LIMIT {}, ENCRYPTED {}, \
@@ -334,6 +351,7 @@ fn not_attached(error: &duckdb::Error) -> LakeError {
     }
 }
 
-fn detach(connection: &Connection, lake: LakeId) -> Result<(), LakeError> {
+fn detach(connection: &Lent, lake: LakeId) -> Result<(), LakeError> {
+    connection.end_readers(lake);
     connection.execute_batch(&format!("DETACH {}", sql::catalog(lake))).map_err(|error| lake_error(&error))
 }

@@ -100,6 +100,7 @@ impl<'a> Commit<'a> {
         let done = done.and_then(|done| {
             if done.is_some() {
                 let _committing = self.known.commit_begins();
+                self.connection.end_readers(self.lake);
                 let committed = self.execute("COMMIT");
                 if committed.is_err() {
                     self.shared.catalogs.unsweep(self.lake);

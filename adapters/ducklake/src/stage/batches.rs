@@ -18,6 +18,7 @@ use super::{Incoming, Spool, SpooledFile, Staged, step};
 use crate::engine::Engine;
 use crate::error::fault;
 use crate::measure::count_rows;
+use crate::root::Lent;
 
 /// What still counts as few rows.
 const FEW_ROWS: usize = 2048;
@@ -116,7 +117,7 @@ async fn stage_batches(
         return Err(WriteError::Violations(found));
     }
     let staged = spool.staged(&schema, files, rows, counted);
-    let unique = move |connection: &Connection| check_unique(connection, &schema, &staged).map(|()| staged);
+    let unique = move |connection: &Lent| check_unique(connection, &schema, &staged).map(|()| staged);
     step(engine, unique).await
 }
 
@@ -183,7 +184,7 @@ impl Piece {
             return Ok(self);
         }
         let (schema, engine) = (Arc::clone(schema), Arc::clone(&self.staged.engine));
-        let load = move |connection: &Connection| {
+        let load = move |connection: &Lent| {
             let waiting = std::mem::take(&mut self.waiting);
             if self.sources.is_empty()
                 && let Some(first) = waiting.first()
@@ -248,7 +249,7 @@ impl Whole {
 }
 
 /// Holds a piece to the table's rules and writes it, unless it is known that the rows are refused.
-fn write_piece(connection: &Connection, spool: &Spool, schema: &TableSchema, piece: Piece, futile: bool) -> Written {
+fn write_piece(connection: &Lent, spool: &Spool, schema: &TableSchema, piece: Piece, futile: bool) -> Written {
     let Piece { mut staged, sources, mut found, .. } = piece;
     check_missing(schema, &sources, staged.rows, &mut found);
     check_values(connection, &staged, &sources, &mut found)?;

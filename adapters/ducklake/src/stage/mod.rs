@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 
 use crate::engine::Engine;
 use crate::error::{Failure, classify, lake_error, message};
+use crate::root::Lent;
 use crate::sql;
 
 pub(crate) use batches::{Few, stage_few};
@@ -190,7 +191,7 @@ pub(crate) async fn stage(
         RowSource::Batches(batches) => batches::take(&spool, schema, batches, keys).await,
         RowSource::Parquet(file) => {
             let (engine, schema) = (Arc::clone(&spool.shared.engine), schema.clone());
-            let work = move |connection: &Connection| parquet::stage_parquet(&spool, connection, &schema, file, keys);
+            let work = move |connection: &Lent| parquet::stage_parquet(&spool, connection, &schema, file, keys);
             step(&engine, work).await.map(Incoming::Staged)
         }
     }
@@ -200,7 +201,7 @@ pub(crate) async fn stage(
 async fn step<T, F>(engine: &Arc<Engine>, work: F) -> Result<T, WriteError>
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+    F: FnOnce(&Lent) -> Result<T, WriteError> + Send + 'static,
 {
     engine.run(&engine.staging, move |connection| Ok(work(connection))).await?
 }

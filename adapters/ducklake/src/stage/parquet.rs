@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use duckdb::Connection;
 use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::rows::{RowsError, StagedFile, Violations};
 use gadwall_domain::schema::TableSchema;
@@ -14,12 +13,13 @@ use super::{Relation, Spool, Staged, engine_refused};
 use crate::engine::Engine;
 use crate::error::{Failure, classify, message};
 use crate::measure::count_rows;
+use crate::root::Lent;
 use crate::sql;
 
 /// Looks into the file and holds its rows to the table's rules.
 pub(super) fn stage_parquet(
     spool: &Spool,
-    connection: &Connection,
+    connection: &Lent,
     schema: &TableSchema,
     file: Arc<StagedFile>,
     keys: Keys,

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use duckdb::Connection;
 use gadwall_domain::ids::LakeId;
 use gadwall_domain::ports::lake::WriteError;
 use gadwall_domain::schema::TableSchema;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use super::{Keys, Relation, Staged, engine_refused};
 use crate::area::Area;
 use crate::error::io_error;
+use crate::root::Lent;
 use crate::writer::Shared;
 use crate::{sql, structure};
 
@@ -49,7 +49,7 @@ impl Spool {
     /// returns.
     pub(super) fn write(
         &self,
-        connection: &Connection,
+        connection: &Lent,
         schema: &TableSchema,
         staged: &Staged,
     ) -> Result<SpooledFile, WriteError> {
