@@ -1,7 +1,8 @@
 //! One DuckDB instance: its limits, its sandbox, and its threads.
 //!
 //! Everything that calls DuckDB runs on a blocking thread, never on the async runtime. Connections are
-//! cheap (12 µs), so each piece of work gets a fresh one and leaves no state behind.
+//! cheap (12 µs), so each piece of work gets a fresh one and leaves no state behind; but for queries of a lake that stands still, which
+//! go on in each other's transactions.
 
 use std::fs;
 use std::io;
