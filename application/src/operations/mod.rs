@@ -140,7 +140,13 @@ impl Operations {
         F: FnOnce(Running) -> W,
         W: Future<Output = Result<Value, UseCaseError>>,
     {
-        let Some(running) = live.begin() else { return Err(OperationError::Cancelled.into()) };
+        let Some(running) = live.begin() else {
+            // Who stopped it may not have stayed until that was kept.
+            if !live.now().state.is_final() {
+                self.finish(&live, OperationState::Cancelled).await;
+            }
+            return Err(OperationError::Cancelled.into());
+        };
         if let Err(error) = self.keep(&running).await {
             tracing::warn!(error = %error, "an operation's start was not kept");
         }
@@ -261,8 +267,12 @@ impl Operations {
     pub async fn clean_up(&self) -> Result<u64, UseCaseError> {
         let known: Vec<Operation> = self.lock().values().map(|live| live.now()).collect();
         for ended in known.into_iter().filter(|operation| operation.state.is_final()) {
-            self.keep(&ended).await?;
-            self.lock().remove(&ended.id);
+            match self.keep(&ended).await {
+                Ok(()) => drop(self.lock().remove(&ended.id)),
+                Err(error) => {
+                    tracing::warn!(error = %error, operation = %ended.id, "an operation's end is still not kept");
+                }
+            }
         }
         let mut tx = self.store.write().await?;
         let forgotten = tx.operations().forget_before(self.clock.now() - KEPT).await?;

@@ -186,6 +186,20 @@ async fn one_that_waits_is_cancelled_at_once_and_never_begins() {
 }
 
 #[tokio::test]
+async fn one_that_is_cancelled_by_who_goes_away_ends_all_the_same() {
+    let scene = Scene::with_places(9).await;
+    let started = scene.start(quick).await.unwrap();
+    let turn = scene.world.store.write().await.unwrap();
+    let id = started.id.to_string();
+    let cancel = scene.operations.cancel(&scene.owner, &scene.project.id, &id);
+    assert!(tokio::time::timeout(Duration::from_millis(20), cancel).await.is_err(), "the store is busy");
+    drop(turn);
+    scene.run_all().await;
+    assert_eq!(scene.get(started.id).await.state, OperationState::Cancelled);
+    assert!(scene.operations.unfinished().await.unwrap().is_empty() && scene.operations.lock().is_empty());
+}
+
+#[tokio::test]
 async fn one_that_runs_is_dropped_where_it_stands_unless_it_takes_effect_already() {
     let scene = Scene::with_places(9).await;
     let endless = scene.start(async |_| std::future::pending().await).await.unwrap();
