@@ -60,7 +60,7 @@ struct Inner {
     synced: Synced,
     /// The catalog's log whose name is on disk.
     log: Option<LogFile>,
-    /// How often a commit was begun or ended: odd while one is under way.
+    /// How often a commit, or another change of the catalog, was begun or ended: odd while one is under way.
     turn: u64,
     /// Where the lake stands for certain, until a commit begins.
     stands: Option<SnapshotId>,
@@ -74,7 +74,7 @@ pub(crate) struct Standing {
     pub(crate) turn: u64,
 }
 
-/// A commit that is under way.
+/// A commit, or another change of the catalog, that is under way.
 pub(crate) struct Committing<'a>(&'a Known);
 
 impl Drop for Committing<'_> {
@@ -190,7 +190,7 @@ impl Known {
         inner.commits.push_back(commit);
     }
 
-    /// A commit begins that this process makes; it ends when the answer is dropped.
+    /// A commit, or another change of the catalog, begins that this process makes; it ends when the answer is dropped.
     pub(crate) fn commit_begins(&self) -> Committing<'_> {
         let mut inner = self.lock();
         inner.turn += 1;
@@ -219,7 +219,7 @@ impl Known {
     }
 
     /// Keeps where the lake stands, as was found out since.
-    fn stood_at(&self, since: Standing, head: SnapshotId) {
+    pub(crate) fn stood_at(&self, since: Standing, head: SnapshotId) {
         let mut inner = self.lock();
         if inner.turn == since.turn && inner.turn.is_multiple_of(2) {
             inner.stands = Some(head);

@@ -258,7 +258,8 @@ impl Running {
     ) -> Result<(), QueryError> {
         let begun = Instant::now();
         let catalog = tracing::info_span!("catalog").entered();
-        let (connection, lease, standing) = self.connect(work, handle)?;
+        // In this order, so that the connection goes before its lease.
+        let (lease, connection, standing) = self.connect(work, handle)?;
         let _linked = match work {
             Work::Checked { scope, .. } => links::lease(&connection, &self.catalogs, scope)?,
             _ => Vec::new(),
@@ -278,20 +279,20 @@ impl Running {
         &self,
         work: &Work,
         handle: oneshot::Sender<Arc<Interrupter>>,
-    ) -> Result<(Lent, Lease, Standing), QueryError> {
+    ) -> Result<(Lease, Lent, Standing), QueryError> {
         let unwatched = |_| QueryError::Cancelled;
         if self.may_stay_open(work)
             && let Some((connection, lease, standing)) = self.catalogs.reader(&self.engine, self.lake)
         {
             handle.send(connection.interrupter()).map_err(unwatched)?;
-            return Ok((connection, lease, standing));
+            return Ok((lease, connection, standing));
         }
         let connection = self.engine.connect().map_err(|error| self.failed(&error))?;
         // Without a watcher, which goes only with the runtime, nobody would stop it.
         handle.send(connection.interrupter()).map_err(unwatched)?;
         let lease = self.catalogs.lease(&connection, self.lake).map_err(lake_failed)?;
         let standing = lease.known.standing();
-        Ok((connection, lease, standing))
+        Ok((lease, connection, standing))
     }
 
     /// Whether a transaction of this work can be another's, too. What the lake shows is the same in it for as long as the lake stands
@@ -316,24 +317,22 @@ impl Running {
         let assumed = standing.at.filter(|at| own && [ReadAt::Head, ReadAt::Snapshot(*at)].contains(&work.at()));
         let is_open = connection.goes_on();
         let mut ready = if is_open { Ok(()) } else { self.begin(connection) }
-            .and_then(|()| self.prepare(connection, known, work, assumed));
-        // What it reads was read before; but what says the time, or rolls dice, does so anew each time.
-        let again = match &ready {
-            Ok((_, runs, _)) if is_open => !runs.deterministic,
-            _ => !is_open && assumed.is_some() && !known.stands_still(standing),
-        };
-        if again {
+            .and_then(|()| self.prepare(connection, known, work, assumed.ok_or(standing)));
+        // Who says the time, or rolls dice, does so anew each time. And a lake is pinned only by a look at it.
+        let is_late = is_open && ready.as_ref().is_ok_and(|(_, runs, _)| !runs.deterministic);
+        if is_late || (assumed.is_some() && !known.stands_still(standing)) {
             drop(ready);
             connection.execute_batch("ROLLBACK").map_err(|error| self.failed(&error))?;
+            let standing = known.standing();
             self.begin(connection)?;
-            ready = self.prepare(connection, known, work, None);
+            ready = self.prepare(connection, known, work, Err(standing));
         }
         let (snapshot, runs, mut prepared) = ready?;
         // Not before: what was asked to prepare it is none of its own, and plans would look otherwise.
         let profiled = self.engine.profiling && matches!(work, Work::Checked { .. });
         if profiled && !connection.is_profiled() {
             profiling::begin(connection).map_err(|error| self.failed(&error))?;
-            connection.profiled();
+            connection.set_profiled();
         }
         let values = values(&prepared, &runs.values)?;
         let linked = match work {
@@ -356,18 +355,19 @@ impl Running {
         connection.execute_batch("BEGIN TRANSACTION").map_err(|error| self.failed(&error))
     }
 
-    /// What runs, and the snapshot that it reads: the assumed one, if nothing was committed until this ends.
+    /// What runs, and the snapshot that it reads: the assumed one, if nothing was committed until this ends. Without one it is asked for, in
+    /// a transaction that began after the lake stood there.
     fn prepare<'c>(
         &self,
         connection: &'c Lent,
         known: &Known,
         work: &Work,
-        assumed: Option<SnapshotId>,
+        assumed: Result<SnapshotId, Standing>,
     ) -> Result<(SnapshotId, Statement, duckdb::Statement<'c>), QueryError> {
         let catalog = tracing::info_span!("catalog").entered();
         let snapshot = match assumed {
-            Some(assumed) => assumed,
-            None => self.snapshot(connection, known, work.at())?,
+            Ok(assumed) => assumed,
+            Err(standing) => self.snapshot(connection, known, standing, work.at())?,
         };
         drop(catalog);
         let version = known.settled.version(snapshot);
@@ -447,10 +447,17 @@ impl Running {
     }
 
     /// The snapshot that is read: the newest, or the one asked for if it is kept.
-    fn snapshot(&self, connection: &Connection, known: &Known, at: ReadAt) -> Result<SnapshotId, QueryError> {
+    fn snapshot(
+        &self,
+        connection: &Connection,
+        known: &Known,
+        standing: Standing,
+        at: ReadAt,
+    ) -> Result<SnapshotId, QueryError> {
         match at {
             ReadAt::Head => {
-                let head = known.find_out(|| structure::pinned(connection, self.lake)).map_err(lake_failed)?;
+                let head = structure::pinned(connection, self.lake).map_err(lake_failed)?;
+                known.stood_at(standing, head);
                 known.saw(head);
                 Ok(head)
             }

@@ -77,6 +77,31 @@ async fn an_answered_write_is_seen_by_every_query_after_it() {
     assert!(lakes.engine.readers() <= 8);
 }
 
+/// Also in a transaction that has not looked at the lake yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rows_are_of_the_snapshot_that_is_told() {
+    let (lakes, _dir) = filled().await;
+    let first = lakes.head(lake(1)).await.unwrap().get();
+    // The gate takes so long for it that writes commit meanwhile.
+    let long = " OR id = 2".repeat(1_000);
+    for round in 0..20_u64 {
+        value(&lakes, lake(1), "SELECT 42").await;
+        waiting(&lakes, 1).await;
+        let reading = async {
+            let sql = format!("SELECT id, {round} FROM t WHERE id = 1{long}");
+            let mut output = query(&lakes, lake(1), &sql).await.unwrap();
+            let mut rows = 0;
+            while let Some(batch) = output.rows.batches.next().await {
+                rows += batch.unwrap().num_rows() as u64;
+            }
+            assert_eq!(rows, output.snapshot.get() - first + 1, "in round {round}");
+        };
+        let (written, ()) = tokio::join!(append(&lakes, lake(1)), reading);
+        written.unwrap();
+        assert_eq!(lakes.head(lake(1)).await.unwrap().get(), first + round + 1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_says_the_time_or_rolls_dice_has_a_transaction_of_its_own() {
     let (lakes, _dir) = filled().await;

@@ -1,8 +1,9 @@
 //! Transactions that stay open between two queries of a lake that stands still: to begin one, DuckLake asks its catalog for what is
 //! the same as before.
 //!
-//! They end before anything happens that they would see wrongly or be in the way of: a commit, or that the lake is detached. And
-//! they are never old, as what others drop in the same instance is kept for whoever may still see it.
+//! They end before anything happens that they would see wrongly or be in the way of: a change of the catalog, or that the lake is
+//! detached. And where anything happens they are never old, as what others drop in the same instance is kept for whoever may still
+//! see it.
 
 use std::time::{Duration, Instant};
 

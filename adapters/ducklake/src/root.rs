@@ -108,7 +108,7 @@ impl Lent {
     }
 
     /// It does from now on.
-    pub(crate) fn profiled(&self) {
+    pub(crate) fn set_profiled(&self) {
         self.profiled.set(true);
     }
 
@@ -250,6 +250,10 @@ impl Root {
         let readers = inner.readers.all();
         let generation = inner.generation;
         inner.draining = true;
+        // At once: who works on it still may want to detach a lake.
+        drop(inner);
+        self.end(generation, readers);
+        let mut inner = self.lock();
         let begun = Instant::now();
         let deadline = begun + PATIENCE;
         let mut told = false;
@@ -269,16 +273,13 @@ impl Root {
             inner.draining = false;
             // It may have broken meanwhile; then it is no good any more.
             inner.instance = old.filter(|_| inner.generation == generation);
-            drop(inner);
             self.returned.notify_all();
-            self.end(generation, readers);
             return Err(ReopenError::Busy);
         }
         // Nobody gets a connection meanwhile, and those who only look need not wait.
         drop(inner);
         // Closed before the next one is opened: two must never be at work on the same files.
         drop(aside);
-        self.end(generation, readers);
         drop(old);
         let opened = (self.open)();
         let mut inner = self.lock();

@@ -67,7 +67,10 @@ pub(crate) struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(entry) = self.catalogs.lock().lakes.get_mut(&self.lake) {
+        // What is attached now may be another instance's.
+        let mut attached = self.catalogs.lock();
+        let entry = attached.lakes.get_mut(&self.lake).filter(|entry| Arc::ptr_eq(&entry.known, &self.known));
+        if let Some(entry) = entry {
             entry.leases -= 1;
         }
     }
@@ -343,6 +346,10 @@ impl Catalogs {
 
 /// Whatever is wrong with a catalog, only its lake is out of order.
 fn not_attached(error: &duckdb::Error) -> LakeError {
+    // Whoever had it before is about to let go of it.
+    if message(error).contains("Unique file handle conflict") {
+        return LakeError::Busy;
+    }
     match classify(error) {
         Failure::Fault | Failure::Statement if !message(error).starts_with("FATAL") => {
             LakeError::Damaged(Box::new(EngineFault(message(error))))

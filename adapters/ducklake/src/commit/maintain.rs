@@ -206,7 +206,10 @@ impl Commit<'_> {
         version::keep(self.connection, self.lake)?;
         let list = gone.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let catalog = sql::text(&sql::catalog(self.lake));
-        self.execute(&format!("CALL ducklake_expire_snapshots({catalog}, versions => [{list}])"))?;
+        {
+            let _changing = self.changing();
+            self.execute(&format!("CALL ducklake_expire_snapshots({catalog}, versions => [{list}])"))?;
+        }
         self.make_log_last()?;
         let left = told::kept(self.connection, self.lake)?;
         if let Some(still) = gone.iter().find(|at| left.binary_search(at).is_ok()) {

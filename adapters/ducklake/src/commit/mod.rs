@@ -29,7 +29,7 @@ use gadwall_domain::schema::{Column, TableSchema};
 use gadwall_domain::table::TableRef;
 
 use crate::error::{fault, io_error, lake_error, message};
-use crate::known::{Known, Shape};
+use crate::known::{Committing, Known, Shape};
 use crate::root::{Interrupter, Lent};
 use crate::writer::Shared;
 use crate::{sql, structure as stored};
@@ -99,8 +99,7 @@ impl<'a> Commit<'a> {
         // Should COMMIT fail, files stay where they were put: who knows how far it came.
         let done = done.and_then(|done| {
             if done.is_some() {
-                let _committing = self.known.commit_begins();
-                self.connection.end_readers(self.lake);
+                let _changing = self.changing();
                 let committed = self.execute("COMMIT");
                 if committed.is_err() {
                     self.shared.catalogs.unsweep(self.lake);
@@ -125,6 +124,13 @@ impl<'a> Commit<'a> {
         }
         self.known.committed(gadwall_domain::commit::Commit { snapshot, committed_at, writes });
         Ok(Some((done, snapshot)))
+    }
+
+    /// Until the answer is dropped, nobody takes the lake for standing still, or goes on in a transaction from before. One at a time.
+    fn changing(&self) -> Committing<'_> {
+        let committing = self.known.commit_begins();
+        self.connection.end_readers(self.lake);
+        committing
     }
 
     /// Tries again when another process wrote in between: all is looked at anew.

@@ -60,11 +60,7 @@ impl Commit<'_> {
         let rows = self.delete_for_good(&target)?;
         let files_rewritten = self.rewrite(&target, rows, first.is_some(), origin)?;
         self.expire_from(first)?;
-        self.execute(&format!(
-            "CALL ducklake_cleanup_old_files({}, cleanup_all => true)",
-            sql::text(&sql::catalog(self.lake))
-        ))
-        .map_err(WriteError::from)?;
+        self.clean_up_all()?;
         self.look_again(&target, &folders)?;
         self.narrow_statistics(&target)?;
 
@@ -288,7 +284,15 @@ impl Commit<'_> {
             return Ok(());
         }
         let catalog = sql::text(&sql::catalog(self.lake));
+        let _changing = self.changing();
         Ok(self.execute(&format!("CALL ducklake_expire_snapshots({catalog}, versions => [{}])", list(&gone)))?)
+    }
+
+    /// Deletes the files that no snapshot has any more.
+    fn clean_up_all(&self) -> Result<(), WriteError> {
+        let _changing = self.changing();
+        let catalog = sql::text(&sql::catalog(self.lake));
+        Ok(self.execute(&format!("CALL ducklake_cleanup_old_files({catalog}, cleanup_all => true)"))?)
     }
 
     /// Reads every file that is left. One that holds such a row and belongs to no version was left by a crash.
@@ -386,6 +390,7 @@ impl Commit<'_> {
                       WHERE table_id = ? AND column_id = ?",
                 );
                 let values: [&dyn duckdb::ToSql; 4] = [&really.0, &really.1, &target.told.id, id];
+                let _changing = self.changing();
                 self.connection.execute(&narrow, values).map_err(|error| crate::error::lake_error(&error))?;
             }
         }

@@ -226,7 +226,10 @@ pub async fn an_expired_snapshot_is_gone_and_the_others_stay(store: Store) {
         .map(|kept| kept.id)
         .filter(|id| *id != tagged && *id < head)
         .collect();
+    assert!(rows_at(&store, ReadAt::Snapshot(made[2])).await.is_ok());
     let report = maintain(&store, Slice::Expire(gone.clone())).await;
+    let missing = rows_at(&store, ReadAt::Snapshot(made[2])).await;
+    assert!(matches!(missing, Err(QueryError::NoSnapshot(_))), "at once: {missing:?}");
     assert_eq!((report.expired, report.snapshot), (gone.len() as u64, None));
     assert_eq!(maintain(&store, Slice::Expire(gone)).await.expired, 0, "again is fine");
     while maintain(&store, Slice::DeleteUnused(Duration::ZERO)).await.more {}
